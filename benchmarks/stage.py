@@ -1,0 +1,48 @@
+"""A throw-away database with the tests' small world in it."""
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import django
+
+
+@contextmanager
+def staged() -> Iterator[object]:
+    """Make a test database and yield a story: alice signed in, and the apps beside her."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    django.setup()
+    import logging
+
+    from django.test.runner import DiscoverRunner
+    from django.test.utils import setup_test_environment
+
+    from tests.support.world import Story, build_world
+
+    logging.disable(logging.WARNING)
+    setup_test_environment(debug=False)
+    runner = DiscoverRunner(verbosity=0, interactive=False)
+    databases = runner.setup_databases()
+    try:
+        world = build_world()
+        yield Story(world, world.alice)
+    finally:
+        runner.teardown_databases(databases)
+
+
+def milliseconds(act: Callable[[], object]) -> float:
+    """Run it once and return how long it took."""
+    start = time.perf_counter()
+    act()
+    return (time.perf_counter() - start) * 1000
+
+
+def interleaved(runs: int, **acts: Callable[[], object]) -> dict[str, float]:
+    """Return the median milliseconds of each act; they take turns, so noise meets all of them."""
+    taken: dict[str, list[float]] = {name: [] for name in acts}
+    for _ in range(runs):
+        for name, act in acts.items():
+            taken[name].append(milliseconds(act))
+    return {name: statistics.median(values) for name, values in taken.items()}

@@ -1,0 +1,186 @@
+"""Delegations: who lets whom do what, and the button that stops it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from delegation_app.admin import deeds, evidence, names, summary
+from delegation_app.admin.confirmation import deed
+from delegation_app.admin.filters import GrantTypeFilter, StateFilter
+from delegation_app.admin.readonly import ReadOnlyAdmin
+from delegation_app.forms import grant_label
+from delegation_app.models import Delegation
+from delegation_app.services import clients, delegate
+
+
+@admin.register(Delegation)
+class DelegationAdmin(ReadOnlyAdmin):
+    """Read-only, but for two deeds: revoke, and let a stopped client start again."""
+
+    deed_pages: ClassVar = {
+        "revoke": "<path:object_id>/revoke/",
+        "readmit": "<path:object_id>/readmit/",
+    }
+    actions = ("revoke_selected",)
+    list_display = (
+        "who",
+        "to_whom",
+        "state",
+        "scopes",
+        "audience",
+        "grant",
+        "issued_at",
+        "expires_at",
+        "last_used_at",
+    )
+    list_filter = (StateFilter, GrantTypeFilter, "issued_at")
+    list_select_related = ("principal_user", "principal_client", "delegate")
+    sortable_by = ("issued_at",)
+    search_fields = ("subject",)
+    search_help_text = _("A person, a client, a subject or a delegation id.")
+    fieldsets = (
+        (None, {"fields": ("who", "to_whom", "state", "public_id")}),
+        (_("What"), {"fields": ("scopes", "audience", "constraint_list", "grant")}),
+        (_("When"), {"fields": ("issued_at", "expires_at", "last_used_at", "auth_time", "acr")}),
+        (
+            _("As recorded"),
+            {"fields": ("subject", "delegate_client_id", "depth"), "classes": ("collapse",)},
+        ),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Add how it was revoked, if it was."""
+        fieldsets = list(super().get_fieldsets(request, obj))
+        if obj is not None and obj.revoked_at is not None:
+            fields = ("revoked_at", "revoked_by_whom", "revocation_reason")
+            fieldsets.insert(1, (_("Revocation"), {"fields": fields}))
+        return fieldsets
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Say of each whether it is in force, in the same query."""
+        live = Delegation.objects.live(timezone.now()).filter(pk=OuterRef("pk"))
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(is_in_force=Exists(live))
+        return rows
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """Read the page's neighbours with it."""
+        found = super().get_object(request, object_id, from_field)
+        if found is None:
+            return None
+        related = (*self.list_select_related, "consent", "parent")
+        return self.get_queryset(request).select_related(*related).get(pk=found.pk)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Look where an index helps: a search must not read every delegation."""
+        del request
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if (public_id := names.as_uuid(term)) is not None:
+            return queryset.filter(public_id=public_id), False
+        called = names.clients_called(term)
+        condition = (
+            Q(subject__startswith=term)
+            | Q(delegate_client_id__startswith=term)
+            | Q(principal_user__in=names.people_called(term))
+            | Q(principal_client__in=called)
+            | Q(delegate__in=called)
+        )
+        return queryset.filter(condition), False
+
+    @admin.display(description=_("who"))
+    def who(self, obj: Delegation) -> str:
+        """Name the principal."""
+        return summary.principal(obj)
+
+    @admin.display(description=_("to whom"))
+    def to_whom(self, obj: Delegation) -> str:
+        """Name the client."""
+        return names.of_client(obj.delegate, obj.delegate_client_id)
+
+    @admin.display(description=_("state"))
+    def state(self, obj: Delegation) -> str:
+        """Say the state in a word."""
+        return str(summary.state(obj).label).partition(":")[0]
+
+    @admin.display(description=_("grant type"))
+    def grant(self, obj: Delegation) -> str:
+        """Name the grant type."""
+        return grant_label(obj.grant_type)
+
+    @admin.display(description=_("constraints"))
+    def constraint_list(self, obj: Delegation) -> str:
+        """Show the constraints."""
+        if not obj.constraints:
+            return str(self.get_empty_value_display())
+        return json.dumps(obj.constraints, indent=2, ensure_ascii=False)
+
+    @admin.display(description=_("revoked by"))
+    def revoked_by_whom(self, obj: Delegation) -> str:
+        """Name whoever revoked it."""
+        return names.with_name(obj.revoked_by, names.of_subjects([obj.revoked_by]))
+
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """Add what hangs on it, where it comes from, and the buttons."""
+        return {
+            "subtitle": summary.short(obj),
+            "summary": summary.sentences(obj),
+            "related": summary.related(self.admin_site, request, obj),
+            "tables": evidence.tables(self.admin_site, request, obj),
+            "revoke_url": self.url("revoke", obj.pk) if self.may_revoke(request, obj) else "",
+            "readmit_url": self.url("readmit", obj.pk) if self.may_readmit(request, obj) else "",
+        }
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Tell whether this user may revoke; Django asks by this name for the bulk action."""
+        return self.may(request, "revoke")
+
+    def may_revoke(self, request: HttpRequest, obj: Delegation) -> bool:
+        """Tell whether there is something to revoke, and this user may."""
+        return obj.revoked_at is None and self.may(request, "revoke")
+
+    def may_readmit(self, request: HttpRequest, obj: Delegation) -> bool:
+        """Tell whether its client was stopped, and this user may let it start again."""
+        return self.may(request, "revoke") and self.stopped_client(obj) is not None
+
+    def stopped_client(self, obj: Delegation) -> clients.Client | None:
+        """Return the client that acts for itself here, if it has to be readmitted first."""
+        if obj.revoked_at is None or obj.delegate is None or obj.principal_client_id is None:
+            return None
+        client = clients.find(obj.delegate.client_id)
+        return client if client is not None and delegate.is_stopped(client) else None
+
+    @deed
+    def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, and revoke."""
+        self.require(request, "revoke")
+        return deeds.revoke(self, request, self.find(request, object_id))
+
+    @deed
+    def readmit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, and let the client start again."""
+        self.require(request, "revoke")
+        delegation = self.find(request, object_id)
+        client = self.stopped_client(delegation)
+        if client is None:
+            self.message_user(request, _("This client is not stopped."), messages.WARNING)
+            return HttpResponseRedirect(self.url("change", delegation.pk))
+        return deeds.readmit(self, request, delegation, client)
+
+    @admin.action(permissions=["revoke"], description=_("Revoke selected delegations"))
+    def revoke_selected(
+        self, request: HttpRequest, queryset: QuerySet[Delegation]
+    ) -> HttpResponse | None:
+        """Ask, and revoke each."""
+        return deeds.revoke_each(self, request, queryset)

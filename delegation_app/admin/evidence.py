@@ -1,0 +1,160 @@
+"""What was issued under a delegation and what happened to it, as rows for its page.
+
+Of a secret only the first characters of its digest are shown, as in the audit trail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.contrib.admin import AdminSite
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from delegation_app.admin import names
+from delegation_app.events import REGISTRY
+from delegation_app.models import (
+    AccessToken,
+    AuditEvent,
+    AuthorizationCode,
+    Delegation,
+    RefreshToken,
+)
+
+_TOKENS: Final = 20
+_EVENTS: Final = 50
+_DIGEST: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A heading, the names of the columns, and the rows."""
+
+    heading: str | Promise
+    columns: tuple[str | Promise, ...]
+    rows: list[tuple[Any, ...]]
+    most: int
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there may be older rows than those shown."""
+        return len(self.rows) >= self.most
+
+
+def tables(site: AdminSite, request: HttpRequest, delegation: Delegation) -> list[Table]:
+    """Return the tables that this user may see, newest rows first."""
+    may = request.user.has_perm
+    found = []
+    if may("delegation_app.view_accesstoken"):
+        found.append(_access_tokens(delegation))
+    if may("delegation_app.view_refreshtoken"):
+        found.append(_refresh_tokens(delegation))
+    if may("delegation_app.view_authorizationcode"):
+        found.append(_codes(delegation))
+    if may("delegation_app.view_auditevent"):
+        found.append(_events(site, request, delegation))
+    return found
+
+
+def event_label(name: str) -> str | Promise:
+    """Return what people call an event; one that is not registered any more goes by its name."""
+    return REGISTRY[name].label if name in REGISTRY else name
+
+
+def _access_tokens(delegation: Delegation) -> Table:
+    tokens = delegation.access_tokens.order_by("-issued_at", "-id")[:_TOKENS]
+    return Table(
+        _("Access tokens"),
+        (_("token id"), _("state"), _("scope"), _("audience"), _("issued"), _("expires")),
+        [
+            (
+                token.jti,
+                _state(token, delegation, (token.revoked_at, _("revoked"))),
+                token.scope,
+                token.audience,
+                token.issued_at,
+                token.expires_at,
+            )
+            for token in tokens
+        ],
+        _TOKENS,
+    )
+
+
+def _refresh_tokens(delegation: Delegation) -> Table:
+    tokens = delegation.refresh_tokens.order_by("-issued_at", "-id")[:_TOKENS]
+    return _single_use(_("Refresh tokens"), _("rotated"), tokens, delegation)
+
+
+def _codes(delegation: Delegation) -> Table:
+    codes = delegation.codes.order_by("-issued_at", "-id")[:_TOKENS]
+    return _single_use(_("Authorization codes"), _("redeemed"), codes, delegation)
+
+
+def _single_use(
+    heading: str | Promise,
+    used: str | Promise,
+    rows: Iterable[AuthorizationCode | RefreshToken],
+    delegation: Delegation,
+) -> Table:
+    return Table(
+        heading,
+        (_("digest begins"), _("state"), _("scope"), _("issued"), _("expires"), used),
+        [
+            (
+                row.digest[:_DIGEST],
+                _state(row, delegation, (row.consumed_at, used)),
+                row.scope,
+                row.issued_at,
+                row.expires_at,
+                row.consumed_at,
+            )
+            for row in rows
+        ],
+        _TOKENS,
+    )
+
+
+def _events(site: AdminSite, request: HttpRequest, delegation: Delegation) -> Table:
+    about = Q(delegation=delegation)
+    if delegation.consent_id is not None:
+        about |= Q(consent=delegation.consent_id)
+    events = list(AuditEvent.objects.filter(about).order_by("-occurred_at", "-id")[:_EVENTS])
+    people = names.of_subjects(event.actor for event in events)
+    return Table(
+        _("Audit events"),
+        (_("when"), _("event"), _("outcome"), _("actor"), _("reason"), _("IP address")),
+        [
+            (
+                event.occurred_at,
+                names.link(site, request, event, str(event_label(event.event))),
+                event.get_outcome_display(),
+                names.with_name(event.actor, people),
+                event.reason,
+                event.ip_address,
+            )
+            for event in events
+        ],
+        _EVENTS,
+    )
+
+
+def _state(
+    row: AccessToken | AuthorizationCode | RefreshToken,
+    delegation: Delegation,
+    over: tuple[datetime | None, str | Promise],
+) -> str | Promise:
+    when, word = over
+    if when is not None:
+        return word
+    if row.expires_at <= timezone.now():
+        return _("expired")
+    if not delegation.is_in_force:  # type: ignore[attr-defined]  # annotated by the admin's queryset
+        return _("ended with the delegation")
+    return _("live")

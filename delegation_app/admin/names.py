@@ -1,0 +1,90 @@
+"""Finding people and clients by name, and naming them where a record has only their subject."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import Any, Final
+
+from django.contrib.admin import AdminSite
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db.models import Model, Q
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+
+from delegation_app import toolkit
+from delegation_app.protocol.claims import user_subject
+
+# More namesakes than that are no help to anybody, and make a slow query.
+_MOST: Final = 200
+
+
+def as_uuid(term: str) -> uuid.UUID | None:
+    """Return a search term as a public id, or None."""
+    try:
+        return uuid.UUID(term)
+    except ValueError:
+        return None
+
+
+def people_called(term: str) -> list[Any]:
+    """Return the keys of the users whose name or e-mail address contains `term`."""
+    model = get_user_model()
+    condition = Q(**{f"{model.USERNAME_FIELD}__icontains": term})
+    try:
+        field = model._meta.get_field(model.get_email_field_name())
+    except FieldDoesNotExist:
+        pass
+    else:
+        condition |= Q(**{f"{field.name}__icontains": term})
+    return list(model._default_manager.filter(condition).values_list("pk", flat=True)[:_MOST])
+
+
+def clients_called(term: str) -> list[Any]:
+    """Return the keys of the applications whose name contains `term`."""
+    named = toolkit.application_model()._default_manager.filter(name__icontains=term)
+    return list(named.values_list("pk", flat=True)[:_MOST])
+
+
+def of_subjects(subjects: Iterable[str]) -> dict[str, str]:
+    """Return the names of those subjects that are users, in one query."""
+    model = get_user_model()
+    prefix = user_subject("")
+    keys = []
+    for subject in set(subjects):
+        if subject.startswith(prefix):
+            try:
+                keys.append(model._meta.pk.to_python(subject.removeprefix(prefix)))
+            except ValidationError:
+                continue
+    if not keys:
+        return {}
+    return {
+        user_subject(user.pk): user.get_username()
+        for user in model._default_manager.filter(pk__in=keys)
+    }
+
+
+def with_name(subject: str, known: dict[str, str]) -> str:
+    """Return a subject with the name of the person behind it."""
+    return f"{known[subject]} ({subject})" if subject in known else subject
+
+
+def of_client(application: Any, client_id: str) -> str:
+    """Return how people know a client; one that was deleted goes by its identifier."""
+    return client_id if application is None else str(application)
+
+
+def link(site: AdminSite, request: HttpRequest, row: Model | None, text: str) -> str:
+    """Return `text` as a link to a row's own page, if there is one that the user may see."""
+    if row is None or not site.is_registered(type(row)):
+        return text
+    if not site.get_model_admin(type(row)).has_view_or_change_permission(request, row):
+        return text
+    opts = row._meta
+    name = f"admin:{opts.app_label}_{opts.model_name}_change"
+    return format_html(
+        '<a href="{}">{}</a>', reverse(name, args=[row.pk], current_app=site.name), text
+    )

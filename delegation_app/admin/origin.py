@@ -1,0 +1,14 @@
+"""Who acts in the admin, and from where."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+
+from delegation_app.protocol.claims import user_subject
+from delegation_app.services.audit import Origin
+from delegation_app.views import http
+
+
+def origin_of(request: HttpRequest) -> Origin:
+    """Return the origin of what an operator does with this request."""
+    return http.origin_of(request, actor=user_subject(request.user.pk))

@@ -1,0 +1,129 @@
+"""Records that nobody edits by hand: they are looked at, and a few deeds can be done to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+
+STYLES: Final = "delegation_app/admin.css"
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at run time
+    """Counts no further than MOST: an exact count of millions makes every page slow."""
+
+    MOST: Final = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows there are, as far as it was counted."""
+        return int(self.object_list[: self.MOST].count())  # type: ignore[call-arg, attr-defined, unused-ignore]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there may be more rows than can be leafed through."""
+        return self.count >= self.MOST
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """Shows records. Superusers can't add, change or delete them either.
+
+    Attributes:
+        deed_pages: the extra pages, by name: `revoke` is answered by `revoke_view`.
+    """
+
+    deed_pages: ClassVar[Mapping[str, str]] = {}
+    actions: Any = None
+    list_per_page = 50
+    show_full_result_count = False
+    paginator = BoundedPaginator
+    # Counts beside each filter choice are as many counts of the whole table.
+    show_facets = admin.ShowFacets.NEVER
+
+    class Media:
+        css: ClassVar = {"all": [STYLES]}
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody."""
+        del request, obj
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody."""
+        del request, obj
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody."""
+        del request, obj
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the deeds."""
+        own = [
+            path(
+                route,
+                self.admin_site.admin_view(getattr(self, f"{name}_view")),
+                name=f"{self.opts.app_label}_{self.opts.model_name}_{name}",
+            )
+            for name, route in self.deed_pages.items()
+        ]
+        return own + super().get_urls()
+
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """Return what a record's page shows beside its columns."""
+        del request, obj
+        return {}
+
+    def render_change_form(  # noqa: PLR0917 - Django's signature
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,  # noqa: FBT001, FBT002 - Django's signature
+        change: bool = False,  # noqa: FBT001, FBT002 - Django's signature
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        """Add the page's own context."""
+        context |= self.page_context(request, obj)
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def url(self, name: str, *args: object) -> str:
+        """Return the address of one of this model's pages."""
+        route = f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}"
+        return reverse(route, args=args, current_app=self.admin_site.name)
+
+    def may(self, request: HttpRequest, deed: str) -> bool:
+        """Tell whether somebody may do a deed: its own permission, beside that to look."""
+        return self.has_view_permission(request) and request.user.has_perm(
+            f"{self.opts.app_label}.{deed}_{self.opts.model_name}"
+        )
+
+    def require(self, request: HttpRequest, deed: str) -> None:
+        """Refuse a deed.
+
+        Raises:
+            PermissionDenied: the user may not do it.
+        """
+        if not self.may(request, deed):
+            raise PermissionDenied
+
+    def find(self, request: HttpRequest, object_id: str) -> Any:
+        """Return the record that an address names.
+
+        Raises:
+            Http404: there is none.
+        """
+        found = self.get_object(request, unquote(object_id))
+        if found is None:
+            raise Http404(_("There is no such record."))
+        return found

@@ -1,0 +1,38 @@
+"""The app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig, apps
+from django.contrib.auth.signals import user_logged_in
+from django.utils.translation import gettext_lazy as _
+
+
+class DelegationConfig(AppConfig):
+    """Delegation, in INSTALLED_APPS as `delegation_app`."""
+
+    name = "delegation_app"
+    verbose_name = _("Delegation")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the system checks and watch for people and clients that are deleted."""
+        from delegation_app import checks  # noqa: F401, PLC0415 - registers itself
+        from delegation_app.services import departures  # noqa: PLC0415 - needs the models
+        from delegation_app.views import sign_in  # noqa: PLC0415 - needs the models
+
+        departures.watch()
+        user_logged_in.connect(sign_in.remember, dispatch_uid="delegation_sign_in")
+        _complete_admin()
+
+
+def _complete_admin() -> None:
+    # A site's own admin modules may register applications after ours was imported. Those that
+    # load no admin modules by themselves import `delegation_app.admin` where they want it.
+    if not apps.is_installed("django.contrib.admin"):
+        return
+    from django.contrib.admin.apps import AdminConfig  # noqa: PLC0415 - an app that sites may lack
+
+    if isinstance(apps.get_app_config("admin"), AdminConfig):
+        from delegation_app.admin import client  # noqa: PLC0415 - needs the models
+
+        client.extend()

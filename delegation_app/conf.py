@@ -1,0 +1,153 @@
+"""The settings of the app: one dict, `DELEGATION`, read when used."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+SETTING: Final = "DELEGATION"
+
+DEFAULTS: Final[dict[str, Any]] = {
+    "ISSUER": None,
+    "ACCESS_TOKEN_LIFETIME": 600,
+    "AUTHORIZATION_CODE_LIFETIME": 60,
+    "AUTHORIZATION_REQUEST_LIFETIME": 600,
+    "REFRESH_TOKEN_LIFETIME": 30 * 24 * 3600,
+    "REFRESH_RETRY_WINDOW": 10,
+    "DELEGATION_LIFETIME": 90 * 24 * 3600,
+    "DEFAULT_AUDIENCE": None,
+    "DEFAULT_ACR": "1",
+    "SIGNING_ALGORITHM": "ES256",
+    "KEY_ENCRYPTION_KEY": None,
+    "KEY_CACHE_SECONDS": 30,
+    "JWKS_MAX_AGE": 300,
+    "FAILED_AUTHENTICATIONS_PER_MINUTE": 10,
+    "CACHE": "default",
+}
+
+
+def configured() -> dict[str, Any]:
+    """Return what the site has set; nothing if it is not even a dict, which a check reports."""
+    value = getattr(settings, SETTING, {})
+    return value if isinstance(value, dict) else {}
+
+
+class Conf:
+    """Typed views of `settings.DELEGATION`. Nothing is remembered between two reads."""
+
+    def _get(self, name: str) -> Any:
+        return configured().get(name, DEFAULTS[name])
+
+    def _seconds(self, name: str) -> timedelta:
+        return timedelta(seconds=self._get(name))
+
+    @property
+    def issuer(self) -> str:
+        """The issuer identifier, an https URL (RFC 8414 section 2).
+
+        Raises:
+            ImproperlyConfigured: it is not set; it is never taken from a request.
+        """
+        issuer = self._get("ISSUER")
+        if not issuer:
+            message = 'DELEGATION["ISSUER"] is not set.'
+            raise ImproperlyConfigured(message)
+        return str(issuer)
+
+    @property
+    def issuer_origin(self) -> str:
+        """Scheme, host and port of the issuer."""
+        parts = urlsplit(self.issuer)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def issuer_path(self) -> str:
+        """The path of the issuer without slashes at its ends; empty for most."""
+        return urlsplit(self.issuer).path.strip("/")
+
+    @property
+    def requires_https(self) -> bool:
+        """Whether requests over plain http are refused: always, unless the issuer is http."""
+        return self.issuer.startswith("https://")
+
+    @property
+    def access_token_lifetime(self) -> timedelta:
+        """How long an access token is valid."""
+        return self._seconds("ACCESS_TOKEN_LIFETIME")
+
+    @property
+    def authorization_code_lifetime(self) -> timedelta:
+        """How long a code may be redeemed."""
+        return self._seconds("AUTHORIZATION_CODE_LIFETIME")
+
+    @property
+    def authorization_request_lifetime(self) -> timedelta:
+        """How long a shown consent page may be answered."""
+        return self._seconds("AUTHORIZATION_REQUEST_LIFETIME")
+
+    @property
+    def refresh_token_lifetime(self) -> timedelta:
+        """How long a refresh token may lie unused."""
+        return self._seconds("REFRESH_TOKEN_LIFETIME")
+
+    @property
+    def refresh_retry_window(self) -> timedelta:
+        """How long a just rotated refresh token still gets its successor; zero is strict."""
+        return self._seconds("REFRESH_RETRY_WINDOW")
+
+    @property
+    def delegation_lifetime(self) -> timedelta | None:
+        """How long what a person grants lasts, or None for until it is revoked."""
+        seconds = self._get("DELEGATION_LIFETIME")
+        return None if seconds is None else timedelta(seconds=seconds)
+
+    @property
+    def default_audience(self) -> str | None:
+        """The resource server of clients that have no policy."""
+        value = self._get("DEFAULT_AUDIENCE")
+        return None if value is None else str(value)
+
+    @property
+    def default_acr(self) -> str:
+        """The `acr` of a sign-in about which nothing more is known."""
+        return str(self._get("DEFAULT_ACR"))
+
+    @property
+    def signing_algorithm(self) -> str:
+        """The algorithm of keys made from now on: ES256, RS256 or EdDSA."""
+        return str(self._get("SIGNING_ALGORITHM"))
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secrets from which keys are derived: the current one first, then older ones."""
+        keys = self._get("KEY_ENCRYPTION_KEY")
+        if keys is None:
+            return tuple(map(str, (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)))
+        return (keys,) if isinstance(keys, str) else tuple(keys)
+
+    @property
+    def key_cache_seconds(self) -> int:
+        """How long a process may go on with the signing keys that it read, in seconds."""
+        return int(self._get("KEY_CACHE_SECONDS"))
+
+    @property
+    def jwks_max_age(self) -> timedelta:
+        """How long verifiers may cache the published keys."""
+        return self._seconds("JWKS_MAX_AGE")
+
+    @property
+    def failed_authentications_per_minute(self) -> int:
+        """How many wrong secrets a client and address may send in a minute."""
+        return int(self._get("FAILED_AUTHENTICATIONS_PER_MINUTE"))
+
+    @property
+    def cache(self) -> str:
+        """The alias of the cache that counts failed attempts."""
+        return str(self._get("CACHE"))
+
+
+conf: Final = Conf()

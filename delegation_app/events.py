@@ -1,0 +1,37 @@
+"""Every event that the audit trail knows. Filters, labels and checks are read from here."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+class Event(NamedTuple):
+    """A kind of audit event: its stable name and its label for people."""
+
+    name: str
+    label: Promise
+
+
+CONSENT_GRANTED: Final = Event("consent.granted", _("Consent granted"))
+CONSENT_DENIED: Final = Event("consent.denied", _("Consent denied"))
+CONSENT_SKIPPED: Final = Event("consent.skipped", _("Consent not asked: trusted client"))
+CONSENT_WITHDRAWN: Final = Event("consent.withdrawn", _("Consent withdrawn"))
+DELEGATION_OPENED: Final = Event("delegation.opened", _("Delegation opened"))
+DELEGATION_REVOKED: Final = Event("delegation.revoked", _("Delegation revoked"))
+CODE_ISSUED: Final = Event("code.issued", _("Authorization code issued"))
+TOKEN_ISSUED: Final = Event("token.issued", _("Token issued"))
+TOKEN_REFRESHED: Final = Event("token.refreshed", _("Token refreshed"))
+TOKEN_REVOKED: Final = Event("token.revoked", _("Access token revoked"))
+REQUEST_REFUSED: Final = Event("request.refused", _("Request refused"))
+CLIENT_READMITTED: Final = Event("client.readmitted", _("Client may start again"))
+CLIENT_CHANGED: Final = Event("client.changed", _("Client changed"))
+RESOURCE_SERVER_CHANGED: Final = Event("resource_server.changed", _("Resource server changed"))
+KEY_CREATED: Final = Event("key.created", _("Signing key made"))
+KEY_ROTATED: Final = Event("key.rotated", _("Signing key rotated"))
+
+REGISTRY: Final = {
+    event.name: event for event in list(globals().values()) if isinstance(event, Event)
+}

@@ -1,0 +1,23 @@
+"""The authorization code grant (RFC 6749 section 4.1.3)."""
+
+from __future__ import annotations
+
+from delegation_app.grants.base import TokenRequest
+from delegation_app.protocol import names
+from delegation_app.services import codes
+from delegation_app.services.tokens import Issued
+
+TYPE = names.AUTHORIZATION_CODE
+PARAMETERS = frozenset({"code", "code_verifier", "redirect_uri", "resource"})
+
+
+def handle(request: TokenRequest) -> Issued:
+    """Redeem a code."""
+    parameters = request.parameters
+    redemption = codes.Redemption(
+        code=parameters.require("code"),
+        code_verifier=parameters.get("code_verifier"),
+        redirect_uri=parameters.get("redirect_uri"),
+        resources=parameters.all("resource"),
+    )
+    return codes.redeem(redemption, request.client, request.origin)

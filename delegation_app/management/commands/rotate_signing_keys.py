@@ -1,0 +1,47 @@
+"""`manage.py rotate_signing_keys`: the same as the button in the admin, for schedules."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from delegation_app.services import keys
+from delegation_app.services.audit import Origin
+
+
+class Command(BaseCommand):
+    """Let the next signing key sign."""
+
+    help = "Let the next signing key sign, retire the active one, and publish a new next key."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "--force",
+            action="store_true",
+            help="do not wait until services know the next key",
+        )
+        parser.add_argument(
+            "--withdraw",
+            action="store_true",
+            help="the active key was stolen: do not wait, and have what it signed refused",
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Rotate.
+
+        Raises:
+            CommandError: the next key is not published for long enough.
+        """
+        before = keys.signer().kid
+        try:
+            key = keys.rotate(Origin(), force=options["force"], withdraw=options["withdraw"])
+        except keys.TooEarly as wait:
+            message = (
+                f"The next key may sign in {wait.seconds} seconds: services may not know it yet. "
+                "Use --force to go on, or --withdraw if the active key was stolen."
+            )
+            raise CommandError(message) from wait
+        self.stdout.write(f"Key {key.kid} signs from now on; {before} is retired.")

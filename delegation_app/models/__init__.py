@@ -1,0 +1,26 @@
+"""The tables.
+
+Two rules: code outside imports from this package, not from its modules; inside, imports point
+one way (fields and base first, then registry rows, delegation, what hangs on it, audit).
+"""
+
+from delegation_app.models.audit import AuditEvent
+from delegation_app.models.client_policy import ClientPolicy
+from delegation_app.models.code import AuthorizationCode
+from delegation_app.models.consent import ConsentRecord
+from delegation_app.models.delegation import Delegation
+from delegation_app.models.keys import SigningKey
+from delegation_app.models.resource_server import ResourceServer
+from delegation_app.models.tokens import AccessToken, RefreshToken
+
+__all__ = [
+    "AccessToken",
+    "AuditEvent",
+    "AuthorizationCode",
+    "ClientPolicy",
+    "ConsentRecord",
+    "Delegation",
+    "RefreshToken",
+    "ResourceServer",
+    "SigningKey",
+]

@@ -1,0 +1,96 @@
+"""The audit trail."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from delegation_app.models.base import PrimaryManager
+from delegation_app.models.consent import ConsentRecord
+from delegation_app.models.delegation import Delegation
+from delegation_app.models.fields import empty_object
+
+
+class AppendOnly(TypeError):
+    """Raised by every attempt to change or delete an audit event."""
+
+
+class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+    """Events can be read and added."""
+
+    def update(self, **_kwargs: Any) -> NoReturn:
+        """Refuse."""
+        raise AppendOnly
+
+    def delete(self) -> NoReturn:
+        """Refuse."""
+        raise AppendOnly
+
+
+class AuditEvent(models.Model):
+    """Something that happened: who did what to which delegation, from where, and how it ended."""
+
+    class Outcome(models.TextChoices):
+        """How it ended."""
+
+        DONE = "done", _("done")
+        REFUSED = "refused", _("refused")
+
+    event = models.CharField(_("event"), max_length=64)
+    outcome = models.CharField(_("outcome"), max_length=8, choices=Outcome.choices)
+    occurred_at = models.DateTimeField(_("when"), default=timezone.now)
+    actor = models.CharField(_("actor"), max_length=300, blank=True)
+    subject = models.CharField(_("subject"), max_length=300, blank=True)
+    client_id_value = models.CharField(_("client id"), max_length=255, blank=True)
+    # Neither is ever deleted, and an event must not wait for a lock on one.
+    delegation = models.ForeignKey(
+        Delegation,
+        models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        related_name="events",
+        verbose_name=_("delegation"),
+    )
+    consent = models.ForeignKey(
+        ConsentRecord,
+        models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        related_name="events",
+        verbose_name=_("consent"),
+    )
+    jti = models.CharField(_("token id"), max_length=27, blank=True)
+    reason = models.CharField(_("reason"), max_length=255, blank=True)
+    ip_address = models.GenericIPAddressField(_("IP address"), null=True)
+    request_id = models.CharField(_("request id"), max_length=64, blank=True)
+    details = models.JSONField(_("details"), default=empty_object)
+
+    objects = PrimaryManager.from_queryset(AuditEventQuerySet)()
+
+    class Meta:
+        verbose_name = _("audit event")
+        verbose_name_plural = _("audit events")
+        ordering = ("-occurred_at", "-id")
+        default_permissions = ("view",)
+        indexes = (
+            models.Index(fields=["-occurred_at", "-id"], name="audit_newest"),
+            models.Index(fields=["jti"], name="audit_jti", condition=~models.Q(jti="")),
+            models.Index(fields=["subject"], name="audit_subject"),
+            models.Index(fields=["client_id_value"], name="audit_client"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.occurred_at:%Y-%m-%d %H:%M:%S}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store a new event; a stored one can't be changed."""
+        if not self._state.adding:
+            raise AppendOnly
+        super().save(*args, **kwargs)
+
+    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Refuse."""
+        raise AppendOnly

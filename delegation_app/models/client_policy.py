@@ -1,0 +1,106 @@
+"""What a client may do, beside what its application row says."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from delegation_app.models.base import PrimaryManager
+from delegation_app.models.fields import ScopeField, empty_list
+from delegation_app.models.resource_server import ResourceServer
+from delegation_app.protocol import names
+from delegation_app.toolkit import APPLICATION_MODEL
+
+
+class ClientPolicy(models.Model):
+    """The limits of one client. Trust (consent not asked) is the application's own mark."""
+
+    class AuthMethod(models.TextChoices):
+        """How a client proves itself at the token endpoint (RFC 7591 section 2)."""
+
+        BASIC = names.BASIC, _("HTTP Basic")
+        POST = names.POST, _("secret in the body")
+        NONE = names.NONE, _("none (public client)")
+
+    application = models.OneToOneField(
+        APPLICATION_MODEL,
+        models.CASCADE,
+        primary_key=True,
+        related_name="delegation_policy",
+        verbose_name=_("application"),
+    )
+    enabled = models.BooleanField(
+        _("enabled"), default=True, help_text=_("Untick to stop everything this client holds.")
+    )
+    grants = models.JSONField(_("grant types"), default=empty_list, blank=True)
+    scopes = ScopeField(
+        _("scopes"), help_text=_("All it may ever have, separated by spaces. Empty means none.")
+    )
+    audiences = models.ManyToManyField(
+        ResourceServer,
+        verbose_name=_("audiences"),
+        related_name="client_policies",
+        blank=True,
+        help_text=_("The resource servers it may get tokens for."),
+    )
+    default_audience = models.ForeignKey(
+        ResourceServer,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("default audience"),
+        help_text=_("For requests that name no resource. A single audience needs no default."),
+    )
+    token_endpoint_auth_method = models.CharField(
+        _("client authentication"),
+        max_length=32,
+        choices=AuthMethod.choices,
+        blank=True,
+        default="",
+        help_text=_("Empty: Basic or body for a client with a secret."),
+    )
+    always_ask = models.BooleanField(
+        _("always ask"), default=False, help_text=_("Ask the person each time, consent or not.")
+    )
+    may_introspect_all = models.BooleanField(
+        _("may introspect every token"), default=False, help_text=_("For operators' own tools.")
+    )
+    access_token_lifetime = models.PositiveIntegerField(
+        _("access token lifetime"),
+        null=True,
+        blank=True,
+        help_text=_("Seconds; empty: the site's."),
+    )
+    refresh_token_lifetime = models.PositiveIntegerField(
+        _("refresh token lifetime"),
+        null=True,
+        blank=True,
+        help_text=_("Seconds; empty: the site's."),
+    )
+    delegation_lifetime = models.PositiveIntegerField(
+        _("delegation lifetime"), null=True, blank=True, help_text=_("Seconds; empty: the site's.")
+    )
+    readmitted_at = models.DateTimeField(_("readmitted"), null=True, editable=False)
+
+    objects = PrimaryManager["ClientPolicy"]()
+
+    class Meta:
+        verbose_name = _("client policy")
+        verbose_name_plural = _("client policies")
+        constraints = (
+            models.CheckConstraint(
+                name="client_policy_lifetimes_positive",
+                condition=(
+                    (models.Q(access_token_lifetime=None) | models.Q(access_token_lifetime__gt=0))
+                    & (
+                        models.Q(refresh_token_lifetime=None)
+                        | models.Q(refresh_token_lifetime__gt=0)
+                    )
+                    & (models.Q(delegation_lifetime=None) | models.Q(delegation_lifetime__gt=0))
+                ),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return str(_("policy of %(client)s") % {"client": self.application})

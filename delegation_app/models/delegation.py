@@ -1,0 +1,216 @@
+"""The record that everything hangs on."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from delegation_app.models.base import PrimaryManager
+from delegation_app.models.consent import ConsentRecord
+from delegation_app.models.fields import (
+    AudienceField,
+    DigestField,
+    ScopeField,
+    empty_list,
+    empty_object,
+)
+from delegation_app.toolkit import APPLICATION_MODEL
+
+_USE_GRANULARITY: Final = timedelta(minutes=1)
+
+
+class DelegationQuerySet(models.QuerySet["Delegation"]):
+    """Delegations, and which of them are in force."""
+
+    def live(self, now: datetime | None = None) -> DelegationQuerySet:
+        """Keep those in force: the only spelling of validity.
+
+        Neither revoked nor expired, the person still active, the client still enabled.
+
+        Args:
+            now: the time to judge by; the present if left out.
+        """
+        return self.filter(in_force(now or timezone.now()))
+
+    def subtree(self, of: Delegation) -> DelegationQuerySet:
+        """Keep `of` and everything below it."""
+        return self.filter(root__public_id=of.root_id, path__startswith=of.path)
+
+    def used(self, now: datetime) -> int:
+        """Note that they were used, at most once a minute: a row written on each use gets hot."""
+        before = now - _USE_GRANULARITY
+        stale = models.Q(last_used_at=None) | models.Q(last_used_at__lt=before)
+        return self.filter(stale).update(last_used_at=now)
+
+
+def in_force(now: datetime, prefix: str = "") -> models.Q:
+    """Return the condition of `live`, also for rows that point at a delegation.
+
+    Args:
+        now: the time to judge by.
+        prefix: the look-up path to the delegation, such as `delegation__`.
+    """
+
+    def q(**conditions: object) -> models.Q:
+        return models.Q(**{prefix + name: value for name, value in conditions.items()})
+
+    person = q(principal_user=None)
+    if _users_can_be_inactive():
+        person |= q(principal_user__is_active=True)
+    client = q(delegate__delegation_policy=None) | q(delegate__delegation_policy__enabled=True)
+    return (
+        q(revoked_at=None)
+        & (q(expires_at=None) | q(expires_at__gt=now))
+        & person
+        & q(delegate__isnull=False)
+        & client
+    )
+
+
+def _users_can_be_inactive() -> bool:
+    try:
+        get_user_model()._meta.get_field("is_active")
+    except FieldDoesNotExist:
+        return False
+    return True
+
+
+class Delegation(models.Model):
+    """Who lets whom do what, where, since when, until when, and from where it came."""
+
+    class State(models.TextChoices):
+        """What an operator reads in one word."""
+
+        LIVE = "live", _("live")
+        SUSPENDED = "suspended", _("suspended: person or client disabled")
+        EXPIRED = "expired", _("expired")
+        REVOKED = "revoked", _("revoked")
+
+    public_id = models.UUIDField(
+        _("delegation id"), unique=True, default=uuid.uuid4, editable=False
+    )
+
+    principal_user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="delegations_given",
+        verbose_name=_("principal (user)"),
+    )
+    principal_client = models.ForeignKey(
+        APPLICATION_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="delegations_given",
+        verbose_name=_("principal (client)"),
+    )
+    # Who it was stays readable after the row is gone.
+    subject = models.CharField(_("subject"), max_length=300, db_index=True)
+    delegate = models.ForeignKey(
+        APPLICATION_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="delegations_held",
+        verbose_name=_("delegate"),
+    )
+    delegate_client_id = models.CharField(
+        _("client id of the delegate"), max_length=255, db_index=True
+    )
+
+    parent = models.ForeignKey(
+        "self", models.PROTECT, null=True, related_name="children", verbose_name=_("parent")
+    )
+    # A root names itself. It refers to public_id, which is known before the row has a key, so that
+    # opening a delegation is one INSERT.
+    root = models.ForeignKey(
+        "self", models.PROTECT, to_field="public_id", related_name="+", verbose_name=_("root")
+    )
+    path = models.CharField(_("path"), max_length=400)
+    depth = models.PositiveSmallIntegerField(_("depth"), default=0)
+
+    scopes = ScopeField(_("scopes"))
+    audience = AudienceField(_("audience"))
+    constraints = models.JSONField(_("constraints"), default=empty_list, blank=True)
+    grant_type = models.CharField(_("grant type"), max_length=100)
+    consent = models.ForeignKey(
+        ConsentRecord,
+        models.PROTECT,
+        null=True,
+        related_name="delegations",
+        verbose_name=_("consent"),
+    )
+    terms_digest = DigestField(_("terms"))
+    auth_time = models.DateTimeField(_("signed in"), null=True)
+    acr = models.CharField(_("authentication context"), max_length=100, blank=True)
+
+    issued_at = models.DateTimeField(_("issued"))
+    expires_at = models.DateTimeField(_("expires"), null=True)
+    revoked_at = models.DateTimeField(_("revoked"), null=True)
+    revoked_by = models.CharField(_("revoked by"), max_length=300, blank=True)
+    revocation_reason = models.CharField(_("reason"), max_length=255, blank=True)
+    last_used_at = models.DateTimeField(_("last used"), null=True)
+    metadata = models.JSONField(_("metadata"), default=empty_object, blank=True)
+
+    objects = PrimaryManager.from_queryset(DelegationQuerySet)()
+
+    class Meta:
+        verbose_name = _("delegation")
+        verbose_name_plural = _("delegations")
+        ordering = ("-issued_at", "-id")
+        permissions = (("revoke_delegation", _("Can revoke delegations")),)
+        indexes = (
+            models.Index(
+                fields=["root", "path"],
+                name="delegation_tree",
+                # A prefix search needs these on PostgreSQL; other databases ignore them.
+                opclasses=["uuid_ops", "varchar_pattern_ops"],
+            ),
+            models.Index(fields=["terms_digest"], name="delegation_terms"),
+            models.Index(fields=["-issued_at", "-id"], name="delegation_newest"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                name="delegation_one_principal",
+                condition=models.Q(principal_user=None) | models.Q(principal_client=None),
+            ),
+            models.CheckConstraint(
+                name="delegation_child_is_deeper",
+                condition=models.Q(parent=None, depth=0)
+                | models.Q(parent__isnull=False, depth__gt=0),
+            ),
+            models.CheckConstraint(
+                name="delegation_expires_after_issue",
+                condition=models.Q(expires_at=None)
+                | models.Q(expires_at__gt=models.F("issued_at")),
+            ),
+            models.CheckConstraint(
+                name="delegation_revoked_by_somebody",
+                condition=models.Q(revoked_at=None, revoked_by="")
+                | (models.Q(revoked_at__isnull=False) & ~models.Q(revoked_by="")),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.subject} → {self.delegate_client_id}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store it, with its place in the tree set from its parent."""
+        if self._state.adding:
+            self._take_place()
+        super().save(*args, **kwargs)
+
+    def _take_place(self) -> None:
+        if self.parent is None:
+            self.root_id, self.path, self.depth = self.public_id, f"/{self.public_id.hex}/", 0
+        else:
+            self.root_id = self.parent.root_id
+            self.path = f"{self.parent.path}{self.public_id.hex}/"
+            self.depth = self.parent.depth + 1

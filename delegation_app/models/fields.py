@@ -1,0 +1,113 @@
+"""Field types, defaults and validators. Migrations name them, so they stay where they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from delegation_app.protocol.audience import Audience, is_absolute_uri
+from delegation_app.protocol.errors import InvalidScope, InvalidTarget
+from delegation_app.protocol.scope import Scope
+
+if TYPE_CHECKING:
+    # What is set and what is read. Django's fields are generic for the type checker only.
+    _ScopeText = models.TextField[Scope | str, Scope]
+    _AudienceText = models.TextField[Audience | str, Audience]
+    _DigestText = models.CharField[Any, Any]
+else:
+    _ScopeText = _AudienceText = models.TextField
+    _DigestText = models.CharField
+
+
+class ScopeField(_ScopeText):
+    """A Scope, stored as its space-separated names."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["default"] = Scope
+        kwargs["blank"] = True
+        super().__init__(*args, **kwargs)
+
+    def deconstruct(self) -> Any:
+        """Leave out the arguments that are always the same."""
+        name, path, args, kwargs = super().deconstruct()
+        del kwargs["default"], kwargs["blank"]
+        return name, path, args, kwargs
+
+    def from_db_value(self, value: str | None, *_: object) -> Scope | None:
+        """Return the stored text as a Scope."""
+        return None if value is None else Scope(value.split())
+
+    def to_python(self, value: Any) -> Scope:
+        """Return what a form sent as a Scope."""
+        if isinstance(value, Scope):
+            return value
+        try:
+            return Scope.parse(" ".join(str(value or "").split()))
+        except InvalidScope as error:
+            raise ValidationError(error.description, code="invalid") from error
+
+    def get_prep_value(self, value: Any) -> str:
+        """Return the text to store."""
+        return str(self.to_python(value))
+
+    def value_to_string(self, obj: models.Model) -> str:
+        """Return the text that serializers write."""
+        return str(self.value_from_object(obj))
+
+
+class AudienceField(_AudienceText):
+    """An Audience, stored as its space-separated identifiers."""
+
+    def from_db_value(self, value: str | None, *_: object) -> Audience | None:
+        """Return the stored text as an Audience."""
+        return None if value is None else Audience(value.split())
+
+    def to_python(self, value: Any) -> Audience:
+        """Return what a form sent as an Audience."""
+        if isinstance(value, Audience):
+            return value
+        try:
+            return Audience.parse(str(value or "").split())
+        except InvalidTarget as error:
+            raise ValidationError(error.description, code="invalid") from error
+
+    def get_prep_value(self, value: Any) -> str:
+        """Return the text to store."""
+        return str(self.to_python(value))
+
+    def value_to_string(self, obj: models.Model) -> str:
+        """Return the text that serializers write."""
+        return str(self.value_from_object(obj))
+
+
+class DigestField(_DigestText):
+    """The hexadecimal SHA-256 of a secret."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["max_length"] = 64
+        super().__init__(*args, **kwargs)
+
+    def deconstruct(self) -> Any:
+        """Leave out the length, which is always the same."""
+        name, path, args, kwargs = super().deconstruct()
+        del kwargs["max_length"]
+        return name, path, args, kwargs
+
+
+def validate_resource_identifier(value: str) -> None:
+    """Refuse an identifier that `resource` and `aud` could not carry (RFC 8707 section 2)."""
+    if not is_absolute_uri(value):
+        raise ValidationError(_("Enter an absolute URI without a fragment."), code="invalid")
+
+
+def empty_object() -> dict[str, Any]:
+    """Return the default of a JSON column."""
+    return {}
+
+
+def empty_list() -> list[Any]:
+    """Return the default of a JSON column that holds a list."""
+    return []

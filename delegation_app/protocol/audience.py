@@ -1,0 +1,59 @@
+"""Audience: the identifiers of the resource servers at which a token is valid."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Self
+
+from delegation_app.protocol.errors import InvalidTarget
+
+# RFC 3986 section 4.3: a scheme, then unreserved, reserved and escaped characters but no fragment
+_ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")
+
+
+def is_absolute_uri(text: str) -> bool:
+    """Tell whether `text` is an absolute URI without a fragment (RFC 8707 section 2)."""
+    return bool(_ABSOLUTE_URI.fullmatch(text))
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Audience:
+    """Resource server identifiers as an immutable set in sorted order."""
+
+    identifiers: tuple[str, ...]
+
+    def __init__(self, identifiers: Iterable[str] = ()) -> None:
+        object.__setattr__(self, "identifiers", tuple(sorted(set(identifiers))))
+
+    @classmethod
+    def parse(cls, resources: Iterable[str]) -> Self:
+        """Read the values of `resource`.
+
+        Raises:
+            InvalidTarget: one is not an absolute URI, or has a fragment (RFC 8707 section 2).
+        """
+        values = tuple(resources)
+        if not all(is_absolute_uri(value) for value in values):
+            raise InvalidTarget("A resource must be an absolute URI without a fragment.")
+        return cls(values)
+
+    def __str__(self) -> str:
+        return " ".join(self.identifiers)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.identifiers)
+
+    def __len__(self) -> int:
+        return len(self.identifiers)
+
+    def __contains__(self, identifier: str) -> bool:
+        return identifier in self.identifiers
+
+    def __le__(self, other: Audience) -> bool:
+        return set(self.identifiers) <= set(other.identifiers)
+
+    def claim(self) -> str | list[str]:
+        """Return the value of `aud` (RFC 7519 section 4.1.3)."""
+        return self.identifiers[0] if len(self.identifiers) == 1 else list(self.identifiers)

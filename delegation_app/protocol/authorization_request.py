@@ -1,0 +1,49 @@
+"""The transient request of the authorization endpoint, as it is kept on the server."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from delegation_app.protocol.audience import Audience
+from delegation_app.protocol.errors import RedirectTarget
+from delegation_app.protocol.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """What was asked, after the client and the redirect URI were proven and all was checked.
+
+    Attributes:
+        client_id: the client that asks.
+        target: where the answer goes.
+        scope: what it asks for.
+        audience: where.
+        code_challenge: the S256 challenge (RFC 7636).
+        user_id: the person who was shown the question; only they may answer.
+        shown_at: when, in seconds since 1970.
+    """
+
+    client_id: str
+    target: RedirectTarget
+    scope: Scope
+    audience: Audience
+    code_challenge: str
+    user_id: str = ""
+    shown_at: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON members, for a session."""
+        return {**asdict(self), "scope": list(self.scope), "audience": list(self.audience)}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Self:
+        """Return the request that `to_json` wrote."""
+        return cls(
+            **{
+                **stored,
+                "target": RedirectTarget(**stored["target"]),
+                "scope": Scope(stored["scope"]),
+                "audience": Audience(stored["audience"]),
+            }
+        )

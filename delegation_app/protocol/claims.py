@@ -1,0 +1,57 @@
+"""The claims of an access token (RFC 9068 section 2.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from delegation_app.protocol.audience import Audience
+from delegation_app.protocol.scope import Scope
+
+
+def user_subject(user_id: object) -> str:
+    """Return the subject of a user; clients have another namespace (RFC 9700 section 4.15)."""
+    return f"user:{user_id}"
+
+
+def client_subject(client_id: str) -> str:
+    """Return the subject of a client that acts for itself."""
+    return f"client:{client_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessTokenClaims:
+    """What one access token says. Times are aware datetimes and become seconds in the token."""
+
+    issuer: str
+    subject: str
+    audience: Audience
+    client_id: str
+    scope: Scope
+    jti: str
+    delegation_id: str
+    issued_at: datetime
+    expires_at: datetime
+    auth_time: datetime | None = None
+    acr: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON members; those of the user's authentication only if there was one."""
+        claims: dict[str, Any] = {
+            "iss": self.issuer,
+            "sub": self.subject,
+            "aud": self.audience.claim(),
+            "client_id": self.client_id,
+            "scope": str(self.scope),
+            "jti": self.jti,
+            "delegation_id": self.delegation_id,
+            "iat": int(self.issued_at.timestamp()),
+            "nbf": int(self.issued_at.timestamp()),
+            "exp": int(self.expires_at.timestamp()),
+        }
+        # RFC 9068 section 2.2.1: what the resource owner's authentication was like
+        if self.auth_time is not None:
+            claims["auth_time"] = int(self.auth_time.timestamp())
+            claims["acr"] = self.acr
+        return claims

@@ -1,0 +1,71 @@
+"""Which client speaks, and with which credentials: reading RFC 6749 section 2.3."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from urllib.parse import unquote_plus
+
+from delegation_app.protocol import names
+from delegation_app.protocol.errors import InvalidClient, InvalidRequest
+from delegation_app.protocol.parameters import Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A client's claim to be somebody. The secret never shows in a representation."""
+
+    client_id: str
+    secret: str | None = field(repr=False)
+    method: str
+
+
+def read_credentials(authorization: str | None, parameters: Parameters) -> Credentials:
+    """Read the credentials of one request.
+
+    Args:
+        authorization: the value of the Authorization header, or None.
+        parameters: the body; the query string is never looked at (RFC 6749 section 2.3.1).
+
+    Raises:
+        InvalidRequest: two methods at once, or two client ids that differ.
+        InvalidClient: no client id, or a header that can't be read.
+    """
+    if "client_assertion" in parameters or "client_assertion_type" in parameters:
+        raise InvalidClient("Client assertions are not supported.")
+    if authorization is None:
+        return _from_body(parameters)
+    credentials = _from_header(authorization)
+    # RFC 6749 section 2.3: not more than one authentication method in a request
+    if "client_secret" in parameters:
+        raise InvalidRequest("Use one client authentication method, not two.")
+    if parameters.get("client_id") not in {None, credentials.client_id}:
+        raise InvalidRequest("The client_id differs from the authenticated client.")
+    return credentials
+
+
+def _from_body(parameters: Parameters) -> Credentials:
+    client_id = parameters.get("client_id")
+    if client_id is None:
+        raise InvalidClient("The request names no client.")
+    secret = parameters.get("client_secret")
+    return Credentials(client_id, secret, names.NONE if secret is None else names.POST)
+
+
+def _from_header(authorization: str) -> Credentials:
+    # RFC 9110 section 11.1: the scheme's name is case-insensitive
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        raise InvalidClient("Clients authenticate with Basic or in the body.")
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
+        client_id, colon, secret = decoded.partition(":")
+        # RFC 6749 section 2.3.1: both halves are form-encoded before they are joined
+        client_id = unquote_plus(client_id, errors="strict")
+        secret = unquote_plus(secret, errors="strict")
+    # Undecodable base64, UTF-8, or a header that is not ASCII: all are kinds of ValueError
+    except ValueError as error:
+        raise InvalidClient("The Authorization header can not be read.") from error
+    if not colon or not client_id or "\x00" in decoded + client_id + secret:
+        raise InvalidClient("The Authorization header can not be read.")
+    return Credentials(client_id, secret, names.BASIC)

@@ -1,0 +1,59 @@
+"""Random values, the digests that are stored of them, and the keys derived from a site's secret."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from typing import Final
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+# RFC 6749 section 10.10 wants 2^-160 for guessing; both kinds have more. The two lengths differ,
+# so that one look-up finds an opaque token without asking two tables.
+_SECRET_BYTES: Final = 32
+_OPAQUE_BYTES: Final = 40
+OPAQUE_LENGTH: Final = 54
+_ID_BYTES: Final = 20
+
+
+def new_secret() -> str:
+    """Return a code, refresh token or handle: 43 base64url characters of 256 random bits."""
+    return secrets.token_urlsafe(_SECRET_BYTES)
+
+
+def new_opaque_token() -> str:
+    """Return an opaque access token: 54 base64url characters of 320 random bits."""
+    return secrets.token_urlsafe(_OPAQUE_BYTES)
+
+
+def new_token_id() -> str:
+    """Return a `jti`: 27 base64url characters of 160 random bits (RFC 7519 section 4.1.7)."""
+    return secrets.token_urlsafe(_ID_BYTES)
+
+
+def digest(secret: str) -> str:
+    """Return what is stored of a secret: the hexadecimal SHA-256 of its UTF-8 bytes."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def hint(secret: str) -> str:
+    """Return the first 8 characters of the digest, which logs and audit may carry."""
+    return digest(secret)[:8]
+
+
+def derive_key(secret: str, purpose: str) -> bytes:
+    """Return 32 bytes for one purpose from a site's secret (HKDF, RFC 5869)."""
+    hkdf = HKDF(SHA256(), length=32, salt=None, info=f"delegation_app/{purpose}".encode())
+    return hkdf.derive(secret.encode())
+
+
+def successor(key: bytes, refresh_token: str) -> str:
+    """Return the refresh token that follows `refresh_token`.
+
+    It is derived, so that a retry after a lost answer gets the same one though none is stored.
+    """
+    mac = hmac.new(key, refresh_token.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode("ascii")

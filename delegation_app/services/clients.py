@@ -1,0 +1,246 @@
+"""Clients with their policies and the resource servers that these name, read in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from django.core.exceptions import ObjectDoesNotExist
+from django.db.models import F, QuerySet
+
+from delegation_app import toolkit
+from delegation_app.conf import conf
+from delegation_app.models import ClientPolicy, ResourceServer
+from delegation_app.protocol import names
+from delegation_app.protocol.audience import Audience
+from delegation_app.protocol.claims import client_subject
+from delegation_app.protocol.errors import InvalidScope, InvalidTarget
+from delegation_app.protocol.scope import Scope
+from delegation_app.services.transactions import database
+from delegation_app.toolkit import Application
+
+# Which resource servers to read with a client: those that it may get tokens for, or those in
+# whose name it may ask.
+TARGETS: Final = "delegation_policy__audiences"
+SPEAKS_FOR: Final = "introspectable_resource_servers"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A resource server as a client's terms need it."""
+
+    pk: int
+    name: str
+    identifier: str
+    scopes: Scope
+    opaque: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client, its policy (stored or derived) and its active resource servers by identifier."""
+
+    application: Application
+    policy: ClientPolicy
+    servers: Mapping[str, Server]
+
+    @property
+    def client_id(self) -> str:
+        """The identifier that the client goes by."""
+        return self.application.client_id
+
+    @property
+    def subject(self) -> str:
+        """The client as a principal or an actor."""
+        return client_subject(self.client_id)
+
+    @property
+    def is_confidential(self) -> bool:
+        """Whether it can keep a secret (RFC 6749 section 2.1)."""
+        return toolkit.is_confidential(self.application)
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether people are not asked about it; the application's own mark."""
+        return self.application.skip_authorization
+
+    @property
+    def auth_methods(self) -> frozenset[str]:
+        """The ways in which it may authenticate (RFC 7591 section 2)."""
+        if not self.is_confidential:
+            return frozenset({names.NONE})
+        chosen = self.policy.token_endpoint_auth_method
+        return frozenset({chosen}) if chosen else frozenset({names.BASIC, names.POST})
+
+    def may_use(self, grant_type: str) -> bool:
+        """Tell whether the policy allows a grant type."""
+        return grant_type in self.policy.grants
+
+    @property
+    def access_token_lifetime(self) -> timedelta:
+        """How long its access tokens are valid."""
+        return _seconds(self.policy.access_token_lifetime) or conf.access_token_lifetime
+
+    @property
+    def refresh_token_lifetime(self) -> timedelta:
+        """How long its refresh tokens may lie unused."""
+        return _seconds(self.policy.refresh_token_lifetime) or conf.refresh_token_lifetime
+
+    @property
+    def delegation_lifetime(self) -> timedelta | None:
+        """How long what a person grants it lasts; None for until it is revoked."""
+        return _seconds(self.policy.delegation_lifetime) or conf.delegation_lifetime
+
+    def audience(self, resources: Iterable[str]) -> Audience:
+        """Return the audience of a new delegation.
+
+        Args:
+            resources: the values of `resource`; none for the client's default.
+
+        Raises:
+            InvalidTarget: malformed, unknown, inactive or not for this client; or none was
+                named and there is no default (RFC 8707 section 2).
+        """
+        requested = Audience.parse(resources)
+        if not all(identifier in self.servers for identifier in requested):
+            raise InvalidTarget("A resource is unknown or not for this client.")
+        return requested or self._default_audience()
+
+    def narrowed_audience(self, resources: Iterable[str], granted: Audience) -> Audience:
+        """Return the part of a granted audience that a token request may have now.
+
+        Raises:
+            InvalidTarget: more than was granted, or nothing of it is active any more.
+        """
+        requested = Audience.parse(resources)
+        # RFC 8707 section 2.2: at the token endpoint the granted resources or a part of them
+        if not requested <= granted or not all(name in self.servers for name in requested):
+            raise InvalidTarget("A resource was not granted or is not available.")
+        left = requested or Audience(name for name in granted if name in self.servers)
+        if not left:
+            raise InvalidTarget("No granted resource is available.")
+        return left
+
+    def scope(self, requested: str | None, audience: Audience) -> Scope:
+        """Return the scope of a new delegation.
+
+        Args:
+            requested: the value of `scope`; None for the site's default.
+            audience: where the delegation will be valid.
+
+        Raises:
+            InvalidScope: malformed, unknown, more than the policy allows, or nothing that the
+                audience knows.
+        """
+        # RFC 6749 section 3.3: a request without scope gets a documented default
+        if requested is None:
+            return self.effective_scope(toolkit.default_scopes(self.application), audience)
+        scope = Scope.parse(requested)
+        if not scope <= self.policy.scopes & Scope(toolkit.all_scopes()):
+            raise InvalidScope("A scope is unknown or not for this client.")
+        return self.effective_scope(scope, audience)
+
+    def narrowed_scope(self, requested: str | None, granted: Scope, audience: Audience) -> Scope:
+        """Return the part of a granted scope that a token request may have now.
+
+        Raises:
+            InvalidScope: more than was granted (RFC 6749 section 6), or nothing is left of it.
+        """
+        scope = granted if requested is None else Scope.parse(requested)
+        if not scope <= granted:
+            raise InvalidScope("The scope is more than was granted.")
+        return self.effective_scope(scope, audience)
+
+    def effective_scope(self, scope: Scope, audience: Audience) -> Scope:
+        """Cut `scope` to what the policy allows and the audience knows (RFC 8707 section 2.2).
+
+        Raises:
+            InvalidScope: nothing is left.
+        """
+        known = Scope(name for server in audience for name in self.servers[server].scopes)
+        effective = scope & self.policy.scopes & known
+        if not effective:
+            raise InvalidScope("No requested scope is available at this resource.")
+        return effective
+
+    def wants_opaque(self, audience: Audience) -> bool:
+        """Tell whether a token for `audience` is opaque: one of its services asks for that."""
+        return any(self.servers[name].opaque for name in audience)
+
+    def _default_audience(self) -> Audience:
+        if self.policy.default_audience_id is not None:
+            chosen = [s for s in self.servers.values() if s.pk == self.policy.default_audience_id]
+        else:
+            chosen = list(self.servers.values())
+        if len(chosen) != 1:
+            raise InvalidTarget("The request must name a resource.")
+        return Audience([chosen[0].identifier])
+
+
+def find(client_id: str, relation: str = TARGETS) -> Client | None:
+    """Return a client by its identifier, whether it is enabled or not.
+
+    Args:
+        client_id: as sent.
+        relation: TARGETS or SPEAKS_FOR, the resource servers to read with it.
+    """
+    applications = toolkit.application_model()._default_manager.using(database())
+    rows = with_servers(applications.filter(client_id=client_id), relation)
+    found = list(rows.select_related("delegation_policy"))
+    return from_rows(found[0], found) if found else None
+
+
+def with_servers(rows: QuerySet[Any], relation: str) -> QuerySet[Any]:
+    """Join the resource servers behind `relation`: a row for each, all in one statement."""
+    columns = ("pk", "name", "identifier", "scopes", "token_format", "active")
+    joined: QuerySet[Any] = rows.annotate(
+        **{f"server_{name}": F(f"{relation}__{name}") for name in columns}
+    )
+    return joined
+
+
+def from_rows(application: Application, rows: Iterable[Any]) -> Client:
+    """Build a client from its application and the rows of `with_servers`."""
+    try:
+        policy = application.delegation_policy
+    except ObjectDoesNotExist:
+        return _without_policy(application)
+    servers = (
+        Server(
+            row.server_pk,
+            row.server_name,
+            row.server_identifier,
+            row.server_scopes,
+            row.server_token_format == ResourceServer.TokenFormat.OPAQUE,
+        )
+        for row in rows
+        if row.server_active
+    )
+    return Client(application, policy, {server.identifier: server for server in servers})
+
+
+def _without_policy(application: Application) -> Client:
+    # Safe defaults: what the application row says, at the site's default audience and nowhere else
+    policy = ClientPolicy(
+        application=application,
+        grants=sorted(toolkit.default_grants(application)),
+        scopes=toolkit.available_scopes(application),
+    )
+    rows = ResourceServer.objects.filter(identifier=conf.default_audience, active=True)
+    servers = {
+        row.identifier: Server(
+            row.pk,
+            row.name,
+            row.identifier,
+            row.scopes,
+            row.token_format == ResourceServer.TokenFormat.OPAQUE,
+        )
+        for row in rows
+    }
+    return Client(application, policy, servers)
+
+
+def _seconds(value: int | None) -> timedelta | None:
+    return None if value is None else timedelta(seconds=value)

@@ -1,0 +1,127 @@
+"""Authorization codes: issued on a delegation, redeemed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.utils import timezone
+
+from delegation_app.conf import conf
+from delegation_app.events import CODE_ISSUED
+from delegation_app.models import AuthorizationCode, Delegation
+from delegation_app.models.delegation import in_force
+from delegation_app.protocol import names, pkce
+from delegation_app.protocol.errors import InvalidGrant, OAuthError
+from delegation_app.protocol.secrets import digest, new_secret
+from delegation_app.services import audit, revoke, tokens
+from delegation_app.services.clients import Client
+from delegation_app.services.transactions import own
+
+
+@dataclass(frozen=True, slots=True)
+class Redemption:
+    """What a client sends to redeem a code."""
+
+    code: str = field(repr=False)
+    code_verifier: str | None = field(repr=False)
+    redirect_uri: str | None
+    resources: tuple[str, ...]
+
+
+def issue(
+    delegation: Delegation, *, redirect_uri: str, code_challenge: str, origin: audit.Origin
+) -> str:
+    """Return a new code for all of `delegation`.
+
+    Side effects: one row, one audit event. Call it inside a transaction.
+    """
+    code, now = new_secret(), timezone.now()
+    AuthorizationCode.objects.create(
+        digest=digest(code),
+        delegation=delegation,
+        redirect_uri=redirect_uri,
+        code_challenge=code_challenge,
+        scope=delegation.scopes,
+        audience=delegation.audience,
+        issued_at=now,
+        expires_at=now + conf.authorization_code_lifetime,
+    )
+    audit.record(CODE_ISSUED, origin, delegation=delegation)
+    return code
+
+
+@own
+def redeem(
+    redemption: Redemption, client: Client, origin: audit.Origin
+) -> tokens.Issued | OAuthError:
+    """Redeem a code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
+
+    Raises:
+        InvalidGrant: unknown, another client's, expired, used, with the wrong verifier or
+            redirect URI, or its delegation ended.
+        InvalidScope: nothing that was granted is left.
+        InvalidTarget: a resource was not granted or is not available any more.
+
+    Side effects: locks the root; up to three rows and one audit event. A second redemption
+    that proves itself revokes the delegation.
+    """
+    code = _find(redemption.code)
+    if code is None:
+        return _refusal("unknown")
+    mismatch = _mismatch(code, redemption, client)
+    if mismatch:
+        return _refusal(mismatch, code.delegation)
+    audience = client.narrowed_audience(redemption.resources, code.audience)
+    # RFC 6749 section 3.3: what is left may be less, and the answer says so
+    scope = client.narrowed_scope(None, code.scope, audience)
+    if not _consume(code, timezone.now()):
+        return _used_before(code, origin)
+    whole = tokens.View(code.delegation, client, code.scope, code.audience)
+    view = tokens.View(code.delegation, client, scope, audience)
+    # RFC 9700 section 4.14.2: whether there is a refresh token is the policy's decision
+    renewable = client.may_use(names.REFRESH_TOKEN)
+    renewal = tokens.renewal(whole, new_secret()) if renewable else None
+    return tokens.issue(view, origin, renewal=renewal)
+
+
+def _find(code: str) -> AuthorizationCode | None:
+    rows = AuthorizationCode.objects.filter(digest=digest(code))
+    return (
+        rows.select_related("delegation__root").select_for_update(of=("delegation__root",)).first()
+    )
+
+
+def _mismatch(code: AuthorizationCode, redemption: Redemption, client: Client) -> str:
+    # OAuth 2.1 section 7.5.2: none of these ends anything, or a thief of a code could do harm
+    if code.delegation.delegate_id != client.application.pk:
+        return "another client's"
+    # RFC 7636 section 4.6
+    if not pkce.proves(redemption.code_verifier, code.code_challenge):
+        return "code_verifier"
+    # OAuth 2.1 section 10.2: it may be left out; RFC 6749 section 4.1.3: if sent, it must be equal
+    if redemption.redirect_uri not in {None, code.redirect_uri}:
+        return "redirect_uri"
+    return ""
+
+
+def _consume(code: AuthorizationCode, now: datetime) -> bool:
+    usable = AuthorizationCode.objects.filter(in_force(now, "delegation__"), expires_at__gt=now)
+    return bool(usable.filter(pk=code.pk, consumed_at=None).update(consumed_at=now))
+
+
+def _used_before(code: AuthorizationCode, origin: audit.Origin) -> InvalidGrant:
+    code.refresh_from_db(fields=["consumed_at"])
+    if code.consumed_at is None:
+        return _refusal("expired, or its delegation has ended", code.delegation)
+    # RFC 6749 section 4.1.2: a second use revokes what the first one got
+    ended = revoke.subtree(code.delegation, origin.acting_as("system"), reason="code replayed")
+    error = _refusal("replayed", code.delegation)
+    error.recorded = bool(ended)
+    return error
+
+
+def _refusal(detail: str, delegation: Delegation | None = None) -> InvalidGrant:
+    error = InvalidGrant("The code is not valid.", detail=detail)
+    error.about = delegation
+    return error

@@ -1,0 +1,131 @@
+"""Finding the row behind a token that somebody presents."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db.models import BooleanField, Case, Value, When
+from django.utils import timezone
+
+from delegation_app.conf import conf
+from delegation_app.models import AccessToken, RefreshToken
+from delegation_app.models.delegation import in_force
+from delegation_app.protocol import jose, names, secrets
+from delegation_app.protocol.errors import InvalidToken
+from delegation_app.protocol.scope import Scope
+from delegation_app.services import clients, keys
+
+_TOKEN_ID: Final = re.compile(r"[A-Za-z0-9_-]{27}")
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedAccessToken:
+    """An access token of ours, with the client that holds it.
+
+    Attributes:
+        row: its row, with the delegation and the person.
+        client: the holder; None if it was deleted.
+        active: whether it is unexpired, unrevoked, and its delegation in force.
+    """
+
+    row: AccessToken
+    client: clients.Client | None
+    active: bool
+
+    def scope_at(self, server: clients.Server | None) -> Scope:
+        """Return what it allows now: token, delegation, policy and resource server together.
+
+        Args:
+            server: the service that asks; None for all of its audience.
+        """
+        if self.client is None:
+            return Scope()
+        servers = self.client.servers
+        # Also for the service that asks: the holder's policy may have lost it since
+        held = [name for name in self.row.audience if name in servers]
+        if server is not None:
+            held = [name for name in held if name == server.identifier]
+        at_audience = Scope(scope for name in held for scope in servers[name].scopes)
+        return self.row.scope & self.row.delegation.scopes & self.client.policy.scopes & at_audience
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedRefreshToken:
+    """A refresh token of ours, used or not."""
+
+    row: RefreshToken
+    active: bool
+
+
+Presented = PresentedAccessToken | PresentedRefreshToken
+
+
+def find(text: str, *, allow_expired: bool = False) -> Presented | None:
+    """Return the token behind `text`, or None. One statement; changes nothing.
+
+    Args:
+        text: as presented, of any kind and any size.
+        allow_expired: also find an access token whose time is over, for revocation.
+    """
+    if jose.looks_like_jws(text):
+        return _by_jti(text, allow_expired=allow_expired)
+    if len(text) == secrets.OPAQUE_LENGTH:
+        return _access_token(digest=secrets.digest(text))
+    return _refresh_token(secrets.digest(text))
+
+
+def access_token(text: str) -> PresentedAccessToken | None:
+    """Return the access token behind `text`, or None. One statement; changes nothing."""
+    presented = find(text)
+    return presented if isinstance(presented, PresentedAccessToken) else None
+
+
+def _by_jti(text: str, *, allow_expired: bool) -> PresentedAccessToken | None:
+    try:
+        claims = jose.verify(
+            text,
+            keys.key_for,
+            typ=names.ACCESS_TOKEN_TYP,
+            issuer=conf.issuer,
+            now=timezone.now(),
+            allow_expired=allow_expired,
+        )
+    except InvalidToken:
+        return None
+    jti = claims.get("jti")
+    # Only a text that can be one of ours is looked up: PostgreSQL refuses a NUL, for one
+    if not isinstance(jti, str) or not _TOKEN_ID.fullmatch(jti):
+        return None
+    return _access_token(jti=jti, digest=None)
+
+
+def _access_token(**key: str | None) -> PresentedAccessToken | None:
+    now = timezone.now()
+    tokens = AccessToken.objects.filter(**key).select_related(
+        "delegation__principal_user", "delegation__delegate__delegation_policy"
+    )
+    judged = tokens.annotate(in_force=_judge(now))
+    rows = list(clients.with_servers(judged, f"delegation__delegate__{clients.TARGETS}"))
+    if not rows:
+        return None
+    row = rows[0]
+    application = row.delegation.delegate
+    client = None if application is None else clients.from_rows(application, rows)
+    return PresentedAccessToken(row, client, row.in_force and row.revoked_at is None)
+
+
+def _refresh_token(digest: str) -> PresentedRefreshToken | None:
+    rows = RefreshToken.objects.filter(digest=digest).select_related("delegation")
+    row = rows.annotate(in_force=_judge(timezone.now())).first()
+    if row is None:
+        return None
+    return PresentedRefreshToken(row, row.in_force and row.consumed_at is None)
+
+
+def _judge(now: datetime) -> Case:
+    # The same condition as `live`, told as a column so that one statement finds and judges.
+    valid = When(in_force(now, "delegation__"), expires_at__gt=now, then=Value(value=True))
+    return Case(valid, default=Value(value=False), output_field=BooleanField())

@@ -1,0 +1,129 @@
+"""Rotating refresh tokens (RFC 6749 section 6, RFC 9700 section 4.14)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.utils import timezone
+
+from delegation_app.conf import conf
+from delegation_app.events import TOKEN_REFRESHED
+from delegation_app.models import Delegation, RefreshToken
+from delegation_app.models.delegation import in_force
+from delegation_app.protocol import secrets
+from delegation_app.protocol.errors import InvalidGrant, OAuthError
+from delegation_app.services import audit, revoke
+from delegation_app.services.clients import Client
+from delegation_app.services.tokens import Issued, Renewal, View, issue, renewal
+from delegation_app.services.transactions import own
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """What a client sends to refresh.
+
+    Attributes:
+        text: the refresh token.
+        scope: the value of `scope`, or None for all that was granted.
+        resources: the values of `resource`; none for all that was granted.
+    """
+
+    text: str = field(repr=False)
+    scope: str | None
+    resources: tuple[str, ...]
+
+
+@own
+def rotate(presentation: Presentation, client: Client, origin: audit.Origin) -> Issued | OAuthError:
+    """Exchange a refresh token for its successor and an access token.
+
+    A retry of the token that was rotated last, within REFRESH_RETRY_WINDOW, gets the same
+    successor. Any other use of a rotated token revokes the delegation.
+
+    Raises:
+        InvalidGrant: unknown, another client's, expired, used before, or its delegation ended.
+        InvalidScope: more than was granted, or nothing of it is left.
+        InvalidTarget: not granted, or not available any more.
+
+    Side effects: locks the root; three rows and one audit event, or a revocation and its event.
+    """
+    presented = _find(presentation.text)
+    if presented is None:
+        return _refusal("unknown")
+    # RFC 6749 section 5.2: issued to another client looks like unknown
+    if presented.delegation.delegate_id != client.application.pk:
+        return _refusal("another client's", presented.delegation)
+    now = timezone.now()
+    whole = View(presented.delegation, client, presented.scope, presented.audience)
+    wanted = _narrowed(whole, presentation)
+    if not _consume(presented, now):
+        return _used_before(presented, presentation.text, wanted, origin)
+    successor = secrets.successor(_keys()[0], presentation.text)
+    return _issue(wanted, renewal(whole, successor, predecessor=presented), origin)
+
+
+def _find(text: str) -> RefreshToken | None:
+    rows = RefreshToken.objects.filter(digest=secrets.digest(text))
+    locked = rows.select_related("delegation__root").select_for_update(of=("delegation__root",))
+    return locked.first()
+
+
+def _narrowed(whole: View, presentation: Presentation) -> View:
+    client = whole.client
+    audience = client.narrowed_audience(presentation.resources, whole.audience)
+    scope = client.narrowed_scope(presentation.scope, whole.scope, audience)
+    return View(whole.delegation, client, scope, audience)
+
+
+def _consume(presented: RefreshToken, now: datetime) -> bool:
+    # One conditional UPDATE decides. It looks again after the lock was got, so it sees a revocation
+    # that came first.
+    usable = RefreshToken.objects.filter(in_force(now, "delegation__"), expires_at__gt=now)
+    unused = usable.filter(pk=presented.pk, consumed_at=None)
+    return bool(unused.update(consumed_at=now))
+
+
+def _used_before(
+    presented: RefreshToken, text: str, wanted: View, origin: audit.Origin
+) -> Issued | OAuthError:
+    now, delegation = timezone.now(), presented.delegation
+    presented.refresh_from_db(fields=["consumed_at"])
+    if not Delegation.objects.live(now).filter(pk=delegation.pk).exists():
+        return _refusal("its delegation has ended", delegation)
+    if presented.consumed_at is None:
+        return _refusal("expired", delegation)
+    if now - presented.consumed_at < conf.refresh_retry_window:
+        successor = _unused_successor(presented, text)
+        if successor is not None:
+            return _issue(wanted, successor, origin)
+    # RFC 9700 section 4.14.2: somebody else may hold the successor, so the grant ends
+    revoke.subtree(delegation, origin.acting_as("system"), reason="refresh token reused")
+    error = _refusal("reused", delegation)
+    error.recorded = True
+    return error
+
+
+def _unused_successor(presented: RefreshToken, text: str) -> Renewal | None:
+    row = RefreshToken.objects.filter(predecessor=presented, consumed_at=None).first()
+    # The site's secret may have changed between the two requests.
+    for key in _keys():
+        candidate = secrets.successor(key, text)
+        if row is not None and secrets.digest(candidate) == row.digest:
+            return Renewal(row, candidate)
+    return None
+
+
+def _issue(wanted: View, successor: Renewal, origin: audit.Origin) -> Issued:
+    Delegation.objects.filter(pk=wanted.delegation.pk).used(timezone.now())
+    return issue(wanted, origin, event=TOKEN_REFRESHED, renewal=successor)
+
+
+def _refusal(detail: str, delegation: Delegation | None = None) -> InvalidGrant:
+    error = InvalidGrant("The refresh token is not valid.", detail=detail)
+    error.about = delegation
+    return error
+
+
+def _keys() -> list[bytes]:
+    return [secrets.derive_key(secret, "refresh-successor") for secret in conf.secrets]

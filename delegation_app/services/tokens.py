@@ -1,0 +1,164 @@
+"""Issuing tokens on a delegation, and writing the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from delegation_app.conf import conf
+from delegation_app.events import TOKEN_ISSUED, Event
+from delegation_app.models import AccessToken, Delegation, RefreshToken
+from delegation_app.protocol import jose, names, secrets
+from delegation_app.protocol.audience import Audience
+from delegation_app.protocol.claims import AccessTokenClaims
+from delegation_app.protocol.scope import Scope
+from delegation_app.services import audit
+from delegation_app.services.clients import Client
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The part of a delegation that one token shows."""
+
+    delegation: Delegation
+    client: Client
+    scope: Scope
+    audience: Audience
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """A refresh token: its row, and its text, which exists here and in the answer only."""
+
+    row: RefreshToken
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What a token request produced.
+
+    Attributes:
+        access: the row of the access token.
+        opaque: its text, if it is opaque; a JWT is signed when the answer is written.
+        renewal: the refresh token, if there is one.
+    """
+
+    access: AccessToken
+    opaque: str | None = field(repr=False)
+    renewal: Renewal | None = None
+
+    def answer(self, signer: jose.SigningIdentity) -> dict[str, Any]:
+        """Return the members of the token response (RFC 6749 section 5.1).
+
+        Args:
+            signer: the key for a JWT. It was read before anything was redeemed, so that a key
+                that can't be had costs nobody a code.
+        """
+        answer: dict[str, Any] = {
+            "access_token": self.opaque or _signed(self.access, signer),
+            "token_type": "Bearer",
+            "expires_in": _left(self.access.expires_at, self.access.issued_at),
+            # OAuth 2.1 section 3.2.3: always said, also where it equals the request
+            "scope": str(self.access.scope),
+        }
+        if self.renewal is not None:
+            now = timezone.now()
+            answer["refresh_token"] = self.renewal.text
+            # draft-ietf-oauth-refresh-token-expiration: how long the two may be relied on
+            answer["refresh_token_timeout"] = _left(self.renewal.row.expires_at, now)
+            if (ends := self.access.delegation.expires_at) is not None:
+                answer["authorization_expires_in"] = _left(ends, now)
+        return answer
+
+
+def issue(
+    view: View,
+    origin: audit.Origin,
+    *,
+    event: Event = TOKEN_ISSUED,
+    renewal: Renewal | None = None,
+) -> Issued:
+    """Issue an access token on a delegation.
+
+    Args:
+        view: what the token shows of the delegation.
+        origin: the client as actor, and from where it asks.
+        event: what the audit trail calls this.
+        renewal: the refresh token that goes with it.
+
+    Side effects: one row, one audit event. Call it inside a transaction that holds the root of
+    the delegation.
+    """
+    delegation, now = view.delegation, timezone.now().replace(microsecond=0)
+    opaque = secrets.new_opaque_token() if view.client.wants_opaque(view.audience) else None
+    access = AccessToken.objects.create(
+        jti=secrets.new_token_id(),
+        digest=None if opaque is None else secrets.digest(opaque),
+        delegation=delegation,
+        scope=view.scope,
+        audience=view.audience,
+        issued_at=now,
+        expires_at=_ends(now, view.client.access_token_lifetime, delegation),
+    )
+    details = {
+        "grant_type": delegation.grant_type,
+        "scope": str(view.scope),
+        "audience": list(view.audience),
+    }
+    audit.record(event, origin, delegation=delegation, jti=access.jti, details=details)
+    return Issued(access, opaque, renewal)
+
+
+def renewal(view: View, text: str, *, predecessor: RefreshToken | None = None) -> Renewal:
+    """Store a refresh token for all of `view`.
+
+    Args:
+        view: what it may be refreshed to.
+        text: the token.
+        predecessor: the token that it replaces; it can have only one successor.
+
+    Side effects: one row. Call it inside a transaction that holds the root of the delegation.
+    """
+    now = timezone.now()
+    row = RefreshToken.objects.create(
+        digest=secrets.digest(text),
+        delegation=view.delegation,
+        predecessor=predecessor,
+        scope=view.scope,
+        audience=view.audience,
+        issued_at=now,
+        expires_at=_ends(now, view.client.refresh_token_lifetime, view.delegation),
+    )
+    return Renewal(row, text)
+
+
+def _signed(access: AccessToken, signer: jose.SigningIdentity) -> str:
+    delegation = access.delegation
+    claims = AccessTokenClaims(
+        issuer=conf.issuer,
+        subject=delegation.subject,
+        audience=access.audience,
+        client_id=delegation.delegate_client_id,
+        scope=access.scope,
+        jti=access.jti,
+        delegation_id=str(delegation.public_id),
+        issued_at=access.issued_at,
+        expires_at=access.expires_at,
+        auth_time=delegation.auth_time,
+        acr=delegation.acr,
+    )
+    return jose.sign(claims.as_dict(), signer, typ=names.ACCESS_TOKEN_TYP)
+
+
+def _ends(now: datetime, lifetime: timedelta, delegation: Delegation) -> datetime:
+    # No token outlives its delegation.
+    ends = now + lifetime
+    return ends if delegation.expires_at is None else min(ends, delegation.expires_at)
+
+
+def _left(ends: datetime, now: datetime) -> int:
+    return max(0, int((ends - now).total_seconds()))

@@ -1,0 +1,168 @@
+"""The client registry: the only module that imports django-oauth-toolkit.
+
+That package is moving its modules; whatever it renames is changed here alone. Its models are
+imported inside the functions, so that this module can be imported before the apps are ready.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+
+from django.contrib.auth.hashers import check_password, identify_hasher, make_password
+from oauth2_provider.settings import APPLICATION_MODEL as _APPLICATION_MODEL
+from oauth2_provider.settings import oauth2_settings
+
+from delegation_app.protocol import names
+from delegation_app.protocol.scope import Scope
+
+APPLICATION_MODEL: Final[str] = _APPLICATION_MODEL
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
+# Redirect URIs are compared as they stand. What a browser strips or rewrites never matches.
+_REWRITTEN_BY_BROWSERS = re.compile(r"[\x00-\x20\x7f\\]")
+_DOTTED_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")
+
+# What an application row allows where no policy says more
+_DEFAULT_GRANTS: Final[Mapping[str, frozenset[str]]] = {
+    "authorization-code": frozenset({names.AUTHORIZATION_CODE, names.REFRESH_TOKEN}),
+    "client-credentials": frozenset({names.CLIENT_CREDENTIALS}),
+    names.DEVICE_CODE: frozenset({names.DEVICE_CODE, names.REFRESH_TOKEN}),
+}
+
+
+class Application(Protocol):
+    """What is relied on of an application row, whatever model the site has for it."""
+
+    CLIENT_CONFIDENTIAL: str
+    pk: int
+    client_id: str
+    client_secret: str
+    client_type: str
+    authorization_grant_type: str
+    redirect_uris: str
+    skip_authorization: bool
+    delegation_policy: Any
+
+    def get_allowed_schemes(self) -> list[str]:
+        """Return the redirect schemes that may be registered."""
+
+    def redirect_uri_allowed(self, uri: str) -> bool:
+        """Tell whether `uri` is registered."""
+
+
+def application_model() -> Any:
+    """Return the model that `OAUTH2_PROVIDER_APPLICATION_MODEL` names."""
+    from oauth2_provider.models import get_application_model  # noqa: PLC0415 - apps not ready above
+
+    return get_application_model()
+
+
+def load_admin() -> None:
+    """Let the toolkit register its applications in the admin, unless it did so already."""
+    from oauth2_provider import admin  # noqa: F401, PLC0415 - registers itself, apps not ready above
+
+
+def is_confidential(application: Application) -> bool:
+    """Tell whether the client can keep a secret (RFC 6749 section 2.1)."""
+    return application.client_type == application.CLIENT_CONFIDENTIAL
+
+
+def default_grants(application: Application) -> frozenset[str]:
+    """Return the grant types of an application that has no policy."""
+    return _DEFAULT_GRANTS.get(application.authorization_grant_type, frozenset())
+
+
+def all_scopes() -> Mapping[str, str]:
+    """Return every scope of the site with its description, from the toolkit's backend."""
+    from oauth2_provider.scopes import get_scopes_backend  # noqa: PLC0415 - apps not ready above
+
+    scopes: Mapping[str, str] = get_scopes_backend().get_all_scopes()
+    return scopes
+
+
+def available_scopes(application: Application) -> Scope:
+    """Return what the toolkit's backend lets this application ask for."""
+    from oauth2_provider.scopes import get_scopes_backend  # noqa: PLC0415 - apps not ready above
+
+    return Scope(get_scopes_backend().get_available_scopes(application=application))
+
+
+def default_scopes(application: Application) -> Scope:
+    """Return what a request without `scope` asks for (RFC 6749 section 3.3)."""
+    from oauth2_provider.scopes import get_scopes_backend  # noqa: PLC0415 - apps not ready above
+
+    return Scope(get_scopes_backend().get_default_scopes(application=application))
+
+
+def registered_redirect_uris(application: Application) -> list[str]:
+    """Return the redirect URIs that may be used at all; see `_is_safe`."""
+    allowed = {scheme.lower() for scheme in application.get_allowed_schemes()}
+    return [uri for uri in application.redirect_uris.split() if _is_safe(uri, allowed)]
+
+
+def redirect_uri_matches(application: Application, requested: str) -> bool:
+    """Tell whether `requested` is registered.
+
+    The toolkit's own comparison must agree, and the strings must be equal: that comparison
+    folds the case of hosts and drops tabs and line breaks.
+    """
+    registered = registered_redirect_uris(application)
+    if _REWRITTEN_BY_BROWSERS.search(requested):
+        return False
+    # RFC 9700 section 4.1.3: exact string comparison, the port of loopback URIs excepted
+    if requested not in registered:
+        portless = _without_loopback_port(requested)
+        if portless is None or portless not in map(_without_loopback_port, registered):
+            return False
+    return application.redirect_uri_allowed(requested)
+
+
+def secret_matches(application: Application, secret: str) -> bool:
+    """Compare a client secret with the stored one, in the toolkit's way; slow on purpose."""
+    stored = application.client_secret
+    try:
+        identify_hasher(stored)
+    except ValueError:
+        # Sites may keep a secret readable (hash_client_secret=False).
+        return bool(stored) and hmac.compare_digest(stored.encode(), secret.encode())
+    return check_password(secret, stored)
+
+
+def waste_time_on(secret: str) -> None:
+    """Hash once, so that an unknown client costs as much as a wrong secret."""
+    make_password(secret, hasher=oauth2_settings.CLIENT_SECRET_HASHER)
+
+
+def _is_safe(uri: str, allowed_schemes: set[str]) -> bool:
+    # Fixtures and scripts can store what the registration forms refuse, so it is asked again.
+    try:
+        parts = urlsplit(uri)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    if "#" in uri or _REWRITTEN_BY_BROWSERS.search(uri) or parts.scheme not in allowed_schemes:
+        return False
+    # RFC 9700 section 2.6: plain http only to this machine
+    if parts.scheme == "http":
+        return host in {*_LOOPBACK, "localhost"}
+    if parts.scheme == "https":
+        return bool(host)
+    # RFC 8252 section 7.1: a private-use scheme is a reversed domain name, so it has a dot
+    return bool(_DOTTED_SCHEME.fullmatch(parts.scheme))
+
+
+def _without_loopback_port(uri: str) -> str | None:
+    # RFC 8252 section 7.3: the port of a loopback redirect URI may be any
+    try:
+        parts = urlsplit(uri)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if parts.scheme != "http" or host not in _LOOPBACK or "@" in parts.netloc:
+        return None
+    # Of the authority only, and at its end: the host [::1] contains “:1” too
+    return uri.replace(parts.netloc, parts.netloc.removesuffix(f":{port}"), 1)

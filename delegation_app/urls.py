@@ -1,0 +1,25 @@
+"""Every endpoint at its default mount: `path("", include("delegation_app.urls"))`."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from delegation_app.views.authorize import authorize
+from delegation_app.views.introspect import introspect
+from delegation_app.views.jwks import jwks
+from delegation_app.views.metadata import metadata
+from delegation_app.views.revoke import revoke
+from delegation_app.views.token import token
+
+app_name = "delegation_app"
+
+urlpatterns = [
+    path("oauth/authorize", authorize, name="authorize"),
+    path("oauth/token", token, name="token"),
+    path("oauth/revoke", revoke, name="revoke"),
+    path("oauth/introspect", introspect, name="introspect"),
+    path("oauth/jwks", jwks, name="jwks"),
+    path(".well-known/oauth-authorization-server", metadata, name="metadata"),
+    # RFC 8414 section 3.1: the issuer's path comes after the well-known part
+    path(".well-known/oauth-authorization-server/<path:issuer_path>", metadata, name="metadata-of"),
+]

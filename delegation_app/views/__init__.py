@@ -1,0 +1,1 @@
+"""HTTP: requests are read and answers written here, and nowhere else."""

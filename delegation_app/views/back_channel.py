@@ -1,0 +1,117 @@
+"""What the endpoints that clients and services call have in common."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Final
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from delegation_app.protocol.client_auth import read_credentials
+from delegation_app.protocol.errors import InvalidRequest, OAuthError, TooManyAttempts
+from delegation_app.protocol.parameters import Parameters
+from delegation_app.services import audit
+from delegation_app.services.client_authentication import authenticate
+from delegation_app.services.clients import TARGETS, Client
+from delegation_app.views import http
+
+_DAY: Final = "86400"
+
+
+class Call:
+    """One request to a back-channel endpoint, read and not yet judged.
+
+    Attributes:
+        parameters: the form.
+        origin: where it comes from; the actor is the client once that is authenticated.
+        client_id: the client that it claims to be, for the audit trail.
+    """
+
+    def __init__(self, request: HttpRequest) -> None:
+        http.require_https(request)
+        self.parameters: Parameters = http.read_form(request)
+        # RFC 6749 section 3.2: a parameter stands at most once
+        self.parameters.refuse_repeats()
+        # RFC 9449: a proof that is not looked at would be a promise that is not kept
+        if "HTTP_DPOP" in request.META:
+            raise InvalidRequest("DPoP is not supported.")
+        self.origin = http.origin_of(request)
+        self.client_id = ""
+        self._authorization: str | None = request.META.get("HTTP_AUTHORIZATION")
+
+    def authenticated_client(self, relation: str = TARGETS) -> Client:
+        """Authenticate the client that sent this.
+
+        Raises:
+            InvalidClient: it is not who it claims to be.
+            InvalidRequest: it claims to be two.
+            TooManyAttempts: it failed too often.
+        """
+        credentials = read_credentials(self._authorization, self.parameters)
+        self.client_id = credentials.client_id
+        client = authenticate(credentials, ip=self.origin.ip, relation=relation)
+        self.origin = self.origin.acting_as(client.subject)
+        return client
+
+
+def back_channel(
+    handler: Callable[[Call], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Make a view of a handler: POST only, form only, JSON errors, audited refusals."""
+
+    @csrf_exempt
+    @transaction.non_atomic_requests
+    @functools.wraps(handler)
+    def view(request: HttpRequest) -> HttpResponse:
+        if request.method == "OPTIONS":
+            response = HttpResponse(status=204)
+        elif request.method != "POST":
+            response = _wrong_method()
+        else:
+            response = _handled(handler, request)
+        _allow_scripts(response)
+        response["X-Request-Id"] = http.request_id_of(request)
+        return response
+
+    return view
+
+
+def _handled(handler: Callable[[Call], HttpResponse], request: HttpRequest) -> HttpResponse:
+    try:
+        call = Call(request)
+        try:
+            return handler(call)
+        except OAuthError as error:
+            # What could not even be read, or is throttled, leaves nothing behind.
+            if not isinstance(error, TooManyAttempts):
+                audit.record_refusal(
+                    error, call.origin, client_id=call.client_id, endpoint=request.path
+                )
+            raise
+    except Exception as error:  # noqa: BLE001 - the caller gets JSON, whatever happened
+        return _refusal(http.as_oauth_error(error, request))
+
+
+def _refusal(error: OAuthError) -> HttpResponse:
+    response = http.json_answer(error.payload(), status=error.status)
+    http.with_error_headers(response, error)
+    return response
+
+
+def _wrong_method() -> HttpResponse:
+    # RFC 6749 section 3.2: the client MUST use POST
+    body = InvalidRequest("Use POST.").payload()
+    response = http.json_answer(body, status=405)
+    response["Allow"] = "POST, OPTIONS"
+    return response
+
+
+def _allow_scripts(response: HttpResponse) -> None:
+    # OAuth 2.1 section 3.2: browser-based clients call these; no cookie is looked at
+    response["Access-Control-Allow-Origin"] = "*"
+    response["Access-Control-Allow-Methods"] = "POST"
+    response["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+    response["Access-Control-Max-Age"] = _DAY

@@ -1,0 +1,153 @@
+"""Reading requests and writing answers, the same for every endpoint."""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from collections.abc import Mapping
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Any, Final
+
+from django.db import DatabaseError, DataError, InterfaceError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.request import RawPostDataException, UnreadablePostError
+
+from delegation_app.conf import conf
+from delegation_app.protocol.errors import (
+    InvalidRequest,
+    OAuthError,
+    ServerError,
+    TemporarilyUnavailable,
+)
+from delegation_app.protocol.parameters import MAX_LENGTH, Parameters
+from delegation_app.services.audit import Origin, printable
+
+logger = logging.getLogger("delegation_app")
+
+FORM: Final = "application/x-www-form-urlencoded"
+DATABASE_ERRORS: Final = (DatabaseError, InterfaceError)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+
+def read_query(request: HttpRequest) -> Parameters:
+    """Return the parameters of the query string.
+
+    Raises:
+        InvalidRequest: it is too long, not UTF-8, or has a NUL.
+    """
+    return Parameters.parse(request.META.get("QUERY_STRING", ""))
+
+
+def read_form(request: HttpRequest) -> Parameters:
+    """Return the parameters of a form body.
+
+    Raises:
+        InvalidRequest: another content type, too long, not UTF-8, with a NUL, or cut off.
+    """
+    # RFC 6749 appendix B: form-encoded UTF-8, nothing else
+    charset = (request.content_params or {}).get("charset", "utf-8").lower()
+    if request.content_type != FORM or charset != "utf-8":
+        raise InvalidRequest(f"The body must be {FORM} in UTF-8.")
+    length = _content_length(request)
+    try:
+        body = request.body
+    except (UnreadablePostError, RawPostDataException) as error:
+        raise InvalidRequest("The body could not be read.") from error
+    # RFC 9112 section 8: what was cut off is incomplete, even where the rest makes sense
+    if len(body) < length:
+        raise InvalidRequest("The body is shorter than its Content-Length.")
+    return Parameters.parse(body)
+
+
+def _content_length(request: HttpRequest) -> int:
+    text = request.META.get("CONTENT_LENGTH") or "0"
+    # RFC 9110 section 8.6: digits. Not every server in front of Django looks.
+    if not (text.isascii() and text.isdecimal()):
+        raise InvalidRequest("The Content-Length is not a number.")
+    if len(text) > len(str(MAX_LENGTH)) or int(text) > MAX_LENGTH:
+        raise InvalidRequest(f"The request is longer than {MAX_LENGTH} bytes.")
+    return int(text)
+
+
+def require_https(request: HttpRequest) -> None:
+    """Refuse plain http (RFC 6749 section 3.1), unless the issuer itself is http.
+
+    Raises:
+        InvalidRequest: the request did not come over TLS, as far as Django knows.
+    """
+    if conf.requires_https and not request.is_secure():
+        raise InvalidRequest(
+            "Use https.", detail="not secure; SECURE_PROXY_SSL_HEADER may be missing"
+        )
+
+
+def origin_of(request: HttpRequest, actor: str = "") -> Origin:
+    """Return where a request comes from. Forwarded headers are not believed."""
+    return Origin(
+        actor=actor,
+        ip=_peer_of(request),
+        user_agent=request.META.get("HTTP_USER_AGENT", ""),
+        request_id=request_id_of(request),
+    )
+
+
+def _peer_of(request: HttpRequest) -> str | None:
+    # Servers behind a socket file or a proxy tell strange things, and PostgreSQL stores none of
+    # them. It has no zones of link-local addresses either.
+    try:
+        return str(ip_address(request.META.get("REMOTE_ADDR", "").partition("%")[0]))
+    except ValueError:
+        return None
+
+
+def request_id_of(request: HttpRequest) -> str:
+    """Return the id under which log, audit and answer know this request."""
+    if "delegation.request_id" not in request.META:
+        sent = request.META.get("HTTP_X_REQUEST_ID", "")
+        known = _REQUEST_ID.fullmatch(sent)
+        request.META["delegation.request_id"] = sent if known else uuid.uuid4().hex
+    return str(request.META["delegation.request_id"])
+
+
+def as_oauth_error(error: Exception, request: HttpRequest) -> OAuthError:
+    """Return the protocol error for any exception, and log what the caller is not told."""
+    request_id = request_id_of(request)
+    if isinstance(error, OAuthError):
+        # The detail may quote what was sent; it must not forge a line of the log
+        detail = printable(error.detail, 255)
+        logger.info("refused %s: %s (%s)", request_id, error, detail)
+        return error
+    if isinstance(error, DataError):
+        # Such as a session cookie with a NUL, which PostgreSQL refuses; waiting would not help
+        logger.error("database refused a value %s", request_id, exc_info=error)
+        return InvalidRequest("The request has a value that can not be stored.")
+    if isinstance(error, DATABASE_ERRORS):
+        logger.error("database failed %s", request_id, exc_info=error)
+        return TemporarilyUnavailable("Try again in a moment.")
+    logger.error("unexpected error %s", request_id, exc_info=error)
+    return ServerError("Something went wrong. It was logged.")
+
+
+def json_answer(body: Mapping[str, Any], status: int = 200) -> JsonResponse:
+    """Return a JSON answer that nobody may store (RFC 6749 section 5.1)."""
+    response = JsonResponse(dict(body), status=status)
+    never_stored(response)
+    return response
+
+
+def never_stored(response: HttpResponse) -> None:
+    """Mark an answer as nobody's to store (RFC 6749 section 5.1)."""
+    response["Cache-Control"] = "no-store"
+    response["Pragma"] = "no-cache"
+
+
+def with_error_headers(response: HttpResponse, error: OAuthError) -> None:
+    """Add what the status of an error asks for."""
+    if error.retry_after is not None:
+        response["Retry-After"] = str(error.retry_after)
+    # RFC 9110 section 15.5.2: a 401 says how to authenticate
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        response["WWW-Authenticate"] = 'Basic realm="delegation", charset="UTF-8"'

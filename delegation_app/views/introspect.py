@@ -1,0 +1,18 @@
+"""The introspection endpoint (RFC 7662)."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+
+from delegation_app.services import introspect as introspection
+from delegation_app.services.clients import SPEAKS_FOR
+from delegation_app.views import http
+from delegation_app.views.back_channel import Call, back_channel
+
+
+@back_channel
+def introspect(call: Call) -> HttpResponse:
+    """Say what the caller may know about a token. `token_type_hint` is not needed to find it."""
+    caller = call.authenticated_client(SPEAKS_FOR)
+    token = call.parameters.require("token")
+    return http.json_answer(introspection.introspect(token, caller))

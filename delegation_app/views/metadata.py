@@ -1,0 +1,51 @@
+"""The authorization server's metadata (RFC 8414)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404
+from django.urls import reverse
+
+from delegation_app import grants, toolkit
+from delegation_app.conf import conf
+from delegation_app.protocol import names, pkce
+from delegation_app.views.public import public_document
+
+
+@public_document
+def metadata(issuer_path: str = "") -> dict[str, Any]:
+    """Return the document of our issuer.
+
+    Raises:
+        Http404: the URL was built from another issuer (RFC 8414 section 3.3).
+    """
+    if issuer_path.strip("/") not in {"", conf.issuer_path}:
+        raise Http404
+    methods = [names.BASIC, names.POST]
+    document = {
+        "issuer": conf.issuer,
+        "authorization_endpoint": url("authorize"),
+        "token_endpoint": url("token"),
+        "jwks_uri": url("jwks"),
+        "revocation_endpoint": url("revoke"),
+        "introspection_endpoint": url("introspect"),
+        "scopes_supported": sorted(toolkit.all_scopes()),
+        "response_types_supported": ["code"],
+        # RFC 8414 section 2: without these two the defaults would promise implicit and fragments
+        "response_modes_supported": ["query"],
+        "grant_types_supported": list(grants.REGISTRY),
+        "token_endpoint_auth_methods_supported": [*methods, names.NONE],
+        "revocation_endpoint_auth_methods_supported": [*methods, names.NONE],
+        "introspection_endpoint_auth_methods_supported": methods,
+        "code_challenge_methods_supported": [pkce.METHOD],
+        # RFC 9207 section 3
+        "authorization_response_iss_parameter_supported": True,
+    }
+    # RFC 8414 section 3.2: members without a value are left out
+    return {name: value for name, value in document.items() if value != []}
+
+
+def url(name: str) -> str:
+    """Return the absolute URL of one of our endpoints, from the issuer and never from a request."""
+    return conf.issuer_origin + reverse(f"delegation_app:{name}")

@@ -1,0 +1,85 @@
+"""Questions that were shown and wait for an answer, kept in the person's session."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Final
+
+from django.contrib.sessions.backends.base import UpdateError
+from django.db import DatabaseError, OperationalError
+from django.http import HttpRequest
+from django.utils import timezone
+
+from delegation_app.conf import conf
+from delegation_app.protocol.authorization_request import AuthorizationRequest
+from delegation_app.protocol.errors import InvalidRequest
+from delegation_app.protocol.secrets import new_secret
+
+logger = logging.getLogger("delegation_app")
+
+_KEY: Final = "delegation_requests"
+# A person with more consent pages open than this has lost track anyway.
+_MOST: Final = 8
+
+
+def keep(request: HttpRequest, asked: AuthorizationRequest) -> str:
+    """Store a question, and return the handle that its form posts back.
+
+    Side effects: saves the session now, so that a failure is seen before the page is shown.
+    """
+    handle = new_secret()
+    shown = replace(asked, user_id=str(request.user.pk), shown_at=timezone.now().timestamp())
+    kept = dict(list(request.session.get(_KEY, {}).items())[-(_MOST - 1) :])
+    request.session[_KEY] = {**kept, handle: shown.to_json()}
+    _save(request)
+    return handle
+
+
+def peek(request: HttpRequest, handle: str) -> AuthorizationRequest:
+    """Return the question behind a handle of this session and this person.
+
+    Raises:
+        InvalidRequest: there is none, it is too old, or it was shown to somebody else.
+    """
+    stored = request.session.get(_KEY, {}).get(handle)
+    if stored is None:
+        raise InvalidRequest(
+            "This page was answered already or is too old. Start again in the app."
+        )
+    asked = AuthorizationRequest.from_json(stored)
+    age = timezone.now().timestamp() - asked.shown_at
+    if age > conf.authorization_request_lifetime.total_seconds():
+        raise InvalidRequest("This page is too old. Start again in the app.")
+    if asked.user_id != str(request.user.pk):
+        raise InvalidRequest("This page was shown to somebody else. Start again in the app.")
+    return asked
+
+
+def forget(request: HttpRequest, handle: str) -> None:
+    """Drop a question that was answered.
+
+    Nothing depends on it: a second answer is refused by the record of the first. So a session
+    that can't be saved any more does not take the first answer's code away.
+    """
+    kept = dict(request.session.get(_KEY, {}))
+    kept.pop(handle, None)
+    request.session[_KEY] = kept
+    try:
+        _save(request)
+    except (InvalidRequest, DatabaseError) as error:
+        logger.warning("an answered question stays in its session: %s", error)
+
+
+def _save(request: HttpRequest) -> None:
+    # Saved here, or the middleware would save it again when the answer can't be changed any more.
+    # A session that lives in a cookie marks itself as modified once more.
+    request.session.modified = False
+    try:
+        request.session.save()
+    except UpdateError as error:
+        # Django says the same of a row that is gone and of a database that is
+        if isinstance(error.__context__, OperationalError):
+            raise error.__context__ from error
+        # The person signed out in another window while this request ran.
+        raise InvalidRequest("You are signed out. Start again in the app.") from error

@@ -1,0 +1,20 @@
+"""The revocation endpoint (RFC 7009)."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+
+from delegation_app.services import revoke as revocation
+from delegation_app.views import http
+from delegation_app.views.back_channel import Call, back_channel
+
+
+@back_channel
+def revoke(call: Call) -> HttpResponse:
+    """Revoke a token of the client that asks. `token_type_hint` is not needed to find it."""
+    client = call.authenticated_client()
+    token = call.parameters.require("token")
+    revocation.presented_token(token, client, call.origin)
+    response = HttpResponse()
+    http.never_stored(response)
+    return response

@@ -1,0 +1,29 @@
+"""The token endpoint (RFC 6749 section 3.2)."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+
+from delegation_app.grants import REGISTRY, TokenRequest
+from delegation_app.protocol.errors import InvalidRequest, UnauthorizedClient, UnsupportedGrantType
+from delegation_app.services import keys
+from delegation_app.views import http
+from delegation_app.views.back_channel import Call, back_channel
+
+
+@back_channel
+def token(call: Call) -> HttpResponse:
+    """Authenticate the client, let its grant issue, and answer after the commit."""
+    client = call.authenticated_client()
+    grant_type = call.parameters.require("grant_type")
+    grant = REGISTRY.get(grant_type)
+    if grant is None:
+        raise UnsupportedGrantType("The grant_type is not supported.")
+    if not client.may_use(grant_type):
+        raise UnauthorizedClient("This client may not use this grant_type.")
+    # RFC 9396 section 5: ignoring it would issue something else than was asked for
+    if "authorization_details" in call.parameters:
+        raise InvalidRequest("The parameter authorization_details is not supported.")
+    signer = keys.signer()
+    issued = grant.handle(TokenRequest(client, call.parameters.only(grant.PARAMETERS), call.origin))
+    return http.json_answer(issued.answer(signer))

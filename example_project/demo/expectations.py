@@ -1,0 +1,21 @@
+"""What a step of the story must find, and the one way in which it can go wrong."""
+
+
+class NotAsTold(Exception):
+    """Something happened that the story does not tell."""
+
+    def __init__(self, what: str, *, expected: object, got: object) -> None:
+        super().__init__(f"{what}: expected {expected}, got {got}")
+        self.what = what
+        self.expected = expected
+        self.got = got
+
+
+def expect(what: str, got: object, expected: object) -> None:
+    """Compare.
+
+    Raises:
+        NotAsTold: the two differ.
+    """
+    if got != expected:
+        raise NotAsTold(what, expected=expected, got=got)

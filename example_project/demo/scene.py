@@ -1,0 +1,78 @@
+"""What the steps of the story share: who takes part, and what happened so far."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from example_project.demo.app import App, Attempt
+from example_project.demo.browser import Browser
+from example_project.demo.expectations import NotAsTold
+from example_project.demo.transcript import Transcript
+
+
+@dataclass(slots=True)
+class Tokens:
+    """What an app got from the token endpoint last."""
+
+    access: str = ""
+    refresh: str = ""
+
+
+class Scene:
+    """The stage: two people with their browsers, two apps, and the site.
+
+    Args:
+        site: the address of the site, which is its issuer too.
+        world: what `seed_demo --json` prints.
+        transcript: where everything is written down.
+    """
+
+    def __init__(self, site: str, world: dict[str, Any], transcript: Transcript) -> None:
+        self.site = site
+        self.world = world
+        self.transcript = transcript
+        self.alice = Browser(site, transcript)
+        self.operator = Browser(site, transcript)
+        self.web = App(site, world["clients"]["web"], transcript)
+        self.cron = App(site, world["clients"]["cron"], transcript)
+        # What one step leaves for the next
+        self.attempt = Attempt("", "", "")
+        self.shown: requests.Response = requests.Response()
+        self.code = ""
+        self.tokens = Tokens()
+        self.cron_token = ""
+        self.delegation_id = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: a title, and a deed that returns in a sentence what came of it."""
+
+    title: str
+    act: Callable[[Scene], str] = field(repr=False)
+
+
+def tell(steps: Iterable[Step], scene: Scene) -> bool:
+    """Play the steps; stop at the first that is not as told, and say what was expected.
+
+    Returns:
+        whether all of it was as told.
+    """
+    for number, step in enumerate(steps, start=1):
+        scene.transcript.chapter(number, step.title)
+        try:
+            outcome = step.act(scene)
+        except NotAsTold as surprise:
+            scene.transcript.not_as_told(
+                surprise.what, expected=surprise.expected, got=surprise.got
+            )
+            return False
+        except (requests.RequestException, LookupError, ValueError) as error:
+            scene.transcript.not_as_told(
+                "the site", expected="an answer that can be read", got=repr(error)
+            )
+            return False
+        scene.transcript.as_told(outcome)
+    return True

@@ -1,0 +1,160 @@
+"""The story, step by step: each does the real thing on real requests, and looks at the answer."""
+
+from typing import Any, Final
+
+import requests
+from django.conf import settings
+from django.urls import reverse
+
+from example_project.demo import operator
+from example_project.demo.app import claims_of, members
+from example_project.demo.browser import page_of
+from example_project.demo.expectations import expect
+from example_project.demo.scene import Scene, Step, Tokens
+
+ASKED: Final = "read:metrics write:alerts read:profile"
+GRANTED: Final = "read:metrics write:alerts"
+
+
+def discover(scene: Scene) -> str:
+    """The apps learn where the endpoints are."""
+    metadata = scene.cron.metadata = scene.web.discover()
+    expect("the PKCE methods", metadata.get("code_challenge_methods_supported"), ["S256"])
+    return "they know where to go, and that a proof is wanted with every code"
+
+
+def open_the_app(scene: Scene) -> str:
+    """Alice wants to use the app; it sends her to the authorization server."""
+    scene.attempt = scene.web.ask_for(ASKED)
+    scene.shown = scene.alice.get(scene.attempt.address)
+    page_of(scene.shown).form_with("password")
+    return "nobody is signed in yet, so the site asks who she is"
+
+
+def sign_in(scene: Scene) -> str:
+    """Alice signs in."""
+    alice = scene.world["users"]["alice"]
+    form = page_of(scene.shown).form_with("password")
+    scene.shown = scene.alice.submit(
+        scene.shown, form, username=alice["username"], password=alice["password"]
+    )
+    form = page_of(scene.shown).form_with("scopes")
+    boxes = {value for name, value in form.fields if name == "scopes"}
+    expect("the boxes on the consent page", boxes, set(ASKED.split()))
+    return "the consent page offers what the app asked for, one box each"
+
+
+def consent(scene: Scene) -> str:
+    """Alice unticks a box, and agrees to the rest."""
+    form = page_of(scene.shown).form_with("scopes")
+    answer = scene.alice.submit(scene.shown, form, scopes=GRANTED.split(), decision="allow")
+    expect("the status", answer.status_code, 303)
+    scene.code = scene.web.read_redirect(scene.attempt, answer.headers["Location"])
+    return "her browser carries a code to the app, with the app's state and our issuer"
+
+
+def redeem(scene: Scene) -> str:
+    """The app redeems the code."""
+    answer = scene.web.token(
+        grant_type="authorization_code",
+        code=scene.code,
+        code_verifier=scene.attempt.verifier,
+    )
+    claims = _take(scene, answer)
+    scene.delegation_id = str(claims.get("delegation_id"))
+    expect("the scope", set(str(claims.get("scope")).split()), set(GRANTED.split()))
+    expect("the audience", claims.get("aud"), settings.SERVICE_AUDIENCE)
+    expect("the client", claims.get("client_id"), "web")
+    return f"a token without read:profile, on delegation {scene.delegation_id}"
+
+
+def call_the_api(scene: Scene) -> str:
+    """The app calls the API for Alice, to read and to write."""
+    read = members(scene.web.use(scene.tokens.access, "GET", reverse("metrics")))
+    wrote = members(
+        scene.web.use(scene.tokens.access, "POST", reverse("alerts"), message="Disk is full")
+    )
+    for answer in (read, wrote):
+        expect("the delegation", answer["authority"]["delegation_id"], scene.delegation_id)
+    return f"the API knows that {read['authority']['subject']} lets the app do this"
+
+
+def refresh(scene: Scene) -> str:
+    """Later, the app refreshes its tokens."""
+    answer = scene.web.token(grant_type="refresh_token", refresh_token=scene.tokens.refresh)
+    before = scene.tokens.refresh
+    claims = _take(scene, answer)
+    expect("the delegation", claims.get("delegation_id"), scene.delegation_id)
+    expect("that the refresh token is a new one", scene.tokens.refresh != before, expected=True)
+    return "two new tokens, one and the same delegation"
+
+
+def work_at_night(scene: Scene) -> str:
+    """A job without any person gets a token for itself, for reading only."""
+    answer = scene.cron.token(grant_type="client_credentials", scope="read:metrics")
+    token = members(answer)
+    scene.cron_token = token["access_token"]
+    claims = claims_of(scene.cron_token)
+    scene.transcript.facts("claims", claims)
+    expect("the subject", claims.get("sub"), "client:cron")
+    expect("that there is no refresh token", "refresh_token" in token, expected=False)
+    members(scene.cron.use(scene.cron_token, "GET", reverse("metrics")))
+    return f"the job acts for itself, on delegation {claims.get('delegation_id')}"
+
+
+def reach_too_far(scene: Scene) -> str:
+    """The job tries to write with it."""
+    answer = scene.cron.use(scene.cron_token, "POST", reverse("alerts"), message="Up all night")
+    expect("the status", answer.status_code, 403)
+    refusal = {
+        "error": "insufficient_scope",
+        "required": ["write:alerts"],
+        "provided": ["read:metrics"],
+    }
+    expect("the answer", answer.json(), refusal)
+    return "refused: the answer says what was needed and what was there"
+
+
+def call_the_api_again(scene: Scene) -> str:
+    """The app makes the same call as before."""
+    answer = scene.web.use(scene.tokens.access, "GET", reverse("metrics"))
+    _expect_refusal(answer, 401, "invalid_token")
+    return "refused: the token has not expired, and is worth nothing any more"
+
+
+def refresh_again(scene: Scene) -> str:
+    """The app tries to get a new token."""
+    answer = scene.web.token(grant_type="refresh_token", refresh_token=scene.tokens.refresh)
+    _expect_refusal(answer, 400, "invalid_grant")
+    return "refused: the app has to ask Alice again"
+
+
+STORY: Final = (
+    Step("The apps read the metadata of the authorization server", discover),
+    Step("Alice opens the app, which sends her to the authorization server", open_the_app),
+    Step("Alice signs in", sign_in),
+    Step("Alice unticks her profile, and lets the app do the rest", consent),
+    Step("The app redeems the code, and proves that it is the app that asked", redeem),
+    Step("The app calls the API for Alice", call_the_api),
+    Step("The app refreshes its tokens", refresh),
+    Step("A nightly job gets a token for itself, to read only", work_at_night),
+    Step("The job tries to write", reach_too_far),
+    Step("The operator signs in, and finds the delegation", operator.find_the_delegation),
+    Step("The operator revokes it", operator.revoke),
+    Step("The app makes the same call to the API as before", call_the_api_again),
+    Step("The app tries to refresh", refresh_again),
+    Step("The operator reads what happened to this delegation", operator.read_the_trail),
+)
+
+
+def _take(scene: Scene, answer: requests.Response) -> dict[str, Any]:
+    token = members(answer)
+    scene.tokens = Tokens(token["access_token"], token["refresh_token"])
+    claims = claims_of(scene.tokens.access)
+    scene.transcript.facts("claims", claims)
+    return claims
+
+
+def _expect_refusal(answer: requests.Response, status: int, error: str) -> None:
+    expect("the status", answer.status_code, status)
+    expect("the error", answer.json().get("error"), error)

@@ -1,0 +1,24 @@
+"""What every answer of this site carries."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponseBase
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'; object-src 'none'"
+)
+HEADER = "Content-Security-Policy"
+
+
+class ContentSecurityPolicyMiddleware:
+    """Give a strict policy to every answer that does not bring its own."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request."""
+        response = self.get_response(request)
+        response.headers.setdefault(HEADER, CONTENT_SECURITY_POLICY)
+        return response

@@ -1,0 +1,222 @@
+"""Settings of the example project: development by default, everything else from the environment.
+
+========================== =================================================== =====================
+Variable                   Meaning                                             Default
+========================== =================================================== =====================
+DJANGO_DEBUG               1 for development, 0 for production                 1
+DJANGO_SECRET_KEY          required in production                              made once, in .demo/
+DELEGATION_ISSUER          the public https URL; required in production        http://127.0.0.1:8000
+DATABASE_URL               postgres://user:password@host:port/name             SQLite in .demo/
+REDIS_URL                  a cache that several workers share                  memory of the process
+DJANGO_ALLOWED_HOSTS       comma-separated host names                          the issuer's host
+DJANGO_TRUST_PROXY_PROTO   1 if a proxy always sets X-Forwarded-Proto itself   0
+DJANGO_HSTS_SECONDS        how long browsers insist on https                   a year
+DJANGO_STATIC_ROOT         where collectstatic writes                          staticfiles/
+DJANGO_LOG_LEVEL           the least severe message that is logged             INFO
+DEMO_DIR                   what a development machine keeps to itself          .demo/
+========================== =================================================== =====================
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from example_project import database_url, environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+LOCAL_DIR = Path(os.environ.get("DEMO_DIR") or BASE_DIR / ".demo")
+
+DEBUG = environment.flag("DJANGO_DEBUG", default=True)
+
+if DEBUG:
+    SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or environment.local_secret_key(
+        LOCAL_DIR / "secret_key"
+    )
+    ISSUER = os.environ.get("DELEGATION_ISSUER") or "http://127.0.0.1:8000"
+else:
+    SECRET_KEY = environment.required(
+        "DJANGO_SECRET_KEY", "a site without DJANGO_DEBUG needs a long random key of its own."
+    )
+    ISSUER = environment.required(
+        "DELEGATION_ISSUER", "tokens carry the https URL under which the world reaches this site."
+    )
+
+ALLOWED_HOSTS = environment.items("DJANGO_ALLOWED_HOSTS")
+if not ALLOWED_HOSTS and not DEBUG:
+    ALLOWED_HOSTS = [urlsplit(ISSUER).hostname or ""]
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "oauth2_provider",
+    "delegation_app",
+    "example_project",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "example_project.middleware.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "example_project.urls"
+WSGI_APPLICATION = "example_project.wsgi.application"
+ASGI_APPLICATION = "example_project.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # Before the apps' own: Django's admin ships a registration/ directory too.
+        "DIRS": [BASE_DIR / "example_project" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Database and cache
+
+DATABASES: dict[str, Any] = {
+    "default": (
+        database_url.parse(os.environ["DATABASE_URL"])
+        if os.environ.get("DATABASE_URL")
+        else database_url.sqlite(LOCAL_DIR / "db.sqlite3")
+    )
+}
+if not os.environ.get("DATABASE_URL"):
+    LOCAL_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+if os.environ.get("REDIS_URL"):
+    CACHES: dict[str, Any] = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": os.environ["REDIS_URL"],
+        }
+    }
+
+# Accounts
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "/accounts/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/accounts/login/"
+
+# The authorization server
+
+DELEGATION: dict[str, Any] = {"ISSUER": ISSUER}
+
+# Only the toolkit's client registry is used, never its endpoints; they are set as strictly as they
+# go, in case a site mounts them.
+OAUTH2_PROVIDER: dict[str, Any] = {
+    "SCOPES": {
+        "read:metrics": "Read metrics",
+        "write:alerts": "Create alerts",
+        "delete:alerts": "Delete alerts",
+        "read:profile": "Read your profile",
+    },
+    "PKCE_REQUIRED": True,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
+    "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 0,
+    "ALLOW_URI_WILDCARDS": False,
+    # RFC 8252 section 7.3: native apps receive codes on http://127.0.0.1.
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https", "http"],
+    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
+    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
+    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
+    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
+    "COMPLIANT_BCP_RFC9700_REFRESH_TOKEN": True,
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_SCHEME": False,
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_MATCHING": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_REQUIRED": True,
+}
+
+REST_FRAMEWORK: dict[str, Any] = {
+    # Each view names how it authenticates; one that forgets to is closed.
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+}
+
+# The protected API, which is service A of the demo: no token for another audience is taken
+
+SERVICE_AUDIENCE = "https://service-a.example.com"
+
+# Where the demo keeps the passwords and secrets that it made
+
+DEMO_CREDENTIALS = LOCAL_DIR / "credentials.json"
+
+# Language, time and files
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(os.environ.get("DJANGO_STATIC_ROOT") or BASE_DIR / "staticfiles")
+
+# Security
+
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+# Not "no-referrer": browsers would then send "Origin: null" with forms, which CSRF checks refuse.
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not DEBUG
+
+if not DEBUG:
+    SECURE_HSTS_SECONDS = int(os.environ.get("DJANGO_HSTS_SECONDS") or 365 * 24 * 3600)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    if environment.flag("DJANGO_TRUST_PROXY_PROTO", default=False):
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+SILENCED_SYSTEM_CHECKS = [
+    "security.W021",  # HSTS preload binds the whole domain, which this site does not own alone
+    "oauth2_provider.W008",  # http redirect URIs are for loopback; delegation_app refuses others
+]
+
+# Logging
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        "delegation_app": {"level": os.environ.get("DJANGO_LOG_LEVEL") or "INFO"},
+        "example_project": {"level": os.environ.get("DJANGO_LOG_LEVEL") or "INFO"},
+    },
+}

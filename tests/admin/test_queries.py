@@ -1,0 +1,112 @@
+"""The number of statements does not grow with the number of rows."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from delegation_app.admin.readonly import BoundedPaginator
+from delegation_app.models import AuditEvent, ConsentRecord, Delegation
+from tests.admin.conftest import page
+from tests.support.world import make_app
+
+
+def add(world, count, start=0):
+    """Delegations, each of another person to another client, with a consent and an event."""
+    now = timezone.now()
+    for number in range(start, start + count):
+        user = get_user_model().objects.create(username=f"person{number}")
+        row = make_app(f"app{number}", grants=(), audiences=[world.service_a]).row
+        consent = ConsentRecord.objects.create(
+            request_digest=f"{number}",
+            user=user,
+            subject=f"user:{user.pk}",
+            client=row,
+            client_id_value=row.client_id,
+            client_name=row.name,
+            decision="granted",
+            decided_at=now,
+        )
+        delegation = Delegation.objects.create(
+            principal_user=user,
+            subject=f"user:{user.pk}",
+            delegate=row,
+            delegate_client_id=row.client_id,
+            scopes="read:metrics",
+            audience="https://service-a.example.com",
+            grant_type="authorization_code",
+            consent=consent,
+            issued_at=now,
+        )
+        AuditEvent.objects.create(
+            event="delegation.opened",
+            outcome="done",
+            actor=f"user:{user.pk}",
+            subject=f"user:{user.pk}",
+            client_id_value=row.client_id,
+            delegation=delegation,
+        )
+
+
+def statements(client, url, **query):
+    # Django remembers content types per process, so the first request may cost more.
+    client.get(url, query)
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(url, query).status_code == 200
+    return len(captured)
+
+
+@pytest.mark.parametrize(
+    ("model", "query"),
+    [
+        ("delegation", {}),
+        ("delegation", {"state": "live"}),
+        ("delegation", {"state": "suspended"}),
+        ("delegation", {"q": "person"}),
+        ("consentrecord", {}),
+        ("consentrecord", {"q": "person"}),
+        ("auditevent", {}),
+        ("auditevent", {"q": "person"}),
+    ],
+)
+def test_list_when_there_are_ten_times_the_rows_then_the_statements_are_the_same(
+    world, operator, model, query
+):
+    url = page(model, "changelist")
+    add(world, 5)
+    few = statements(operator, url, **query)
+    add(world, 45, start=5)
+    assert statements(operator, url, **query) == few
+    assert few <= 10
+
+
+def test_detail_when_much_hangs_on_it_then_the_statements_are_the_same(story, operator):
+    tokens = story.tokens()
+    url = page("delegation", "change", Delegation.objects.get().pk)
+    few = statements(operator, url)
+    for _ in range(10):
+        tokens = story.refresh(tokens["refresh_token"]).json()
+    assert statements(operator, url) == few
+    assert few <= 20
+
+
+def test_bulk_when_many_are_selected_then_asking_costs_the_same(world, operator):
+    def ask(rows):
+        data = {"action": "revoke_selected", "_selected_action": [row.pk for row in rows]}
+        with CaptureQueriesContext(connection) as captured:
+            assert operator.post(page("delegation", "changelist"), data).status_code == 200
+        return len(captured)
+
+    add(world, 50)
+    rows = list(Delegation.objects.all())
+    assert ask(rows) == ask(rows[:5])
+
+
+def test_list_when_there_are_more_rows_than_are_counted_then_it_says_so(
+    world, operator, monkeypatch
+):
+    monkeypatch.setattr(BoundedPaginator, "MOST", 3)
+    add(world, 5)
+    html = operator.get(page("delegation", "changelist")).content.decode()
+    assert "Only the first 3 delegations are listed." in html

@@ -1,0 +1,1 @@
+"""Which protocol requirements the suite shows."""

@@ -1,0 +1,362 @@
+"""Consent: what a person is shown, what their answer makes, and when they are asked again."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from delegation_app import toolkit
+from delegation_app.models import AuditEvent, AuthorizationCode, ConsentRecord, Delegation
+from delegation_app.services import audit, consent, revoke
+from tests.support.world import SERVICE_A, SERVICE_B, claims_of, delegation_of, redirected
+
+
+def events():
+    return list(AuditEvent.objects.order_by("id").values_list("event", flat=True))
+
+
+def is_asked(response):
+    """Whether the person got the consent page."""
+    if response.status_code == 303:
+        assert "code" in redirected(response)
+        return False
+    assert response.status_code == 200
+    assert b'name="decision"' in response.content
+    return True
+
+
+# The page
+
+
+@pytest.mark.conformance("AZ-23")
+def test_page_when_shown_then_it_names_everything_that_is_at_stake(story):
+    page = story.authorize(resource=[SERVICE_A, SERVICE_B])
+    html = page.content.decode()
+    story.answer(page)
+    until = ConsentRecord.objects.get().chosen_expiry
+    for part in (
+        "<strong>Web</strong>",
+        "<strong>alice</strong>",
+        "Read metrics",
+        "<code>read:metrics</code>",
+        "<code>write:alerts</code>",
+        f"<code>{SERVICE_A}</code>",
+        f"<code>{SERVICE_B}</code>",
+        "Service A",
+        "Service B",
+        date_format(until, "DATE_FORMAT"),
+        "<strong>web.example.com</strong>",
+    ):
+        assert part in html
+    assert "read:profile" not in html
+
+
+@pytest.mark.conformance("AZ-23")
+def test_page_when_delegation_never_ends_then_it_says_so(story, settings):
+    settings.DELEGATION = {**settings.DELEGATION, "DELEGATION_LIFETIME": None}
+    assert "you or an operator end it" in story.authorize().content.decode()
+    delegation = delegation_of(story.tokens())
+    assert delegation.expires_at is None
+
+
+def test_page_when_client_name_is_markup_then_it_is_text(story):
+    toolkit.application_model().objects.filter(client_id="web").update(
+        name="<script>alert(1)</script>"
+    )
+    html = story.authorize().content.decode()
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_page_when_shown_then_nothing_secret_or_changeable_is_in_its_form(story):
+    html = story.authorize().content.decode()
+    fields = set(re.findall(r'<(?:input|button)[^>]* name="([^"]+)"', html))
+    assert fields == {"csrfmiddlewaretoken", "handle", "scopes", "decision"}
+
+
+@pytest.mark.conformance("AZ-25")
+def test_page_when_client_is_public_then_it_warns_of_an_unverified_app(story):
+    assert "Unverified app" in story.authorize(story.world.mobile).content.decode()
+    assert "Unverified app" not in story.authorize().content.decode()
+
+
+# The answer
+
+
+@pytest.mark.conformance("AZ-23", "DG-01")
+def test_answer_when_allowed_then_one_consent_one_delegation_and_one_code_hang_together(story):
+    story.code(scopes=["read:metrics"])
+    record, delegation, code = (
+        ConsentRecord.objects.get(),
+        Delegation.objects.get(),
+        AuthorizationCode.objects.get(),
+    )
+    assert code.delegation == delegation
+    assert delegation.consent == record
+    assert (delegation.principal_user, delegation.delegate) == (
+        story.world.alice,
+        story.world.web.row,
+    )
+    assert str(delegation.scopes) == str(code.scope) == "read:metrics"
+    assert str(delegation.audience) == SERVICE_A
+    assert delegation.expires_at == record.chosen_expiry
+    assert events() == ["consent.granted", "delegation.opened", "code.issued"]
+
+
+@pytest.mark.conformance("AZ-23")
+def test_answer_when_denied_then_no_delegation_and_no_code_but_a_record(story):
+    answer = redirected(story.answer(story.authorize(), decision="deny"))
+    assert answer["error"] == "access_denied"
+    assert Delegation.objects.count() == AuthorizationCode.objects.count() == 0
+    record = ConsentRecord.objects.get()
+    assert record.decision == "denied"
+    assert str(record.scopes_asked) == str(record.scopes_refused) == "read:metrics write:alerts"
+    assert events() == ["consent.denied"]
+
+
+def test_answer_when_allowed_with_every_scope_unticked_then_it_is_a_denial(story):
+    answer = redirected(story.answer(story.authorize(), scopes=[]))
+    assert answer["error"] == "access_denied"
+    assert Delegation.objects.count() == 0
+    assert ConsentRecord.objects.get().decision == "denied"
+    assert events() == ["consent.denied"]
+
+
+@pytest.mark.conformance("AZ-17")
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+def test_answer_when_posted_then_the_redirect_is_a_303(story, decision):
+    assert story.answer(story.authorize(), decision=decision).status_code == 303
+
+
+@pytest.mark.conformance("AZ-24", "AZ-14")
+def test_answer_when_scopes_are_unticked_then_everything_after_it_is_narrower(story):
+    tokens = story.tokens(scopes=["write:alerts"])
+    assert tokens["scope"] == claims_of(tokens["access_token"])["scope"] == "write:alerts"
+    assert str(delegation_of(tokens).scopes) == "write:alerts"
+    wider = story.refresh(tokens["refresh_token"], scope="read:metrics write:alerts")
+    assert wider.json()["error"] == "invalid_scope"
+
+
+@pytest.mark.conformance("AZ-24")
+@pytest.mark.parametrize(
+    "scopes",
+    [
+        ["read:metrics", "read:profile"],
+        ["delete:alerts"],
+        ["read:metrics write:alerts"],
+        ["read:metrics", "no:such"],
+        ["read:metrics", '"'],
+        ["READ:METRICS"],
+    ],
+)
+def test_answer_when_it_names_a_scope_that_was_not_shown_then_nothing_is_granted(story, scopes):
+    response = story.answer(story.authorize(), scopes=scopes)
+    assert response.status_code == 400
+    assert "Location" not in response
+    assert Delegation.objects.count() == ConsentRecord.objects.count() == 0
+    assert events() == ["request.refused"]
+
+
+@pytest.mark.conformance("DG-09")
+def test_record_when_answered_then_it_is_evidence_of_what_was_shown_and_chosen(story):
+    page = story.authorize()
+    story.browser.defaults["HTTP_USER_AGENT"] = "Browser/1 \x1b[31m"
+    before = timezone.now()
+    story.answer(page, scopes=["read:metrics"])
+    record = ConsentRecord.objects.get()
+    assert record.subject == f"user:{story.world.alice.pk}"
+    assert (record.client_id_value, record.client_name) == ("web", "Web")
+    assert record.redirect_host == "web.example.com"
+    assert str(record.scopes_asked) == "read:metrics write:alerts"
+    assert str(record.scopes_granted) == "read:metrics"
+    assert str(record.scopes_refused) == "write:alerts"
+    assert str(record.audience) == SERVICE_A
+    assert (record.text_version, record.locale) == ("1", "en")
+    assert record.chosen_expiry - record.decided_at == timedelta(days=90)
+    assert before <= record.decided_at <= timezone.now()
+    assert record.ip_address == "127.0.0.1"
+    assert record.user_agent == "Browser/1 \ufffd[31m"
+    assert record.withdrawn_at is None
+
+
+@pytest.mark.conformance("DG-09")
+def test_record_when_person_answers_again_then_another_is_added_and_the_first_stays(story):
+    story.answer(story.authorize(prompt="consent"), scopes=["read:metrics"])
+    first = ConsentRecord.objects.values().get()
+    story.answer(story.authorize(prompt="consent"))
+    story.answer(story.authorize(prompt="consent"), decision="deny")
+    assert ConsentRecord.objects.count() == 3
+    assert ConsentRecord.objects.filter(pk=first["id"]).values().get() == first
+
+
+# Asked again?
+
+
+def test_confidential_client_when_consent_covers_the_request_then_no_page(story):
+    story.tokens()
+    assert not is_asked(story.authorize())
+    assert not is_asked(story.authorize(scope="read:metrics"))
+    assert ConsentRecord.objects.count() == 1
+    # Each answer opens a delegation, and all of them stand on that one consent
+    assert Delegation.objects.filter(consent=ConsentRecord.objects.get()).count() == 3
+
+
+@pytest.mark.conformance("AZ-16")
+def test_public_client_when_it_asks_again_then_the_person_is_asked_again(story):
+    story.tokens(story.world.mobile)
+    assert is_asked(story.authorize(story.world.mobile))
+
+
+def test_client_when_set_to_ask_always_then_the_person_is_asked_again(story):
+    story.tokens()
+    story.world.web.change(always_ask=True)
+    assert is_asked(story.authorize())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scope": "read:metrics read:profile"},
+        {"scope": None},
+        {"resource": SERVICE_B},
+        {"resource": [SERVICE_A, SERVICE_B]},
+    ],
+)
+def test_request_when_it_wants_more_than_was_granted_then_the_person_is_asked(story, changes):
+    story.tokens()
+    assert is_asked(story.authorize(**changes))
+
+
+def test_consent_when_scopes_were_refused_then_they_are_asked_about_again(story):
+    story.tokens(scopes=["read:metrics"])
+    assert is_asked(story.authorize())
+    assert not is_asked(story.authorize(scope="read:metrics"))
+
+
+def test_consent_when_given_by_somebody_else_or_to_another_client_then_the_person_is_asked(story):
+    story.tokens()
+    assert is_asked(story.authorize(story.world.other))
+    story.browser.force_login(story.world.bob)
+    assert is_asked(story.authorize())
+
+
+def test_consent_when_denied_before_then_the_person_is_asked(story):
+    story.answer(story.authorize(), decision="deny")
+    assert is_asked(story.authorize())
+
+
+def test_consent_when_withdrawn_then_delegations_end_and_the_person_is_asked(story):
+    tokens = story.tokens()
+    record = ConsentRecord.objects.get()
+    assert consent.withdraw(record, audit.Origin("user:1"), reason="gone off it") == 1
+    assert not story.is_active(tokens["access_token"])
+    assert is_asked(story.authorize())
+    assert events()[-2:] == ["consent.withdrawn", "delegation.revoked"]
+    # Again: nothing more to end, nothing more to tell
+    assert consent.withdraw(record, audit.Origin("user:1"), reason="again") == 0
+    assert events().count("consent.withdrawn") == 1
+
+
+def test_consent_when_its_time_is_over_then_the_person_is_asked(story, clock):
+    story.tokens()
+    clock.forward(days=90, seconds=1)
+    story.browser.force_login(story.world.alice)
+    assert is_asked(story.authorize())
+
+
+def test_consent_when_operator_revoked_its_delegation_then_the_person_is_asked(story):
+    delegation = delegation_of(story.tokens())
+    revoke.subtree(delegation, audit.Origin("user:99"), reason="stolen laptop")
+    assert is_asked(story.authorize())
+
+
+def test_consent_when_client_itself_gave_its_token_back_then_no_page(story):
+    tokens = story.tokens()
+    assert story.revoke(tokens["refresh_token"]).status_code == 200
+    assert not is_asked(story.authorize())
+
+
+def test_consent_when_reused_then_no_delegation_outlives_what_the_person_chose(story, clock):
+    first = delegation_of(story.tokens())
+    clock.forward(days=30)
+    story.browser.force_login(story.world.alice)
+    response = story.authorize()
+    assert not is_asked(response)
+    second = Delegation.objects.latest("issued_at")
+    assert second.expires_at == first.expires_at
+
+
+# Trusted clients and prompt=consent
+
+
+@pytest.fixture
+def trusting(story):
+    """The same world, with web trusted."""
+    toolkit.application_model().objects.filter(client_id="web").update(skip_authorization=True)
+    return story
+
+
+def test_trusted_client_when_it_asks_then_no_page_but_a_record(trusting):
+    assert not is_asked(trusting.authorize())
+    record = ConsentRecord.objects.get()
+    assert (record.decision, record.text_version) == ("trusted", "")
+    assert Delegation.objects.get().consent == record
+    assert events() == ["consent.skipped", "delegation.opened", "code.issued"]
+
+
+def test_trusted_client_when_it_wants_the_question_then_the_person_is_asked(trusting):
+    page = trusting.authorize(prompt="consent")
+    assert is_asked(page)
+    trusting.answer(page)
+    assert ConsentRecord.objects.get().decision == "granted"
+
+
+def test_trust_when_taken_away_then_its_records_do_not_speak_for_the_person(trusting):
+    assert not is_asked(trusting.authorize())
+    toolkit.application_model().objects.filter(client_id="web").update(skip_authorization=False)
+    assert is_asked(trusting.authorize())
+
+
+# Between the page and the answer
+
+
+def test_answer_when_page_is_too_old_then_refused(story, clock):
+    page = story.authorize()
+    clock.forward(seconds=601)
+    response = story.answer(page)
+    assert response.status_code == 400
+    assert Delegation.objects.count() == 0
+
+
+def test_answer_when_client_was_disabled_meanwhile_then_refused(story):
+    page = story.authorize()
+    story.world.web.change(enabled=False)
+    response = story.answer(page)
+    assert (response.status_code, Delegation.objects.count()) == (400, 0)
+
+
+def test_answer_when_redirect_uri_was_unregistered_meanwhile_then_nothing_goes_there(story):
+    page = story.authorize()
+    toolkit.application_model().objects.filter(client_id="web").update(
+        redirect_uris="https://web.example.com/new"
+    )
+    for decision in ("allow", "deny"):
+        response = story.answer(page, decision=decision)
+        assert response.status_code == 400
+        assert "Location" not in response
+    assert Delegation.objects.count() == 0
+
+
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+def test_answer_when_many_pages_are_open_then_each_is_answered_for_itself(story, decision):
+    pages = [story.authorize(state=f"s{number}", prompt="consent") for number in range(8)]
+    states = [redirected(story.answer(page, decision=decision))["state"] for page in pages]
+    assert states == [f"s{number}" for number in range(8)]
+
+
+def test_answer_when_too_many_pages_are_open_then_the_oldest_is_refused(story):
+    pages = [story.authorize(state=f"s{number}") for number in range(9)]
+    assert story.answer(pages[0]).status_code == 400
+    assert redirected(story.answer(pages[1]))["state"] == "s1"

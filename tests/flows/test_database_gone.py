@@ -1,0 +1,422 @@
+"""The database gone, at each statement of each request: durable before told, and nothing half done.
+
+These tests use real transactions, since it is their beginnings and ends that fail.
+"""
+
+from itertools import count
+
+import pytest
+
+from delegation_app.models import (
+    AccessToken,
+    AuditEvent,
+    AuthorizationCode,
+    ConsentRecord,
+    Delegation,
+    RefreshToken,
+    SigningKey,
+)
+from delegation_app.services import keys
+from tests.support.answers import never_stored, nothing_stored, recorded, refused
+from tests.support.broken_database import failing, failing_commit
+from tests.support.world import delegation_of, redirected
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+METADATA = "/.well-known/oauth-authorization-server"
+both_ways = pytest.mark.parametrize("lasting", [True, False], ids=["for good", "for a moment"])
+
+
+@pytest.fixture
+def story(story):
+    """A story whose browser gets a 500 as others do, and whose keys are made."""
+    story.browser.raise_request_exception = story.wire.raise_request_exception = False
+    keys.signer()
+    return story
+
+
+def unavailable(response):
+    refused(response, "temporarily_unavailable", 503)
+    assert int(response["Retry-After"]) > 0
+    assert b"secret-host" not in response.content
+
+
+def unavailable_page(response):
+    assert response.status_code == 503, (response.status_code, response.get("Location"))
+    assert int(response["Retry-After"]) > 0
+    never_stored(response)
+    html = response.content.decode()
+    assert "Try again in a moment." in html
+    assert "secret-host" not in html
+    assert "Location" not in response
+
+
+# Gone altogether
+
+
+def test_back_channel_when_the_database_is_gone_then_503(story, world):
+    code, tokens = story.code(), story.tokens(prompt="consent", scopes=["read:metrics"])
+    requests = [
+        lambda: story.redeem(code),
+        lambda: story.refresh(tokens["refresh_token"]),
+        story.client_credentials,
+        lambda: story.revoke(tokens["refresh_token"]),
+        lambda: story.revoke(tokens["access_token"]),
+        lambda: story.introspect(tokens["access_token"]),
+        lambda: story.introspect("unknown"),
+        lambda: story.refresh("unknown"),
+        # Nobody is told that a secret is wrong, or right, by a server that can't know.
+        lambda: story.post(
+            "/oauth/token",
+            {"grant_type": "client_credentials", "client_id": "cron", "client_secret": "wrong"},
+        ),
+    ]
+    for request in requests:
+        with nothing_stored(), recorded():
+            with failing():
+                response = request()
+            unavailable(response)
+    # It is back, and every one of them is as good as before.
+    assert story.is_active(tokens["access_token"])
+    assert story.redeem(code).status_code == 200
+    assert story.refresh(tokens["refresh_token"]).status_code == 200
+
+
+def test_back_channel_when_the_refusal_can_not_be_recorded_then_503(story):
+    for body in ({}, {"client_id": "web"}, {"client_assertion": "a.b.c"}):
+        with recorded():
+            with failing():
+                response = story.post("/oauth/token", {"grant_type": "x", **body})
+            unavailable(response)
+
+
+def test_authorize_when_the_database_is_gone_then_a_page_says_503(story):
+    page = story.authorize()
+    with nothing_stored(), recorded():
+        with failing():
+            asked = story.authorize()
+        unavailable_page(asked)
+        with failing():
+            answered = story.answer(page)
+        unavailable_page(answered)
+        with failing():
+            denied = story.answer(page, decision="deny")
+        unavailable_page(denied)
+    assert redirected(story.answer(page))["code"]
+
+
+def test_jwks_when_the_database_is_gone_then_known_keys_are_still_told(story):
+    known = story.wire.get("/oauth/jwks").json()
+    with failing():
+        assert story.wire.get("/oauth/jwks").json() == known
+    keys.forget()
+    with failing():
+        response = story.wire.get("/oauth/jwks")
+    unavailable(response)
+    assert story.wire.get("/oauth/jwks").json() == known
+
+
+def test_metadata_when_the_database_is_gone_then_it_is_not_needed(story):
+    before = story.wire.get(METADATA).content
+    with failing() as failure:
+        assert story.wire.get(METADATA).content == before
+    assert not failure.statements
+
+
+# Gone at the n-th statement
+
+
+def each_statement(prepare, request, check, *, lasting):
+    """Let every statement of a request fail, one after the other.
+
+    Args:
+        prepare: makes what the request needs, anew each time.
+        request: sends it.
+        check: judges the answer to a request during which the database failed.
+    """
+    for statement in count(1):
+        prepared = prepare()
+        with failing(statement, lasting=lasting) as failure:
+            response = request(prepared)
+        if not failure.happened:
+            return statement - 1
+        check(prepared, response)
+    return None
+
+
+@both_ways
+def test_code_when_any_statement_fails_then_it_is_not_spent(story, lasting):
+    def check(code, response):
+        unavailable(response)
+        delegation = Delegation.objects.order_by("-id").first()
+        assert not delegation.access_tokens.exists()
+        assert not delegation.refresh_tokens.exists()
+        assert delegation.codes.get().consumed_at is None
+        assert not AuditEvent.objects.filter(event="token.issued", delegation=delegation).exists()
+        assert delegation.revoked_at is None
+        # The same request again succeeds.
+        assert story.redeem(code).status_code == 200
+
+    statements = each_statement(
+        lambda: story.code(prompt="consent"), story.redeem, check, lasting=lasting
+    )
+    assert statements >= 6
+
+
+@both_ways
+def test_refresh_when_any_statement_fails_then_the_token_is_still_good(story, lasting):
+    def check(tokens, response):
+        unavailable(response)
+        delegation = delegation_of(tokens)
+        assert delegation.refresh_tokens.get().consumed_at is None
+        assert delegation.access_tokens.count() == 1
+        assert not AuditEvent.objects.filter(
+            event="token.refreshed", delegation=delegation
+        ).exists()
+        assert story.refresh(tokens["refresh_token"]).status_code == 200
+
+    statements = each_statement(
+        lambda: story.tokens(prompt="consent"),
+        lambda tokens: story.refresh(tokens["refresh_token"]),
+        check,
+        lasting=lasting,
+    )
+    assert statements >= 6
+
+
+@both_ways
+def test_client_credentials_when_any_statement_fails_then_nothing_is_half_opened(
+    story, world, lasting
+):
+    apps = iter(("read:metrics", "write:alerts", "read:metrics write:alerts") * 10)
+
+    def check(scope, response):
+        unavailable(response)
+        # Every delegation has its token, every token its event.
+        opened = AuditEvent.objects.filter(event="delegation.opened").count()
+        issued = AuditEvent.objects.filter(event="token.issued").count()
+        assert opened == Delegation.objects.count() == before["delegations"]
+        assert issued == AccessToken.objects.count() == before["tokens"]
+
+    before = {}
+
+    def prepare():
+        before["delegations"] = Delegation.objects.count()
+        before["tokens"] = AccessToken.objects.count()
+        return next(apps)
+
+    def request(scope):
+        return story.client_credentials(scope=scope)
+
+    assert each_statement(prepare, request, check, lasting=lasting) >= 4
+    assert AccessToken.objects.count() == 1
+
+
+@both_ways
+@pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
+def test_revocation_when_any_statement_fails_then_nobody_is_told_that_it_is_done(
+    story, kind, lasting
+):
+    event = "token.revoked" if kind == "access_token" else "delegation.revoked"
+
+    def check(tokens, response):
+        unavailable(response)
+        assert story.is_active(tokens["access_token"])
+        delegation = delegation_of(tokens)
+        assert delegation.revoked_at is None
+        assert not AuditEvent.objects.filter(event=event, delegation=delegation).exists()
+        assert story.revoke(tokens[kind]).status_code == 200
+        assert not story.is_active(tokens["access_token"])
+        assert AuditEvent.objects.filter(event=event, delegation=delegation).count() == 1
+
+    statements = each_statement(
+        lambda: story.tokens(prompt="consent"),
+        lambda tokens: story.revoke(tokens[kind]),
+        check,
+        lasting=lasting,
+    )
+    assert statements >= 4
+
+
+@both_ways
+def test_introspection_when_any_statement_fails_then_503_and_not_inactive(story, clock, lasting):
+    def check(tokens, response):
+        # A resource server that was told "inactive" would sign somebody out.
+        unavailable(response)
+        assert story.is_active(tokens["access_token"])
+        clock.forward(minutes=2)
+
+    tokens = story.tokens()
+    statements = each_statement(
+        lambda: tokens,
+        lambda tokens: story.introspect(tokens["access_token"]),
+        check,
+        lasting=lasting,
+    )
+    assert statements >= 2
+
+
+@both_ways
+@pytest.mark.parametrize("replayed", ["code", "refresh token"])
+def test_replay_when_any_statement_fails_then_the_next_one_still_has_its_consequence(
+    story, clock, replayed, lasting
+):
+    def prepare():
+        code = story.code(prompt="consent")
+        first = story.redeem(code).json()
+        second = story.refresh(first["refresh_token"]).json()
+        return code, first, second
+
+    def request(prepared):
+        code, first, _ = prepared
+        clock.forward(seconds=30)
+        return story.redeem(code) if replayed == "code" else story.refresh(first["refresh_token"])
+
+    def check(prepared, response):
+        unavailable(response)
+        assert story.is_active(prepared[2]["access_token"])
+        refused(request(prepared), "invalid_grant")
+        assert not story.is_active(prepared[2]["access_token"])
+
+    assert each_statement(prepare, request, check, lasting=lasting) >= 5
+
+
+@both_ways
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+def test_answer_when_any_statement_fails_then_no_code_without_delegation_and_consent(
+    story, decision, lasting
+):
+    def prepare():
+        before.update(rows())
+        return story.authorize(prompt="consent")
+
+    def rows():
+        return {
+            "consents": ConsentRecord.objects.count(),
+            "consent events": AuditEvent.objects.filter(event__startswith="consent.").count(),
+            "delegations": Delegation.objects.count(),
+            "opened": AuditEvent.objects.filter(event="delegation.opened").count(),
+            "codes": AuthorizationCode.objects.count(),
+            "code events": AuditEvent.objects.filter(event="code.issued").count(),
+        }
+
+    before = {}
+    one_more = {"consents", "consent events"}
+    if decision == "allow":
+        one_more |= {"delegations", "opened", "codes", "code events"}
+
+    def check(page, response):
+        # All or nothing: what the person said either stands whole or was never said.
+        whole = {name: number + (name in one_more) for name, number in before.items()}
+        if response.status_code == 303:
+            # Only the session could not be saved any more, and nothing depends on that.
+            assert rows() == whole
+        else:
+            unavailable_page(response)
+            assert rows() == before
+        again = story.answer(page, decision=decision)
+        if rows() == whole and response.status_code == 303:
+            # Told once: the page can't be answered twice.
+            assert again.status_code == 400
+        else:
+            assert ("code" in redirected(again)) == (decision == "allow")
+
+    statements = each_statement(
+        prepare, lambda page: story.answer(page, decision=decision), check, lasting=lasting
+    )
+    assert statements >= 6
+
+
+@both_ways
+def test_question_when_any_statement_fails_then_503_and_no_redirect(story, lasting):
+    def check(_, response):
+        unavailable_page(response)
+        assert not ConsentRecord.objects.exists()
+        assert not Delegation.objects.exists()
+
+    statements = each_statement(lambda: None, lambda _: story.authorize(), check, lasting=lasting)
+    assert statements >= 4
+
+
+@both_ways
+def test_standing_consent_when_any_statement_fails_then_no_code_without_delegation(story, lasting):
+    story.code()
+
+    def check(_, response):
+        unavailable_page(response)
+        assert Delegation.objects.count() == AuthorizationCode.objects.count() == before[0]
+
+    before = []
+
+    def prepare():
+        before[:] = [Delegation.objects.count()]
+
+    assert each_statement(prepare, lambda _: story.authorize(), check, lasting=lasting) >= 5
+
+
+@both_ways
+def test_first_keys_when_any_statement_fails_then_none_is_half_made(story, lasting):
+    def prepare():
+        SigningKey.objects.all().delete()
+        keys.forget()
+
+    def check(_, response):
+        unavailable(response)
+        assert SigningKey.objects.count() in {0, 2}
+        keys.forget()
+        assert story.client_credentials().status_code == 200
+        assert SigningKey.objects.count() == 2
+
+    statements = each_statement(
+        prepare, lambda _: story.client_credentials(), check, lasting=lasting
+    )
+    assert statements >= 6
+
+
+# The commit itself
+
+
+def test_commit_when_it_fails_then_503_and_nothing_happened(story):
+    code, tokens = story.code(), story.tokens(prompt="consent")
+    requests = [
+        lambda: story.redeem(code),
+        lambda: story.refresh(tokens["refresh_token"]),
+        story.client_credentials,
+        lambda: story.revoke(tokens["refresh_token"]),
+    ]
+    for request in requests:
+        with nothing_stored(), recorded():
+            with failing_commit() as failure:
+                response = request()
+            assert failure.happened
+            unavailable(response)
+        assert request().status_code == 200
+
+
+def test_commit_when_only_its_answer_is_lost_then_a_refresh_can_be_repeated(story):
+    tokens = story.tokens()
+    with failing_commit(after=True):
+        unavailable(story.refresh(tokens["refresh_token"]))
+    answer = story.refresh(tokens["refresh_token"])
+    assert answer.status_code == 200
+    assert RefreshToken.objects.count() == 2
+    assert story.refresh(answer.json()["refresh_token"]).status_code == 200
+
+
+def test_commit_when_only_its_answer_is_lost_then_a_revocation_can_be_repeated(story):
+    tokens = story.tokens()
+    with failing_commit(after=True):
+        unavailable(story.revoke(tokens["refresh_token"]))
+    assert not story.is_active(tokens["access_token"])
+    assert story.revoke(tokens["refresh_token"]).status_code == 200
+    assert AuditEvent.objects.filter(event="delegation.revoked").count() == 1
+
+
+def test_commit_when_only_its_answer_is_lost_then_a_code_never_gives_two_sets_of_tokens(story):
+    code = story.code()
+    with failing_commit(after=True):
+        unavailable(story.redeem(code))
+    # The server can't tell this from a thief's second try, so the grant ends.
+    refused(story.redeem(code), "invalid_grant")
+    assert AccessToken.objects.count() == 1
+    assert not Delegation.objects.live().exists()

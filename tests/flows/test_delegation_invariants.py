@@ -1,0 +1,264 @@
+"""What holds because a delegation is the record and a token only a view of it."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from delegation_app.models import (
+    AccessToken,
+    AuditEvent,
+    AuthorizationCode,
+    ConsentRecord,
+    Delegation,
+    RefreshToken,
+)
+from delegation_app.protocol.errors import InvalidToken
+from delegation_app.services import audit, local_verifier, revoke
+from tests.support.world import SERVICE_A, claims_of, delegation_of
+
+OPERATOR = audit.Origin("user:99")
+INACTIVE = {"active": False}
+
+
+@pytest.fixture
+def held(story):
+    """What web holds of alice."""
+    return Held(story)
+
+
+class Held:
+    def __init__(self, story):
+        self.story = story
+        self.tokens = story.tokens()
+        self.delegation = delegation_of(self.tokens)
+
+
+def child_of(parent, world):
+    """A delegation below another, as handing on will make it."""
+    return Delegation.objects.create(
+        parent=parent,
+        principal_user=parent.principal_user,
+        subject=parent.subject,
+        delegate=world.cron.row,
+        delegate_client_id="cron",
+        scopes=parent.scopes,
+        audience=parent.audience,
+        grant_type="made by a test",
+        terms_digest="0" * 64,
+        issued_at=timezone.now(),
+        expires_at=parent.expires_at,
+    )
+
+
+def verifies(token):
+    """Whether a service in this process takes the token."""
+    try:
+        local_verifier.verify(token, SERVICE_A)
+    except InvalidToken:
+        return False
+    return True
+
+
+def assert_dead(story, tokens):
+    """Every door is shut."""
+    assert story.introspect(tokens["access_token"]).json() == INACTIVE
+    assert story.introspect(tokens["refresh_token"], story.world.web).json() == INACTIVE
+    assert not verifies(tokens["access_token"])
+    refused = story.refresh(tokens["refresh_token"])
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+
+
+@pytest.mark.conformance("DG-01")
+def test_rows_when_made_by_any_grant_then_each_hangs_on_one_delegation(story):
+    tokens = story.tokens()
+    story.refresh(tokens["refresh_token"])
+    story.client_credentials()
+    by_person, by_itself = Delegation.objects.order_by("id")
+    assert (by_person.grant_type, by_itself.grant_type) == (
+        "authorization_code",
+        "client_credentials",
+    )
+    assert by_person.codes.count() == 1
+    assert by_person.access_tokens.count() == by_person.refresh_tokens.count() == 2
+    assert (by_itself.access_tokens.count(), by_itself.refresh_tokens.count()) == (1, 0)
+    assert by_itself.principal_client == by_itself.delegate == story.world.cron.row
+    assert by_itself.subject == "client:cron"
+
+
+@pytest.mark.conformance("DG-01")
+@pytest.mark.parametrize("model", [AccessToken, RefreshToken, AuthorizationCode])
+def test_row_when_it_has_no_delegation_then_the_database_refuses_it(held, model):
+    row = model.objects.order_by("id").first()
+    row.pk, row._state.adding, row.delegation = None, True, None
+    unique = "jti" if model is AccessToken else "digest"
+    setattr(row, unique, "made-up")
+    if model is RefreshToken:
+        row.predecessor = None
+    with pytest.raises(IntegrityError, match=r"(?i)not.null"), transaction.atomic():
+        row.save()
+
+
+@pytest.mark.conformance("DG-02")
+def test_delegation_when_opened_then_it_records_who_what_where_and_until_when(story):
+    delegation = delegation_of(story.tokens(scopes=["read:metrics"]))
+    assert delegation.principal_user == story.world.alice
+    assert delegation.subject == f"user:{story.world.alice.pk}"
+    assert (delegation.delegate, delegation.delegate_client_id) == (story.world.web.row, "web")
+    assert str(delegation.scopes) == "read:metrics"
+    assert str(delegation.audience) == SERVICE_A
+    assert delegation.constraints == []
+    assert delegation.grant_type == "authorization_code"
+    assert delegation.consent == ConsentRecord.objects.get()
+    assert delegation.metadata == {}
+    assert delegation.expires_at - delegation.issued_at == pytest.approx(
+        timedelta(days=90), abs=timedelta(seconds=5)
+    )
+
+
+@pytest.mark.conformance("DG-02")
+def test_delegation_when_narrowed_after_issue_then_its_tokens_are_narrower_at_once(held):
+    token = held.tokens["access_token"]
+    assert held.story.introspect(token).json()["scope"] == "read:metrics write:alerts"
+    Delegation.objects.update(scopes="read:metrics")
+    assert held.story.introspect(token).json()["scope"] == "read:metrics"
+    assert str(local_verifier.verify(token, SERVICE_A).scope) == "read:metrics"
+    Delegation.objects.update(scopes="")
+    assert held.story.introspect(token).json() == INACTIVE
+
+
+@pytest.mark.conformance("DG-03", "DG-04")
+def test_revocation_when_done_then_code_refresh_and_access_token_are_dead(story):
+    tokens, code = story.tokens(), story.code()
+    first, second = Delegation.objects.order_by("id")
+    assert revoke.subtree(second, OPERATOR, reason="stolen") == 1
+    refused = story.redeem(code)
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+    assert verifies(tokens["access_token"])
+    assert revoke.subtree(first, OPERATOR, reason="stolen") == 1
+    assert_dead(story, tokens)
+
+
+@pytest.mark.conformance("DG-03")
+def test_revocation_when_done_twice_then_the_second_changes_and_records_nothing(held):
+    assert revoke.subtree(held.delegation, OPERATOR, reason="first") == 1
+    before = Delegation.objects.values().get()
+    assert revoke.subtree(held.delegation, audit.Origin("user:1"), reason="second") == 0
+    assert Delegation.objects.values().get() == before
+    assert AuditEvent.objects.filter(event="delegation.revoked").count() == 1
+
+
+@pytest.mark.conformance("DG-03")
+def test_revocation_when_many_tokens_hang_on_it_then_as_few_statements(story):
+    def statements(count):
+        tokens = story.tokens(prompt="consent")
+        for _ in range(count):
+            tokens = story.refresh(tokens["refresh_token"]).json()
+        rows = AccessToken.objects.order_by("id")
+        before = list(rows.values())
+        with CaptureQueriesContext(connection) as captured:
+            assert revoke.subtree(delegation_of(tokens), OPERATOR, reason="x") == 1
+        assert list(rows.values()) == before
+        assert_dead(story, tokens)
+        return len(captured)
+
+    assert statements(0) == statements(20)
+
+
+@pytest.mark.conformance("DG-03", "DG-06")
+def test_revocation_when_in_the_middle_of_a_tree_then_it_goes_down_never_up_or_sideways(held):
+    world = held.story.world
+    child, sibling = child_of(held.delegation, world), child_of(held.delegation, world)
+    grandchild = child_of(child, world)
+    stranger = delegation_of(held.story.tokens(prompt="consent"))
+    assert revoke.subtree(child, OPERATOR, reason="x") == 2
+    live = set(Delegation.objects.live().values_list("pk", flat=True))
+    assert {held.delegation.pk, sibling.pk, stranger.pk} == live
+    assert verifies(held.tokens["access_token"])
+    assert revoke.subtree(held.delegation, OPERATOR, reason="y") == 2
+    assert set(Delegation.objects.live()) == {stranger}
+    grandchild.refresh_from_db()
+    # Who ended it first stays on record
+    assert grandchild.revocation_reason == "x"
+
+
+@pytest.mark.conformance("DG-07")
+def test_delegation_when_its_time_is_over_then_as_dead_as_if_revoked_but_not_called_so(
+    story, clock
+):
+    story.world.web.change(delegation_lifetime=300, access_token_lifetime=3600)
+    tokens, code = story.tokens(), story.code(prompt="consent")
+    clock.forward(seconds=300)
+    assert_dead(story, tokens)
+    assert story.redeem(code).json()["error"] == "invalid_grant"
+    assert not AuditEvent.objects.filter(event="delegation.revoked").exists()
+    assert Delegation.objects.filter(revoked_at=None).count() == 2
+    assert Delegation.objects.live().count() == 0
+
+
+@pytest.mark.conformance("DG-11")
+def test_chain_when_only_a_jti_is_known_then_the_trail_leads_to_delegation_and_consent(held):
+    story = held.story
+    refreshed = story.refresh(held.tokens["refresh_token"]).json()
+    for tokens, event in ((held.tokens, "token.issued"), (refreshed, "token.refreshed")):
+        jti = claims_of(tokens["access_token"])["jti"]
+        found = AuditEvent.objects.get(jti=jti)
+        assert found.event == event
+        assert found.actor == "client:web"
+        assert found.delegation == held.delegation
+        assert found.subject == f"user:{story.world.alice.pk}"
+        assert found.delegation.consent.subject == found.subject
+    trail = AuditEvent.objects.filter(delegation=held.delegation).order_by("id")
+    assert list(trail.values_list("event", flat=True)) == [
+        "delegation.opened",
+        "code.issued",
+        "token.issued",
+        "token.refreshed",
+    ]
+
+
+@pytest.mark.conformance("DG-12")
+def test_access_token_when_revoked_then_its_delegation_and_the_others_live_on(held):
+    story = held.story
+    second = story.refresh(held.tokens["refresh_token"]).json()
+    assert story.revoke(held.tokens["access_token"]).status_code == 200
+    assert not story.is_active(held.tokens["access_token"])
+    assert story.is_active(second["access_token"])
+    assert story.refresh(second["refresh_token"]).status_code == 200
+    assert Delegation.objects.live().count() == 1
+
+
+@pytest.mark.conformance("DG-12", "DG-04")
+def test_refresh_token_when_revoked_then_its_delegation_ends_with_everything(held):
+    story = held.story
+    second = story.refresh(held.tokens["refresh_token"]).json()
+    assert story.revoke(second["refresh_token"]).status_code == 200
+    assert Delegation.objects.live().count() == 0
+    assert not story.is_active(held.tokens["access_token"])
+    assert_dead(story, second)
+
+
+@pytest.mark.conformance("DG-13")
+def test_delegation_id_when_told_then_it_is_random_and_no_key(held):
+    told = claims_of(held.tokens["access_token"])["delegation_id"]
+    assert uuid.UUID(told).version == 4
+    assert told == held.story.introspect(held.tokens["access_token"]).json()["delegation_id"]
+    assert told != str(held.delegation.pk)
+    other = delegation_of(held.story.tokens(prompt="consent"))
+    assert str(other.public_id)[:8] != told[:8]
+
+
+def test_delegation_when_it_would_contradict_itself_then_the_database_refuses_it(held):
+    wrong = [
+        {"principal_client": held.story.world.web.row},
+        {"depth": 1},
+        {"expires_at": held.delegation.issued_at},
+        {"revoked_at": timezone.now()},
+        {"revoked_by": "somebody"},
+    ]
+    for values in wrong:
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Delegation.objects.update(**values)

@@ -1,0 +1,312 @@
+"""Whoever or whatever is switched off: at the next call nothing of it works any more.
+
+One table: what is switched off, and what each door answers then.
+"""
+
+from dataclasses import dataclass
+
+import pytest
+
+from delegation_app import toolkit
+from delegation_app.models import AuditEvent, ConsentRecord, Delegation, ResourceServer
+from delegation_app.protocol.errors import InvalidToken
+from delegation_app.services import audit, consent, local_verifier, revoke
+from tests.support.world import SERVICE_A, SERVICE_B, claims_of
+
+OPERATOR = audit.Origin("user:99")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What is switched off, and the error of a refresh and of a redemption after it."""
+
+    name: str
+    switch_off: object
+    refresh: tuple[int, str]
+    redeem: tuple[int, str]
+
+
+def deactivate_person(world):
+    world.alice.is_active = False
+    world.alice.save()
+
+
+def delete_people(world):
+    """As a management command would: by queryset."""
+    type(world.alice).objects.filter(pk=world.alice.pk).delete()
+
+
+def withdraw_consents(_world):
+    for record in ConsentRecord.objects.all():
+        consent.withdraw(record, OPERATOR, reason="withdrawn")
+
+
+def revoke_all_of_person(world):
+    revoke.of_user(world.alice, OPERATOR, reason="left the company")
+
+
+def revoke_all_of_client(world):
+    revoke.of_client(world.web.row, OPERATOR, reason="compromised")
+
+
+def delete_clients(_world):
+    toolkit.application_model().objects.filter(client_id="web").delete()
+
+
+def server(world):
+    return ResourceServer.objects.filter(pk=world.service_a.pk)
+
+
+GRANT = (400, "invalid_grant")
+CLIENT = (401, "invalid_client")
+SCOPE = (400, "invalid_scope")
+TARGET = (400, "invalid_target")
+
+TABLE = [
+    Refusal("person inactive", deactivate_person, GRANT, GRANT),
+    Refusal("person deleted", lambda world: world.alice.delete(), GRANT, GRANT),
+    Refusal("person deleted in bulk", delete_people, GRANT, GRANT),
+    Refusal("person's delegations revoked", revoke_all_of_person, GRANT, GRANT),
+    Refusal("client disabled", lambda world: world.web.change(enabled=False), CLIENT, CLIENT),
+    Refusal("client deleted", lambda world: world.web.row.delete(), CLIENT, CLIENT),
+    Refusal("client deleted in bulk", delete_clients, CLIENT, CLIENT),
+    Refusal("client's delegations revoked", revoke_all_of_client, GRANT, GRANT),
+    Refusal("consent withdrawn", withdraw_consents, GRANT, GRANT),
+    Refusal("scopes removed", lambda world: world.web.change(scopes=""), SCOPE, SCOPE),
+    Refusal(
+        "audience removed",
+        lambda world: world.web.policy.audiences.remove(world.service_a),
+        TARGET,
+        TARGET,
+    ),
+    Refusal("policy emptied", lambda world: world.web.policy.audiences.clear(), TARGET, TARGET),
+    Refusal("service inactive", lambda world: server(world).update(active=False), TARGET, TARGET),
+    Refusal("service deleted", lambda world: server(world).delete(), TARGET, TARGET),
+    Refusal("service knows no scope", lambda world: server(world).update(scopes=""), SCOPE, SCOPE),
+]
+
+
+@pytest.fixture(params=TABLE, ids=lambda refusal: refusal.name.replace(" ", "-"))
+def refusal(request):
+    return request.param
+
+
+@pytest.fixture
+def held(story):
+    """What web holds before: it is all good, so that what is refused later was switched off."""
+    tokens, code = story.tokens(), story.code()
+    assert story.is_active(tokens["access_token"])
+    assert story.is_active(tokens["refresh_token"], story.world.web)
+    assert str(local_verifier.verify(tokens["access_token"], SERVICE_A).scope) == tokens["scope"]
+    return {**tokens, "code": code}
+
+
+def error_of(response):
+    return response.status_code, response.json()["error"]
+
+
+def allowed_here(token, audience=SERVICE_A):
+    """What the verifier of this process lets a token do: nothing, if it is refused."""
+    try:
+        return str(local_verifier.verify(token, audience).scope)
+    except InvalidToken:
+        return ""
+
+
+@pytest.mark.conformance("DG-08")
+def test_refresh_when_something_is_switched_off_then_refused(story, held, refusal):
+    refusal.switch_off(story.world)
+    assert error_of(story.refresh(held["refresh_token"])) == refusal.refresh
+
+
+@pytest.mark.conformance("DG-08")
+def test_redemption_when_something_is_switched_off_then_refused(story, held, refusal):
+    refusal.switch_off(story.world)
+    assert error_of(story.redeem(held["code"])) == refusal.redeem
+
+
+@pytest.mark.conformance("DG-08")
+@pytest.mark.parametrize("asker", ["service_a_client", "operator_tool", "web"])
+def test_introspection_when_something_is_switched_off_then_inactive_for_every_asker(
+    story, held, refusal, asker
+):
+    refusal.switch_off(story.world)
+    answer = story.introspect(held["access_token"], getattr(story.world, asker))
+    if asker == "web" and refusal.refresh == CLIENT:
+        assert error_of(answer) == CLIENT
+    else:
+        assert (answer.status_code, answer.json()) == (200, {"active": False})
+
+
+@pytest.mark.conformance("DG-08")
+def test_local_verifier_when_something_is_switched_off_then_nothing_is_allowed(
+    story, held, refusal
+):
+    refusal.switch_off(story.world)
+    assert allowed_here(held["access_token"]) == ""
+
+
+@pytest.mark.conformance("DG-08")
+def test_new_request_when_something_is_switched_off_then_no_code_without_asking(
+    story, held, refusal
+):
+    refusal.switch_off(story.world)
+    response = story.authorize()
+    assert "code=" not in response.get("Location", "")
+
+
+# Half of it
+
+
+@pytest.mark.conformance("DG-08", "DG-02")
+def test_scope_when_one_is_removed_from_the_policy_then_all_doors_are_narrower(story, held):
+    story.world.web.change(scopes="read:metrics read:profile")
+    told = story.introspect(held["access_token"]).json()
+    assert (told["active"], told["scope"]) == (True, "read:metrics")
+    assert allowed_here(held["access_token"]) == "read:metrics"
+    assert story.redeem(held["code"]).json()["scope"] == "read:metrics"
+    refreshed = story.refresh(held["refresh_token"]).json()
+    assert refreshed["scope"] == "read:metrics"
+    assert claims_of(refreshed["access_token"])["scope"] == "read:metrics"
+    wider = story.refresh(refreshed["refresh_token"], scope="write:alerts")
+    assert error_of(wider) == SCOPE
+
+
+@pytest.mark.conformance("DG-08")
+def test_scope_when_the_service_forgets_one_then_all_doors_are_narrower(story, held):
+    server(story.world).update(scopes="write:alerts")
+    assert story.introspect(held["access_token"]).json()["scope"] == "write:alerts"
+    assert allowed_here(held["access_token"]) == "write:alerts"
+    assert story.refresh(held["refresh_token"]).json()["scope"] == "write:alerts"
+
+
+@pytest.mark.conformance("DG-08")
+@pytest.mark.parametrize(
+    "switch_off",
+    [
+        lambda world: world.web.policy.audiences.remove(world.service_b),
+        lambda world: ResourceServer.objects.filter(pk=world.service_b.pk).update(active=False),
+        lambda world: world.service_b.delete(),
+    ],
+    ids=["removed", "inactive", "deleted"],
+)
+def test_audience_when_one_of_two_goes_then_the_other_goes_on_alone(story, switch_off):
+    tokens = story.tokens(resource=[SERVICE_A, SERVICE_B])
+    world = story.world
+    assert story.is_active(tokens["access_token"], world.service_b_client)
+    switch_off(world)
+    assert story.is_active(tokens["access_token"], world.service_a_client)
+    assert not story.is_active(tokens["access_token"], world.service_b_client)
+    assert allowed_here(tokens["access_token"], SERVICE_A) == "read:metrics write:alerts"
+    assert allowed_here(tokens["access_token"], SERVICE_B) == ""
+    gone = story.refresh(tokens["refresh_token"], resource=SERVICE_B)
+    assert error_of(gone) == TARGET
+    refreshed = story.refresh(tokens["refresh_token"]).json()
+    assert claims_of(refreshed["access_token"])["aud"] == SERVICE_A
+
+
+def test_grant_type_when_removed_from_the_policy_then_it_cannot_be_used(story, held):
+    story.world.web.change(grants=["authorization_code"])
+    assert error_of(story.refresh(held["refresh_token"])) == (400, "unauthorized_client")
+    assert "refresh_token" not in story.redeem(held["code"]).json()
+    story.world.web.change(grants=["refresh_token"])
+    assert error_of(story.redeem(story_code(story))) == (400, "unauthorized_client")
+    assert story.refresh(held["refresh_token"]).status_code == 200
+
+
+def story_code(story):
+    """A code that was issued while web still had the grant."""
+    story.world.web.change(grants=["authorization_code", "refresh_token"])
+    code = story.code()
+    story.world.web.change(grants=["refresh_token"])
+    return code
+
+
+# A client on its own
+
+
+@pytest.mark.conformance("DG-08")
+@pytest.mark.parametrize(
+    ("switch_off", "error"),
+    [
+        (lambda world: world.cron.change(enabled=False), CLIENT),
+        (lambda world: world.cron.row.delete(), CLIENT),
+        (lambda world: world.cron.change(scopes=""), SCOPE),
+        (lambda world: world.cron.policy.audiences.clear(), TARGET),
+        (lambda world: server(world).update(active=False), TARGET),
+        (
+            lambda world: revoke.of_client(world.cron.row, OPERATOR, reason="x"),
+            (400, "unauthorized_client"),
+        ),
+    ],
+    ids=["disabled", "deleted", "scopes", "audiences", "service", "revoked"],
+)
+def test_client_when_something_is_switched_off_then_old_and_new_tokens_are_refused(
+    story, switch_off, error
+):
+    token = story.client_credentials().json()["access_token"]
+    assert story.is_active(token)
+    switch_off(story.world)
+    assert error_of(story.client_credentials()) == error
+    assert not story.is_active(token)
+    assert allowed_here(token) == ""
+
+
+def test_asker_when_it_no_longer_speaks_for_the_service_then_it_is_told_nothing(story, held):
+    story.world.service_a.introspectors.clear()
+    assert story.introspect(held["access_token"]).json() == {"active": False}
+    story.world.service_a.introspectors.add(story.world.service_a_client.row)
+    story.world.service_a_client.change(enabled=False)
+    assert error_of(story.introspect(held["access_token"])) == CLIENT
+
+
+# What stays
+
+
+def test_person_when_switched_on_again_then_what_was_suspended_goes_on(story, held):
+    deactivate_person(story.world)
+    assert not story.is_active(held["access_token"])
+    story.world.alice.is_active = True
+    story.world.alice.save()
+    assert story.is_active(held["access_token"])
+    assert story.refresh(held["refresh_token"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("switch_off", "reason"),
+    [
+        (lambda world: world.alice.delete(), "the person was deleted"),
+        (lambda world: world.web.row.delete(), "the client was deleted"),
+    ],
+    ids=["person", "client"],
+)
+def test_record_when_person_or_client_is_deleted_then_it_stays_and_names_them(
+    story, held, switch_off, reason
+):
+    subject = f"user:{story.world.alice.pk}"
+    switch_off(story.world)
+    assert Delegation.objects.count() == 2
+    for delegation in Delegation.objects.all():
+        assert (delegation.subject, delegation.delegate_client_id) == (subject, "web")
+        assert (delegation.revoked_by, delegation.revocation_reason) == ("system", reason)
+    record = ConsentRecord.objects.get()
+    assert (record.subject, record.client_id_value, record.client_name) == (subject, "web", "Web")
+    assert AuditEvent.objects.filter(event="delegation.revoked", subject=subject).count() == 2
+
+
+def test_client_when_made_again_under_the_same_id_then_it_inherits_nothing(story, held):
+    world = story.world
+    row, policy, secret = world.web.row, world.web.policy, world.web.secret
+    audiences = list(policy.audiences.all())
+    row.delete()
+    row.pk = row.id = None
+    row.client_secret = secret
+    row._state.adding = True
+    row.save()
+    policy.application, policy._state.adding = row, True
+    policy.save()
+    policy.audiences.set(audiences)
+    assert error_of(story.refresh(held["refresh_token"])) == GRANT
+    assert error_of(story.redeem(held["code"])) == GRANT
+    assert not story.is_active(held["access_token"])
+    assert story.authorize().status_code == 200

@@ -1,0 +1,225 @@
+"""Giving tokens back: RFC 7009."""
+
+from unittest import mock
+
+import pytest
+from django.db import OperationalError
+
+from delegation_app.models import AccessToken, AuditEvent
+from tests.support.answers import (
+    never_stored,
+    nothing_stored,
+    recorded,
+    refusal_recorded,
+    refused,
+)
+from tests.support.world import claims_of, delegation_of
+
+HINTS = (None, "access_token", "refresh_token", "foo", "urn:x", "é")
+
+
+@pytest.mark.conformance("RV-01", "RV-06", "RV-09")
+def test_refresh_token_when_revoked_then_everything_of_its_delegation_ends(story, world):
+    first = story.tokens()
+    second = story.refresh(first["refresh_token"]).json()
+    with recorded("delegation.revoked"):
+        response = story.revoke(second["refresh_token"])
+    assert response.status_code == 200
+    assert response.content == b""
+    never_stored(response)
+    for tokens in (first, second):
+        assert story.introspect(tokens["access_token"]).json() == {"active": False}
+        assert story.introspect(tokens["refresh_token"], world.web).json() == {"active": False}
+        refused(story.refresh(tokens["refresh_token"]), "invalid_grant")
+    # No token row was written: their validity is the delegation's.
+    assert not AccessToken.objects.exclude(revoked_at=None).exists()
+
+
+@pytest.mark.conformance("RV-01", "RV-09")
+def test_used_refresh_token_when_revoked_then_everything_of_its_delegation_ends(story):
+    first = story.tokens()
+    second = story.refresh(first["refresh_token"]).json()
+    with recorded("delegation.revoked"):
+        assert story.revoke(first["refresh_token"]).status_code == 200
+    refused(story.refresh(second["refresh_token"]), "invalid_grant")
+
+
+@pytest.mark.conformance("RV-01", "RV-09")
+@pytest.mark.parametrize("token_format", ["jwt", "opaque"])
+def test_access_token_when_revoked_then_that_one_ends_and_no_other(story, world, token_format):
+    world.service_a.token_format = token_format
+    world.service_a.save()
+    first = story.tokens()
+    second = story.refresh(first["refresh_token"]).json()
+    with recorded("token.revoked"):
+        response = story.revoke(first["access_token"])
+    assert response.status_code == 200
+    assert story.introspect(first["access_token"]).json() == {"active": False}
+    assert story.is_active(second["access_token"])
+    assert story.refresh(second["refresh_token"]).status_code == 200
+
+
+@pytest.mark.conformance("RV-01")
+def test_access_token_when_a_client_that_acts_for_itself_revokes_it_then_it_can_get_another(
+    story, world
+):
+    token = story.client_credentials().json()["access_token"]
+    assert story.revoke(token, world.cron).status_code == 200
+    assert not story.is_active(token)
+    assert story.is_active(story.client_credentials().json()["access_token"])
+
+
+@pytest.mark.conformance("RV-02")
+def test_client_when_it_is_not_authenticated_then_nothing_is_revoked(story, world):
+    tokens = story.tokens()
+    for token in (tokens["access_token"], tokens["refresh_token"]):
+        for credentials in (
+            {},
+            {"client_id": "web"},
+            {"client_id": "web", "client_secret": "wrong"},
+            {"client_id": "nobody", "client_secret": world.web.secret},
+        ):
+            with refusal_recorded("invalid_client"):
+                response = story.post("/oauth/revoke", {"token": token, **credentials})
+            refused(response, "invalid_client", 401)
+    assert story.is_active(tokens["access_token"])
+
+
+@pytest.mark.conformance("RV-02")
+def test_public_client_when_it_names_itself_then_its_tokens_are_revoked(story, world):
+    tokens = story.tokens(world.mobile)
+    with recorded("delegation.revoked"):
+        assert story.revoke(tokens["refresh_token"], world.mobile).status_code == 200
+    assert not story.is_active(tokens["access_token"])
+
+
+@pytest.mark.conformance("RV-03")
+@pytest.mark.parametrize("token", ["unknown", "a" * 43, "a" * 54, "a.b.c", "é", "a" * 60_000, "{}"])
+@pytest.mark.parametrize("hint", ["access_token", "refresh_token", None])
+def test_token_when_unknown_or_malformed_then_200(story, token, hint):
+    with nothing_stored(), recorded():
+        response = story.revoke(token, token_type_hint=hint)
+    assert response.status_code == 200
+    assert response.content == b""
+    never_stored(response)
+
+
+@pytest.mark.conformance("RV-03")
+def test_token_when_it_has_expired_then_200(story, world, clock):
+    tokens = story.tokens()
+    clock.forward(minutes=10)
+    with recorded("token.revoked"):
+        assert story.revoke(tokens["access_token"]).status_code == 200
+    # Whoever gives back an old refresh token wants the grant to end, not only that token.
+    clock.forward(days=31)
+    with recorded("delegation.revoked"):
+        assert story.revoke(tokens["refresh_token"]).status_code == 200
+
+
+@pytest.mark.conformance("RV-03")
+def test_token_when_revoked_already_then_200_and_nothing_more_happens(story):
+    tokens = story.tokens()
+    for token in (tokens["access_token"], tokens["refresh_token"]):
+        assert story.revoke(token).status_code == 200
+        with nothing_stored(), recorded():
+            again = story.revoke(token)
+        assert again.status_code == 200
+
+
+@pytest.mark.conformance("RV-04")
+@pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
+@pytest.mark.parametrize("thief", ["other", "mobile", "service_a_client", "operator_tool"])
+def test_token_when_it_is_another_clients_then_it_stays_and_the_request_is_refused(
+    story, world, kind, thief
+):
+    tokens = story.tokens()
+    with refusal_recorded("unauthorized_client", client_id_value=world.apps[thief].client_id):
+        response = story.revoke(tokens[kind], world.apps[thief])
+    refused(response, "unauthorized_client")
+    assert story.is_active(tokens["access_token"])
+    assert story.refresh(tokens["refresh_token"]).status_code == 200
+
+
+@pytest.mark.conformance("RV-05")
+@pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
+@pytest.mark.parametrize("hint", HINTS)
+def test_hint_when_wrong_or_unknown_then_the_token_is_still_found(story, world, kind, hint):
+    tokens = story.tokens()
+    event = "token.revoked" if kind == "access_token" else "delegation.revoked"
+    with recorded(event):
+        assert story.revoke(tokens[kind], token_type_hint=hint).status_code == 200
+    assert story.introspect(tokens[kind], world.web).json() == {"active": False}
+
+
+@pytest.mark.conformance("RV-08")
+def test_token_when_missing_then_invalid_request(story, world):
+    for token in (None, ""):
+        with refusal_recorded("invalid_request"):
+            refused(story.revoke(token, foo="bar"), "invalid_request")
+
+
+@pytest.mark.conformance("RV-08")
+def test_code_when_given_back_then_unsupported_token_type(story):
+    code = story.code()
+    with refusal_recorded("unsupported_token_type"):
+        refused(story.revoke(code), "unsupported_token_type")
+    assert story.redeem(code).status_code == 200
+
+
+@pytest.mark.conformance("RV-10")
+@pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
+def test_database_when_it_fails_then_503_says_that_the_token_may_still_exist(story, world, kind):
+    tokens = story.tokens()
+    failure = mock.patch(
+        "django.db.models.query.QuerySet.update", side_effect=OperationalError("disk is full")
+    )
+    with nothing_stored(), recorded(), failure:
+        response = story.revoke(tokens[kind])
+    refused(response, "temporarily_unavailable", 503)
+    assert int(response["Retry-After"]) > 0
+    assert b"disk" not in response.content
+    assert story.is_active(tokens["access_token"])
+    assert story.revoke(tokens[kind]).status_code == 200
+    assert not story.is_active(tokens["access_token"])
+
+
+@pytest.mark.conformance("RV-12")
+def test_event_when_a_refresh_token_is_revoked_then_it_tells_who_what_and_why(story, world):
+    tokens = story.tokens()
+    response = story.post(
+        "/oauth/revoke",
+        {"token": tokens["refresh_token"]},
+        world.web,
+        HTTP_X_REQUEST_ID="request-4711",
+    )
+    assert response.status_code == 200
+    event = AuditEvent.objects.get(event="delegation.revoked")
+    assert event.actor == "client:web"
+    assert event.subject == f"user:{world.alice.pk}"
+    assert event.client_id_value == "web"
+    assert event.delegation == delegation_of(tokens)
+    assert event.reason == "refresh token revoked by the client"
+    assert event.details == {"delegations": 1}
+    assert event.ip_address == "127.0.0.1"
+    assert event.request_id == response["X-Request-Id"] == "request-4711"
+    delegation = delegation_of(tokens)
+    assert delegation.revoked_by == "client:web"
+    assert delegation.revocation_reason == event.reason
+
+
+@pytest.mark.conformance("RV-12")
+def test_event_when_an_access_token_is_revoked_then_it_names_the_token(story, world):
+    tokens = story.tokens()
+    story.revoke(tokens["access_token"])
+    event = AuditEvent.objects.get(event="token.revoked")
+    assert event.jti == claims_of(tokens["access_token"])["jti"]
+    assert event.delegation == delegation_of(tokens)
+    assert event.actor == "client:web"
+
+
+def test_client_when_it_revokes_then_the_persons_consent_still_stands(story):
+    tokens = story.tokens()
+    story.revoke(tokens["refresh_token"])
+    # The client gave up its own tokens; the person has not changed their mind.
+    response = story.authorize()
+    assert response.status_code == 303

@@ -1,0 +1,58 @@
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from delegation_app.models import AuditEvent, SigningKey
+from delegation_app.services import keys
+
+
+def run(*arguments):
+    out = StringIO()
+    call_command("rotate_signing_keys", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_rotate_when_the_next_key_is_known_then_it_signs_and_says_so(db):
+    before = keys.signer().kid
+    SigningKey.objects.update(created_at=timezone.now() - timedelta(hours=1))
+    upcoming = SigningKey.objects.get(state="next").kid
+    assert run() == f"Key {upcoming} signs from now on; {before} is retired.\n"
+    assert keys.signer().kid == upcoming
+    assert AuditEvent.objects.get(event="key.rotated").actor == "system"
+
+
+def test_rotate_when_it_is_too_early_then_it_fails_with_the_seconds(db):
+    before = keys.signer().kid
+    with pytest.raises(CommandError, match="may sign in 300 seconds"):
+        run()
+    assert keys.signer().kid == before
+
+
+def test_rotate_when_forced_then_it_does_not_wait(db):
+    before = keys.signer().kid
+    assert f"{before} is retired" in run("--force")
+
+
+def test_rotate_when_the_key_was_stolen_then_what_it_signed_is_refused(story):
+    token = story.tokens()["access_token"]
+    assert story.is_active(token)
+
+    run("--withdraw")
+
+    assert not story.is_active(token)
+    assert story.is_active(story.tokens()["access_token"])
+
+
+def test_rotate_when_tokens_live_longer_than_the_settings_say_then_the_key_does_too(story):
+    story.world.web.change(access_token_lifetime=86_400)
+    token = story.tokens()["access_token"]
+    story.world.web.change(access_token_lifetime=None)
+
+    run("--force")
+
+    retired = SigningKey.objects.get(state="retired")
+    assert retired.expires_at > timezone.now() + timedelta(days=1)
+    assert story.is_active(token)

@@ -1,0 +1,35 @@
+import pytest
+
+from delegation_app.protocol.audience import Audience, is_absolute_uri
+from delegation_app.protocol.errors import InvalidTarget
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["https://a.example.com", "https://a.example.com/x?y=1", "urn:example:a", "https://[::1]:8/"],
+)
+def test_audience_when_uri_is_absolute_then_taken(uri):
+    assert is_absolute_uri(uri)
+    assert list(Audience.parse([uri])) == [uri]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["", "/api", "a", "//host/x", "https://a/#f", "https://a/#", "https://a b", "https://é", "1:a"],
+)
+def test_audience_when_uri_is_relative_or_has_a_fragment_then_invalid_target(uri):
+    with pytest.raises(InvalidTarget):
+        Audience.parse([uri])
+
+
+def test_audience_when_one_then_claim_is_a_string_else_an_array():
+    assert Audience(["https://a"]).claim() == "https://a"
+    assert Audience(["https://b", "https://a"]).claim() == ["https://a", "https://b"]
+
+
+def test_audience_when_compared_then_by_its_members():
+    small, large = Audience(["https://a"]), Audience(["https://b", "https://a"])
+
+    assert small <= large
+    assert not large <= small
+    assert str(large) == "https://a https://b"

@@ -1,0 +1,72 @@
+"""Many callers at the same moment, each with a database connection of its own."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from django.db import connections
+from django.utils import timezone
+
+from delegation_app.protocol.audience import Audience
+from delegation_app.protocol.authorization_request import AuthorizationRequest
+from delegation_app.protocol.errors import RedirectTarget
+from delegation_app.protocol.scope import Scope
+from delegation_app.protocol.secrets import new_secret
+from delegation_app.services import audit, clients, consent, delegate
+from tests.support.world import CHALLENGE, REDIRECT_URI, SERVICE_A
+
+
+class Crowd:
+    """A pool of threads that start together."""
+
+    def __init__(self, size):
+        self.size = size
+        self._pool = ThreadPoolExecutor(size)
+
+    def rush(self, *calls):
+        """Run the calls at once, and return what they returned, in order."""
+        barrier = Barrier(len(calls))
+
+        def run(call):
+            barrier.wait(timeout=60)
+            return call()
+
+        futures = [self._pool.submit(run, call) for call in calls]
+        return [future.result(timeout=120) for future in futures]
+
+    def go_home(self):
+        """Close every thread's connections."""
+        self.rush(*[connections.close_all] * self.size)
+        self._pool.shutdown()
+
+
+def head_starts(rounds):
+    """Milliseconds that the second of two callers waits, less than zero for the first: both win."""
+    steps = (-80, -40, -20, -10, -5, 0, 5, 10, 20, 40, 80)
+    return [steps[number % len(steps)] / 1000 for number in range(rounds)]
+
+
+def after(seconds, call):
+    """Return `call`, made to wait first if `seconds` is more than zero."""
+
+    def late():
+        time.sleep(max(0, seconds))
+        return call()
+
+    return late
+
+
+def question(world, scope="read:metrics write:alerts"):
+    """A question that stands in front of alice."""
+    target = RedirectTarget(REDIRECT_URI, "state", "https://as.example.com")
+    request = AuthorizationRequest(
+        "web", target, Scope.parse(scope), Audience([SERVICE_A]), CHALLENGE
+    )
+    who = delegate.SignIn(world.alice, timezone.now(), "1")
+    return consent.Question(request, clients.find("web"), who, new_secret())
+
+
+def new_code(world):
+    """A code that alice has just allowed."""
+    asked = question(world)
+    return consent.allow(asked, asked.request.scope, audit.Origin(actor="user:1"))

@@ -1,0 +1,85 @@
+"""What is made on first use is made once."""
+
+from functools import partial
+from urllib.parse import urlencode
+
+import pytest
+
+from delegation_app.models import AuditEvent, ConsentRecord, Delegation, SigningKey
+from delegation_app.protocol.errors import InvalidRequest
+from delegation_app.services import audit, consent, keys
+from tests.races.conftest import CROWD
+from tests.races.crowd import question
+from tests.support.world import FORM, Story
+
+pytestmark = [pytest.mark.race, pytest.mark.xdist_group("many connections")]
+ROUNDS = 20
+
+
+def test_client_credentials_when_first_asked_by_many_at_once_then_one_delegation(world, crowd):
+    stories = [Story(world) for _ in range(CROWD)]
+    for _ in range(ROUNDS):
+        Delegation.objects.update(terms_digest="of another round")
+        responses = crowd.rush(
+            *[lambda s=story: s.client_credentials(scope="read:metrics") for story in stories]
+        )
+
+        assert {r.status_code for r in responses} == {200}
+        fresh = Delegation.objects.exclude(terms_digest="of another round")
+        assert fresh.count() == 1
+        assert fresh.get().access_tokens.count() == CROWD
+
+
+def test_signing_keys_when_first_needed_by_many_at_once_then_one_signs_and_one_follows(
+    world, crowd
+):
+    for _ in range(ROUNDS):
+        SigningKey.objects.all().delete()
+        keys.forget()
+        signers = crowd.rush(*[keys.signer] * CROWD)
+
+        assert len({signer.kid for signer in signers}) == 1
+        assert sorted(SigningKey.objects.values_list("state", flat=True)) == ["active", "next"]
+
+
+def test_consent_when_answered_by_many_at_once_then_one_record_and_one_code(world, crowd):
+    def answer(asked):
+        try:
+            return consent.allow(asked, asked.request.scope, audit.Origin())
+        except InvalidRequest:
+            return None
+
+    for _ in range(ROUNDS):
+        asked = question(world)
+        before = ConsentRecord.objects.count(), Delegation.objects.count()
+        codes = crowd.rush(*[partial(answer, asked)] * CROWD)
+
+        assert sum(code is not None for code in codes) == 1
+        after = ConsentRecord.objects.count(), Delegation.objects.count()
+        assert after == (before[0] + 1, before[1] + 1)
+
+
+def test_rotation_when_asked_by_many_at_once_then_each_kid_signs_once(world, crowd):
+    def rotate():
+        return keys.rotate(audit.Origin(actor="user:1"), force=True).kid
+
+    rotated = crowd.rush(*[rotate] * 8)
+
+    assert len(set(rotated)) == 8
+    assert SigningKey.objects.filter(state="active").count() == 1
+    assert SigningKey.objects.filter(state="next").count() == 1
+    assert AuditEvent.objects.filter(event="key.rotated").count() == 8
+
+
+def test_wrong_secret_when_tried_by_many_at_once_then_every_failure_is_counted(
+    world, crowd, settings
+):
+    settings.DELEGATION = {**settings.DELEGATION, "FAILED_AUTHENTICATIONS_PER_MINUTE": CROWD}
+    body = urlencode({"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"})
+    stories = [Story(world) for _ in range(CROWD)]
+
+    def attempt(story):
+        return story.wire.post("/oauth/token", body, content_type=FORM).status_code
+
+    assert set(crowd.rush(*[lambda s=s: attempt(s) for s in stories])) == {401}
+    assert attempt(stories[0]) == 429

@@ -1,0 +1,65 @@
+"""The rules of the source tree that a machine can check."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+import delegation_app
+
+PACKAGE = Path(delegation_app.__file__).parent
+ROOT = PACKAGE.parent
+MODULES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in PACKAGE.rglob("*.py")
+    if "migrations" not in path.parts
+)
+
+
+def parse(module):
+    return ast.parse((ROOT / module).read_text(encoding="utf-8"))
+
+
+def imported(module):
+    for node in ast.walk(parse(module)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield (node.module or "").split(".")[0]
+
+
+def test_imports_follow_the_layers(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert lint_imports(no_cache=True) == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_files_are_short(module):
+    assert len((ROOT / module).read_text(encoding="utf-8").splitlines()) <= 250
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_functions_are_short(module):
+    long = [
+        f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for node in ast.walk(parse(module))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno - node.lineno + 1 > 40
+    ]
+    assert long == []
+
+
+@pytest.mark.parametrize(
+    ("package", "only"),
+    [
+        ("oauth2_provider", {"delegation_app/toolkit.py"}),
+        ("jwt", {"delegation_app/protocol/jose.py"}),
+    ],
+)
+def test_one_module_knows_the_package(package, only):
+    assert {module for module in MODULES if package in imported(module)} <= only
+
+
+def test_the_package_itself_imports_nothing():
+    assert list(imported("delegation_app/__init__.py")) == []

@@ -1,0 +1,183 @@
+"""Each misconfiguration has a number, and the number stays."""
+
+import pytest
+from django.core.checks import run_checks
+
+from delegation_app import checks
+from delegation_app.models import ResourceServer
+from tests.support.world import SERVICE_A
+
+OURS = "delegation_app."
+SQLITE = "django.db.backends.sqlite3"
+GOOD_PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+
+
+def found():
+    return [
+        message.id.removeprefix(OURS) for message in run_checks() if message.id.startswith(OURS)
+    ]
+
+
+@pytest.fixture
+def configure(settings):
+    def change(**values):
+        settings.DELEGATION = {**settings.DELEGATION, **values}
+
+    return change
+
+
+@pytest.mark.django_db
+def test_check_when_all_is_well_then_nothing_is_said(world):
+    assert found() == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("issuer", [None, ""])
+def test_check_when_issuer_is_missing_then_e001(configure, issuer):
+    configure(ISSUER=issuer)
+
+    assert found() == ["E001"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("issuer", "debug", "expected"),
+    [
+        ("http://as.example.com", False, ["E002"]),
+        ("http://as.example.com", True, ["E002"]),
+        ("http://127.0.0.1:8000", False, ["E002"]),
+        ("http://127.0.0.1:8000", True, []),
+        ("https://as.example.com/", False, ["E002"]),
+        ("https://as.example.com?x=1", False, ["E002"]),
+        ("https://as.example.com#x", False, ["E002"]),
+        ("https://", False, ["E002"]),
+        ("as.example.com", False, ["E002"]),
+        ("https://as.example.com/tenant", False, []),
+    ],
+)
+def test_check_when_issuer_is_not_https_then_e002(configure, settings, issuer, debug, expected):
+    settings.DEBUG = debug
+    configure(ISSUER=issuer)
+
+    assert found() == expected
+
+
+@pytest.mark.django_db
+def test_check_when_a_key_is_unknown_then_e003(configure):
+    configure(ACESS_TOKEN_LIFETIME=600)
+
+    assert found() == ["E003"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"ACCESS_TOKEN_LIFETIME": "600"},
+        {"ACCESS_TOKEN_LIFETIME": -1},
+        {"ACCESS_TOKEN_LIFETIME": None},
+        {"ACCESS_TOKEN_LIFETIME": True},
+        {"SIGNING_ALGORITHM": "HS256"},
+        {"CACHE": "nowhere"},
+        {"KEY_ENCRYPTION_KEY": ""},
+    ],
+)
+def test_check_when_a_value_can_not_be_used_then_e004(configure, value):
+    configure(**value)
+
+    assert found() == ["E004"]
+
+
+@pytest.mark.django_db
+def test_check_when_setting_is_no_dict_then_e004(settings):
+    settings.DELEGATION = ["ISSUER"]
+
+    assert "E004" in found()
+
+
+def test_check_when_toolkit_is_not_installed_then_e005(monkeypatch):
+    monkeypatch.setattr(checks.apps, "is_installed", lambda name: name != "oauth2_provider")
+
+    assert [message.id for message in checks.check_toolkit()] == ["delegation_app.E005"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"transaction_mode": "IMMEDIATE", "init_command": GOOD_PRAGMAS}, []),
+        ({"transaction_mode": "immediate", "init_command": "PRAGMA journal_mode = wal"}, []),
+        ({"init_command": GOOD_PRAGMAS}, ["E006"]),
+        ({"transaction_mode": "DEFERRED", "init_command": GOOD_PRAGMAS}, ["E006"]),
+        ({"transaction_mode": "IMMEDIATE"}, ["E007"]),
+        ({}, ["E006", "E007"]),
+        (
+            {
+                "transaction_mode": "IMMEDIATE",
+                "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL",
+            },
+            ["W001"],
+        ),
+    ],
+)
+def test_check_when_sqlite_is_not_immediate_and_wal_then_named(monkeypatch, options, expected):
+    database = {"default": {"ENGINE": SQLITE, "OPTIONS": options}}
+    monkeypatch.setattr(checks.settings, "DATABASES", database)
+
+    assert [m.id.removeprefix(OURS) for m in checks.check_sqlite()] == expected
+
+
+def test_check_when_database_is_postgresql_then_sqlite_is_no_matter(monkeypatch):
+    database = {"default": {"ENGINE": "django.db.backends.postgresql"}}
+    monkeypatch.setattr(checks.settings, "DATABASES", database)
+
+    assert checks.check_sqlite() == []
+
+
+@pytest.mark.django_db
+def test_check_when_default_audience_is_no_resource_server_then_e008(configure, world):
+    configure(DEFAULT_AUDIENCE="https://nobody.example.com")
+    assert found() == ["E008"]
+
+    configure(DEFAULT_AUDIENCE=SERVICE_A)
+    assert found() == []
+
+
+def test_check_when_a_clients_default_audience_is_not_its_own_then_e009(world):
+    world.other.change(default_audience=world.service_b)
+
+    assert found() == ["E009"]
+
+
+def test_check_when_a_delegation_names_an_audience_that_no_resource_server_has_then_e010(story):
+    story.tokens()
+    ResourceServer.objects.filter(identifier=SERVICE_A).update(identifier="urn:renamed")
+
+    assert found() == ["E010"]
+
+
+def test_check_when_a_client_reaches_no_resource_server_then_w002(world):
+    world.cron.policy.audiences.clear()
+
+    assert found() == ["W002"]
+
+
+def test_check_when_the_secret_of_the_signing_keys_is_gone_then_e011(story, configure):
+    configure(KEY_ENCRYPTION_KEY="the first secret")
+    story.tokens()
+    assert found() == []
+
+    configure(KEY_ENCRYPTION_KEY="another secret")
+    assert found() == ["E011", "E011"]
+
+    configure(KEY_ENCRYPTION_KEY=("another secret", "the first secret"))
+    assert found() == []
+
+
+def test_check_when_tables_are_missing_then_audiences_are_not_judged(monkeypatch):
+    def fail():
+        raise checks.DatabaseError
+        yield
+
+    monkeypatch.setattr(checks, "_audience_problems", fail)
+
+    assert checks.check_audiences() == []

@@ -1,0 +1,117 @@
+"""What the README says is what the code does."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.urls import get_resolver
+
+from delegation_app import checks, conf, grants
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def table(heading):
+    section = README.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def test_readme_when_it_lists_settings_then_they_are_the_settings_with_their_defaults():
+    listed = {row[0].strip("`"): row[1].strip("`") for row in table("Settings")}
+
+    assert listed.keys() == conf.DEFAULTS.keys()
+    assert listed.pop("ISSUER") == "required"
+    for name, default in listed.items():
+        assert ast.literal_eval(default) == conf.DEFAULTS[name], name
+
+
+def test_readme_when_it_lists_endpoints_then_they_are_the_urls():
+    listed = {row[0].strip("`").lstrip("/") for row in table("Endpoints")}
+    ours = [
+        p for p in get_resolver().url_patterns if getattr(p, "app_name", "") == "delegation_app"
+    ]
+    served = {str(p.pattern) for p in ours[0].url_patterns if "<" not in str(p.pattern)}
+
+    assert listed == served
+    for grant_type in grants.REGISTRY:
+        assert f"`{grant_type}`" in README
+
+
+def test_readme_when_it_names_checks_then_they_are_the_numbers_in_the_code():
+    source = Path(checks.__file__).read_text()
+    numbers = sorted(set(re.findall(r'"(E\d{3})"', source)))
+
+    assert f"`delegation_app.{numbers[0]}` to `{numbers[-1]}`" in README
+    assert numbers == [f"E{number:03}" for number in range(1, len(numbers) + 1)]
+
+
+SETTINGS = """
+SECRET_KEY = "a key of no value to anyone, but long enough for the check to be content with"
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "urls"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = [
+    "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes",
+    "django.contrib.sessions", "django.contrib.messages", "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [{
+    "BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True,
+    "OPTIONS": {"context_processors": [
+        "django.template.context_processors.request",
+        "django.contrib.auth.context_processors.auth",
+        "django.contrib.messages.context_processors.messages",
+    ]},
+}]
+STATIC_URL = "static/"
+"""
+URLS = """
+from django.contrib import admin
+from django.urls import include, path
+urlpatterns = [path("admin/", admin.site.urls), %s]
+"""
+
+
+def block(containing):
+    """The code block of the README that has this text in it."""
+    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    return next(text for text in blocks if containing in text)
+
+
+@pytest.mark.slow
+def test_readme_when_its_edits_are_made_to_an_existing_project_then_it_works(tmp_path):
+    edits = block("INSTALLED_APPS +=").replace("\n   ", "\n").strip()
+    options = block("transaction_mode").strip().rstrip(",")
+    database = f'"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3", {options}'
+    databases = f'DATABASES = {{"default": {{{database}}}}}'
+    (tmp_path / "settings.py").write_text(f"{SETTINGS}\n{databases}\n{edits}")
+    (tmp_path / "urls.py").write_text(URLS % block('include("delegation_app.urls")').strip())
+
+    def manage(*arguments):
+        environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "settings", "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "django", *arguments, "--pythonpath", str(tmp_path)]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    for arguments in (["migrate"], ["check"], ["makemigrations", "--check", "--dry-run"]):
+        result = manage(*arguments)
+        assert result.returncode == 0, result.stderr
+    script = (
+        "from django.test import Client; "
+        "r = Client().get('/.well-known/oauth-authorization-server', secure=True); "
+        "assert r.json()['issuer'] == 'https://auth.example.com', r.content"
+    )
+    result = manage("shell", "-c", script)
+    assert result.returncode == 0, result.stderr
