@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from django.apps import AppConfig, apps
 from django.contrib.auth.signals import user_logged_in
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
+
+from delegation_app.conf import conf
+from delegation_app.protocol.constraints import install
 
 
 class DelegationConfig(AppConfig):
@@ -15,11 +19,13 @@ class DelegationConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks and watch for people and clients that are deleted."""
+        """Install the site's constraints and checks, and watch for deletions and sign-ins."""
         from delegation_app import checks  # noqa: F401, PLC0415 - registers itself
         from delegation_app.services import departures  # noqa: PLC0415 - needs the models
         from delegation_app.views import sign_in  # noqa: PLC0415 - needs the models
 
+        for path in conf.constraints:
+            install(import_string(path))
         departures.watch()
         user_logged_in.connect(sign_in.remember, dispatch_uid="delegation_sign_in")
         _complete_admin()

@@ -14,12 +14,15 @@ from django.db import DatabaseError, InterfaceError, router
 from django.db.models import F
 
 from delegation_app.conf import DEFAULTS, SETTING, conf, configured
+from delegation_app.protocol.addresses import parse_network
 from delegation_app.protocol.jwk import ALGORITHMS
 
 # Enough to see the pattern; a site may have thousands of clients.
 _MOST: Final = 20
 _NEWEST: Final = 10_000
 _NO_LIMIT: Final = (None, "DELEGATION_LIFETIME")
+# As many generations as the column `path` holds
+_DEEPEST: Final = 11
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -139,10 +142,8 @@ def _audience_problems() -> Iterator[CheckMessage]:
 def _unusable_values() -> Iterator[str]:
     if not isinstance(getattr(settings, SETTING, {}), dict):
         yield "DELEGATION must be a dict."
-    for name, default in DEFAULTS.items():
-        value = configured().get(name, default)
-        if isinstance(default, int) and not (_is_count(value) or (value, name) == _NO_LIMIT):
-            yield f"{name} must be a whole number, not {value!r}."
+    yield from _unusable_numbers()
+    yield from _unusable_networks()
     if conf.signing_algorithm not in ALGORITHMS:
         yield f"SIGNING_ALGORITHM must be one of {', '.join(ALGORITHMS)}."
     if conf.cache not in settings.CACHES:
@@ -150,6 +151,23 @@ def _unusable_values() -> Iterator[str]:
     secrets: tuple[object, ...] = conf.secrets
     if not all(isinstance(secret, str) and secret for secret in secrets):
         yield "KEY_ENCRYPTION_KEY must be a string that is not empty, or several."
+
+
+def _unusable_numbers() -> Iterator[str]:
+    for name, default in DEFAULTS.items():
+        value = configured().get(name, default)
+        if isinstance(default, int) and not (_is_count(value) or (value, name) == _NO_LIMIT):
+            yield f"{name} must be a whole number, not {value!r}."
+        elif name == "MAX_DEPTH" and value > _DEEPEST:
+            yield f"{name} must be at most {_DEEPEST}."
+
+
+def _unusable_networks() -> Iterator[str]:
+    for network in conf.trusted_proxies:
+        try:
+            parse_network(network)
+        except ValueError:
+            yield f"TRUSTED_PROXIES must be networks such as 10.0.0.0/8, not {network!r}."
 
 
 def _is_count(value: object) -> bool:

@@ -19,6 +19,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "REFRESH_TOKEN_LIFETIME": 30 * 24 * 3600,
     "REFRESH_RETRY_WINDOW": 10,
     "DELEGATION_LIFETIME": 90 * 24 * 3600,
+    "MAX_DEPTH": 8,
     "DEFAULT_AUDIENCE": None,
     "DEFAULT_ACR": "1",
     "SIGNING_ALGORITHM": "ES256",
@@ -27,6 +28,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "JWKS_MAX_AGE": 300,
     "FAILED_AUTHENTICATIONS_PER_MINUTE": 10,
     "CACHE": "default",
+    "TRUSTED_PROXIES": (),
+    "CONSTRAINTS": (),
 }
 
 
@@ -106,6 +109,11 @@ class Conf:
         return None if seconds is None else timedelta(seconds=seconds)
 
     @property
+    def max_depth(self) -> int:
+        """How often authority may be handed on, one after the other."""
+        return int(self._get("MAX_DEPTH"))
+
+    @property
     def default_audience(self) -> str | None:
         """The resource server of clients that have no policy."""
         value = self._get("DEFAULT_AUDIENCE")
@@ -148,6 +156,16 @@ class Conf:
     def cache(self) -> str:
         """The alias of the cache that counts failed attempts."""
         return str(self._get("CACHE"))
+
+    @property
+    def trusted_proxies(self) -> tuple[str, ...]:
+        """The networks of the site's own proxies, whose X-Forwarded-For is believed."""
+        return tuple(self._get("TRUSTED_PROXIES"))
+
+    @property
+    def constraints(self) -> tuple[str, ...]:
+        """The dotted paths of constraint classes of other packages."""
+        return tuple(self._get("CONSTRAINTS"))
 
 
 conf: Final = Conf()

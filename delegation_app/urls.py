@@ -9,13 +9,14 @@ from delegation_app.views.introspect import introspect
 from delegation_app.views.jwks import jwks
 from delegation_app.views.metadata import metadata
 from delegation_app.views.revoke import revoke
-from delegation_app.views.token import token
+from delegation_app.views.token import exchange, token
 
 app_name = "delegation_app"
 
 urlpatterns = [
     path("oauth/authorize", authorize, name="authorize"),
     path("oauth/token", token, name="token"),
+    path("oauth/exchange", exchange, name="exchange"),
     path("oauth/revoke", revoke, name="revoke"),
     path("oauth/introspect", introspect, name="introspect"),
     path("oauth/jwks", jwks, name="jwks"),

@@ -11,12 +11,13 @@ from django.db.models import Model
 from django.forms import Form
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
-from delegation_app.services.revoke import Preview
+from delegation_app.services.preview import Preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,14 @@ def consequences(preview: Preview) -> list[str]:
             % {"count": preview.people},
         },
     ]
-    if preview.access_tokens:
+    if preview.offline_until is not None:
+        seconds = max(1, round((preview.offline_until - timezone.now()).total_seconds()))
         lines.append(
-            _("A service that checks tokens without asking here accepts them until they expire.")
+            ngettext(
+                "A service that never asks here may accept a token for %(count)d more second.",
+                "A service that never asks here may accept a token for %(count)d more seconds.",
+                seconds,
+            )
+            % {"count": seconds}
         )
     return lines

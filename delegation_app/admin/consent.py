@@ -18,7 +18,8 @@ from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.forms import RevocationForm
 from delegation_app.models import ConsentRecord
 from delegation_app.services import consent as consents
-from delegation_app.services import revoke
+from delegation_app.services import selections
+from delegation_app.services.preview import preview
 
 _DELEGATIONS = 50
 
@@ -141,7 +142,7 @@ class ConsentAdmin(ReadOnlyAdmin):
             question=str(
                 _("This ends all that hangs on it, at once. The person is asked again next time.")
             ),
-            consequences=consequences(revoke.preview_each(record.delegations.all())),
+            consequences=consequences(preview([selections.of_consent(record)])),
             button=str(_("Withdraw")),
             back=self.url("change", record.pk),
             form=form,

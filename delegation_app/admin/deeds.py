@@ -19,9 +19,10 @@ from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.forms import BulkRevocationForm, RevocationForm
 from delegation_app.models import Delegation
 from delegation_app.protocol.claims import client_subject
-from delegation_app.services import delegate
 from delegation_app.services import revoke as revocation
+from delegation_app.services import selections, standing
 from delegation_app.services.clients import Client
+from delegation_app.services.preview import preview
 
 _SHOWN = 20
 
@@ -41,7 +42,7 @@ def revoke(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) ->
     confirmation = Confirmation(
         title=_("Revoke this delegation?"),
         question=_what_follows(delegation),
-        consequences=consequences(revocation.preview(delegation)),
+        consequences=consequences(preview([selections.subtree(delegation)])),
         button=_("Revoke"),
         back=back,
         form=form,
@@ -57,7 +58,7 @@ def readmit(
     """Let a client that acts for itself open delegations again."""
     back = page.url("change", delegation.pk)
     if request.method == "POST":
-        delegate.readmit(client, origin_of(request))
+        standing.readmit(client, origin_of(request))
         page.message_user(request, _("The client may start again."), messages.SUCCESS)
         return HttpResponseRedirect(back)
     confirmation = Confirmation(
@@ -124,7 +125,7 @@ def _ask_about_each(
     confirmation = Confirmation(
         title=_("Revoke the selected delegations?"),
         question=_("This ends all of them at once and can't be undone."),
-        consequences=consequences(revocation.preview_each(Delegation.objects.filter(pk__in=keys))),
+        consequences=consequences(preview(selections.each(rows))),
         button=_("Revoke"),
         back=request.get_full_path(),
         form=form,

@@ -17,7 +17,7 @@ from delegation_app.admin.filters import GrantTypeFilter, StateFilter
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.forms import grant_label
 from delegation_app.models import Delegation
-from delegation_app.services import clients, delegate
+from delegation_app.services import clients, standing
 
 
 @admin.register(Delegation)
@@ -159,7 +159,7 @@ class DelegationAdmin(ReadOnlyAdmin):
         if obj.revoked_at is None or obj.delegate is None or obj.principal_client_id is None:
             return None
         client = clients.find(obj.delegate.client_id)
-        return client if client is not None and delegate.is_stopped(client) else None
+        return client if client is not None and standing.is_stopped(client) else None
 
     @deed
     def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

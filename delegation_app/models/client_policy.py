@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app.models.base import PrimaryManager
-from delegation_app.models.fields import ScopeField, empty_list
+from delegation_app.models.fields import ConstraintsField, ScopeField, empty_list
 from delegation_app.models.resource_server import ResourceServer
 from delegation_app.protocol import names
 from delegation_app.toolkit import APPLICATION_MODEL
@@ -81,6 +81,37 @@ class ClientPolicy(models.Model):
     delegation_lifetime = models.PositiveIntegerField(
         _("delegation lifetime"), null=True, blank=True, help_text=_("Seconds; empty: the site's.")
     )
+    constraints = ConstraintsField(
+        _("constraints"), help_text=_("Limits of everything that is opened for this client.")
+    )
+    may_ask_for_constraints = models.BooleanField(
+        _("may ask for constraints"),
+        default=False,
+        help_text=_("Take the parameter “constraints”, which can only narrow."),
+    )
+    # A value, not a key: it goes into every token, and a client that is gone lets nobody act.
+    may_act = models.CharField(
+        _("may act with its tokens"),
+        max_length=255,
+        blank=True,
+        default="",
+        help_text=_("The client id of the only client that may exchange what this one holds."),
+    )
+    impersonates = models.BooleanField(
+        _("impersonates"),
+        default=False,
+        help_text=_("Its exchanges without an actor token do not name it as the actor."),
+    )
+    exchanges_refresh_tokens = models.BooleanField(
+        _("exchanges refresh tokens"),
+        default=False,
+        help_text=_("It may present its own refresh tokens for exchange."),
+    )
+    refreshes_exchanged = models.BooleanField(
+        _("refreshes what it exchanged"),
+        default=False,
+        help_text=_("Its exchanges give a refresh token too."),
+    )
     readmitted_at = models.DateTimeField(_("readmitted"), null=True, editable=False)
 
     objects = PrimaryManager["ClientPolicy"]()
@@ -88,6 +119,14 @@ class ClientPolicy(models.Model):
     class Meta:
         verbose_name = _("client policy")
         verbose_name_plural = _("client policies")
+        indexes = (
+            # Whoever judges a chain of clients asks for the few that are disabled.
+            models.Index(
+                fields=["application"],
+                name="client_policy_disabled",
+                condition=models.Q(enabled=False),
+            ),
+        )
         constraints = (
             models.CheckConstraint(
                 name="client_policy_lifetimes_positive",

@@ -10,7 +10,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app.models.base import PrimaryManager
-from delegation_app.models.fields import AudienceField, DigestField, ScopeField
+from delegation_app.models.fields import AudienceField, ConstraintsField, DigestField, ScopeField
 from delegation_app.toolkit import APPLICATION_MODEL
 
 
@@ -61,6 +61,7 @@ class ConsentRecord(models.Model):
     scopes_granted = ScopeField(_("scopes granted"))
     scopes_refused = ScopeField(_("scopes refused"))
     audience = AudienceField(_("audience"))
+    constraints = ConstraintsField(_("constraints"))
     text_version = models.CharField(_("text version"), max_length=32, blank=True)
     locale = models.CharField(_("locale"), max_length=32, blank=True)
     chosen_expiry = models.DateTimeField(_("expires"), null=True)

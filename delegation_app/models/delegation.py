@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
-from django.core.exceptions import FieldDoesNotExist
-from django.db import models
+from django.db import connections, models, router
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -17,11 +15,13 @@ from delegation_app.models.base import PrimaryManager
 from delegation_app.models.consent import ConsentRecord
 from delegation_app.models.fields import (
     AudienceField,
+    ConstraintsField,
     DigestField,
     ScopeField,
     empty_list,
     empty_object,
 )
+from delegation_app.models.validity import in_force
 from delegation_app.toolkit import APPLICATION_MODEL
 
 _USE_GRANULARITY: Final = timedelta(minutes=1)
@@ -49,38 +49,6 @@ class DelegationQuerySet(models.QuerySet["Delegation"]):
         before = now - _USE_GRANULARITY
         stale = models.Q(last_used_at=None) | models.Q(last_used_at__lt=before)
         return self.filter(stale).update(last_used_at=now)
-
-
-def in_force(now: datetime, prefix: str = "") -> models.Q:
-    """Return the condition of `live`, also for rows that point at a delegation.
-
-    Args:
-        now: the time to judge by.
-        prefix: the look-up path to the delegation, such as `delegation__`.
-    """
-
-    def q(**conditions: object) -> models.Q:
-        return models.Q(**{prefix + name: value for name, value in conditions.items()})
-
-    person = q(principal_user=None)
-    if _users_can_be_inactive():
-        person |= q(principal_user__is_active=True)
-    client = q(delegate__delegation_policy=None) | q(delegate__delegation_policy__enabled=True)
-    return (
-        q(revoked_at=None)
-        & (q(expires_at=None) | q(expires_at__gt=now))
-        & person
-        & q(delegate__isnull=False)
-        & client
-    )
-
-
-def _users_can_be_inactive() -> bool:
-    try:
-        get_user_model()._meta.get_field("is_active")
-    except FieldDoesNotExist:
-        return False
-    return True
 
 
 class Delegation(models.Model):
@@ -135,10 +103,19 @@ class Delegation(models.Model):
     )
     path = models.CharField(_("path"), max_length=400)
     depth = models.PositiveSmallIntegerField(_("depth"), default=0)
+    # The clients of all ancestors, /key//key/. Few clients are disabled, so asking those whether
+    # they stand here is cheaper than going up the tree.
+    lineage = models.TextField(_("clients above"), default="", blank=True, editable=False)
+    # Who acts, the current actor first (RFC 8693 section 4.1): identities and nothing else.
+    actors = models.JSONField(_("actors"), default=empty_list, blank=True, editable=False)
 
     scopes = ScopeField(_("scopes"))
     audience = AudienceField(_("audience"))
-    constraints = models.JSONField(_("constraints"), default=empty_list, blank=True)
+    # All that holds here: the parent's, narrowed by its own. So no ancestor has to be read.
+    constraints = ConstraintsField(_("constraints"))
+    # Counted up for each token issued here or below, if somebody on the way set a limit.
+    uses = models.PositiveIntegerField(_("tokens issued"), default=0, editable=False)
+    max_uses = models.PositiveIntegerField(_("most tokens"), null=True, editable=False)
     grant_type = models.CharField(_("grant type"), max_length=100)
     consent = models.ForeignKey(
         ConsentRecord,
@@ -156,6 +133,8 @@ class Delegation(models.Model):
     revoked_at = models.DateTimeField(_("revoked"), null=True)
     revoked_by = models.CharField(_("revoked by"), max_length=300, blank=True)
     revocation_reason = models.CharField(_("reason"), max_length=255, blank=True)
+    # Revoked for good: its client gets no other one from the same parent.
+    barred = models.BooleanField(_("not again"), default=False, editable=False)
     last_used_at = models.DateTimeField(_("last used"), null=True)
     metadata = models.JSONField(_("metadata"), default=empty_object, blank=True)
 
@@ -172,6 +151,11 @@ class Delegation(models.Model):
                 name="delegation_tree",
                 # A prefix search needs these on PostgreSQL; other databases ignore them.
                 opclasses=["uuid_ops", "varchar_pattern_ops"],
+            ),
+            models.Index(
+                fields=["parent", "delegate"],
+                name="delegation_barred",
+                condition=models.Q(barred=True),
             ),
             models.Index(fields=["terms_digest"], name="delegation_terms"),
             models.Index(fields=["-issued_at", "-id"], name="delegation_newest"),
@@ -207,6 +191,16 @@ class Delegation(models.Model):
             self._take_place()
         super().save(*args, **kwargs)
 
+    @property
+    def chain(self) -> list[str]:
+        """The public ids from the root down to this one."""
+        return [str(uuid.UUID(part)) for part in self.path.strip("/").split("/")]
+
+    def note_use(self, now: datetime) -> None:
+        """Note that it was used; a statement only where the last use is a minute ago."""
+        if self.last_used_at is None or now - self.last_used_at > _USE_GRANULARITY:
+            Delegation.objects.filter(pk=self.pk).used(now)
+
     def _take_place(self) -> None:
         if self.parent is None:
             self.root_id, self.path, self.depth = self.public_id, f"/{self.public_id.hex}/", 0
@@ -214,3 +208,12 @@ class Delegation(models.Model):
             self.root_id = self.parent.root_id
             self.path = f"{self.parent.path}{self.public_id.hex}/"
             self.depth = self.parent.depth + 1
+            self.lineage = self.parent.lineage + lineage_of(self.parent.delegate_id)
+
+
+def lineage_of(client: object) -> str:
+    """Return how the client with this key stands in a `lineage`: between slashes."""
+    # As the database writes it in a CAST: SQLite keeps a UUID without its dashes
+    key = cast("models.ForeignKey[Any, Any]", Delegation._meta.get_field("delegate")).target_field
+    connection = connections[router.db_for_write(Delegation)]
+    return f"/{key.get_db_prep_value(client, connection)}/"

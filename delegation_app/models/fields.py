@@ -9,6 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app.protocol.audience import Audience, is_absolute_uri
+from delegation_app.protocol.constraints import Constraints, InvalidConstraint
 from delegation_app.protocol.errors import InvalidScope, InvalidTarget
 from delegation_app.protocol.scope import Scope
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     _ScopeText = models.TextField[Scope | str, Scope]
     _AudienceText = models.TextField[Audience | str, Audience]
     _DigestText = models.CharField[Any, Any]
+    _ConstraintsJson = models.JSONField[Constraints, Constraints]
 else:
+    _ConstraintsJson = models.JSONField
     _ScopeText = _AudienceText = models.TextField
     _DigestText = models.CharField
 
@@ -81,6 +84,43 @@ class AudienceField(_AudienceText):
     def value_to_string(self, obj: models.Model) -> str:
         """Return the text that serializers write."""
         return str(self.value_from_object(obj))
+
+
+class ConstraintsField(_ConstraintsJson):
+    """Constraints, stored as the JSON list of their members."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["default"] = Constraints
+        kwargs["blank"] = True
+        super().__init__(*args, **kwargs)
+
+    def deconstruct(self) -> Any:
+        """Leave out the arguments that are always the same."""
+        name, path, args, kwargs = super().deconstruct()
+        del kwargs["default"], kwargs["blank"]
+        return name, path, args, kwargs
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Constraints | None:
+        """Return the stored list as Constraints; what can't be read permits nothing."""
+        members = super().from_db_value(value, expression, connection)
+        return None if members is None else Constraints.stored(members)
+
+    def to_python(self, value: Any) -> Constraints:
+        """Return what a form sent as Constraints."""
+        if isinstance(value, Constraints):
+            return value
+        try:
+            return Constraints.parse(value or [])
+        except InvalidConstraint as error:
+            raise ValidationError(error.description, code="invalid") from error
+
+    def get_prep_value(self, value: Any) -> Any:
+        """Return the list to store."""
+        return super().get_prep_value(self.to_python(value).as_json())
+
+    def value_to_string(self, obj: models.Model) -> Any:
+        """Return the list that serializers write."""
+        return self.value_from_object(obj).as_json()
 
 
 class DigestField(_DigestText):

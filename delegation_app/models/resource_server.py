@@ -28,7 +28,10 @@ class ResourceServer(models.Model):
         validators=[validate_resource_identifier],
         help_text=_("An absolute URI. It is the value of “resource” and of “aud”."),
     )
-    name = models.CharField(_("name"), max_length=255, help_text=_("As people are shown it."))
+    # RFC 8693 section 2.1: the value of `audience` is a name that is unique at this server
+    name = models.CharField(
+        _("name"), max_length=255, unique=True, help_text=_("As people are shown it.")
+    )
     scopes = ScopeField(_("scopes"), help_text=_("The scopes that it knows, separated by spaces."))
     introspectors: models.ManyToManyField[Any, Any] = models.ManyToManyField(
         APPLICATION_MODEL,

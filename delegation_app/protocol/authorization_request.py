@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from delegation_app.protocol.audience import Audience
+from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import RedirectTarget
 from delegation_app.protocol.scope import Scope
 
@@ -20,6 +21,7 @@ class AuthorizationRequest:
         scope: what it asks for.
         audience: where.
         code_challenge: the S256 challenge (RFC 7636).
+        constraints: the limits of the client's policy and those that it asks for.
         user_id: the person who was shown the question; only they may answer.
         shown_at: when, in seconds since 1970.
     """
@@ -29,12 +31,19 @@ class AuthorizationRequest:
     scope: Scope
     audience: Audience
     code_challenge: str
+    constraints: Constraints = Constraints()
     user_id: str = ""
     shown_at: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON members, for a session."""
-        return {**asdict(self), "scope": list(self.scope), "audience": list(self.audience)}
+        return {
+            **{field.name: getattr(self, field.name) for field in fields(self)},
+            "target": asdict(self.target),
+            "scope": list(self.scope),
+            "audience": list(self.audience),
+            "constraints": self.constraints.as_json(),
+        }
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Self:
@@ -45,5 +54,6 @@ class AuthorizationRequest:
                 "target": RedirectTarget(**stored["target"]),
                 "scope": Scope(stored["scope"]),
                 "audience": Audience(stored["audience"]),
+                "constraints": Constraints.parse(stored.get("constraints", [])),
             }
         )

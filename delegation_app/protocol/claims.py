@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,6 +36,9 @@ class AccessTokenClaims:
     expires_at: datetime
     auth_time: datetime | None = None
     acr: str = ""
+    actors: tuple[Mapping[str, str], ...] = ()
+    may_act: str = ""
+    constraints: Sequence[Mapping[str, Any]] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON members; those of the user's authentication only if there was one."""
@@ -54,4 +58,35 @@ class AccessTokenClaims:
         if self.auth_time is not None:
             claims["auth_time"] = int(self.auth_time.timestamp())
             claims["acr"] = self.acr
-        return claims
+        return claims | authority(self.actors, self.may_act, self.constraints)
+
+
+def authority(
+    actors: Sequence[Mapping[str, str]],
+    may_act: str,
+    constraints: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return the claims that tell who acts, who may act, and within which limits.
+
+    They are the same in a token and in an introspection answer (RFC 8693 sections 4.1, 4.4).
+
+    Args:
+        actors: identities, the current actor first.
+        may_act: the client id of the only one who may act; empty for no such rule.
+        constraints: what a resource server has to enforce.
+    """
+    act: dict[str, Any] = {}
+    # RFC 8693 section 4.1: the oldest is deepest, the current actor outermost
+    for actor in reversed(actors):
+        act = {**actor, "act": act} if act else dict(actor)
+    claims: dict[str, Any] = {"act": act} if act else {}
+    if may_act:
+        claims["may_act"] = client_identity(may_act)
+    if constraints:
+        claims["constraints"] = [dict(members) for members in constraints]
+    return claims
+
+
+def client_identity(client_id: str) -> dict[str, str]:
+    """Return what identifies a client as an actor: no times, no audience (RFC 8693 4.1)."""
+    return {"sub": client_subject(client_id), "client_id": client_id}

@@ -172,6 +172,16 @@ class InvalidToken(OAuthError):
     status = 401
 
 
+class OutsideLimits(OAuthError):
+    """The token is good, but a constraint of its delegation does not permit this request.
+
+    RFC 6750 section 3.1 has no better code; a new token would not help, so it is not 401.
+    """
+
+    code = "insufficient_scope"
+    status = 403
+
+
 class ServerError(OAuthError):
     """Something unexpected happened; the log knows what."""
 

@@ -10,6 +10,11 @@ REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - the name of a grant type,
 DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
 TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a grant type
 
+# RFC 8693 section 3
+ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a token type
+REFRESH_TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:refresh_token"  # noqa: S105 - a token type
+JWT: Final = "urn:ietf:params:oauth:token-type:jwt"
+
 # RFC 9068 section 2.1
 ACCESS_TOKEN_TYP: Final = "at+jwt"  # noqa: S105 - a media type
 

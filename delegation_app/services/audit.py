@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final, TypedDict, Unpack
 
 from delegation_app.events import REQUEST_REFUSED, Event
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation
@@ -14,6 +14,7 @@ from delegation_app.protocol.errors import OAuthError
 
 logger = logging.getLogger("delegation_app.audit")
 
+_BATCH: Final = 500
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -38,46 +39,46 @@ class Origin:
         return replace(self, actor=subject)
 
 
-def record(  # noqa: PLR0913 - a row of named columns, each optional
-    event: Event,
-    origin: Origin,
-    *,
-    delegation: Delegation | None = None,
-    consent: ConsentRecord | None = None,
-    subject: str = "",
-    client_id: str = "",
-    jti: str = "",
-    reason: str = "",
-    details: Mapping[str, Any] | None = None,
-    outcome: AuditEvent.Outcome = AuditEvent.Outcome.DONE,
-) -> None:
+class About(TypedDict, total=False):
+    """What an event is about, each part optional.
+
+    `details` holds JSON types and never a secret.
+    """
+
+    delegation: Delegation | None
+    consent: ConsentRecord | None
+    subject: str
+    client_id: str
+    jti: str
+    reason: str
+    details: Mapping[str, Any] | None
+    outcome: AuditEvent.Outcome
+
+
+def record(event: Event, origin: Origin, **about: Unpack[About]) -> None:
     """Insert one event. Whose authority it is about is taken from its delegation or consent.
 
     Args:
         event: one of `delegation_app.events`.
         origin: who acted, and from where.
-        delegation, consent, subject, client_id, jti: what it is about.
-        reason, details: more about it, details of JSON types; never a secret.
-        outcome: done or refused.
+        about: what it is about; see `About`.
     """
-    if delegation is not None:
-        subject, client_id = delegation.subject, client_id or delegation.delegate_client_id
-    elif consent is not None:
-        subject, client_id = consent.subject, consent.client_id_value
-    AuditEvent.objects.create(
-        event=event.name,
-        outcome=outcome,
-        actor=printable(origin.actor, 300),
-        subject=printable(subject, 300),
-        client_id_value=printable(client_id, 255),
-        delegation=delegation,
-        consent=consent,
-        jti=jti,
-        reason=printable(reason, 255),
-        ip_address=origin.ip,
-        request_id=origin.request_id,
-        details=dict(details or {}),
+    _row(event, origin, **about).save(force_insert=True)
+
+
+def record_each(
+    event: Event,
+    origin: Origin,
+    about: Iterable[tuple[Delegation, Mapping[str, Any]]],
+    *,
+    reason: str,
+) -> None:
+    """Insert the same event about many delegations, each with its own details; see `record`."""
+    rows = (
+        _row(event, origin, delegation=delegation, reason=reason, details=details)
+        for delegation, details in about
     )
+    AuditEvent.objects.bulk_create(rows, batch_size=_BATCH)
 
 
 def record_refusal(error: OAuthError, origin: Origin, *, client_id: str, endpoint: str) -> None:
@@ -98,3 +99,26 @@ def record_refusal(error: OAuthError, origin: Origin, *, client_id: str, endpoin
 def printable(text: str, length: int) -> str:
     """Return `text` on one line, without control characters, at most `length` long."""
     return _CONTROL.sub("�", text)[:length]
+
+
+def _row(event: Event, origin: Origin, **about: Unpack[About]) -> AuditEvent:
+    delegation, consent = about.get("delegation"), about.get("consent")
+    subject, client_id = about.get("subject", ""), about.get("client_id", "")
+    if delegation is not None:
+        subject, client_id = delegation.subject, client_id or delegation.delegate_client_id
+    elif consent is not None:
+        subject, client_id = consent.subject, consent.client_id_value
+    return AuditEvent(
+        event=event.name,
+        outcome=about.get("outcome", AuditEvent.Outcome.DONE),
+        actor=printable(origin.actor, 300),
+        subject=printable(subject, 300),
+        client_id_value=printable(client_id, 255),
+        delegation=delegation,
+        consent=consent,
+        jti=about.get("jti", ""),
+        reason=printable(about.get("reason", ""), 255),
+        ip_address=origin.ip,
+        request_id=origin.request_id,
+        details=dict(about.get("details") or {}),
+    )

@@ -20,13 +20,14 @@ from delegation_app.protocol.errors import (
     UnsupportedResponseType,
 )
 from delegation_app.protocol.parameters import Parameters
+from delegation_app.services import limits
 from delegation_app.services.clients import Client, find
 
 PARAMETERS: Final = frozenset(
     {
         "response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "resource",
         "code_challenge", "code_challenge_method", "prompt", "max_age",
-        "request", "request_uri", "authorization_details", "dpop_jkt",
+        "constraints", "request", "request_uri", "authorization_details", "dpop_jkt",
     }
 )  # fmt: skip
 
@@ -130,7 +131,10 @@ def _request(parameters: Parameters, proven: Proven) -> AuthorizationRequest:
     )
     audience = client.audience(parameters.all("resource"))
     scope = client.scope(parameters.get("scope"), audience)
-    return AuthorizationRequest(client.client_id, proven.target, scope, audience, challenge)
+    constraints = limits.of_request(client, parameters.get("constraints"), audience)
+    return AuthorizationRequest(
+        client.client_id, proven.target, scope, audience, challenge, constraints
+    )
 
 
 def _refuse_unsupported(parameters: Parameters) -> None:

@@ -159,11 +159,15 @@ class Client:
         Raises:
             InvalidScope: nothing is left.
         """
-        known = Scope(name for server in audience for name in self.servers[server].scopes)
-        effective = scope & self.policy.scopes & known
+        effective = self.known_scope(scope, audience)
         if not effective:
             raise InvalidScope("No requested scope is available at this resource.")
         return effective
+
+    def known_scope(self, scope: Scope, audience: Audience) -> Scope:
+        """Cut `scope` to what the policy, the site and the resource servers know now."""
+        at_audience = Scope(name for server in audience for name in self.servers[server].scopes)
+        return scope & self.policy.scopes & Scope(toolkit.all_scopes()) & at_audience
 
     def wants_opaque(self, audience: Audience) -> bool:
         """Tell whether a token for `audience` is opaque: one of its services asks for that."""

@@ -10,7 +10,7 @@ from django.utils import timezone
 from delegation_app.conf import conf
 from delegation_app.events import CODE_ISSUED
 from delegation_app.models import AuthorizationCode, Delegation
-from delegation_app.models.delegation import in_force
+from delegation_app.models.validity import in_force
 from delegation_app.protocol import names, pkce
 from delegation_app.protocol.errors import InvalidGrant, OAuthError
 from delegation_app.protocol.secrets import digest, new_secret
@@ -72,9 +72,10 @@ def redeem(
     mismatch = _mismatch(code, redemption, client)
     if mismatch:
         return _refusal(mismatch, code.delegation)
-    audience = client.narrowed_audience(redemption.resources, code.audience)
+    held, reach = code.scope & code.delegation.scopes, code.audience & code.delegation.audience
+    audience = client.narrowed_audience(redemption.resources, reach)
     # RFC 6749 section 3.3: what is left may be less, and the answer says so
-    scope = client.narrowed_scope(None, code.scope, audience)
+    scope = client.narrowed_scope(None, held, audience)
     if not _consume(code, timezone.now()):
         return _used_before(code, origin)
     whole = tokens.View(code.delegation, client, code.scope, code.audience)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from typing import Final
-from urllib.parse import urlsplit
 
 from django.db import IntegrityError
-from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import get_language
 
-from delegation_app import toolkit
 from delegation_app.events import (
     CONSENT_DENIED,
     CONSENT_GRANTED,
@@ -20,14 +16,14 @@ from delegation_app.events import (
     CONSENT_WITHDRAWN,
     Event,
 )
-from delegation_app.models import ConsentRecord, Delegation
+from delegation_app.models import ConsentRecord
 from delegation_app.protocol import names
-from delegation_app.protocol.authorization_request import AuthorizationRequest
 from delegation_app.protocol.errors import AccessDenied, InvalidRequest, InvalidScope, OAuthError
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import digest
 from delegation_app.services import audit, codes, delegate, revoke
-from delegation_app.services.clients import Client
+from delegation_app.services.question import Question, covering, redirect_host
+from delegation_app.services.terms import Terms
 from delegation_app.services.transactions import joined, own
 
 TEXT_VERSION: Final = "1"
@@ -40,62 +36,17 @@ _EVENTS: Final[dict[str, Event]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A request in front of a person."""
-
-    request: AuthorizationRequest
-    client: Client
-    sign_in: delegate.SignIn
-    handle: str
-
-
-def must_ask(question: Question, prompts: frozenset[str]) -> bool:
-    """Tell whether the person has to be asked. Reads only.
-
-    A trusted client is not asked about, unless it wants the question itself; others are asked
-    about unless a standing consent covers the request.
-    """
-    if "consent" in prompts:
-        return True
-    client = question.client
-    if client.is_trusted:
-        return False
-    # RFC 8252 section 8.6: anybody can claim to be a public client, so it is asked about each time
-    if client.policy.always_ask or not client.is_confidential:
-        return True
-    return covering(question) is None
-
-
-def covering(question: Question) -> ConsentRecord | None:
-    """Return a standing consent of this person that covers the request, or None.
-
-    A consent no longer speaks once somebody other than the client itself has revoked what it
-    opened: the person shall be asked again.
-    """
-    revoked = Delegation.objects.filter(consent=OuterRef("pk"), revoked_at__isnull=False)
-    by_others = revoked.exclude(revoked_by=question.client.subject)
-    candidates = (
-        ConsentRecord.objects.standing(timezone.now())
-        .filter(user=question.sign_in.user.pk, client=question.client.application)
-        .filter(~Exists(by_others))
-        .order_by("-decided_at")
-    )
-    request = question.request
-    for record in candidates[:50]:
-        if request.scope <= record.scopes_granted and request.audience <= record.audience:
-            return record
-    return None
-
-
 @own
-def allow(question: Question, granted: Scope, origin: audit.Origin) -> str | OAuthError:
+def allow(
+    question: Question, granted: Scope, origin: audit.Origin, *, lifetime: timedelta | None
+) -> str | OAuthError:
     """Record what the person allowed, open the delegation, and return a code for it.
 
     Args:
         question: what was shown.
         granted: the scopes that the person left ticked.
         origin: the person, and from where.
+        lifetime: for how long the person allows it; None for no end.
 
     Raises:
         InvalidScope: something was ticked that was not shown; nothing is recorded.
@@ -108,7 +59,7 @@ def allow(question: Question, granted: Scope, origin: audit.Origin) -> str | OAu
         raise InvalidScope("The answer has scopes that were not asked for.")
     if not granted:
         return _denied(question, origin)
-    consent = _record(question, _Decision.GRANTED, granted, origin)
+    consent = _record(question, _Decision.GRANTED, granted, origin, lifetime)
     return _code(question, consent, granted, origin)
 
 
@@ -137,7 +88,8 @@ def proceed(question: Question, origin: audit.Origin) -> str:
     if consent is None:
         if not question.client.is_trusted:
             raise InvalidRequest("The consent was withdrawn just now.")
-        consent = _record(question, _Decision.TRUSTED, question.request.scope, origin)
+        longest = question.client.delegation_lifetime
+        consent = _record(question, _Decision.TRUSTED, question.request.scope, origin, longest)
     return _code(question, consent, question.request.scope, origin)
 
 
@@ -151,25 +103,7 @@ def withdraw(consent: ConsentRecord, origin: audit.Origin, *, reason: str) -> in
         actor = audit.printable(origin.actor, 300)
         if standing.update(withdrawn_at=timezone.now(), withdrawn_by=actor):
             audit.record(CONSENT_WITHDRAWN, origin, consent=consent, reason=reason)
-        return revoke.each(consent.delegations.all(), origin, reason=reason)
-
-
-def expiry_of(client: Client, now: datetime) -> datetime | None:
-    """Return when a delegation that a person grants now will end."""
-    lifetime = client.delegation_lifetime
-    return None if lifetime is None else now + lifetime
-
-
-def redirect_host(request: AuthorizationRequest) -> str:
-    """Return what the page shows of the redirect URI: its host, or the scheme of an app."""
-    parts = urlsplit(request.target.uri)
-    return parts.hostname or f"{parts.scheme}:"
-
-
-def descriptions(scope: Scope) -> list[tuple[str, str]]:
-    """Return the scopes with the site's words for them."""
-    known = toolkit.all_scopes()
-    return [(name, str(known.get(name, name))) for name in scope]
+        return revoke.of_consent(consent, origin, reason=reason)
 
 
 def _denied(question: Question, origin: audit.Origin) -> AccessDenied:
@@ -181,7 +115,11 @@ def _denied(question: Question, origin: audit.Origin) -> AccessDenied:
 
 
 def _record(
-    question: Question, decision: str, granted: Scope, origin: audit.Origin
+    question: Question,
+    decision: str,
+    granted: Scope,
+    origin: audit.Origin,
+    lifetime: timedelta | None = None,
 ) -> ConsentRecord:
     client, request, now = question.client, question.request, timezone.now()
     consent = ConsentRecord(
@@ -196,9 +134,10 @@ def _record(
         scopes_granted=granted,
         scopes_refused=request.scope - granted,
         audience=request.audience,
+        constraints=request.constraints,
         text_version="" if decision == _Decision.TRUSTED else TEXT_VERSION,
         locale=get_language() or "",
-        chosen_expiry=expiry_of(client, now) if granted else None,
+        chosen_expiry=None if lifetime is None else now + lifetime,
         decision=decision,
         decided_at=now,
         ip_address=origin.ip,
@@ -219,11 +158,12 @@ def _insert_once(consent: ConsentRecord) -> None:
 
 
 def _code(question: Question, consent: ConsentRecord, granted: Scope, origin: audit.Origin) -> str:
-    terms = delegate.Terms(
+    terms = Terms(
         client=question.client,
         scope=granted,
         audience=question.request.audience,
         grant_type=names.AUTHORIZATION_CODE,
+        constraints=question.request.constraints,
         sign_in=question.sign_in,
         consent=consent,
         # What the person chose bounds all that is opened on it later, too.

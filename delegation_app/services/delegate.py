@@ -1,76 +1,26 @@
-"""Opening delegations. The one place where what a delegation may hold is checked."""
+"""Opening, handing on and narrowing: the one place where what a delegation may hold is checked."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
-
 from django.db import transaction
+from django.db.models import Exists, Q
 from django.utils import timezone
 
-from delegation_app.events import CLIENT_READMITTED, DELEGATION_OPENED
-from delegation_app.models import ConsentRecord, Delegation
-from delegation_app.protocol import names
-from delegation_app.protocol.audience import Audience
-from delegation_app.protocol.claims import user_subject
-from delegation_app.protocol.errors import UnauthorizedClient
-from delegation_app.protocol.scope import Scope
-from delegation_app.protocol.secrets import digest
-from delegation_app.services import audit
-from delegation_app.services.clients import Client
-from delegation_app.services.transactions import database, hold, joined
+from delegation_app.conf import conf
+from delegation_app.events import (
+    DELEGATION_HANDED_ON,
+    DELEGATION_NARROWED,
+    DELEGATION_OPENED,
+    Event,
+)
+from delegation_app.models import Delegation
+from delegation_app.protocol.constraints import Moment
+from delegation_app.protocol.errors import InvalidRequest, InvalidScope, InvalidTarget
+from delegation_app.services import audit, limits, narrowing, revoke, tree
+from delegation_app.services.narrowing import Narrowing
+from delegation_app.services.terms import ChildTerms, Terms
+from delegation_app.services.transactions import database, joined
 from delegation_app.signals import delegation_opened
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
-
-
-@dataclass(frozen=True, slots=True)
-class SignIn:
-    """How and when a person signed in."""
-
-    user: AbstractBaseUser
-    auth_time: datetime
-    acr: str
-
-    @property
-    def subject(self) -> str:
-        """The person as a principal or an actor."""
-        return user_subject(self.user.pk)
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a delegation says: same terms, same record, where records are reused."""
-
-    client: Client
-    scope: Scope
-    audience: Audience
-    grant_type: str
-    sign_in: SignIn | None = None
-    consent: ConsentRecord | None = None
-    expires_at: datetime | None = None
-
-    @property
-    def subject(self) -> str:
-        """The principal: a user, or the client acting for itself."""
-        return self.client.subject if self.sign_in is None else self.sign_in.subject
-
-    @property
-    def digest(self) -> str:
-        """A digest of all that makes two delegations the same."""
-        terms = [
-            None,
-            self.subject,
-            self.client.client_id,
-            self.grant_type,
-            list(self.scope),
-            list(self.audience),
-            [],
-        ]
-        return digest(json.dumps(terms, ensure_ascii=True, separators=(",", ":")))
 
 
 def open_delegation(terms: Terms, origin: audit.Origin) -> Delegation:
@@ -79,24 +29,127 @@ def open_delegation(terms: Terms, origin: audit.Origin) -> Delegation:
     Side effects: one row, one audit event; the signal `delegation_opened` after the commit.
     Call it inside a transaction.
     """
-    delegation = Delegation.objects.create(
-        **_principal(terms),
-        subject=terms.subject,
-        delegate=terms.client.application,
-        delegate_client_id=terms.client.client_id,
-        scopes=terms.scope,
-        audience=terms.audience,
-        grant_type=terms.grant_type,
-        consent=terms.consent,
-        terms_digest=terms.digest,
-        issued_at=timezone.now(),
-        expires_at=terms.expires_at,
-    )
+    return _insert(terms, origin, DELEGATION_OPENED)
+
+
+def hand_on(terms: ChildTerms, origin: audit.Origin) -> Delegation:
+    """Return the child delegation on `terms`: the live one if there is one, else a new one.
+
+    Args:
+        terms: what the child shall hold; its parent is looked at again under the lock.
+        origin: the exchanging client, and from where.
+
+    Raises:
+        InvalidRequest: the parent or an ancestor has ended, the tree is too deep, or a
+            constraint of the parent refuses.
+        InvalidTarget: a constraint keeps the parent from reaching the audience, or a child of this
+            client was revoked for good.
+        InvalidScope: more than the parent holds.
+
+    Side effects: locks the root; maybe one row, one audit event and the signal
+    `delegation_opened` after the commit. Call it inside a transaction.
+    """
+    tree.hold(terms.parent)
+    parent, child = _look(terms)
+    if parent is None:
+        raise InvalidRequest("The subject token is not valid.", detail="its delegation has ended")
+    _check(terms, parent, origin)
+    parent.note_use(timezone.now())
+    return child or _insert(terms, origin, DELEGATION_HANDED_ON)
+
+
+def narrow(
+    delegation: Delegation, to: Narrowing, origin: audit.Origin, *, reason: str
+) -> Delegation:
+    """Narrow a live delegation and everything below it, at once for all of their tokens.
+
+    What of the tree can't be used any more after that is revoked. The terms under which a child is
+    found again stay: asking again gives the narrowed one, not another.
+
+    Args:
+        delegation: the delegation to narrow.
+        to: what shall be left.
+        origin: who narrows it.
+        reason: a sentence for the record.
+
+    Returns:
+        The delegation as it is now.
+
+    Raises:
+        InvalidRequest: it has ended, or the expiry is past or later than its own.
+        InvalidScope, InvalidTarget: wider than it is, or nothing is left.
+        InvalidConstraint: a constraint leaves nothing.
+
+    Side effects: locks the root; the rows of the subtree that change, one audit event.
+    """
+    with joined():
+        tree.hold(delegation)
+        current = Delegation.objects.live().filter(pk=delegation.pk).first()
+        if current is None:
+            raise InvalidRequest("The delegation has ended.")
+        narrowing.check(to, current)
+        before = narrowing.said(current)
+        ended = narrowing.apply(to, current)
+        for row in ended:
+            revoke.subtree(row, origin, reason="nothing was left when it was narrowed")
+        current.refresh_from_db()
+        details = {"before": before, "after": narrowing.said(current), "ended": len(ended)}
+        audit.record(
+            DELEGATION_NARROWED, origin, delegation=current, reason=reason, details=details
+        )
+    return current
+
+
+def _look(terms: ChildTerms) -> tuple[Delegation | None, Delegation | None]:
+    # Under the lock, in one statement: the parent as it is now, and a child to use again.
+    key = terms.parent.pk
+    same = Q(parent=key, terms_digest=terms.digest)
+    rows = Delegation.objects.live().filter(Q(pk=key) | same).order_by("pk")
+    found = list(rows.select_related("principal_user").annotate(is_barred=_barred(terms)))
+    parent = next((row for row in found if row.pk == key), None)
+    return parent, next((row for row in found if row.pk != key), None)
+
+
+def _barred(terms: ChildTerms) -> Exists:
+    client = terms.client.application.pk
+    return Exists(Delegation.objects.filter(parent=terms.parent.pk, delegate=client, barred=True))
+
+
+def _check(terms: ChildTerms, parent: Delegation, origin: audit.Origin) -> None:
+    """Refuse a child that would exceed its parent."""
+    # Or the next request would undo what somebody revoked
+    if parent.is_barred:  # type: ignore[attr-defined]  # annotated above
+        raise InvalidTarget("This was revoked, and may not be handed on to this client again.")
+    if parent.depth >= conf.max_depth:
+        raise InvalidRequest("The authority was handed on too often.", detail="MAX_DEPTH")
+    if not terms.scope <= parent.scopes:
+        raise InvalidScope("The scope is more than the subject token has.")
+    if not _ends_in_time(terms, parent):
+        raise InvalidRequest("The subject token ends too early.", detail="expires after parent")
+    limits.check_reach(parent, terms.audience)
+    limits.enforce(parent, terms.audience, origin, Moment.HAND_ON, refusal=InvalidRequest)
+    if not terms.constraints.is_within(parent.constraints.handed_on()):
+        raise InvalidTarget("The constraints are wider than those of the subject token.")
+
+
+def _ends_in_time(terms: ChildTerms, parent: Delegation) -> bool:
+    if parent.expires_at is None:
+        return True
+    return terms.expires_at is not None and terms.expires_at <= parent.expires_at
+
+
+def _insert(terms: Terms | ChildTerms, origin: audit.Origin, event: Event) -> Delegation:
+    delegation = Delegation.objects.create(**terms.columns(), issued_at=timezone.now())
     audit.record(
-        DELEGATION_OPENED,
+        event,
         origin,
         delegation=delegation,
-        details={"scope": str(terms.scope), "audience": list(terms.audience)},
+        details={
+            "scope": str(terms.scope),
+            "audience": list(terms.audience),
+            "constraints": terms.constraints.as_json(),
+            "chain": delegation.chain,
+        },
     )
     public_id = delegation.public_id
     transaction.on_commit(
@@ -104,70 +157,3 @@ def open_delegation(terms: Terms, origin: audit.Origin) -> Delegation:
         using=database(),
     )
     return delegation
-
-
-def standing_delegation(terms: Terms, origin: audit.Origin) -> Delegation | UnauthorizedClient:
-    """Return the live delegation on `terms`, locked, or open it.
-
-    Requests that run side by side find the same one: who opens holds the terms until the commit.
-    Returns an error instead if an operator stopped this client and nobody has readmitted it.
-
-    Side effects: locks the delegation's row; maybe one row and one audit event. Call it inside a
-    transaction.
-    """
-    found = _locked(terms)
-    if found is not None:
-        return found
-    hold(f"terms:{terms.digest}")
-    found = _locked(terms)
-    if found is not None:
-        return found
-    if is_stopped(terms.client):
-        return UnauthorizedClient("An operator has revoked what this client holds.")
-    return open_delegation(terms, origin)
-
-
-def is_stopped(client: Client) -> bool:
-    """Tell whether somebody else revoked what a client holds for itself, and nobody readmitted it.
-
-    Reads only.
-    """
-    stopped = Delegation.objects.filter(
-        principal_client=client.application,
-        grant_type=names.CLIENT_CREDENTIALS,
-        revoked_at__isnull=False,
-    ).exclude(revoked_by=client.subject)
-    if client.policy.readmitted_at is not None:
-        stopped = stopped.filter(revoked_at__gt=client.policy.readmitted_at)
-    return stopped.exists()
-
-
-def readmit(client: Client, origin: audit.Origin) -> None:
-    """Let a client whose standing delegations were revoked open new ones.
-
-    Side effects: one audit event, and the policy's row, which is made if it was derived so far.
-    """
-    with joined():
-        policy = client.policy
-        is_new = policy._state.adding  # noqa: SLF001 - Django's documented way to ask
-        policy.readmitted_at = timezone.now()
-        policy.save()
-        if is_new:
-            policy.audiences.set([server.pk for server in client.servers.values()])
-        audit.record(CLIENT_READMITTED, origin, client_id=client.client_id)
-
-
-def _principal(terms: Terms) -> dict[str, Any]:
-    if terms.sign_in is None:
-        return {"principal_client": terms.client.application}
-    return {
-        "principal_user_id": terms.sign_in.user.pk,
-        "auth_time": terms.sign_in.auth_time,
-        "acr": terms.sign_in.acr,
-    }
-
-
-def _locked(terms: Terms) -> Delegation | None:
-    rows = Delegation.objects.live().filter(terms_digest=terms.digest)
-    # A root locks itself. Its row is read again after the wait, so a revoked one is not returned.
-    return rows.select_for_update(of=("self",)).order_by("pk").first()

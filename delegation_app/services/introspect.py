@@ -9,6 +9,8 @@ from django.utils import timezone
 from delegation_app.conf import conf
 from delegation_app.models import AccessToken, Delegation, RefreshToken
 from delegation_app.protocol.audience import Audience
+from delegation_app.protocol.claims import authority
+from delegation_app.protocol.constraints import Access, Moment
 from delegation_app.protocol.errors import UnauthorizedClient
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import presented
@@ -50,11 +52,35 @@ def _access_token(found: presented.PresentedAccessToken, caller: Client) -> dict
         return INACTIVE
     scope = _visible_scope(found, askers)
     # Nothing is left of it: the policy or the resource servers changed since it was issued.
-    if not scope:
+    if not scope or not _is_within_limits(found, askers):
         return INACTIVE
     if askers:
         Delegation.objects.filter(pk=token.delegation_id).used(timezone.now())
-    return _answer(token, scope, token_type="Bearer", jti=token.jti)  # noqa: S106 - a type
+    # RFC 7662 section 2.2, RFC 8693 section 4: the same members as in the token
+    claims = authority(token.delegation.actors, found.may_act, token.delegation.constraints.claim())
+    answer = _answer(token, scope, token_type="Bearer", jti=token.jti)  # noqa: S106 - a type
+    return answer | claims | (_record(token) if caller.policy.may_introspect_all else {})
+
+
+def _is_within_limits(found: presented.PresentedAccessToken, askers: list[Server]) -> bool:
+    where = Audience(server.identifier for server in askers) or found.audience
+    access = Access(Moment.INTROSPECTION, timezone.now(), audience=where)
+    return found.row.delegation.constraints.refusal(access) is None
+
+
+def _record(token: AccessToken) -> dict[str, Any]:
+    """Return what only an operator's tool is told: the record behind the token."""
+    delegation = token.delegation
+    consent = delegation.consent
+    return {
+        "delegation": {
+            "id": str(delegation.public_id),
+            "grant_type": delegation.grant_type,
+            "chain": delegation.chain,
+            "constraints": delegation.constraints.as_json(),
+            "consent": None if consent is None else str(consent.public_id),
+        }
+    }
 
 
 def _visible_scope(found: presented.PresentedAccessToken, askers: list[Server]) -> Scope:

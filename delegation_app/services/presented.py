@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from delegation_app.conf import conf
 from delegation_app.models import AccessToken, RefreshToken
-from delegation_app.models.delegation import in_force
+from delegation_app.models.validity import in_force
 from delegation_app.protocol import jose, names, secrets
+from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import clients, keys
@@ -35,6 +36,17 @@ class PresentedAccessToken:
     client: clients.Client | None
     active: bool
 
+    @property
+    def audience(self) -> Audience:
+        """Where it is accepted now: token, delegation, policy and resource servers together."""
+        servers = {} if self.client is None else self.client.servers
+        return self.row.audience & self.row.delegation.audience & Audience(servers)
+
+    @property
+    def may_act(self) -> str:
+        """The client id of the only one who may act with it; empty for no such rule."""
+        return "" if self.client is None else self.client.policy.may_act
+
     def scope_at(self, server: clients.Server | None) -> Scope:
         """Return what it allows now: token, delegation, policy and resource server together.
 
@@ -43,13 +55,11 @@ class PresentedAccessToken:
         """
         if self.client is None:
             return Scope()
-        servers = self.client.servers
         # Also for the service that asks: the holder's policy may have lost it since
-        held = [name for name in self.row.audience if name in servers]
-        if server is not None:
-            held = [name for name in held if name == server.identifier]
-        at_audience = Scope(scope for name in held for scope in servers[name].scopes)
-        return self.row.scope & self.row.delegation.scopes & self.client.policy.scopes & at_audience
+        held = self.audience if server is None else self.audience & Audience([server.identifier])
+        if not held:
+            return Scope()
+        return self.client.known_scope(self.row.scope & self.row.delegation.scopes, held)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.db.models import CharField, Exists, ExpressionWrapper, F, OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from delegation_app.events import DELEGATION_REVOKED, TOKEN_REVOKED
-from delegation_app.models import AccessToken, AuthorizationCode, Delegation, RefreshToken
+from delegation_app.models import AccessToken, AuthorizationCode, ConsentRecord, Delegation
 from delegation_app.protocol.errors import UnauthorizedClient, UnsupportedTokenType
 from delegation_app.protocol.secrets import digest
-from delegation_app.services import audit, presented
+from delegation_app.services import audit, presented, selections, tree
 from delegation_app.services.clients import Client
+from delegation_app.services.selections import Selection
 from delegation_app.services.transactions import database, joined, own
 from delegation_app.signals import delegation_revoked
 from delegation_app.toolkit import Application
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a revocation would stop now."""
-
-    delegations: int
-    access_tokens: int
-    refresh_tokens: int
-    clients: int
-    people: int
-
-
-def subtree(top: Delegation, origin: audit.Origin, *, reason: str) -> int:
+def subtree(top: Delegation, origin: audit.Origin, *, reason: str, bar: bool = False) -> int:
     """Revoke a delegation and everything below it, and return how many ended.
 
     A second call changes nothing, records nothing and returns 0.
@@ -41,55 +32,66 @@ def subtree(top: Delegation, origin: audit.Origin, *, reason: str) -> int:
         top: the delegation to end.
         origin: who ends it.
         reason: a sentence for the record.
+        bar: also refuse its client another one from the same parent, from now on.
 
     Side effects: locks the root; one UPDATE of delegation rows, one audit event; the signal
     `delegation_revoked` after the commit.
     """
     with joined():
-        # Whoever adds to the tree locks its root first, so nothing is added beside this. A plain
-        # UPDATE would not wait for them: the lock comes first, then the look.
-        Delegation.objects.select_for_update().get(public_id=top.root_id)
-        ended = (
-            Delegation.objects.subtree(top)
-            .filter(revoked_at=None)
-            .update(
-                revoked_at=timezone.now(),
-                revoked_by=audit.printable(origin.actor, 300) or "system",
-                revocation_reason=audit.printable(reason, 255),
-            )
-        )
+        tree.hold(top)
+        ended = _update(selections.subtree(top).rows, origin, reason)
         if ended:
-            details = {"delegations": ended}
+            details: dict[str, Any] = {"delegations": ended}
+            if bar:
+                Delegation.objects.filter(pk=top.pk).update(barred=True)
+                details["barred"] = True
             audit.record(DELEGATION_REVOKED, origin, delegation=top, reason=reason, details=details)
-            _announce(top, reason, ended)
+            _announce([top], reason, {top.root_id: ended})
     return ended
 
 
 def of_user(user: AbstractBaseUser, origin: audit.Origin, *, reason: str) -> int:
-    """Revoke everything that a person has granted; see `subtree`."""
-    return each(Delegation.objects.filter(principal_user=user.pk), origin, reason=reason)
+    """Revoke everything that a person has granted; see `chosen`."""
+    return chosen([selections.of_user(user)], origin, reason=reason)
 
 
 def of_client(application: Application, origin: audit.Origin, *, reason: str) -> int:
-    """Revoke everything that a client holds, and what was made from it; see `subtree`."""
-    return each(Delegation.objects.filter(delegate=application.pk), origin, reason=reason)
+    """Revoke everything that a client holds, and what was made from it; see `chosen`."""
+    return chosen([selections.of_client(application)], origin, reason=reason)
+
+
+def of_user_at_client(
+    user: AbstractBaseUser, application: Application, origin: audit.Origin, *, reason: str
+) -> int:
+    """Revoke what a client holds for a person, and what was made from it; see `chosen`."""
+    selection = selections.of_user_at_client(user, application)
+    return chosen([selection], origin, reason=reason)
+
+
+def of_consent(consent: ConsentRecord, origin: audit.Origin, *, reason: str) -> int:
+    """Revoke everything that stands on a consent; see `chosen`."""
+    return chosen([selections.of_consent(consent)], origin, reason=reason)
 
 
 def each(delegations: Iterable[Delegation], origin: audit.Origin, *, reason: str) -> int:
-    """Revoke several trees or parts of trees in one transaction; see `subtree`.
+    """Revoke several delegations with what is below them; see `chosen`. Ended ones are passed."""
+    return chosen(selections.each(delegations), origin, reason=reason)
+
+
+def chosen(chosen: Iterable[Selection], origin: audit.Origin, *, reason: str) -> int:
+    """Revoke all of several selections in one transaction, and return how many ended.
 
     Args:
-        delegations: a queryset; ended ones are passed over.
-        origin: who ends them.
+        chosen: what to end.
+        origin: who ends it.
         reason: a sentence for the record.
+
+    Side effects: locks the roots, always in the same order; one UPDATE of delegation rows for
+    each selection; an audit event and, after the commit, the signal `delegation_revoked` for
+    each delegation that was chosen itself and not because of another one.
     """
     with joined():
-        # Always in the same order, so two of these can't wait for each other.
-        return sum(
-            subtree(top, origin, reason=reason)
-            for top in sorted(delegations, key=lambda row: (str(row.root_id), row.depth))
-            if top.revoked_at is None
-        )
+        return sum(_end(selection, origin, reason) for selection in chosen)
 
 
 def access_token(token: AccessToken, origin: audit.Origin, *, reason: str) -> bool:
@@ -143,40 +145,46 @@ def _give_back(found: presented.Presented, origin: audit.Origin) -> None:
         access_token(found.row, origin, reason="access token revoked by the client")
 
 
-def preview(top: Delegation) -> Preview:
-    """Return what revoking `top` would stop now. Reads only."""
-    return _preview(Delegation.objects.subtree(top))
+def _end(selection: Selection, origin: audit.Origin, reason: str) -> int:
+    _hold_trees(selection)
+    # Under the locks, so that what is told is what ends
+    tops = list(selection.tops.order_by("pk"))
+    if not tops:
+        return 0
+    in_tree = Counter(selection.rows.values_list("root", flat=True).iterator())
+    ended = _update(selection.rows, origin, reason)
+    audit.record_each(
+        DELEGATION_REVOKED,
+        origin,
+        ((top, {"delegations": in_tree[top.root_id]}) for top in tops),
+        reason=reason,
+    )
+    _announce(tops, reason, in_tree)
+    return ended
 
 
-def preview_each(tops: QuerySet[Delegation]) -> Preview:
-    """Return what revoking several delegations would stop now. Reads only."""
-    below = ExpressionWrapper(OuterRef("path"), output_field=CharField())
-    above = tops.order_by().annotate(below=below)
-    above = above.filter(root=OuterRef("root"), below__startswith=F("path"))
-    within = Delegation.objects.filter(root__in=tops.order_by().values("root"))
-    return _preview(within.filter(Exists(above)))
+def _hold_trees(selection: Selection) -> None:
+    roots = Delegation.objects.filter(public_id__in=selection.rows.values("root"))
+    # In one order, so that two of these can't wait for each other
+    for _root in roots.order_by("pk").select_for_update().values_list("pk").iterator():
+        pass
 
 
-def _preview(tree: QuerySet[Delegation]) -> Preview:
-    now = timezone.now()
-    tree = tree.filter(revoked_at=None)
-    access = AccessToken.objects.filter(delegation__in=tree, revoked_at=None, expires_at__gt=now)
-    refresh = RefreshToken.objects.filter(delegation__in=tree, consumed_at=None, expires_at__gt=now)
-    return Preview(
-        delegations=tree.count(),
-        access_tokens=access.count(),
-        refresh_tokens=refresh.count(),
-        clients=tree.order_by().values("delegate_client_id").distinct().count(),
-        people=tree.order_by().exclude(principal_user=None).values("subject").distinct().count(),
+def _update(rows: QuerySet[Delegation], origin: audit.Origin, reason: str) -> int:
+    return rows.update(
+        revoked_at=timezone.now(),
+        revoked_by=audit.printable(origin.actor, 300) or "system",
+        revocation_reason=audit.printable(reason, 255),
     )
 
 
-def _announce(top: Delegation, reason: str, count: int) -> None:
-    public_id = top.public_id
+def _announce(tops: list[Delegation], reason: str, in_tree: Mapping[Any, int]) -> None:
+    ended = [(top.public_id, in_tree[top.root_id]) for top in tops]
 
     def send() -> None:
-        delegation_revoked.send_robust(
-            sender=Delegation, delegation_id=public_id, reason=reason, count=count
-        )
+        for public_id, count in ended:
+            delegation_revoked.send_robust(
+                sender=Delegation, delegation_id=public_id, reason=reason, count=count
+            )
 
     transaction.on_commit(send, using=database())

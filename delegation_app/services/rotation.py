@@ -10,12 +10,12 @@ from django.utils import timezone
 from delegation_app.conf import conf
 from delegation_app.events import TOKEN_REFRESHED
 from delegation_app.models import Delegation, RefreshToken
-from delegation_app.models.delegation import in_force
+from delegation_app.models.validity import in_force
 from delegation_app.protocol import secrets
 from delegation_app.protocol.errors import InvalidGrant, OAuthError
 from delegation_app.services import audit, revoke
 from delegation_app.services.clients import Client
-from delegation_app.services.tokens import Issued, Renewal, View, issue, renewal
+from delegation_app.services.tokens import Issued, Manner, Renewal, View, issue, renewal
 from delegation_app.services.transactions import own
 
 
@@ -70,10 +70,12 @@ def _find(text: str) -> RefreshToken | None:
 
 
 def _narrowed(whole: View, presentation: Presentation) -> View:
-    client = whole.client
-    audience = client.narrowed_audience(presentation.resources, whole.audience)
-    scope = client.narrowed_scope(presentation.scope, whole.scope, audience)
-    return View(whole.delegation, client, scope, audience)
+    client, delegation = whole.client, whole.delegation
+    # The delegation may have been narrowed since the token was issued
+    held, reach = whole.scope & delegation.scopes, whole.audience & delegation.audience
+    audience = client.narrowed_audience(presentation.resources, reach)
+    scope = client.narrowed_scope(presentation.scope, held, audience)
+    return View(delegation, client, scope, audience)
 
 
 def _consume(presented: RefreshToken, now: datetime) -> bool:
@@ -116,7 +118,7 @@ def _unused_successor(presented: RefreshToken, text: str) -> Renewal | None:
 
 def _issue(wanted: View, successor: Renewal, origin: audit.Origin) -> Issued:
     Delegation.objects.filter(pk=wanted.delegation.pk).used(timezone.now())
-    return issue(wanted, origin, event=TOKEN_REFRESHED, renewal=successor)
+    return issue(wanted, origin, Manner(event=TOKEN_REFRESHED), renewal=successor)
 
 
 def _refusal(detail: str, delegation: Delegation | None = None) -> InvalidGrant:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from django.utils import timezone
 
@@ -14,8 +15,10 @@ from delegation_app.models import AccessToken, Delegation, RefreshToken
 from delegation_app.protocol import jose, names, secrets
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.claims import AccessTokenClaims
+from delegation_app.protocol.constraints import Moment
+from delegation_app.protocol.errors import InvalidGrant, OAuthError
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import audit
+from delegation_app.services import audit, limits
 from delegation_app.services.clients import Client
 
 
@@ -27,6 +30,28 @@ class View:
     client: Client
     scope: Scope
     audience: Audience
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What differs between the grants when a token is issued.
+
+    Attributes:
+        event: what the audit trail calls it.
+        refusal: the error where a constraint refuses.
+        not_after: a time that the token must not outlive, beside its delegation's end.
+        token_type: what the answer of an exchange calls the token (RFC 8693 section 3).
+        details: more for the audit trail, of JSON types.
+    """
+
+    event: Event = TOKEN_ISSUED
+    refusal: type[OAuthError] = InvalidGrant
+    not_after: datetime | None = None
+    token_type: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+_USUAL: Final = Manner()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +68,17 @@ class Issued:
 
     Attributes:
         access: the row of the access token.
+        client: who it is issued to.
         opaque: its text, if it is opaque; a JWT is signed when the answer is written.
         renewal: the refresh token, if there is one.
+        token_type: what an exchange issued (RFC 8693 section 3); None for other grants.
     """
 
     access: AccessToken
+    client: Client
     opaque: str | None = field(repr=False)
     renewal: Renewal | None = None
+    token_type: str | None = None
 
     def answer(self, signer: jose.SigningIdentity) -> dict[str, Any]:
         """Return the members of the token response (RFC 6749 section 5.1).
@@ -59,12 +88,15 @@ class Issued:
                 that can't be had costs nobody a code.
         """
         answer: dict[str, Any] = {
-            "access_token": self.opaque or _signed(self.access, signer),
+            "access_token": self.opaque or _signed(self.access, self.client, signer),
             "token_type": "Bearer",
             "expires_in": _left(self.access.expires_at, self.access.issued_at),
             # OAuth 2.1 section 3.2.3: always said, also where it equals the request
             "scope": str(self.access.scope),
         }
+        # RFC 8693 section 2.2.1
+        if self.token_type is not None:
+            answer["issued_token_type"] = self.token_type
         if self.renewal is not None:
             now = timezone.now()
             answer["refresh_token"] = self.renewal.text
@@ -76,24 +108,25 @@ class Issued:
 
 
 def issue(
-    view: View,
-    origin: audit.Origin,
-    *,
-    event: Event = TOKEN_ISSUED,
-    renewal: Renewal | None = None,
+    view: View, origin: audit.Origin, manner: Manner = _USUAL, *, renewal: Renewal | None = None
 ) -> Issued:
     """Issue an access token on a delegation.
 
     Args:
         view: what the token shows of the delegation.
         origin: the client as actor, and from where it asks.
-        event: what the audit trail calls this.
+        manner: what the grant does differently.
         renewal: the refresh token that goes with it.
 
-    Side effects: one row, one audit event. Call it inside a transaction that holds the root of
-    the delegation.
+    Raises:
+        OAuthError: of the class `manner.refusal`; a constraint refuses, or all are used up.
+
+    Side effects: one row, one audit event, and the counters of limited delegations. Call it inside
+    a transaction that holds the root of the delegation.
     """
     delegation, now = view.delegation, timezone.now().replace(microsecond=0)
+    limits.enforce(delegation, view.audience, origin, Moment.ISSUE, refusal=manner.refusal)
+    limits.spend(delegation, refusal=manner.refusal)
     opaque = secrets.new_opaque_token() if view.client.wants_opaque(view.audience) else None
     access = AccessToken.objects.create(
         jti=secrets.new_token_id(),
@@ -102,15 +135,16 @@ def issue(
         scope=view.scope,
         audience=view.audience,
         issued_at=now,
-        expires_at=_ends(now, view.client.access_token_lifetime, delegation),
+        expires_at=_ends(now, view.client.access_token_lifetime, delegation, manner.not_after),
     )
     details = {
         "grant_type": delegation.grant_type,
         "scope": str(view.scope),
         "audience": list(view.audience),
+        **manner.details,
     }
-    audit.record(event, origin, delegation=delegation, jti=access.jti, details=details)
-    return Issued(access, opaque, renewal)
+    audit.record(manner.event, origin, delegation=delegation, jti=access.jti, details=details)
+    return Issued(access, view.client, opaque, renewal, manner.token_type)
 
 
 def renewal(view: View, text: str, *, predecessor: RefreshToken | None = None) -> Renewal:
@@ -136,7 +170,7 @@ def renewal(view: View, text: str, *, predecessor: RefreshToken | None = None) -
     return Renewal(row, text)
 
 
-def _signed(access: AccessToken, signer: jose.SigningIdentity) -> str:
+def _signed(access: AccessToken, client: Client, signer: jose.SigningIdentity) -> str:
     delegation = access.delegation
     claims = AccessTokenClaims(
         issuer=conf.issuer,
@@ -150,14 +184,22 @@ def _signed(access: AccessToken, signer: jose.SigningIdentity) -> str:
         expires_at=access.expires_at,
         auth_time=delegation.auth_time,
         acr=delegation.acr,
+        actors=tuple(delegation.actors),
+        may_act=client.policy.may_act,
+        constraints=delegation.constraints.claim(),
     )
     return jose.sign(claims.as_dict(), signer, typ=names.ACCESS_TOKEN_TYP)
 
 
-def _ends(now: datetime, lifetime: timedelta, delegation: Delegation) -> datetime:
-    # No token outlives its delegation.
-    ends = now + lifetime
-    return ends if delegation.expires_at is None else min(ends, delegation.expires_at)
+def _ends(
+    now: datetime,
+    lifetime: timedelta,
+    delegation: Delegation,
+    not_after: datetime | None = None,
+) -> datetime:
+    # No token outlives its delegation, or the token that it was made from.
+    ends = (now + lifetime, delegation.expires_at, not_after)
+    return min(moment for moment in ends if moment is not None)
 
 
 def _left(ends: datetime, now: datetime) -> int:

@@ -21,6 +21,14 @@ from delegation_app.protocol.parameters import Parameters
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import new_secret
 from delegation_app.services import audit, authorization, consent
+from delegation_app.services.question import (
+    Question,
+    chosen_lifetime,
+    descriptions,
+    lifetimes,
+    must_ask,
+    redirect_host,
+)
 from delegation_app.views import http, pages, pending, sign_in
 
 logger = logging.getLogger("delegation_app")
@@ -77,8 +85,8 @@ def _ask_person(
         if silent:
             raise LoginRequired("The person must sign in.").redirected_to(proven.target)
         return sign_in.ask(request)
-    question = consent.Question(asked, proven.client, person, new_secret())
-    if not consent.must_ask(question, interaction.prompts):
+    question = Question(asked, proven.client, person, new_secret())
+    if not must_ask(question, interaction.prompts):
         code = consent.proceed(question, http.origin_of(request, person.subject))
         return pages.redirect(asked.target.carrying(code=code))
     if silent:
@@ -86,16 +94,19 @@ def _ask_person(
     return _consent_page(request, question)
 
 
-def _consent_page(request: HttpRequest, question: consent.Question) -> HttpResponse:
+def _consent_page(request: HttpRequest, question: Question) -> HttpResponse:
     asked, client = question.request, question.client
+    longest = client.delegation_lifetime
     context = {
         "handle": pending.keep(request, asked),
         "client": client,
         "person": question.sign_in.user,
-        "redirect_host": consent.redirect_host(asked),
-        "scopes": consent.descriptions(asked.scope),
+        "redirect_host": redirect_host(asked),
+        "scopes": descriptions(asked.scope),
         "servers": [client.servers[name] for name in asked.audience],
-        "expires_at": consent.expiry_of(client, timezone.now()),
+        "limits": asked.constraints.describe(),
+        "expires_at": None if longest is None else timezone.now() + longest,
+        "lifetimes": lifetimes(client),
     }
     return pages.page(request, "consent.html", context, form_leads_to=asked.target.uri)
 
@@ -110,12 +121,13 @@ def _answer(request: HttpRequest) -> HttpResponse:
     client = authorization.prove_again(asked)
     if decision not in {"allow", "deny"}:
         raise InvalidRequest("The decision must be allow or deny.")
-    question = consent.Question(asked, client, person, handle)
+    question = Question(asked, client, person, handle)
     origin = http.origin_of(request, person.subject)
     try:
         if decision == "deny":
             consent.deny(question, origin)
-        code = consent.allow(question, Scope(parameters.all("scopes")), origin)
+        lifetime = chosen_lifetime(client, parameters.get("lifetime"))
+        code = consent.allow(question, Scope(parameters.all("scopes")), origin, lifetime=lifetime)
     except OAuthError as error:
         pending.forget(request, handle)
         audit.record_refusal(error, origin, client_id=asked.client_id, endpoint=request.path)

@@ -7,7 +7,6 @@ import re
 import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import Any, Final
 
 from django.db import DatabaseError, DataError, InterfaceError
@@ -15,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.request import RawPostDataException, UnreadablePostError
 
 from delegation_app.conf import conf
+from delegation_app.protocol.addresses import client_address
 from delegation_app.protocol.errors import (
     InvalidRequest,
     OAuthError,
@@ -85,22 +85,23 @@ def require_https(request: HttpRequest) -> None:
 
 
 def origin_of(request: HttpRequest, actor: str = "") -> Origin:
-    """Return where a request comes from. Forwarded headers are not believed."""
+    """Return where a request comes from; see `address_of`."""
     return Origin(
         actor=actor,
-        ip=_peer_of(request),
+        ip=address_of(request),
         user_agent=request.META.get("HTTP_USER_AGENT", ""),
         request_id=request_id_of(request),
     )
 
 
-def _peer_of(request: HttpRequest) -> str | None:
-    # Servers behind a socket file or a proxy tell strange things, and PostgreSQL stores none of
-    # them. It has no zones of link-local addresses either.
-    try:
-        return str(ip_address(request.META.get("REMOTE_ADDR", "").partition("%")[0]))
-    except ValueError:
-        return None
+def address_of(request: HttpRequest) -> str | None:
+    """Return the address of whoever sent a request, or None if nobody can tell.
+
+    What X-Forwarded-For says is believed of the proxies in TRUSTED_PROXIES only.
+    """
+    peer = request.META.get("REMOTE_ADDR", "")
+    forwarded_for = request.META.get("HTTP_X_FORWARDED_FOR", "")
+    return client_address(peer, forwarded_for, conf.trusted_proxies)
 
 
 def request_id_of(request: HttpRequest) -> str:

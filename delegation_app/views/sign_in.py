@@ -16,7 +16,7 @@ from django.utils import timezone
 from delegation_app.conf import conf
 from delegation_app.protocol.secrets import digest
 from delegation_app.services.authorization import Interaction
-from delegation_app.services.delegate import SignIn
+from delegation_app.services.terms import SignIn
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser

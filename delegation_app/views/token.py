@@ -1,10 +1,13 @@
-"""The token endpoint (RFC 6749 section 3.2)."""
+"""The token endpoint (RFC 6749 section 3.2), and its alias for exchanges alone."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django.http import HttpResponse
 
-from delegation_app.grants import REGISTRY, TokenRequest
+from delegation_app.grants import REGISTRY, Grant, TokenRequest
+from delegation_app.protocol import names
 from delegation_app.protocol.errors import InvalidRequest, UnauthorizedClient, UnsupportedGrantType
 from delegation_app.services import keys
 from delegation_app.views import http
@@ -14,9 +17,19 @@ from delegation_app.views.back_channel import Call, back_channel
 @back_channel
 def token(call: Call) -> HttpResponse:
     """Authenticate the client, let its grant issue, and answer after the commit."""
+    return _answer(call, REGISTRY)
+
+
+@back_channel
+def exchange(call: Call) -> HttpResponse:
+    """The same for RFC 8693 and nothing else, so that gateways can treat it apart."""
+    return _answer(call, {names.TOKEN_EXCHANGE: REGISTRY[names.TOKEN_EXCHANGE]})
+
+
+def _answer(call: Call, grants: Mapping[str, Grant]) -> HttpResponse:
     client = call.authenticated_client()
     grant_type = call.parameters.require("grant_type")
-    grant = REGISTRY.get(grant_type)
+    grant = grants.get(grant_type)
     if grant is None:
         raise UnsupportedGrantType("The grant_type is not supported.")
     if not client.may_use(grant_type):

@@ -12,7 +12,7 @@ from django.db.models import Q
 from delegation_app import toolkit
 from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol import names
-from delegation_app.services import clients, delegate, registry
+from delegation_app.services import clients, registry, standing
 from delegation_app.services.audit import Origin
 from delegation_app.services.transactions import hold, joined
 from example_project.demo import world
@@ -142,8 +142,8 @@ def _seed_policy(
 
 def _readmit_if_stopped(client_id: str) -> None:
     client = clients.find(client_id)
-    if client is not None and delegate.is_stopped(client):
-        delegate.readmit(client, Origin())
+    if client is not None and standing.is_stopped(client):
+        standing.readmit(client, Origin())
 
 
 def _bring(

@@ -15,21 +15,21 @@ def changes():
 
 def test_server_when_added_then_it_is_stored_and_recorded_once(world, operator):
     data = {
-        "name": "Service C",
-        "identifier": "https://service-c.example.com",
+        "name": "Service D",
+        "identifier": "https://service-d.example.com",
         "scopes": "write:alerts  read:metrics",
         "token_format": "jwt",
         "active": "on",
         "introspectors": [world.web.row.pk],
     }
     assert operator.post(ADD, data).status_code == 302
-    server = ResourceServer.objects.get(identifier="https://service-c.example.com")
+    server = ResourceServer.objects.get(identifier="https://service-d.example.com")
     assert str(server.scopes) == "read:metrics write:alerts"
     assert list(server.introspectors.all()) == [world.web.row]
     [(actor, details)] = changes()
     assert actor == f"user:{operator.session['_auth_user_id']}"
     assert details["change"] == "added"
-    assert details["resource_server"] == "https://service-c.example.com"
+    assert details["resource_server"] == "https://service-d.example.com"
 
 
 def test_server_when_changed_then_the_identifier_stays_and_it_is_recorded_once(world, operator):
@@ -63,7 +63,7 @@ def test_server_when_saved_without_a_change_then_nothing_is_recorded(world, oper
 def test_server_when_a_value_is_bad_then_the_page_says_so(world, operator, field, value, message):
     data = {
         "name": "C",
-        "identifier": "https://service-c.example.com",
+        "identifier": "https://service-d.example.com",
         "token_format": "jwt",
     } | {field: value}
     response = operator.post(ADD, data)

@@ -276,6 +276,7 @@ def test_password_grant_when_asked_for_then_it_does_not_exist(story, world, clie
         "authorization_code",
         "client_credentials",
         "refresh_token",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
     }
 
 

@@ -8,7 +8,6 @@ from django.core.exceptions import ValidationError
 
 from delegation_app import toolkit
 from delegation_app.models import AccessToken, AuditEvent, AuthorizationCode, Delegation
-from delegation_app.services import consent
 from tests.support.world import (
     PASSWORD,
     REDIRECT_URI,
@@ -284,7 +283,7 @@ def test_defect_when_it_happens_after_the_proof_then_server_error_is_redirected(
     def fail(*_args):
         raise RuntimeError("a secret detail")
 
-    monkeypatch.setattr(consent, "must_ask", fail)
+    monkeypatch.setattr("delegation_app.views.authorize.must_ask", fail)
     response = story.authorize()
     answer = redirected(response)
     assert answer["error"] == "server_error"

@@ -16,6 +16,7 @@ from delegation_app.models import (
     Delegation,
     RefreshToken,
 )
+from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.services import audit, local_verifier, revoke
 from tests.support.world import SERVICE_A, claims_of, delegation_of
@@ -110,7 +111,7 @@ def test_delegation_when_opened_then_it_records_who_what_where_and_until_when(st
     assert (delegation.delegate, delegation.delegate_client_id) == (story.world.web.row, "web")
     assert str(delegation.scopes) == "read:metrics"
     assert str(delegation.audience) == SERVICE_A
-    assert delegation.constraints == []
+    assert delegation.constraints == Constraints()
     assert delegation.grant_type == "authorization_code"
     assert delegation.consent == ConsentRecord.objects.get()
     assert delegation.metadata == {}

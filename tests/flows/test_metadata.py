@@ -72,6 +72,7 @@ def test_document_when_read_then_nothing_is_left_to_defaults_that_mislead(docume
         "authorization_code",
         "client_credentials",
         "refresh_token",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
     ]
     assert document["response_modes_supported"] == ["query"]
     secrets = ["client_secret_basic", "client_secret_post"]

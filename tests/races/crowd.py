@@ -12,7 +12,9 @@ from delegation_app.protocol.authorization_request import AuthorizationRequest
 from delegation_app.protocol.errors import RedirectTarget
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import new_secret
-from delegation_app.services import audit, clients, consent, delegate
+from delegation_app.services import audit, clients, consent
+from delegation_app.services.question import Question
+from delegation_app.services.terms import SignIn
 from tests.support.world import CHALLENGE, REDIRECT_URI, SERVICE_A
 
 
@@ -62,11 +64,11 @@ def question(world, scope="read:metrics write:alerts"):
     request = AuthorizationRequest(
         "web", target, Scope.parse(scope), Audience([SERVICE_A]), CHALLENGE
     )
-    who = delegate.SignIn(world.alice, timezone.now(), "1")
-    return consent.Question(request, clients.find("web"), who, new_secret())
+    who = SignIn(world.alice, timezone.now(), "1")
+    return Question(request, clients.find("web"), who, new_secret())
 
 
 def new_code(world):
     """A code that alice has just allowed."""
     asked = question(world)
-    return consent.allow(asked, asked.request.scope, audit.Origin(actor="user:1"))
+    return consent.allow(asked, asked.request.scope, audit.Origin(actor="user:1"), lifetime=None)

@@ -45,7 +45,7 @@ def test_signing_keys_when_first_needed_by_many_at_once_then_one_signs_and_one_f
 def test_consent_when_answered_by_many_at_once_then_one_record_and_one_code(world, crowd):
     def answer(asked):
         try:
-            return consent.allow(asked, asked.request.scope, audit.Origin())
+            return consent.allow(asked, asked.request.scope, audit.Origin(), lifetime=None)
         except InvalidRequest:
             return None
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from delegation_app.models import AuditEvent, ClientPolicy, Delegation
-from delegation_app.services import audit, clients, delegate, revoke
+from delegation_app.services import audit, clients, revoke, standing
 from tests.support.world import SERVICE_A
 
 OPERATOR = audit.Origin(actor="user:99")
@@ -36,7 +36,7 @@ def test_client_when_an_operator_revoked_it_then_no_token_until_readmitted(story
         assert (refused.status_code, refused.json()["error"]) == (400, "unauthorized_client")
     assert Delegation.objects.count() == 1
 
-    delegate.readmit(clients.find("cron"), OPERATOR)
+    standing.readmit(clients.find("cron"), OPERATOR)
     assert story.client_credentials(scope="read:metrics").status_code == 200
     assert not story.is_active(token)
     assert AuditEvent.objects.get(event="client.readmitted").actor == "user:99"
@@ -45,7 +45,7 @@ def test_client_when_an_operator_revoked_it_then_no_token_until_readmitted(story
 def test_client_when_revoked_again_after_readmission_then_stopped_again(story):
     story.client_credentials()
     revoke.subtree(only_delegation(), OPERATOR, reason="once")
-    delegate.readmit(clients.find("cron"), OPERATOR)
+    standing.readmit(clients.find("cron"), OPERATOR)
     story.client_credentials()
     revoke.subtree(Delegation.objects.latest("id"), OPERATOR, reason="twice")
 
@@ -59,7 +59,7 @@ def test_client_without_policy_when_readmitted_then_its_derived_policy_is_kept(s
     revoke.subtree(only_delegation(), OPERATOR, reason="misbehaves")
     assert story.client_credentials().status_code == 400
 
-    delegate.readmit(clients.find("cron"), OPERATOR)
+    standing.readmit(clients.find("cron"), OPERATOR)
 
     assert story.client_credentials().status_code == 200
     assert ClientPolicy.objects.get().application.client_id == "cron"

@@ -17,6 +17,7 @@ from tests.support import SecureClient
 FORM = "application/x-www-form-urlencoded"
 SERVICE_A = "https://service-a.example.com"
 SERVICE_B = "https://service-b.example.com"
+SERVICE_C = "https://service-c.example.com"
 # RFC 7636 appendix B
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
@@ -55,6 +56,7 @@ class World:
     bob: Any
     service_a: ResourceServer
     service_b: ResourceServer
+    service_c: ResourceServer
     apps: dict[str, App] = field(default_factory=dict)
 
     def __getattr__(self, name):
@@ -109,9 +111,13 @@ def build_world():
         service_b=ResourceServer.objects.create(
             identifier=SERVICE_B, name="Service B", scopes="read:metrics write:alerts"
         ),
+        service_c=ResourceServer.objects.create(
+            identifier=SERVICE_C, name="Service C", scopes="read:metrics write:alerts"
+        ),
     )
-    a, b = world.service_a, world.service_b
+    a, b, c = world.service_a, world.service_b, world.service_c
     code = (names.AUTHORIZATION_CODE, names.REFRESH_TOKEN)
+    service = (names.CLIENT_CREDENTIALS, names.TOKEN_EXCHANGE)
     world.apps = {
         # Two audiences, A by default
         "web": make_app(
@@ -134,13 +140,12 @@ def build_world():
             audiences=[a],
             scopes="read:metrics write:alerts",
         ),
-        # The clients that services A and B ask with
-        "service_a_client": make_app(
-            "service-a", grants=(names.CLIENT_CREDENTIALS,), audiences=[b], speaks_for=a
-        ),
+        # The clients of the services: each may hand on to the next one
+        "service_a_client": make_app("service-a", grants=service, audiences=[b], speaks_for=a),
         "service_b_client": make_app(
-            "service-b", grants=(names.CLIENT_CREDENTIALS,), audiences=[a], speaks_for=b
+            "service-b", grants=service, audiences=[a, c], default_audience=a, speaks_for=b
         ),
+        "service_c_client": make_app("service-c", grants=service, audiences=[a], speaks_for=c),
         "operator_tool": make_app(
             "operator-tool", grants=(), audiences=[], may_introspect_all=True
         ),
@@ -234,6 +239,18 @@ class Story:
 
     def client_credentials(self, app=None, **changes):
         return self.token(app or self.world.cron, grant_type="client_credentials", **changes)
+
+    def exchange(self, subject_token, app=None, **changes):
+        """Exchange as service A's client, for service B, unless told otherwise."""
+        data = {
+            "grant_type": names.TOKEN_EXCHANGE,
+            "subject_token": subject_token,
+            "subject_token_type": names.ACCESS_TOKEN,
+            **changes,
+        }
+        if app is None and not {"audience", "resource"} & changes.keys():
+            data["audience"] = SERVICE_B
+        return self.token(app or self.world.service_a_client, **data)
 
     def introspect(self, token, app=None, **changes):
         """Ask as service A's client unless told otherwise."""

@@ -1,0 +1,60 @@
+"""When a delegation is in force: the only spelling of validity."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models
+from django.db.models.functions import Cast, Concat
+
+from delegation_app.models.client_policy import ClientPolicy
+
+
+def in_force(now: datetime, prefix: str = "") -> models.Q:
+    """Return the condition under which a delegation is live, also for rows that point at one.
+
+    It is neither revoked nor expired, the person is active, its client and those of all its
+    ancestors are enabled. Revocation and expiry of ancestors need no look: they reach every row
+    below when they happen.
+
+    Args:
+        now: the time to judge by.
+        prefix: the look-up path to the delegation, such as `delegation__`.
+    """
+
+    def q(**conditions: object) -> models.Q:
+        return models.Q(**{prefix + name: value for name, value in conditions.items()})
+
+    person = q(principal_user=None)
+    if _users_can_be_inactive():
+        person |= q(principal_user__is_active=True)
+    client = q(delegate__delegation_policy=None) | q(delegate__delegation_policy__enabled=True)
+    return (
+        q(revoked_at=None)
+        & (q(expires_at=None) | q(expires_at__gt=now))
+        & person
+        & q(delegate__isnull=False)
+        & client
+        & (q(lineage="") | ~models.Q(_disabled_above(prefix)))
+    )
+
+
+def _disabled_above(prefix: str) -> models.Exists:
+    lineage = models.ExpressionWrapper(
+        models.OuterRef(f"{prefix}lineage"), output_field=models.TextField()
+    )
+    key = Cast("application_id", models.CharField())
+    disabled = ClientPolicy.objects.filter(enabled=False).annotate(lineage=lineage)
+    return models.Exists(
+        disabled.filter(lineage__contains=Concat(models.Value("/"), key, models.Value("/")))
+    )
+
+
+def _users_can_be_inactive() -> bool:
+    try:
+        get_user_model()._meta.get_field("is_active")
+    except FieldDoesNotExist:
+        return False
+    return True

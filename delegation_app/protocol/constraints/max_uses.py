@@ -1,0 +1,55 @@
+"""max_uses: how many tokens may ever be issued on a delegation and all below it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Self
+
+from delegation_app.protocol.constraints.base import (
+    Access,
+    Constraint,
+    Moment,
+    check_members,
+    integer,
+)
+
+MOST: Final = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class MaxUses(Constraint):
+    """The number of tokens, at least 1. Whoever issues counts; this only compares."""
+
+    TYPE: ClassVar[str] = "max_uses"
+    JUDGED: ClassVar[frozenset[Moment]] = frozenset({Moment.ISSUE, Moment.HAND_ON})
+
+    uses: int
+
+    @classmethod
+    def parse(cls, members: Mapping[str, object]) -> Self:
+        """Read `uses`, an integer from 1 to 2147483647.
+
+        Raises:
+            InvalidConstraint: the members are not as described.
+        """
+        check_members(cls.TYPE, members, required=["uses"])
+        return cls(integer(cls.TYPE, "uses", members["uses"], least=1, most=MOST))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {"type": self.TYPE, "uses": self.uses}
+
+    def narrowed(self, parent: Self) -> Self:
+        """Return the smaller of both."""
+        return min(self, parent, key=lambda constraint: constraint.uses)
+
+    def refusal(self, access: Access) -> str | None:
+        """Permit an access while the number of tokens is known and below the limit."""
+        if access.uses is not None and access.uses < self.uses:
+            return None
+        return "It has been used as often as it may be."
+
+    def describe(self) -> str:
+        """Return the sentence for people."""
+        return f"At most {self.uses} token{'' if self.uses == 1 else 's'}, ever."

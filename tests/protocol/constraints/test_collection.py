@@ -1,0 +1,205 @@
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from delegation_app.protocol.audience import Audience
+from delegation_app.protocol.constraints import (
+    Access,
+    Constraints,
+    InvalidConstraint,
+    Moment,
+    parse_text,
+)
+from delegation_app.protocol.errors import InvalidRequest
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TEN = {"type": "ip_range", "networks": ["10.0.0.0/8"]}
+ONE = {"type": "ip_range", "networks": ["10.1.0.0/16"]}
+USES = {"type": "max_uses", "uses": 5}
+DEPTH = {"type": "max_depth", "depth": 1}
+SERVER = {"type": "resource_servers", "identifiers": ["https://b.example.com"]}
+
+
+def test_access_when_now_is_naive_then_value_error():
+    with pytest.raises(ValueError, match="aware"):
+        Access(Moment.ISSUE, datetime(2026, 1, 1))  # noqa: DTZ001 - what is refused here
+
+
+def test_constraints_when_empty_then_false_and_permit():
+    constraints = Constraints()
+
+    assert not constraints
+    assert list(constraints) == constraints.as_json() == constraints.describe() == []
+    assert constraints.refusal(Access(Moment.ISSUE, NOW)) is None
+    assert Constraints.parse([]) == constraints
+
+
+def test_constraints_when_parsed_then_sorted_by_type():
+    constraints = Constraints.parse([SERVER, USES, TEN])
+
+    assert [constraint.TYPE for constraint in constraints] == [
+        "ip_range",
+        "max_uses",
+        "resource_servers",
+    ]
+    assert len(constraints) == 3
+    assert constraints.get("max_uses").as_json() == USES
+    assert constraints.get("max_depth") is None
+    assert constraints == Constraints.parse([TEN, SERVER, USES])
+
+
+def test_constraints_when_two_of_one_type_then_narrowed_into_one():
+    assert Constraints.parse([TEN, ONE]).as_json() == [ONE]
+
+
+def test_constraints_when_two_of_one_type_contradict_then_invalid_constraint():
+    with pytest.raises(InvalidConstraint, match="no network would be left"):
+        Constraints.parse([TEN, {"type": "ip_range", "networks": ["192.0.2.0/24"]}])
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, "array"),
+        ({}, "array"),
+        ("[]", "array"),
+        ((TEN,), "array"),
+        ([[]], "object"),
+        ([None], "object"),
+        ([{}], "needs a type"),
+        ([{"type": 1}], "needs a type"),
+        ([{"type": ["ip_range"]}], "needs a type"),
+        ([{"type": ""}], "a name is not a known"),
+        ([{"type": "colour"}], "colour is not a known"),
+        ([{"type": "IP_RANGE", "networks": ["10.0.0.0/8"]}], "IP_RANGE is not a known"),
+        ([{"type": "x\r\nSet-Cookie: a=b"}], "a name is not a known"),
+        ([{"type": "x" * 500}], "a name is not a known"),
+        ([USES] * 21, "more than 20"),
+    ],
+)
+def test_constraints_when_malformed_or_unknown_then_invalid_constraint(value, reason):
+    with pytest.raises(InvalidConstraint, match=reason) as caught:
+        Constraints.parse(value)
+
+    assert isinstance(caught.value, InvalidRequest)
+    assert caught.value.code == "invalid_request"
+    assert len(caught.value.description) < 100
+
+
+def test_refusal_when_two_refuse_then_the_first_speaks_and_only_at_its_moments():
+    constraints = Constraints.parse([USES, TEN])
+    access = Access(Moment.ISSUE, NOW, ip="192.0.2.1", uses=9)
+
+    assert constraints.refusal(access) == "It may not be used from this address."
+    assert constraints.refusal(Access(Moment.ISSUE, NOW, ip="10.0.0.1", uses=9)).startswith(
+        "It has"
+    )
+    assert constraints.refusal(Access(Moment.INTROSPECTION, NOW)) is None
+
+
+def test_claim_when_asked_then_only_what_resource_servers_judge():
+    assert Constraints.parse([DEPTH, USES, SERVER, TEN]).claim() == [TEN, SERVER]
+
+
+def test_handed_on_when_depth_is_limited_then_one_less():
+    parent = Constraints.parse([DEPTH, SERVER])
+    access = Access(Moment.HAND_ON, NOW, audience=Audience(["https://b.example.com"]))
+
+    child = parent.handed_on()
+
+    assert parent.refusal(access) is None
+    assert child.refusal(access) == "It may not be handed on any further."
+    assert child.is_within(parent)
+    assert not parent.is_within(child)
+
+
+def test_is_within_when_parts_are_missing_or_wider_or_contradict_then_false():
+    parent = Constraints.parse([ONE])
+
+    assert Constraints.parse([ONE, USES]).is_within(parent)
+    assert not Constraints.parse([TEN]).is_within(parent)
+    assert not Constraints().is_within(parent)
+    assert not Constraints.parse([{"type": "ip_range", "networks": ["::/0"]}]).is_within(parent)
+
+
+def test_describe_when_asked_then_one_sentence_each():
+    assert Constraints.parse([TEN, USES]).describe() == [
+        "Only from 10.0.0.0/8.",
+        "At most 5 tokens, ever.",
+    ]
+
+
+@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.parametrize(
+    "stored", [[TEN, {"type": "gone", "a": 1}], [ONE, ONE | {"networks": ["::/0"]}], {}, [None], 1]
+)
+def test_stored_when_it_cannot_be_read_then_permits_nothing_anywhere(stored, moment):
+    constraints = Constraints.stored(stored)
+
+    assert constraints.refusal(Access(moment, NOW, ip="10.0.0.1", uses=0))
+    assert (
+        constraints.handed_on()
+        .narrowed(by=Constraints.parse([TEN]))
+        .refusal(Access(moment, NOW, ip="10.0.0.1"))
+    )
+    for written in (constraints.as_json(), constraints.claim()):
+        assert Constraints.stored(written).refusal(Access(moment, NOW, ip="10.0.0.1"))
+        with pytest.raises(InvalidConstraint):
+            Constraints.parse(written)
+
+
+def test_stored_when_it_cannot_be_read_then_written_back_as_it_was():
+    stored = [{"type": "gone", "a": 1}, TEN]
+
+    assert Constraints.stored(stored).as_json() == stored
+
+
+def test_stored_when_two_cannot_be_read_then_neither_can_what_they_leave():
+    both = Constraints.stored([{"type": "gone"}]).narrowed(
+        by=Constraints.stored([{"type": "gone", "a": 1}])
+    )
+
+    assert both.refusal(Access(Moment.INTROSPECTION, NOW))
+    assert all(sentence.endswith(".") for sentence in both.describe())
+
+
+def test_stored_when_it_can_be_read_then_as_parsed():
+    assert Constraints.stored([USES, TEN]) == Constraints.parse([USES, TEN])
+
+
+def test_parse_text_when_well_formed_then_as_parsed():
+    assert parse_text(f" {json.dumps([USES, TEN])}\n") == Constraints.parse([USES, TEN])
+    assert parse_text("[]") == Constraints()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "null",
+        "[",
+        "[{]",
+        "[" * 4096,
+        '{"a":' * 800,
+        '[{"type":"max_uses","uses":' + "[" * 2000 + "]" * 2000 + "}]",
+        '[{"type":"max_uses","uses":NaN}]',
+        '[{"type":"max_uses","uses":-Infinity}]',
+        '[{"type":"max_uses","uses":1e999}]',
+        '[{"type":"max_uses","uses":5.0}]',
+        '[{"type":"max_uses","uses":1,"uses":2}]',
+        '[{"type":"max_uses","type":"max_uses","uses":2}]',
+        '[{"type":"max_uses","uses":' + "9" * 4060 + "}]",
+        "[]" + " " * 4095,
+        '[{"type":"' + "é" * 2048 + '"}]',
+        '[{"type":"\\ud800"}]',
+        '[{"type":"\ud800"}]',
+        '[{"type":"resource_path","rules":[{"methods":["GET"],"prefixes":["/\\ud800"]}]}]',
+        "\ufeff[]",
+    ],
+    ids=lambda text: ascii(text[:30]),
+)
+def test_parse_text_when_malformed_then_invalid_constraint(text):
+    with pytest.raises(InvalidConstraint):
+        parse_text(text)
