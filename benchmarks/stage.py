@@ -1,5 +1,6 @@
 """A throw-away database with the tests' small world in it."""
 
+import math
 import os
 import statistics
 import time
@@ -7,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import django
+
+_ENOUGH = 100
 
 
 @contextmanager
@@ -39,10 +42,28 @@ def milliseconds(act: Callable[[], object]) -> float:
     return (time.perf_counter() - start) * 1000
 
 
-def interleaved(runs: int, **acts: Callable[[], object]) -> dict[str, float]:
-    """Return the median milliseconds of each act; they take turns, so noise meets all of them."""
+def told(name: str, taken: list[float]) -> None:
+    """Print the median and the 99th percentile of milliseconds; of a few, the longest."""
+    ordered = sorted(taken)
+    last = ordered[math.ceil(len(ordered) * 0.99) - 1]
+    word = "p99" if len(ordered) >= _ENOUGH else "max"
+    print(
+        f"{name:58} median {statistics.median(ordered):8.1f} ms  {word} {last:8.1f} ms"
+        f"  ({len(ordered)} runs)",
+        flush=True,
+    )
+
+
+def in_turn(runs: int, **acts: Callable[[], object]) -> dict[str, list[float]]:
+    """Return the milliseconds of each act, run by run; they take turns, so noise meets them all."""
     taken: dict[str, list[float]] = {name: [] for name in acts}
     for _ in range(runs):
         for name, act in acts.items():
             taken[name].append(milliseconds(act))
+    return taken
+
+
+def interleaved(runs: int, **acts: Callable[[], object]) -> dict[str, float]:
+    """Return the median milliseconds of each act; see `in_turn`."""
+    taken = in_turn(runs, **acts)
     return {name: statistics.median(values) for name, values in taken.items()}

@@ -163,9 +163,10 @@ def _unusable_numbers() -> Iterator[str]:
 
 
 def _unusable_networks() -> Iterator[str]:
-    for network in conf.trusted_proxies:
+    value = configured().get("TRUSTED_PROXIES", ())
+    for network in value if isinstance(value, list | tuple) else [value]:
         try:
-            parse_network(network)
+            parse_network(str(network))
         except ValueError:
             yield f"TRUSTED_PROXIES must be networks such as 10.0.0.0/8, not {network!r}."
 

@@ -16,6 +16,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "ACCESS_TOKEN_LIFETIME": 600,
     "AUTHORIZATION_CODE_LIFETIME": 60,
     "AUTHORIZATION_REQUEST_LIFETIME": 600,
+    "DEVICE_CODE_LIFETIME": 600,
+    "DEVICE_POLLING_INTERVAL": 5,
     "REFRESH_TOKEN_LIFETIME": 30 * 24 * 3600,
     "REFRESH_RETRY_WINDOW": 10,
     "DELEGATION_LIFETIME": 90 * 24 * 3600,
@@ -27,6 +29,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "KEY_CACHE_SECONDS": 30,
     "JWKS_MAX_AGE": 300,
     "FAILED_AUTHENTICATIONS_PER_MINUTE": 10,
+    "DEVICE_ATTEMPTS_PER_MINUTE": 5,
     "CACHE": "default",
     "TRUSTED_PROXIES": (),
     "CONSTRAINTS": (),
@@ -47,6 +50,10 @@ class Conf:
 
     def _seconds(self, name: str) -> timedelta:
         return timedelta(seconds=self._get(name))
+
+    def _strings(self, name: str) -> tuple[str, ...]:
+        value = self._get(name)
+        return (value,) if isinstance(value, str) else tuple(value)
 
     @property
     def issuer(self) -> str:
@@ -91,6 +98,16 @@ class Conf:
     def authorization_request_lifetime(self) -> timedelta:
         """How long a shown consent page may be answered."""
         return self._seconds("AUTHORIZATION_REQUEST_LIFETIME")
+
+    @property
+    def device_code_lifetime(self) -> timedelta:
+        """How long a person has to type a device's code, and the device to poll."""
+        return self._seconds("DEVICE_CODE_LIFETIME")
+
+    @property
+    def device_polling_interval(self) -> int:
+        """How many seconds a device waits between two polls, until it is told to slow down."""
+        return int(self._get("DEVICE_POLLING_INTERVAL"))
 
     @property
     def refresh_token_lifetime(self) -> timedelta:
@@ -153,6 +170,11 @@ class Conf:
         return int(self._get("FAILED_AUTHENTICATIONS_PER_MINUTE"))
 
     @property
+    def device_attempts_per_minute(self) -> int:
+        """How many wrong device codes a person, and an address, may type in a minute."""
+        return int(self._get("DEVICE_ATTEMPTS_PER_MINUTE"))
+
+    @property
     def cache(self) -> str:
         """The alias of the cache that counts failed attempts."""
         return str(self._get("CACHE"))
@@ -160,12 +182,12 @@ class Conf:
     @property
     def trusted_proxies(self) -> tuple[str, ...]:
         """The networks of the site's own proxies, whose X-Forwarded-For is believed."""
-        return tuple(self._get("TRUSTED_PROXIES"))
+        return self._strings("TRUSTED_PROXIES")
 
     @property
     def constraints(self) -> tuple[str, ...]:
         """The dotted paths of constraint classes of other packages."""
-        return tuple(self._get("CONSTRAINTS"))
+        return self._strings("CONSTRAINTS")
 
 
 conf: Final = Conf()

@@ -24,6 +24,7 @@ DELEGATION_HANDED_ON: Final = Event("delegation.handed_on", _("Delegation handed
 DELEGATION_NARROWED: Final = Event("delegation.narrowed", _("Delegation narrowed"))
 DELEGATION_REVOKED: Final = Event("delegation.revoked", _("Delegation revoked"))
 CODE_ISSUED: Final = Event("code.issued", _("Authorization code issued"))
+DEVICE_STARTED: Final = Event("device.started", _("Device asked to be connected"))
 TOKEN_ISSUED: Final = Event("token.issued", _("Token issued"))
 TOKEN_REFRESHED: Final = Event("token.refreshed", _("Token refreshed"))
 TOKEN_EXCHANGED: Final = Event("token.exchanged", _("Token exchanged"))

@@ -1,13 +1,12 @@
-"""Forms of the admin."""
+"""Forms of the registry of clients and resource servers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
 from django.utils.functional import Promise
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
@@ -35,49 +34,6 @@ def grant_choices(more: Iterable[str] = ()) -> list[tuple[str, str]]:
     return [(name, grant_label(name)) for name in dict.fromkeys((*_GRANT_LABELS, *more))]
 
 
-class RevocationForm(forms.Form):
-    """Why something is ended. It is kept with the record for ever."""
-
-    reason = forms.CharField(
-        label=_("Reason"),
-        max_length=255,
-        help_text=_("A sentence for the record. Do not paste secrets."),
-        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
-    )
-
-
-class BulkRevocationForm(RevocationForm):
-    """The same for several delegations: exactly those that the page named."""
-
-    MOST: Final = 1000
-
-    delegations = forms.CharField(widget=forms.HiddenInput)
-
-    def clean_delegations(self) -> list[int]:
-        """Return the keys."""
-        keys = self.cleaned_data["delegations"].split(",")
-        if len(keys) > self.MOST or not all(key.isascii() and key.isdecimal() for key in keys):
-            raise ValidationError(_("Select the delegations again."), code="invalid")
-        return [int(key) for key in keys]
-
-
-class RotationForm(forms.Form):
-    """Whether to wait until verifiers know the next key, and what becomes of the one before."""
-
-    withdraw = forms.BooleanField(
-        label=_("The active key was stolen: withdraw it"),
-        required=False,
-        help_text=_("Every token that it signed is refused, and people's apps have to refresh."),
-    )
-    force = forms.BooleanField(
-        label=_("Do not wait"),
-        required=False,
-        help_text=_(
-            "Services that have not read the new key yet refuse tokens signed with it, for a while."
-        ),
-    )
-
-
 class ScopeFormField(forms.CharField):
     """Scope names, separated by spaces; the same names in another order are no change."""
 
@@ -90,7 +46,8 @@ class ScopeFormField(forms.CharField):
         return set(self.prepare_value(initial).split()) != set(self.prepare_value(data).split())
 
 
-def _scope_field(model: type[ClientPolicy | ResourceServer]) -> ScopeFormField:
+def scope_field(model: type[ClientPolicy | ResourceServer]) -> ScopeFormField:
+    """Return the form field for a model's column `scopes`."""
     column = model._meta.get_field("scopes")
     return ScopeFormField(
         label=capfirst(column.verbose_name),
@@ -100,7 +57,7 @@ def _scope_field(model: type[ClientPolicy | ResourceServer]) -> ScopeFormField:
     )
 
 
-class _KnowsScopes(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class KnowsScopes(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """Refuses a scope that the site does not know: it would never be granted."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -126,54 +83,28 @@ class _KnowsScopes(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
         return text
 
 
-class ResourceServerForm(_KnowsScopes):
+class ResourceServerForm(KnowsScopes):
     """A resource server."""
 
-    scopes = _scope_field(ResourceServer)
+    scopes = scope_field(ResourceServer)
 
     class Meta:
         model = ResourceServer
         fields = "__all__"  # noqa: DJ007 - every column is for the operator
-
-
-class ClientPolicyForm(_KnowsScopes):
-    """The policy of a client, its grant types as boxes to tick.
-
-    `grant_types` are those installed; a form knows no grants, so whoever uses it sets them.
-    """
-
-    grant_types: ClassVar[tuple[str, ...]] = ()
-
-    scopes = _scope_field(ClientPolicy)
-    grants = forms.MultipleChoiceField(
-        label=capfirst(ClientPolicy._meta.get_field("grants").verbose_name),
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        help_text=_("How it may get tokens."),
-    )
-
-    class Meta:
-        model = ClientPolicy
-        exclude = ("application", "readmitted_at")  # noqa: DJ006 - all that is not set elsewhere
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in ("access_token", "refresh_token", "delegation"):
-            if (lifetime := self.fields.get(f"{name}_lifetime")) is not None:
-                lifetime.validators.append(MinValueValidator(1))
-        grants = self.fields.get("grants")
-        if isinstance(grants, forms.MultipleChoiceField):
-            stored = self.initial.get("grants") or []
-            grants.choices = grant_choices((*self.grant_types, *stored))
+        help_texts = {
+            "name": _("As people are shown it, and what clients send as “audience” in an exchange.")
+        }
 
     def clean(self) -> dict[str, Any] | None:
-        """Refuse a default audience that the client may not have."""
+        """Refuse a name that means another server: `audience` takes names and identifiers."""
         cleaned = super().clean()
-        chosen, allowed = (
-            self.cleaned_data.get(name) for name in ("default_audience", "audiences")
-        )
-        if chosen is not None and allowed is not None and chosen not in allowed:
-            self.add_error("default_audience", _("It is not among the audiences."))
+        # On the page of a stored one the identifier is only shown
+        name, identifier = (self.cleaned_data.get(key) for key in ("name", "identifier"))
+        others = ResourceServer.objects.exclude(pk=self.instance.pk)
+        if name and others.filter(identifier=name).exists():
+            self.add_error("name", _("It is the identifier of another resource server."))
+        if identifier and others.filter(name=identifier).exists():
+            self.add_error("identifier", _("It is the name of another resource server."))
         return cleaned
 
 

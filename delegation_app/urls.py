@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.urls import path
 
 from delegation_app.views.authorize import authorize
+from delegation_app.views.device import device_page
+from delegation_app.views.device_authorization import device_authorization
 from delegation_app.views.introspect import introspect
 from delegation_app.views.jwks import jwks
 from delegation_app.views.metadata import metadata
@@ -17,6 +19,8 @@ urlpatterns = [
     path("oauth/authorize", authorize, name="authorize"),
     path("oauth/token", token, name="token"),
     path("oauth/exchange", exchange, name="exchange"),
+    path("oauth/device_authorization", device_authorization, name="device_authorization"),
+    path("oauth/device", device_page, name="device"),
     path("oauth/revoke", revoke, name="revoke"),
     path("oauth/introspect", introspect, name="introspect"),
     path("oauth/jwks", jwks, name="jwks"),

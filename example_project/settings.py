@@ -166,11 +166,13 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
 }
 
-# The protected API, which is service A of the demo: no token for another audience is taken
+# The protected API: three services, none of which takes a token for another one
 
 SERVICE_AUDIENCE = "https://service-a.example.com"
+SERVICE_B_AUDIENCE = "https://service-b.example.com"
+SERVICE_C_AUDIENCE = "https://service-c.example.com"
 
-# Where the demo keeps the passwords and secrets that it made
+# Where the demo keeps the passwords and secrets that it made; services A and B read their own here
 
 DEMO_CREDENTIALS = LOCAL_DIR / "credentials.json"
 

@@ -5,7 +5,8 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
 from example_project.accounts import SignIn
-from example_project.api.views import AlertsView, MetricsView
+from example_project.api import urls as api
+from example_project.api.services import SERVICE_A, SERVICE_B, SERVICE_C
 from example_project.home import Home
 
 urlpatterns = [
@@ -13,7 +14,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/login/", SignIn.as_view(), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
-    path("api/metrics", MetricsView.as_view(), name="metrics"),
-    path("api/alerts", AlertsView.as_view(), name="alerts"),
+    path("api/", include(api.of(SERVICE_A))),
+    path("service-b/", include(api.of(SERVICE_B))),
+    path("service-c/", include(api.of(SERVICE_C))),
     path("", include("delegation_app.urls")),
 ]

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 from django.core.cache import cache
@@ -21,6 +22,33 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if in_ci() else "dev"))
+
+
+# CI runs the suite four times. What one run shows as well as four is marked here, by path, and
+# .ci/run says which run leaves it out: many cases of what other tests show once,
+_THOROUGH = (
+    "admin/test_access.py",
+    "admin/test_secrets.py",
+    "attacks/test_exchange_input.py",
+    "attacks/test_jwt.py",
+    "attacks/test_redirect_uri.py",
+    "flows/test_bad_input.py",
+    "flows/test_database_gone.py",
+    "flows/test_policies_in_every_grant.py",
+    "protocol/constraints/test_laws.py",
+    "services/test_narrowing.py",
+)
+# and what no database decides.
+_ANY_DATABASE = (
+    "attacks/test_jwt.py",
+    "attacks/test_redirect_uri.py",
+    "browser/",
+    "conformance/",
+    "protocol/",
+    "test_architecture.py",
+    "test_docs.py",
+    "test_packaging.py",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +90,14 @@ def plain_http_client():
     return SecureClient(https=False)
 
 
+# First: xdist reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
+    for item in items:
+        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        for mark, paths in (("thorough", _THOROUGH), ("any_database", _ANY_DATABASE)):
+            if path.startswith(paths):
+                item.add_marker(mark)
     known = checklist.requirements()
     for item in items:
         for marker in item.iter_markers("conformance"):
@@ -70,9 +105,22 @@ def pytest_collection_modifyitems(config, items):
             if unknown or not marker.args:
                 raise pytest.UsageError(f"{item.nodeid}: no such requirement: {sorted(unknown)}")
             item.user_properties.extend(("conformance", requirement) for requirement in marker.args)
+    _group_many_connections(items)
     # The longest first, or they are what everything waits for at the end.
     items.sort(key=lambda item: item.get_closest_marker("race") is None)
     _leave_out_other_databases(config, items)
+
+
+def _group_many_connections(items):
+    """Keep a server with the usual hundred connections from running out of them.
+
+    SQLite has no such limit, and races there mostly wait, so they are spread over the workers.
+    """
+    if connection.vendor == "sqlite":
+        return
+    for item in items:
+        if item.get_closest_marker("many_connections"):
+            item.add_marker(pytest.mark.xdist_group("many connections"))
 
 
 def _leave_out_other_databases(config, items):

@@ -79,6 +79,11 @@ def test_check_when_a_key_is_unknown_then_e003(configure):
         {"ACCESS_TOKEN_LIFETIME": True},
         {"SIGNING_ALGORITHM": "HS256"},
         {"CACHE": "nowhere"},
+        {"MAX_DEPTH": 12},
+        {"MAX_DEPTH": "8"},
+        {"TRUSTED_PROXIES": ["10.0.0.1/8"]},
+        {"TRUSTED_PROXIES": ["proxy.example.com"]},
+        {"TRUSTED_PROXIES": 10},
         {"KEY_ENCRYPTION_KEY": ""},
     ],
 )

@@ -1,6 +1,7 @@
 """What the README says is what the code does."""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from django.urls import get_resolver
+from django.utils import timezone
 
 from delegation_app import checks, conf, grants
+from delegation_app.protocol.constraints import BUILT_IN, Access, Constraints, Moment
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -115,3 +118,29 @@ def test_readme_when_its_edits_are_made_to_an_existing_project_then_it_works(tmp
     )
     result = manage("shell", "-c", script)
     assert result.returncode == 0, result.stderr
+
+
+CONSTRAINTS = (ROOT / "docs/constraints.md").read_text()
+
+
+def code(language, containing=""):
+    blocks = re.findall(rf"```{language}\n(.*?)```", CONSTRAINTS, flags=re.DOTALL)
+    return next(text for text in blocks if containing in text)
+
+
+def test_constraints_when_the_page_shows_them_then_each_built_in_one_is_there_and_parses():
+    shown = Constraints.parse(json.loads(code("json")))
+
+    assert {constraint.TYPE for constraint in shown} == {cls.TYPE for cls in BUILT_IN}
+    for cls in BUILT_IN:
+        assert f"| `{cls.TYPE}` |" in CONSTRAINTS
+
+
+def test_constraints_when_the_page_tells_how_to_write_one_then_it_works():
+    site = {}
+    exec(code("python", "class "), site)  # noqa: S102 - what the page shows
+    own = site["OnlyReading"].parse({"type": "only_reading"})
+    now = timezone.now()
+
+    assert own.refusal(Access(Moment.RESOURCE, now, method="GET")) is None
+    assert own.refusal(Access(Moment.RESOURCE, now, method="POST")) == "Only reading is allowed."

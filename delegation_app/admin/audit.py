@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.admin import evidence, names
-from delegation_app.admin.filters import EventFilter
+from delegation_app.admin import details, evidence, limits, names
+from delegation_app.admin.filters import EndpointFilter, EventFilter
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.models import AuditEvent, ConsentRecord
 from delegation_app.protocol.claims import user_subject
@@ -40,12 +38,12 @@ class AuditAdmin(ReadOnlyAdmin):
         "occurred_at",
         "label",
         "outcome",
+        "why",
         "acted",
         "concerned",
         "client_id_value",
-        "reason",
     )
-    list_filter = (EventFilter, "outcome", "occurred_at")
+    list_filter = (EventFilter, "outcome", EndpointFilter, "occurred_at")
     sortable_by = ("occurred_at",)
     search_fields = ("subject",)
     search_help_text = _(
@@ -117,11 +115,15 @@ class AuditAdmin(ReadOnlyAdmin):
         name = names.with_name(obj.subject, _people(obj))
         return name or str(self.get_empty_value_display())
 
+    @admin.display(description=_("reason and details"))
+    def why(self, obj: AuditEvent) -> str:
+        """Say why, and what came of it."""
+        return details.why(obj) or str(self.get_empty_value_display())
+
     @admin.display(description=_("details"))
     def details_text(self, obj: AuditEvent) -> str:
         """Show the details as indented JSON."""
-        text = json.dumps(obj.details, indent=2, ensure_ascii=False, sort_keys=True)
-        return format_html('<pre class="delegation-json">{}</pre>', text)
+        return limits.as_text(obj.details)
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """Add the links to what it is about."""
@@ -131,7 +133,8 @@ class AuditAdmin(ReadOnlyAdmin):
                 (label, names.link(self.admin_site, request, row, str(row)))
                 for label, row in found
                 if row is not None
-            ]
+            ],
+            "facts": details.lines(self.admin_site, request, obj),
         }
 
 

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin import AdminSite
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.utils import flatten
 from django.db.models import QuerySet
-from django.forms import BaseInlineFormSet, ModelForm
+from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app import toolkit
+from delegation_app.admin import limits
 from delegation_app.admin.changes import changed_fields
 from delegation_app.admin.origin import origin_of
+from delegation_app.admin.policy_form import PolicyForm, PolicyFormSet
 from delegation_app.admin.readonly import STYLES
-from delegation_app.forms import ClientPolicyForm, KeepsSecret
-from delegation_app.grants import REGISTRY
-from delegation_app.models import ClientPolicy
-from delegation_app.services import clients, revoke
+from delegation_app.forms import KeepsSecret
+from delegation_app.models import ClientPolicy, Delegation
+from delegation_app.services import revoke
 from delegation_app.services.registry import record_client_change
 
 if TYPE_CHECKING:
@@ -30,39 +32,35 @@ else:
     _Admin = object
 
 
-class PolicyForm(ClientPolicyForm):
-    """The form, with the grant types that are installed."""
-
-    grant_types = tuple(REGISTRY)
-
-
-class PolicyFormSet(BaseInlineFormSet):  # type: ignore[type-arg]  # not generic at run time
-    """A client without a policy is shown what it may do all the same.
-
-    As long as nobody changes these values they are not stored, and follow the application.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        application = kwargs.get("instance")
-        if application is not None and application.pk is not None:
-            client = clients.from_rows(application, ())
-            if client.policy._state.adding:  # noqa: SLF001 - Django's documented way to ask
-                kwargs["initial"] = [_derived(client)]
-        super().__init__(*args, **kwargs)
-
-
 class PolicyInline(admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
     """The policy of one client. It can't be deleted: that would give back what it took away."""
 
     model = ClientPolicy
     form = PolicyForm
     formset = PolicyFormSet
+    template = "admin/delegation_app/policy_inline.html"
     can_delete = False
     max_num = extra = 1
     filter_horizontal = ("audiences",)
     fieldsets = (
         (None, {"fields": ("enabled", "grants", "scopes")}),
         (_("Where its tokens are valid"), {"fields": ("audiences", "default_audience")}),
+        (_("Limits"), {"fields": ("constraints", "may_ask_for_constraints")}),
+        (
+            _("Handing on"),
+            {
+                "fields": (
+                    "may_act",
+                    "impersonates",
+                    "exchanges_refresh_tokens",
+                    "refreshes_exchanged",
+                ),
+                "description": _(
+                    "Needs the grant type token exchange. It may hand authority on to the "
+                    "audiences above."
+                ),
+            },
+        ),
         (_("How it is treated"), {"fields": ("token_endpoint_auth_method", "always_ask")}),
         (
             _("Lifetimes"),
@@ -77,6 +75,36 @@ class PolicyInline(admin.StackedInline):  # type: ignore[type-arg]  # not generi
 
     class Media:
         css = {"all": [STYLES]}
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Show constraints in words to those who only look."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if self.has_change_permission(request, obj):
+            return list(fieldsets)
+        return [
+            (
+                heading,
+                {
+                    **options,
+                    "fields": [
+                        "constraint_list" if name == "constraints" else name
+                        for name in options["fields"]
+                    ],
+                },
+            )
+            for heading, options in fieldsets
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Name what is no column, where it is shown."""
+        fields = tuple(super().get_readonly_fields(request, obj))
+        may_change = self.has_change_permission(request, obj)
+        return fields if may_change else (*fields, "constraint_list")
+
+    @admin.display(description=_("constraints"))
+    def constraint_list(self, obj: ClientPolicy) -> str:
+        """Show the constraints, a sentence each."""
+        return limits.as_list(obj.constraints)
 
 
 class WithPolicy(_Admin):
@@ -120,6 +148,15 @@ class WithPolicy(_Admin):
         """Keep the identifier of a stored client: records, tokens and the trail name it."""
         fields = tuple(super().get_readonly_fields(request, obj))
         return fields if obj is None else (*fields, "client_id")
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Add the links to what the client holds."""
+        obj = context.get("original")
+        if obj is not None and self.admin_site.is_registered(Delegation):
+            context |= _links(self.admin_site, request, obj)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_view_on_site_url(self, obj: Any = None) -> str | None:
         """Leave out the link to the toolkit's own pages where a site has not mounted them."""
@@ -181,12 +218,15 @@ def extend(site: AdminSite = admin.site) -> None:
         site.register(model, type(registered.__name__, (WithPolicy, registered), {}))
 
 
-def _derived(client: clients.Client) -> dict[str, Any]:
-    return {
-        "grants": client.policy.grants,
-        "scopes": str(client.policy.scopes),
-        "audiences": [server.pk for server in client.servers.values()],
-    }
+def _links(site: AdminSite, request: HttpRequest, application: Any) -> dict[str, str]:
+    page: Any = site.get_model_admin(Delegation)
+    if not page.has_view_permission(request):
+        return {}
+    query = urlencode({"q": application.client_id})
+    found = {"delegations_url": f"{page.url('changelist')}?{query}"}
+    if page.may(request, "revoke"):
+        found["revoke_all_url"] = page.url("client", application.pk)
+    return found
 
 
 def _end(request: HttpRequest, application: Any) -> None:

@@ -102,8 +102,7 @@ def consequences(preview: Preview) -> list[str]:
             % {"count": preview.people},
         },
     ]
-    if preview.offline_until is not None:
-        seconds = max(1, round((preview.offline_until - timezone.now()).total_seconds()))
+    if (seconds := offline_seconds(preview)) is not None:
         lines.append(
             ngettext(
                 "A service that never asks here may accept a token for %(count)d more second.",
@@ -113,3 +112,10 @@ def consequences(preview: Preview) -> list[str]:
             % {"count": seconds}
         )
     return lines
+
+
+def offline_seconds(preview: Preview) -> int | None:
+    """Return how long somebody who only verifies may go by what is out; None if nothing is."""
+    if preview.offline_until is None:
+        return None
+    return max(1, round((preview.offline_until - timezone.now()).total_seconds()))

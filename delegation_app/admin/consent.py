@@ -9,13 +9,13 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.admin import names
+from delegation_app.admin import limits, names
 from delegation_app.admin.confirmation import Confirmation, ask, consequences, deed
+from delegation_app.admin.deed_forms import RevocationForm
 from delegation_app.admin.deeds import tell_ended
 from delegation_app.admin.filters import WithdrawnFilter
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import ReadOnlyAdmin
-from delegation_app.forms import RevocationForm
 from delegation_app.models import ConsentRecord
 from delegation_app.services import consent as consents
 from delegation_app.services import selections
@@ -35,7 +35,9 @@ class ConsentAdmin(ReadOnlyAdmin):
         "decision",
         "scopes_granted",
         "scopes_refused",
+        "limits_in_short",
         "decided_at",
+        "chosen_expiry",
         "withdrawn_at",
     )
     list_filter = ("decision", WithdrawnFilter, "decided_at")
@@ -51,7 +53,15 @@ class ConsentAdmin(ReadOnlyAdmin):
         ),
         (
             _("Asked and answered"),
-            {"fields": ("scopes_asked", "scopes_granted", "scopes_refused", "chosen_expiry")},
+            {
+                "fields": (
+                    "scopes_asked",
+                    "scopes_granted",
+                    "scopes_refused",
+                    "constraint_list",
+                    "chosen_expiry",
+                )
+            },
         ),
         (_("From where"), {"fields": ("ip_address", "user_agent")}),
         (
@@ -91,6 +101,16 @@ class ConsentAdmin(ReadOnlyAdmin):
     def who(self, obj: ConsentRecord) -> str:
         """Name the person; one that was deleted goes by the subject."""
         return obj.subject if obj.user is None else obj.user.get_username()
+
+    @admin.display(description=_("constraints"))
+    def limits_in_short(self, obj: ConsentRecord) -> str:
+        """Show the constraints in one line."""
+        return " ".join(obj.constraints.describe()) or str(self.get_empty_value_display())
+
+    @admin.display(description=_("constraints"))
+    def constraint_list(self, obj: ConsentRecord) -> str:
+        """Show the constraints, a sentence each."""
+        return limits.as_list(obj.constraints)
 
     @admin.display(description=_("withdrawn by"))
     def withdrawn_by_whom(self, obj: ConsentRecord) -> str:

@@ -12,11 +12,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from delegation_app.admin import summary
+from delegation_app.admin import names, summary
 from delegation_app.admin.confirmation import Confirmation, ask, consequences
+from delegation_app.admin.deed_forms import (
+    BulkRevocationForm,
+    ChildRevocationForm,
+    RevocationForm,
+)
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import ReadOnlyAdmin
-from delegation_app.forms import BulkRevocationForm, RevocationForm
 from delegation_app.models import Delegation
 from delegation_app.protocol.claims import client_subject
 from delegation_app.services import revoke as revocation
@@ -33,10 +37,10 @@ def revoke(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) ->
     if delegation.revoked_at is not None:
         page.message_user(request, _("It was revoked already."), messages.WARNING)
         return HttpResponseRedirect(back)
-    form = RevocationForm(request.POST if request.method == "POST" else None)
+    kind = RevocationForm if delegation.parent is None else ChildRevocationForm
+    form = kind(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        reason = form.cleaned_data["reason"]
-        ended = revocation.subtree(delegation, origin_of(request), reason=reason)
+        ended = revocation.subtree(delegation, origin_of(request), **form.cleaned_data)
         tell_ended(page, request, ended)
         return HttpResponseRedirect(back)
     confirmation = Confirmation(
@@ -46,6 +50,27 @@ def revoke(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) ->
         button=_("Revoke"),
         back=back,
         form=form,
+        record=delegation,
+        about=summary.sentences(delegation)[0],
+    )
+    return ask(page, request, confirmation)
+
+
+def lift_bar(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) -> HttpResponse:
+    """Let a client ask again for what was revoked for good."""
+    back = page.url("change", delegation.pk)
+    if request.method == "POST":
+        revocation.lift_bar(delegation, origin_of(request))
+        page.message_user(request, _("The client may ask for it again."), messages.SUCCESS)
+        return HttpResponseRedirect(back)
+    client = names.of_client(delegation.delegate, delegation.delegate_client_id)
+    confirmation = Confirmation(
+        title=_("Let this client ask again?"),
+        question=_("From now on %(client)s may be given another one.") % {"client": client},
+        consequences=[_("What was revoked stays revoked; its next exchange opens a new one.")],
+        button=_("Let it ask again"),
+        back=back,
+        form=forms.Form(),
         record=delegation,
         about=summary.sentences(delegation)[0],
     )
@@ -125,7 +150,7 @@ def _ask_about_each(
     confirmation = Confirmation(
         title=_("Revoke the selected delegations?"),
         question=_("This ends all of them at once and can't be undone."),
-        consequences=consequences(preview(selections.each(rows))),
+        consequences=[*consequences(preview(selections.each(rows))), *_not_refused(rows)],
         button=_("Revoke"),
         back=request.get_full_path(),
         form=form,
@@ -136,9 +161,20 @@ def _ask_about_each(
 
 
 def _what_follows(delegation: Delegation) -> str:
+    if delegation.parent is not None:
+        return _(
+            "This ends it and all that was made from it, at once. What it was made from goes on, "
+            "so its client may ask for another one unless you refuse that below."
+        )
     if delegation.subject == client_subject(delegation.delegate_client_id):
         return _("This ends it at once, and its client gets no other until it is let in again.")
     return _("This ends it at once and can't be undone. The client has to ask the person anew.")
+
+
+def _not_refused(rows: list[Delegation]) -> list[str]:
+    if all(row.parent_id is None for row in rows):
+        return []
+    return [_("What was handed on may be asked for again. To refuse that, revoke it by itself.")]
 
 
 def _named(rows: list[Delegation]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -11,9 +10,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.admin import deeds, evidence, names, summary
+from delegation_app.admin import deeds, everything, evidence, limits, names, summary, tree
+from delegation_app.admin import narrow as narrowing
 from delegation_app.admin.confirmation import deed
-from delegation_app.admin.filters import GrantTypeFilter, StateFilter
+from delegation_app.admin.filters import OF_DELEGATIONS
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.forms import grant_label
 from delegation_app.models import Delegation
@@ -22,10 +22,13 @@ from delegation_app.services import clients, standing
 
 @admin.register(Delegation)
 class DelegationAdmin(ReadOnlyAdmin):
-    """Read-only, but for two deeds: revoke, and let a stopped client start again."""
+    """Read-only, but for a few deeds: revoke, narrow, and let a stopped client start again."""
 
     deed_pages: ClassVar = {
+        "client": "of-client/<str:key>/",
         "revoke": "<path:object_id>/revoke/",
+        "narrow": "<path:object_id>/narrow/",
+        "everything": "<path:object_id>/everything/<str:whose>/",
         "readmit": "<path:object_id>/readmit/",
     }
     actions = ("revoke_selected",)
@@ -33,6 +36,7 @@ class DelegationAdmin(ReadOnlyAdmin):
         "who",
         "to_whom",
         "state",
+        "level",
         "scopes",
         "audience",
         "grant",
@@ -40,7 +44,7 @@ class DelegationAdmin(ReadOnlyAdmin):
         "expires_at",
         "last_used_at",
     )
-    list_filter = (StateFilter, GrantTypeFilter, "issued_at")
+    list_filter = (*OF_DELEGATIONS, "issued_at")
     list_select_related = ("principal_user", "principal_client", "delegate")
     sortable_by = ("issued_at",)
     search_fields = ("subject",)
@@ -51,15 +55,21 @@ class DelegationAdmin(ReadOnlyAdmin):
         (_("When"), {"fields": ("issued_at", "expires_at", "last_used_at", "auth_time", "acr")}),
         (
             _("As recorded"),
-            {"fields": ("subject", "delegate_client_id", "depth"), "classes": ("collapse",)},
+            {
+                "fields": ("subject", "delegate_client_id", "depth", "recorded"),
+                "classes": ("collapse",),
+            },
         ),
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Add how it was revoked, if it was."""
+        """Add how it was revoked, if it was, and how much is used up, if that is limited."""
         fieldsets = list(super().get_fieldsets(request, obj))
+        if obj is not None and obj.max_uses is not None:
+            heading, options = fieldsets[1]
+            fieldsets[1] = (heading, {"fields": (*options["fields"], "used_up")})
         if obj is not None and obj.revoked_at is not None:
-            fields = ("revoked_at", "revoked_by_whom", "revocation_reason")
+            fields = ("revoked_at", "revoked_by_whom", "revocation_reason", "barred")
             fieldsets.insert(1, (_("Revocation"), {"fields": fields}))
         return fieldsets
 
@@ -76,7 +86,7 @@ class DelegationAdmin(ReadOnlyAdmin):
         found = super().get_object(request, object_id, from_field)
         if found is None:
             return None
-        related = (*self.list_select_related, "consent", "parent")
+        related = (*self.list_select_related, "consent", "parent__delegate")
         return self.get_queryset(request).select_related(*related).get(pk=found.pk)
 
     def get_search_results(
@@ -112,7 +122,12 @@ class DelegationAdmin(ReadOnlyAdmin):
     @admin.display(description=_("state"))
     def state(self, obj: Delegation) -> str:
         """Say the state in a word."""
-        return str(summary.state(obj).label).partition(":")[0]
+        return summary.state_word(summary.state(obj))
+
+    @admin.display(description=_("depth"))
+    def level(self, obj: Delegation) -> str:
+        """Mark what was handed on, and how often."""
+        return f"↳ {obj.depth}" if obj.depth else str(self.get_empty_value_display())
 
     @admin.display(description=_("grant type"))
     def grant(self, obj: Delegation) -> str:
@@ -121,10 +136,19 @@ class DelegationAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("constraints"))
     def constraint_list(self, obj: Delegation) -> str:
-        """Show the constraints."""
-        if not obj.constraints:
-            return str(self.get_empty_value_display())
-        return json.dumps(obj.constraints, indent=2, ensure_ascii=False)
+        """Show the constraints, a sentence each."""
+        return limits.as_list(obj.constraints)
+
+    @admin.display(description=_("actors and constraints"))
+    def recorded(self, obj: Delegation) -> str:
+        """Show what is stored; the current actor stands first."""
+        return limits.as_text({"actors": obj.actors, "constraints": obj.constraints.as_json()})
+
+    @admin.display(description=_("tokens issued"))
+    def used_up(self, obj: Delegation) -> str:
+        """Say how many tokens were issued of those that may be."""
+        words = {"count": obj.uses, "most": obj.max_uses}
+        return _("%(count)d of %(most)d, here and below") % words
 
     @admin.display(description=_("revoked by"))
     def revoked_by_whom(self, obj: Delegation) -> str:
@@ -137,8 +161,11 @@ class DelegationAdmin(ReadOnlyAdmin):
             "subtitle": summary.short(obj),
             "summary": summary.sentences(obj),
             "related": summary.related(self.admin_site, request, obj),
+            "tree": tree.of(self, request, obj),
             "tables": evidence.tables(self.admin_site, request, obj),
             "revoke_url": self.url("revoke", obj.pk) if self.may_revoke(request, obj) else "",
+            "narrow_url": self.url("narrow", obj.pk) if self.may_narrow(request, obj) else "",
+            "everything": everything.links(self, obj) if self.may(request, "revoke") else (),
             "readmit_url": self.url("readmit", obj.pk) if self.may_readmit(request, obj) else "",
         }
 
@@ -150,9 +177,15 @@ class DelegationAdmin(ReadOnlyAdmin):
         """Tell whether there is something to revoke, and this user may."""
         return obj.revoked_at is None and self.may(request, "revoke")
 
+    def may_narrow(self, request: HttpRequest, obj: Delegation) -> bool:
+        """Tell whether there is something to narrow, and this user may."""
+        return self.may(request, "narrow") and summary.state(obj) is Delegation.State.LIVE
+
     def may_readmit(self, request: HttpRequest, obj: Delegation) -> bool:
         """Tell whether its client was stopped, and this user may let it start again."""
-        return self.may(request, "revoke") and self.stopped_client(obj) is not None
+        if not self.may(request, "revoke"):
+            return False
+        return obj.barred or self.stopped_client(obj) is not None
 
     def stopped_client(self, obj: Delegation) -> clients.Client | None:
         """Return the client that acts for itself here, if it has to be readmitted first."""
@@ -168,10 +201,30 @@ class DelegationAdmin(ReadOnlyAdmin):
         return deeds.revoke(self, request, self.find(request, object_id))
 
     @deed
+    def narrow_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, and narrow."""
+        self.require(request, "narrow")
+        return narrowing.narrow(self, request, self.find(request, object_id))
+
+    @deed
+    def everything_view(self, request: HttpRequest, object_id: str, whose: str) -> HttpResponse:
+        """Ask, and revoke all of its person, of its client or of both."""
+        self.require(request, "revoke")
+        return everything.from_delegation(self, request, self.find(request, object_id), whose)
+
+    @deed
+    def client_view(self, request: HttpRequest, key: str) -> HttpResponse:
+        """Ask, and revoke all that a client holds."""
+        self.require(request, "revoke")
+        return everything.from_client(self, request, key)
+
+    @deed
     def readmit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask, and let the client start again."""
         self.require(request, "revoke")
         delegation = self.find(request, object_id)
+        if delegation.barred:
+            return deeds.lift_bar(self, request, delegation)
         client = self.stopped_client(delegation)
         if client is None:
             self.message_user(request, _("This client is not stopped."), messages.WARNING)

@@ -17,15 +17,17 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.admin import names
+from delegation_app.admin import details, names
 from delegation_app.events import REGISTRY
 from delegation_app.models import (
     AccessToken,
     AuditEvent,
     AuthorizationCode,
     Delegation,
+    DeviceCode,
     RefreshToken,
 )
+from delegation_app.protocol.names import DEVICE_CODE
 
 _TOKENS: Final = 20
 _EVENTS: Final = 50
@@ -57,6 +59,8 @@ def tables(site: AdminSite, request: HttpRequest, delegation: Delegation) -> lis
         found.append(_refresh_tokens(delegation))
     if may("delegation_app.view_authorizationcode"):
         found.append(_codes(delegation))
+    if delegation.grant_type == DEVICE_CODE and may("delegation_app.view_devicecode"):
+        found.append(_device_codes(delegation))
     if may("delegation_app.view_auditevent"):
         found.append(_events(site, request, delegation))
     return found
@@ -97,10 +101,15 @@ def _codes(delegation: Delegation) -> Table:
     return _single_use(_("Authorization codes"), _("redeemed"), codes, delegation)
 
 
+def _device_codes(delegation: Delegation) -> Table:
+    codes = delegation.device_codes.order_by("-issued_at", "-id")[:_TOKENS]
+    return _single_use(_("Device codes"), _("redeemed"), codes, delegation)
+
+
 def _single_use(
     heading: str | Promise,
     used: str | Promise,
-    rows: Iterable[AuthorizationCode | RefreshToken],
+    rows: Iterable[AuthorizationCode | DeviceCode | RefreshToken],
     delegation: Delegation,
 ) -> Table:
     return Table(
@@ -129,14 +138,14 @@ def _events(site: AdminSite, request: HttpRequest, delegation: Delegation) -> Ta
     people = names.of_subjects(event.actor for event in events)
     return Table(
         _("Audit events"),
-        (_("when"), _("event"), _("outcome"), _("actor"), _("reason"), _("IP address")),
+        (_("when"), _("event"), _("outcome"), _("actor"), _("reason and details"), _("IP address")),
         [
             (
                 event.occurred_at,
                 names.link(site, request, event, str(event_label(event.event))),
                 event.get_outcome_display(),
                 names.with_name(event.actor, people),
-                event.reason,
+                details.why(event),
                 event.ip_address,
             )
             for event in events
@@ -146,7 +155,7 @@ def _events(site: AdminSite, request: HttpRequest, delegation: Delegation) -> Ta
 
 
 def _state(
-    row: AccessToken | AuthorizationCode | RefreshToken,
+    row: AccessToken | AuthorizationCode | DeviceCode | RefreshToken,
     delegation: Delegation,
     over: tuple[datetime | None, str | Promise],
 ) -> str | Promise:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.admin import SimpleListFilter
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from delegation_app.admin import names, summary
 from delegation_app.events import REGISTRY as EVENTS
 from delegation_app.forms import grant_choices
 from delegation_app.grants import REGISTRY as GRANTS
-from delegation_app.models import Delegation
+from delegation_app.models import AuditEvent, Delegation
+from delegation_app.protocol.names import TOKEN_EXCHANGE
 
 _State = Delegation.State
 _Choices = list[tuple[str, Any]]
@@ -71,6 +74,71 @@ class GrantTypeFilter(SimpleListFilter):
         return queryset.filter(grant_type=self.value()) if self.value() else queryset
 
 
+class OriginFilter(SimpleListFilter):
+    """Delegations by whether they were made from another one."""
+
+    title = _("made from")
+    parameter_name = "from"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> _Choices:
+        """Return the two."""
+        del request, model_admin
+        return [("roots", _("nothing: granted directly")), ("handed_on", _("another: handed on"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the one or the other."""
+        del request
+        if self.value() in {"roots", "handed_on"}:
+            return queryset.filter(parent__isnull=self.value() == "roots")
+        return queryset
+
+
+class _OneDelegationFilter(SimpleListFilter):
+    """Keeps what has to do with one delegation. Only links lead here, so it has one choice."""
+
+    path: str
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> _Choices:
+        """Return the delegation that the address names, so that one sees why the list is short."""
+        del request, model_admin
+        value = self.value()
+        if value is None:
+            return []
+        related = ("principal_user", "principal_client", "delegate")
+        rows = Delegation.objects.select_related(*related)
+        public_id = names.as_uuid(value)
+        found = None if public_id is None else rows.filter(public_id=public_id).first()
+        return [(value, _("no such delegation") if found is None else summary.short(found))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep those. An id that is none keeps nothing: all that is listed can be revoked."""
+        del request
+        value = self.value()
+        if value is None:
+            return queryset
+        public_id = names.as_uuid(value)
+        return queryset.none() if public_id is None else queryset.filter(**{self.path: public_id})
+
+
+class ParentFilter(_OneDelegationFilter):
+    """What was made from one delegation."""
+
+    title = _("made from this one")
+    parameter_name = "parent"
+    path = "parent__public_id"
+
+
+class TreeFilter(_OneDelegationFilter):
+    """The whole tree below one root."""
+
+    title = _("tree")
+    parameter_name = "root"
+    path = "root__public_id"
+
+
+OF_DELEGATIONS: Final = (StateFilter, OriginFilter, ParentFilter, TreeFilter, GrantTypeFilter)
+
+
 class EventFilter(SimpleListFilter):
     """Audit events by kind."""
 
@@ -86,6 +154,40 @@ class EventFilter(SimpleListFilter):
         """Keep those of the chosen kind."""
         del request
         return queryset.filter(event=self.value()) if self.value() else queryset
+
+
+class EndpointFilter(SimpleListFilter):
+    """Refusals by where they were asked for."""
+
+    title = _("refused at")
+    parameter_name = "endpoint"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> _Choices:
+        """Return the endpoints that refuse anything to clients."""
+        del request, model_admin
+        return [
+            ("exchange", _("token exchange")),
+            ("token", _("token")),
+            ("authorize", _("authorization")),
+            ("device_authorization", _("device authorization")),
+            ("introspect", _("introspection")),
+            ("revoke", _("revocation")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the refusals of the chosen endpoint."""
+        chosen = self.value()
+        if chosen not in {name for name, _label in self.lookups(request, None)}:
+            return queryset
+        try:
+            path = reverse(f"delegation_app:{chosen}")
+        except NoReverseMatch:
+            return queryset.none()
+        there = Q(details__endpoint=path)
+        if chosen == "exchange":
+            # The token endpoint takes exchanges too
+            there |= Q(details__grant_type=TOKEN_EXCHANGE)
+        return queryset.filter(there, outcome=AuditEvent.Outcome.REFUSED)
 
 
 class WithdrawnFilter(SimpleListFilter):

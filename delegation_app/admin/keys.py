@@ -12,9 +12,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app.admin.confirmation import Confirmation, ask, deed
+from delegation_app.admin.deed_forms import RotationForm
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import ReadOnlyAdmin
-from delegation_app.forms import RotationForm
 from delegation_app.models import SigningKey
 from delegation_app.services import keys
 

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from delegation_app import toolkit
+from delegation_app.models import ResourceServer
 from delegation_app.protocol.claims import user_subject
 
 # More namesakes than that are no help to anybody, and make a slow query.
@@ -67,6 +68,23 @@ def of_subjects(subjects: Iterable[str]) -> dict[str, str]:
     }
 
 
+def of_clients(client_ids: Iterable[str]) -> dict[str, str]:
+    """Return the names of clients by client id, in one query."""
+    rows = toolkit.application_model()._default_manager.filter(client_id__in=set(client_ids))
+    return {row.client_id: str(row) for row in rows}
+
+
+def of_services(identifiers: Iterable[str]) -> dict[str, str]:
+    """Return the names of resource servers by identifier, in one query."""
+    rows = ResourceServer.objects.filter(identifier__in=set(identifiers))
+    return dict(rows.values_list("identifier", "name"))
+
+
+def listed(identifiers: Iterable[str], known: dict[str, str]) -> str:
+    """Return names in a row; what has none goes by its identifier."""
+    return ", ".join(known.get(identifier, identifier) for identifier in identifiers)
+
+
 def with_name(subject: str, known: dict[str, str]) -> str:
     """Return a subject with the name of the person behind it."""
     return f"{known[subject]} ({subject})" if subject in known else subject
@@ -77,14 +95,18 @@ def of_client(application: Any, client_id: str) -> str:
     return client_id if application is None else str(application)
 
 
-def link(site: AdminSite, request: HttpRequest, row: Model | None, text: str) -> str:
-    """Return `text` as a link to a row's own page, if there is one that the user may see."""
-    if row is None or not site.is_registered(type(row)):
-        return text
+def address(site: AdminSite, request: HttpRequest, row: Model) -> str:
+    """Return the address of a row's own page; empty if there is none that the user may see."""
+    if not site.is_registered(type(row)):
+        return ""
     if not site.get_model_admin(type(row)).has_view_or_change_permission(request, row):
-        return text
+        return ""
     opts = row._meta
     name = f"admin:{opts.app_label}_{opts.model_name}_change"
-    return format_html(
-        '<a href="{}">{}</a>', reverse(name, args=[row.pk], current_app=site.name), text
-    )
+    return reverse(name, args=[row.pk], current_app=site.name)
+
+
+def link(site: AdminSite, request: HttpRequest, row: Model | None, text: str) -> str:
+    """Return `text` as a link to a row's own page, if there is one that the user may see."""
+    found = "" if row is None else address(site, request, row)
+    return format_html('<a href="{}">{}</a>', found, text) if found else text

@@ -28,6 +28,11 @@ def state(delegation: Delegation) -> Delegation.State:
     return _State.LIVE if in_force else _State.SUSPENDED
 
 
+def state_word(of: Delegation.State) -> str:
+    """Return a state in one word."""
+    return str(of.label).partition(":")[0]
+
+
 def short(delegation: Delegation) -> str:
     """Return who lets whom, by name."""
     client = names.of_client(delegation.delegate, delegation.delegate_client_id)
@@ -43,20 +48,68 @@ def principal(delegation: Delegation) -> str:
     return delegation.subject
 
 
+def acts_for_itself(delegation: Delegation) -> bool:
+    """Tell whether its client is its principal too."""
+    return delegation.subject == client_subject(delegation.delegate_client_id)
+
+
 def sentences(delegation: Delegation) -> list[str]:
-    """Return who lets whom do what, and how it stands."""
+    """Return who lets whom do what, who acts, and how it stands."""
+    found = [_granted(delegation), _acting(delegation), _standing(delegation)]
+    if delegation.barred:
+        found.append(_("Its client gets no other one from where this was made from."))
+    return [sentence for sentence in found if sentence]
+
+
+def _granted(delegation: Delegation) -> str:
     words = {
         "who": principal(delegation),
         "client": names.of_client(delegation.delegate, delegation.delegate_client_id),
         "scopes": ", ".join(delegation.scopes) or _("nothing"),
-        "audience": ", ".join(delegation.audience) or _("no service"),
+        "audience": names.listed(delegation.audience, names.of_services(delegation.audience))
+        or _("no service"),
         "since": _moment(delegation.issued_at),
     }
-    if delegation.subject == client_subject(delegation.delegate_client_id):
-        first = _("Since %(since)s %(client)s acts for itself at %(audience)s with %(scopes)s.")
-    else:
-        first = _("Since %(since)s %(who)s lets %(client)s act at %(audience)s with %(scopes)s.")
-    return [first % words, _standing(delegation)]
+    parent = delegation.parent
+    if parent is not None:
+        words["above"] = names.of_client(parent.delegate, parent.delegate_client_id)
+        return _handed_on(delegation, parent) % words
+    text = _("Since %(since)s %(who)s lets %(client)s act at %(audience)s with %(scopes)s.")
+    if acts_for_itself(delegation):
+        text = _("Since %(since)s %(client)s acts for itself at %(audience)s with %(scopes)s.")
+    return text % words
+
+
+def _handed_on(delegation: Delegation, parent: Delegation) -> str:
+    if parent.delegate_client_id == delegation.delegate_client_id:
+        return _(
+            "Since %(since)s %(client)s uses a part of what %(who)s lets it do: at %(audience)s "
+            "with %(scopes)s."
+        )
+    if acts_for_itself(parent):
+        return _(
+            "Since %(since)s %(client)s passes on what %(above)s does for itself: at %(audience)s "
+            "with %(scopes)s."
+        )
+    return _(
+        "Since %(since)s %(client)s passes on what %(who)s lets %(above)s do: at %(audience)s "
+        "with %(scopes)s."
+    )
+
+
+def _acting(delegation: Delegation) -> str:
+    """Return who acts, and who did before; nothing where nobody but the client can."""
+    if delegation.parent is None:
+        return ""
+    if not delegation.actors:
+        return _("Its tokens name no actor: only the records here tell who uses them.")
+    chain = [actor.get("client_id") or actor.get("sub", "") for actor in delegation.actors]
+    known = names.of_clients(chain)
+    current, *before = (known.get(actor, actor) for actor in chain)
+    words = {"current": current, "who": principal(delegation), "before": ", ".join(before)}
+    if before:
+        return _("%(current)s acts on behalf of %(who)s; before it acted: %(before)s.") % words
+    return _("%(current)s acts on behalf of %(who)s.") % words
 
 
 def _standing(delegation: Delegation) -> str:
@@ -72,11 +125,30 @@ def _standing(delegation: Delegation) -> str:
         case _State.EXPIRED:
             return _("Expired on %(when)s") % {"when": _moment(delegation.expires_at)}
         case _State.SUSPENDED:
-            return _("Suspended: the person or the client is disabled.")
+            return _("Suspended: %(why)s.") % {"why": "; ".join(_stopped_by(delegation))}
         case _:
             if delegation.expires_at is None:
                 return _("Live until somebody revokes it.")
             return _("Live until %(when)s") % {"when": _moment(delegation.expires_at)}
+
+
+def _stopped_by(delegation: Delegation) -> list[str]:
+    """Return whoever is disabled, here or above."""
+    user = delegation.principal_user
+    found = []
+    if user is not None and not getattr(user, "is_active", True):
+        found.append(_("%(who)s is disabled") % {"who": user.get_username()})
+    rows = Delegation.objects.filter(
+        public_id__in=delegation.chain, delegate__delegation_policy__enabled=False
+    )
+    stopped = {row.delegate_client_id: row for row in rows.select_related("delegate")}
+    for client_id, row in stopped.items():
+        words = {"client": names.of_client(row.delegate, client_id)}
+        if client_id == delegation.delegate_client_id:
+            found.append(_("the client %(client)s is disabled") % words)
+        else:
+            found.append(_("the client %(client)s, from which it comes, is disabled") % words)
+    return found or [_("the person, the client or a client above is disabled")]
 
 
 def related(
@@ -87,7 +159,6 @@ def related(
         (_("Person"), delegation.principal_user, principal(delegation)),
         (_("Client"), delegation.delegate, str(delegation.delegate)),
         (_("Consent"), delegation.consent, _("what was asked and answered")),
-        (_("Made from"), delegation.parent, str(delegation.parent)),
     )
     return [(label, names.link(site, request, row, text)) for label, row, text in found if row]
 

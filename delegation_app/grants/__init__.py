@@ -7,6 +7,7 @@ from typing import Final
 from delegation_app.grants import (
     authorization_code,
     client_credentials,
+    device_code,
     refresh_token,
     token_exchange,
 )
@@ -17,6 +18,7 @@ __all__ = ["REGISTRY", "Grant", "TokenRequest"]
 _INSTALLED: Final[tuple[Grant, ...]] = (
     authorization_code,
     client_credentials,
+    device_code,
     refresh_token,
     token_exchange,
 )

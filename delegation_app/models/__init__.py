@@ -9,6 +9,7 @@ from delegation_app.models.client_policy import ClientPolicy
 from delegation_app.models.code import AuthorizationCode
 from delegation_app.models.consent import ConsentRecord
 from delegation_app.models.delegation import Delegation
+from delegation_app.models.device_code import DeviceCode
 from delegation_app.models.keys import SigningKey
 from delegation_app.models.resource_server import ResourceServer
 from delegation_app.models.tokens import AccessToken, RefreshToken
@@ -20,6 +21,7 @@ __all__ = [
     "ClientPolicy",
     "ConsentRecord",
     "Delegation",
+    "DeviceCode",
     "RefreshToken",
     "ResourceServer",
     "SigningKey",

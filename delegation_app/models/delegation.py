@@ -58,7 +58,7 @@ class Delegation(models.Model):
         """What an operator reads in one word."""
 
         LIVE = "live", _("live")
-        SUSPENDED = "suspended", _("suspended: person or client disabled")
+        SUSPENDED = "suspended", _("suspended: person or a client disabled")
         EXPIRED = "expired", _("expired")
         REVOKED = "revoked", _("revoked")
 
@@ -144,7 +144,10 @@ class Delegation(models.Model):
         verbose_name = _("delegation")
         verbose_name_plural = _("delegations")
         ordering = ("-issued_at", "-id")
-        permissions = (("revoke_delegation", _("Can revoke delegations")),)
+        permissions = (
+            ("revoke_delegation", _("Can revoke delegations")),
+            ("narrow_delegation", _("Can narrow delegations")),
+        )
         indexes = (
             models.Index(
                 fields=["root", "path"],

@@ -114,6 +114,10 @@ class ConstraintsField(_ConstraintsJson):
         except InvalidConstraint as error:
             raise ValidationError(error.description, code="invalid") from error
 
+    def validate(self, value: Constraints, model_instance: models.Model | None) -> None:
+        """Check that the list can be stored."""
+        super().validate(value.as_json(), model_instance)
+
     def get_prep_value(self, value: Any) -> Any:
         """Return the list to store."""
         return super().get_prep_value(self.to_python(value).as_json())

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models.functions import Cast, Concat
 
 from delegation_app.models.client_policy import ClientPolicy
+from delegation_app.protocol.claims import client_subject
 
 
 def in_force(now: datetime, prefix: str = "") -> models.Q:
@@ -27,9 +28,10 @@ def in_force(now: datetime, prefix: str = "") -> models.Q:
     def q(**conditions: object) -> models.Q:
         return models.Q(**{prefix + name: value for name, value in conditions.items()})
 
-    person = q(principal_user=None)
-    if _users_can_be_inactive():
-        person |= q(principal_user__is_active=True)
+    # Not `principal_user=None`: what a person granted while they were being deleted has none either
+    person = q(subject__startswith=client_subject(""))
+    active = {"is_active": True} if _users_can_be_inactive() else {"isnull": False}
+    person |= q(**{f"principal_user__{name}": value for name, value in active.items()})
     client = q(delegate__delegation_policy=None) | q(delegate__delegation_policy__enabled=True)
     return (
         q(revoked_at=None)

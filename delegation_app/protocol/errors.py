@@ -135,6 +135,24 @@ class AccessDenied(OAuthError):
     code = "access_denied"
 
 
+class AuthorizationPending(OAuthError):
+    """The person has not answered yet; the device polls on (RFC 8628 section 3.5)."""
+
+    code = "authorization_pending"
+
+
+class SlowDown(OAuthError):
+    """As before, but 5 seconds more between two polls from now on (RFC 8628 section 3.5)."""
+
+    code = "slow_down"
+
+
+class ExpiredToken(OAuthError):
+    """The device code has expired; the device starts anew (RFC 8628 section 3.5)."""
+
+    code = "expired_token"
+
+
 class LoginRequired(OAuthError):
     """`prompt=none`, and the person would have to sign in (OpenID Connect Core 3.1.2.6)."""
 

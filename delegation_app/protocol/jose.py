@@ -16,6 +16,8 @@ from delegation_app.protocol.errors import InvalidToken
 from delegation_app.protocol.jwk import Jwk, PrivateKey
 
 MAX_TOKEN_LENGTH: Final = 8 * 1024
+# Base64 makes four characters of three; the rest is for the header and the longest signature.
+_MAX_CLAIMS: Final = 5 * 1024
 SKEW_SECONDS: Final = 10
 _JWS_PARTS: Final = 3
 # The last second of the year 9999; what is later is no time that anybody can compute with.
@@ -39,6 +41,11 @@ def sign(claims: Mapping[str, Any], identity: SigningIdentity, *, typ: str) -> s
     """Return `claims` as a compact JWS whose header has `typ`, `kid` and `alg`."""
     headers = {"typ": typ, "kid": identity.kid}
     return jwt.encode(dict(claims), identity.key, algorithm=identity.algorithm, headers=headers)
+
+
+def fits(claims: Mapping[str, Any]) -> bool:
+    """Tell whether a token with these claims is short enough to be verified again."""
+    return len(json.dumps(claims, separators=(",", ":"))) <= _MAX_CLAIMS
 
 
 def looks_like_jws(token: str) -> bool:

@@ -81,17 +81,22 @@ def record_each(
     AuditEvent.objects.bulk_create(rows, batch_size=_BATCH)
 
 
-def record_refusal(error: OAuthError, origin: Origin, *, client_id: str, endpoint: str) -> None:
+def record_refusal(
+    error: OAuthError, origin: Origin, *, client_id: str, endpoint: str, grant_type: str = ""
+) -> None:
     """Insert the event of a refused request, unless the service that refused did so already."""
     if error.recorded:
         return
+    details = {"endpoint": endpoint, "detail": printable(error.detail or error.description, 255)}
+    if grant_type:
+        details["grant_type"] = printable(grant_type, 100)
     record(
         REQUEST_REFUSED,
         origin,
         delegation=error.about if isinstance(error.about, Delegation) else None,
         client_id=client_id,
         reason=error.code,
-        details={"endpoint": endpoint, "detail": printable(error.detail or error.description, 255)},
+        details=details,
         outcome=AuditEvent.Outcome.REFUSED,
     )
 

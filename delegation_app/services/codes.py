@@ -11,7 +11,7 @@ from delegation_app.conf import conf
 from delegation_app.events import CODE_ISSUED
 from delegation_app.models import AuthorizationCode, Delegation
 from delegation_app.models.validity import in_force
-from delegation_app.protocol import names, pkce
+from delegation_app.protocol import pkce
 from delegation_app.protocol.errors import InvalidGrant, OAuthError
 from delegation_app.protocol.secrets import digest, new_secret
 from delegation_app.services import audit, revoke, tokens
@@ -80,17 +80,14 @@ def redeem(
         return _used_before(code, origin)
     whole = tokens.View(code.delegation, client, code.scope, code.audience)
     view = tokens.View(code.delegation, client, scope, audience)
-    # RFC 9700 section 4.14.2: whether there is a refresh token is the policy's decision
-    renewable = client.may_use(names.REFRESH_TOKEN)
-    renewal = tokens.renewal(whole, new_secret()) if renewable else None
-    return tokens.issue(view, origin, renewal=renewal)
+    return tokens.issue_first(view, whole, origin)
 
 
 def _find(code: str) -> AuthorizationCode | None:
     rows = AuthorizationCode.objects.filter(digest=digest(code))
-    return (
-        rows.select_related("delegation__root").select_for_update(of=("delegation__root",)).first()
-    )
+    # Both, so that both are read again after a wait; a code's delegation is its own root
+    of = ("delegation__root", "delegation")
+    return rows.select_related("delegation__root").select_for_update(of=of).first()
 
 
 def _mismatch(code: AuthorizationCode, redemption: Redemption, client: Client) -> str:

@@ -3,37 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
 
-from django.db import IntegrityError
 from django.utils import timezone
-from django.utils.translation import get_language
 
-from delegation_app.events import (
-    CONSENT_DENIED,
-    CONSENT_GRANTED,
-    CONSENT_SKIPPED,
-    CONSENT_WITHDRAWN,
-    Event,
-)
+from delegation_app.events import CONSENT_WITHDRAWN
 from delegation_app.models import ConsentRecord
-from delegation_app.protocol import names
 from delegation_app.protocol.errors import AccessDenied, InvalidRequest, InvalidScope, OAuthError
 from delegation_app.protocol.scope import Scope
-from delegation_app.protocol.secrets import digest
-from delegation_app.services import audit, codes, delegate, revoke
-from delegation_app.services.question import Question, covering, redirect_host
-from delegation_app.services.terms import Terms
+from delegation_app.services import answers, audit, codes, revoke
+from delegation_app.services.answers import Decision
+from delegation_app.services.question import Question, covering
 from delegation_app.services.transactions import joined, own
-
-TEXT_VERSION: Final = "1"
-
-_Decision = ConsentRecord.Decision
-_EVENTS: Final[dict[str, Event]] = {
-    _Decision.GRANTED: CONSENT_GRANTED,
-    _Decision.DENIED: CONSENT_DENIED,
-    _Decision.TRUSTED: CONSENT_SKIPPED,
-}
 
 
 @own
@@ -59,7 +39,7 @@ def allow(
         raise InvalidScope("The answer has scopes that were not asked for.")
     if not granted:
         return _denied(question, origin)
-    consent = _record(question, _Decision.GRANTED, granted, origin, lifetime)
+    consent = answers.record(question.asked, Decision.GRANTED, granted, origin, lifetime)
     return _code(question, consent, granted, origin)
 
 
@@ -84,13 +64,14 @@ def proceed(question: Question, origin: audit.Origin) -> str:
 
     Side effects: two or three rows, as many audit events.
     """
+    scope = question.request.scope
     consent = None if question.client.is_trusted else covering(question)
     if consent is None:
         if not question.client.is_trusted:
             raise InvalidRequest("The consent was withdrawn just now.")
         longest = question.client.delegation_lifetime
-        consent = _record(question, _Decision.TRUSTED, question.request.scope, origin, longest)
-    return _code(question, consent, question.request.scope, origin)
+        consent = answers.record(question.asked, Decision.TRUSTED, scope, origin, longest)
+    return _code(question, consent, scope, origin)
 
 
 def withdraw(consent: ConsentRecord, origin: audit.Origin, *, reason: str) -> int:
@@ -107,71 +88,16 @@ def withdraw(consent: ConsentRecord, origin: audit.Origin, *, reason: str) -> in
 
 
 def _denied(question: Question, origin: audit.Origin) -> AccessDenied:
-    _record(question, _Decision.DENIED, Scope(), origin)
+    answers.record(question.asked, Decision.DENIED, Scope(), origin)
     error = AccessDenied("The person denied the request.")
     error.recorded = True
     error.redirect = question.request.target
     return error
 
 
-def _record(
-    question: Question,
-    decision: str,
-    granted: Scope,
-    origin: audit.Origin,
-    lifetime: timedelta | None = None,
-) -> ConsentRecord:
-    client, request, now = question.client, question.request, timezone.now()
-    consent = ConsentRecord(
-        request_digest=digest(question.handle),
-        user_id=question.sign_in.user.pk,
-        subject=question.sign_in.subject,
-        client=client.application,
-        client_id_value=request.client_id,
-        client_name=str(client.application),
-        redirect_host=redirect_host(request),
-        scopes_asked=request.scope,
-        scopes_granted=granted,
-        scopes_refused=request.scope - granted,
-        audience=request.audience,
-        constraints=request.constraints,
-        text_version="" if decision == _Decision.TRUSTED else TEXT_VERSION,
-        locale=get_language() or "",
-        chosen_expiry=None if lifetime is None else now + lifetime,
-        decision=decision,
-        decided_at=now,
-        ip_address=origin.ip,
-        user_agent=audit.printable(origin.user_agent, 255),
-    )
-    _insert_once(consent)
-    details = {"granted": str(granted), "refused": str(consent.scopes_refused)}
-    audit.record(_EVENTS[decision], origin, consent=consent, details=details)
-    return consent
-
-
-def _insert_once(consent: ConsentRecord) -> None:
-    try:
-        with joined():
-            consent.save(force_insert=True)
-    except IntegrityError as error:
-        raise InvalidRequest("This question was answered already.") from error
-
-
 def _code(question: Question, consent: ConsentRecord, granted: Scope, origin: audit.Origin) -> str:
-    terms = Terms(
-        client=question.client,
-        scope=granted,
-        audience=question.request.audience,
-        grant_type=names.AUTHORIZATION_CODE,
-        constraints=question.request.constraints,
-        sign_in=question.sign_in,
-        consent=consent,
-        # What the person chose bounds all that is opened on it later, too.
-        expires_at=consent.chosen_expiry,
-    )
-    delegation = delegate.open_delegation(terms, origin)
     return codes.issue(
-        delegation,
+        answers.open_on(question.asked, consent, granted, origin),
         redirect_uri=question.request.target.uri,
         code_challenge=question.request.code_challenge,
         origin=origin,

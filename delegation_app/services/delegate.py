@@ -105,7 +105,7 @@ def _look(terms: ChildTerms) -> tuple[Delegation | None, Delegation | None]:
     key = terms.parent.pk
     same = Q(parent=key, terms_digest=terms.digest)
     rows = Delegation.objects.live().filter(Q(pk=key) | same).order_by("pk")
-    found = list(rows.select_related("principal_user").annotate(is_barred=_barred(terms)))
+    found = list(rows.annotate(is_barred=_barred(terms)))
     parent = next((row for row in found if row.pk == key), None)
     return parent, next((row for row in found if row.pk != key), None)
 
@@ -138,6 +138,13 @@ def _ends_in_time(terms: ChildTerms, parent: Delegation) -> bool:
     return terms.expires_at is not None and terms.expires_at <= parent.expires_at
 
 
+def _answer_behind(terms: Terms | ChildTerms) -> dict[str, str]:
+    # What is handed on stands on its root's answer
+    if isinstance(terms, ChildTerms) or terms.consent is None:
+        return {}
+    return {"consent": str(terms.consent.public_id)}
+
+
 def _insert(terms: Terms | ChildTerms, origin: audit.Origin, event: Event) -> Delegation:
     delegation = Delegation.objects.create(**terms.columns(), issued_at=timezone.now())
     audit.record(
@@ -149,6 +156,7 @@ def _insert(terms: Terms | ChildTerms, origin: audit.Origin, event: Event) -> De
             "audience": list(terms.audience),
             "constraints": terms.constraints.as_json(),
             "chain": delegation.chain,
+            **_answer_behind(terms),
         },
     )
     public_id = delegation.public_id

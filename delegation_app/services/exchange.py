@@ -59,8 +59,9 @@ def exchange(wanted: Exchange, client: Client, origin: audit.Origin) -> tokens.I
     try:
         return _exchanged(wanted, subject, client, origin)
     except (InvalidRequest, InvalidTarget, InvalidScope) as error:
-        # The audit trail tells whose authority was asked for
-        error.about = error.about or subject.delegation
+        # The audit trail tells whose authority was asked for. A child that was refused as soon as
+        # it was opened was rolled back, and its key may become another one's.
+        error.about = subject.delegation
         raise
 
 
@@ -89,13 +90,15 @@ def _terms(  # noqa: PLR0917 - what the checks above have found, one by one
     audience: Audience,
 ) -> ChildTerms:
     inherited = subject.delegation.constraints.handed_on()
+    constraints = inherited.narrowed(client.policy.constraints).narrowed(wanted.constraints)
+    limits.refuse_unreachable(constraints, audience)
     return ChildTerms(
         parent=subject.delegation,
         client=client,
         scope=scope,
         audience=audience,
         grant_type=names.TOKEN_EXCHANGE,
-        constraints=inherited.narrowed(client.policy.constraints).narrowed(wanted.constraints),
+        constraints=constraints,
         actors=actors.chain,
         expires_at=_ends(subject.delegation, client),
     )
@@ -117,7 +120,8 @@ def _issue(
     child = delegate.hand_on(terms, origin)
     view = _view(terms, child)
     # RFC 8693 section 2.2.1: a refresh token only where the subject may be gone by then
-    renewable = terms.client.policy.refreshes_exchanged
+    client = terms.client
+    renewable = client.policy.refreshes_exchanged and client.may_use(names.REFRESH_TOKEN)
     renewal = tokens.renewal(view, new_secret()) if renewable else None
     manner = tokens.Manner(
         event=TOKEN_IMPERSONATED if actors.impersonated else TOKEN_EXCHANGED,

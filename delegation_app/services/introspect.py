@@ -47,14 +47,13 @@ def introspect(text: str, caller: Client) -> dict[str, Any]:
 
 def _access_token(found: presented.PresentedAccessToken, caller: Client) -> dict[str, Any]:
     token = found.row
-    askers = [caller.servers[name] for name in token.audience if name in caller.servers]
-    if not askers and not _may_know(token.delegation, caller):
-        return INACTIVE
-    scope = _visible_scope(found, askers)
+    places = [server for server in _places(found, caller) if _is_usable_at(found, server)]
+    # RFC 7662 section 2.2: a resource server is told of the scopes that concern it
+    scope = Scope(name for server in places for name in found.scope_at(server))
     # Nothing is left of it: the policy or the resource servers changed since it was issued.
-    if not scope or not _is_within_limits(found, askers):
+    if not scope:
         return INACTIVE
-    if askers:
+    if any(name in caller.servers for name in token.audience):
         Delegation.objects.filter(pk=token.delegation_id).used(timezone.now())
     # RFC 7662 section 2.2, RFC 8693 section 4: the same members as in the token
     claims = authority(token.delegation.actors, found.may_act, token.delegation.constraints.claim())
@@ -62,8 +61,19 @@ def _access_token(found: presented.PresentedAccessToken, caller: Client) -> dict
     return answer | claims | (_record(token) if caller.policy.may_introspect_all else {})
 
 
-def _is_within_limits(found: presented.PresentedAccessToken, askers: list[Server]) -> bool:
-    where = Audience(server.identifier for server in askers) or found.audience
+def _places(found: presented.PresentedAccessToken, caller: Client) -> list[Server]:
+    """Return the resource servers that the answer is about.
+
+    They are the caller's own; whoever may know of the token anyway is told of all.
+    """
+    own = [caller.servers[name] for name in found.row.audience if name in caller.servers]
+    if own or found.client is None or not _may_know(found.row.delegation, caller):
+        return own
+    return [found.client.servers[name] for name in found.audience]
+
+
+def _is_usable_at(found: presented.PresentedAccessToken, server: Server) -> bool:
+    where = Audience([server.identifier])
     access = Access(Moment.INTROSPECTION, timezone.now(), audience=where)
     return found.row.delegation.constraints.refusal(access) is None
 
@@ -83,18 +93,12 @@ def _record(token: AccessToken) -> dict[str, Any]:
     }
 
 
-def _visible_scope(found: presented.PresentedAccessToken, askers: list[Server]) -> Scope:
-    # RFC 7662 section 2.2: a resource server is told of the scopes that concern it
-    if not askers:
-        return found.scope_at(None)
-    return Scope(name for server in askers for name in found.scope_at(server))
-
-
 def _refresh_token(token: RefreshToken, caller: Client) -> dict[str, Any]:
     # No resource server ever has to judge a refresh token.
     if not _may_know(token.delegation, caller):
         return INACTIVE
-    return _answer(token, token.scope)
+    scope = token.scope & token.delegation.scopes
+    return _answer(token, scope) if scope else INACTIVE
 
 
 def _may_know(delegation: Delegation, caller: Client) -> bool:
@@ -105,7 +109,8 @@ def _may_know(delegation: Delegation, caller: Client) -> bool:
 def _answer(token: AccessToken | RefreshToken, scope: Scope, **more: str) -> dict[str, Any]:
     delegation = token.delegation
     issued_at = int(token.issued_at.timestamp())
-    audience: Audience = token.audience
+    # Narrowed since it was issued, perhaps
+    audience = token.audience & delegation.audience
     return {
         "active": True,
         "iss": conf.issuer,

@@ -8,9 +8,11 @@ from django.utils import timezone
 from delegation_app.models import Delegation
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Access, Constraints, Moment, parse_text
+from delegation_app.protocol.constraints.unreadable import Unreadable
 from delegation_app.protocol.errors import InvalidRequest, InvalidTarget, OAuthError
 from delegation_app.services.audit import Origin
 from delegation_app.services.clients import Client
+from delegation_app.services.terms import Terms
 
 
 def enforce(
@@ -34,11 +36,27 @@ def enforce(
         OAuthError: of the class `refusal`; it says which limit it was.
     """
     access = Access(moment, timezone.now(), ip=origin.ip, audience=audience, uses=delegation.uses)
-    reason = delegation.constraints.refusal(access)
-    if reason is not None:
-        error = refusal(reason, detail=f"constraint: {reason}")
+    error = _judged(delegation.constraints, access, refusal)
+    if error is not None:
         error.about = delegation
         raise error
+
+
+def enforce_new(terms: Terms, origin: Origin, *, refusal: type[OAuthError]) -> OAuthError | None:
+    """Return the refusal of a token on a delegation that is not opened yet; see `enforce`.
+
+    One that is opened first and refused then would be named in the audit trail, and be gone.
+    """
+    now = timezone.now()
+    access = Access(Moment.ISSUE, now, ip=origin.ip, audience=terms.audience, uses=0)
+    return _judged(terms.constraints, access, refusal)
+
+
+def _judged(
+    constraints: Constraints, access: Access, refusal: type[OAuthError]
+) -> OAuthError | None:
+    reason = constraints.refusal(access)
+    return None if reason is None else refusal(reason, detail=f"constraint: {reason}")
 
 
 def asked_for(client: Client, text: str | None) -> Constraints:
@@ -58,11 +76,15 @@ def of_request(client: Client, text: str | None, audience: Audience) -> Constrai
     """Return the constraints of what is opened on a request: the policy's and the request's.
 
     Raises:
-        InvalidRequest: as `asked_for`, or the two have nothing in common.
+        InvalidRequest: as `asked_for`, or the two have nothing in common, or those of the policy
+            can't be read.
         InvalidTarget: the policy's constraints leave out the audience.
     """
     constraints = client.policy.constraints.narrowed(asked_for(client, text))
-    _refuse_unreachable(constraints, audience)
+    # Nobody shall be asked for what could never be used
+    if constraints.get(Unreadable.TYPE) is not None:
+        raise InvalidRequest("The limits of this client can not be read.", detail="policy")
+    refuse_unreachable(constraints, audience)
     return constraints
 
 
@@ -73,10 +95,23 @@ def check_reach(delegation: Delegation, audience: Audience) -> None:
         InvalidTarget: the constraint `resource_servers` leaves it out (RFC 8707 section 2).
     """
     try:
-        _refuse_unreachable(delegation.constraints, audience)
+        refuse_unreachable(delegation.constraints, audience)
     except InvalidTarget as error:
         error.about = delegation
         raise
+
+
+def refuse_unreachable(constraints: Constraints, audience: Audience) -> None:
+    """Refuse an audience that constraints leave out.
+
+    Raises:
+        InvalidTarget: the constraint `resource_servers` does (RFC 8707 section 2).
+    """
+    reach = constraints.get("resource_servers")
+    access = Access(Moment.HAND_ON, timezone.now(), audience=audience)
+    reason = None if reach is None else reach.refusal(access)
+    if reason is not None:
+        raise InvalidTarget(reason)
 
 
 def spend(delegation: Delegation, *, refusal: type[OAuthError]) -> None:
@@ -98,11 +133,3 @@ def spend(delegation: Delegation, *, refusal: type[OAuthError]) -> None:
         error = refusal("All tokens that this delegation allows were issued.")
         error.about = delegation
         raise error
-
-
-def _refuse_unreachable(constraints: Constraints, audience: Audience) -> None:
-    reach = constraints.get("resource_servers")
-    access = Access(Moment.HAND_ON, timezone.now(), audience=audience)
-    reason = None if reach is None else reach.refusal(access)
-    if reason is not None:
-        raise InvalidTarget(reason)

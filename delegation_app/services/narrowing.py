@@ -89,7 +89,7 @@ def _narrowed(to: Narrowing, top: Delegation, emptied: list[Delegation]) -> Iter
         before = [getattr(row, name) for name in _COLUMNS]
         try:
             _narrow_row(row, to, inherited(row.depth - top.depth))
-        except InvalidConstraint:
+        except (InvalidConstraint, InvalidScope):
             if row.pk == top.pk:
                 raise
             emptied.append(row)
@@ -105,6 +105,8 @@ def _narrow_row(row: Delegation, to: Narrowing, constraints: Constraints) -> Non
     row.max_uses = most_uses(row.constraints)
     if to.scope is not None:
         row.scopes &= to.scope
+    if not row.scopes:
+        raise InvalidScope("No scope would be left.")
     if to.expires_at is not None:
         row.expires_at = min(row.expires_at or to.expires_at, to.expires_at)
 

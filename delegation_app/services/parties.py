@@ -127,7 +127,10 @@ def _find(token: Token) -> PresentedAccessToken | PresentedRefreshToken:
     found = presented.find(token.text)
     # RFC 8693 section 2.1: it must be valid, and of the type that it is declared to be
     if found is None or not found.active or not _is_declared(found, token.declared):
-        raise _bad_subject("unknown, not valid, or of another type")
+        # The audit trail can say whose it was, also where its time is over
+        known = found or presented.find(token.text, allow_expired=True)
+        about = None if known is None else known.row.delegation
+        raise _bad_subject("unknown, not valid, or of another type", about)
     return found
 
 
@@ -144,10 +147,9 @@ def _refresh_token(found: PresentedRefreshToken, client: Client) -> Subject:
     if delegation.delegate_id != client.application.pk:
         raise _bad_subject("a refresh token of another client", delegation)
     if not client.policy.exchanges_refresh_tokens:
-        raise InvalidRequest("This client may not exchange refresh tokens.")
+        raise _refusal("This client may not exchange refresh tokens.", "policy", delegation)
     audience = row.audience & delegation.audience & Audience(client.servers)
-    known = Scope(scope for name in audience for scope in client.servers[name].scopes)
-    scope = row.scope & delegation.scopes & client.policy.scopes & known
+    scope = client.known_scope(row.scope & delegation.scopes, audience)
     if not scope:
         raise _bad_subject("nothing of it is left", delegation)
     return Subject(delegation, scope, None, audience, client.policy.may_act, "", is_own=True)
@@ -160,19 +162,19 @@ def _actor_of(token: Token, of: Subject, client: Client) -> str:
         or not found.active
         or not _is_declared(found, token.declared)
     ):
-        raise _bad_actor("unknown, not valid, or of another type")
+        raise _bad_actor("unknown, not valid, or of another type", of)
     delegation = found.row.delegation
     # It speaks for its own holder only. The token of a person who lets the client do something, or
     # of another chain, proves nothing about who acts here.
     actor = delegation.delegate_client_id
     if delegation.subject != client_subject(actor):
-        raise _bad_actor("its subject is not the client that holds it", delegation)
+        raise _bad_actor(f"not about its own holder: {delegation.public_id}", of)
     if _holds(client, found):
         return actor
     # Somebody else's only if the subject names that one, and only from where it was sent to
     if of.may_act == actor and _stands_in_audience(client, found):
         return actor
-    raise _bad_actor("presented by a client that may not present it", delegation)
+    raise _bad_actor(f"not this client's to present: {delegation.public_id}", of)
 
 
 def _holds(client: Client, found: PresentedAccessToken) -> bool:
@@ -191,8 +193,8 @@ def _bad_subject(detail: str, about: Delegation | None = None) -> InvalidRequest
     return _refusal("The subject token is not valid.", f"subject_token: {detail}", about)
 
 
-def _bad_actor(detail: str, about: Delegation | None = None) -> InvalidRequest:
-    return _refusal("The actor token is not valid.", f"actor_token: {detail}", about)
+def _bad_actor(detail: str, of: Subject) -> InvalidRequest:
+    return _refusal("The actor token is not valid.", f"actor_token: {detail}", of.delegation)
 
 
 def _refusal(description: str, detail: str, about: Delegation | None) -> InvalidRequest:

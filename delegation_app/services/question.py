@@ -14,11 +14,17 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app import toolkit
 from delegation_app.models import ConsentRecord, Delegation
+from delegation_app.protocol import names
 from delegation_app.protocol.authorization_request import AuthorizationRequest
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.scope import Scope
+from delegation_app.protocol.secrets import digest
+from delegation_app.services.answers import Asked
 from delegation_app.services.clients import Client
 from delegation_app.services.terms import SignIn
+
+# Stands for the redirect host where there is none; no host has brackets
+ON_A_DEVICE: Final = "(device)"
 
 # What a person may choose instead of all the time that the client may have, in seconds
 LIFETIMES: Final = (
@@ -37,6 +43,21 @@ class Question:
     client: Client
     sign_in: SignIn
     handle: str
+
+    @property
+    def asked(self) -> Asked:
+        """The question as it is recorded."""
+        request = self.request
+        return Asked(
+            client=self.client,
+            sign_in=self.sign_in,
+            scope=request.scope,
+            audience=request.audience,
+            constraints=request.constraints,
+            grant_type=names.AUTHORIZATION_CODE,
+            leads_to=redirect_host(request),
+            request_digest=digest(self.handle),
+        )
 
 
 def must_ask(question: Question, prompts: frozenset[str]) -> bool:
@@ -62,12 +83,16 @@ def covering(question: Question) -> ConsentRecord | None:
     A consent no longer speaks once somebody other than the client itself has revoked what it
     opened: the person shall be asked again.
     """
-    revoked = Delegation.objects.filter(consent=OuterRef("pk"), revoked_at__isnull=False)
+    # What others made of it carries the same consent, and is their own matter
+    roots = Delegation.objects.filter(consent=OuterRef("pk"), parent=None)
+    revoked = roots.filter(revoked_at__isnull=False)
     by_others = revoked.exclude(revoked_by=question.client.subject)
     candidates = (
         ConsentRecord.objects.standing(timezone.now())
         .filter(user=question.sign_in.user.pk, client=question.client.application)
         .filter(~Exists(by_others))
+        # Who was asked about a device was not asked about what happens in a browser
+        .exclude(redirect_host=ON_A_DEVICE)
         .order_by("-decided_at")
     )
     request = question.request

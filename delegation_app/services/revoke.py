@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Final, TypeVar
+from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from delegation_app.events import DELEGATION_REVOKED, TOKEN_REVOKED
+from delegation_app.events import CLIENT_READMITTED, DELEGATION_REVOKED, TOKEN_REVOKED
 from delegation_app.models import AccessToken, AuthorizationCode, ConsentRecord, Delegation
 from delegation_app.protocol.errors import UnauthorizedClient, UnsupportedTokenType
 from delegation_app.protocol.secrets import digest
@@ -22,11 +24,17 @@ from delegation_app.services.transactions import database, joined, own
 from delegation_app.signals import delegation_revoked
 from delegation_app.toolkit import Application
 
+K = TypeVar("K", int, UUID)
+
+_TOLD: Final = ("public_id", "root_id", "path", "subject", "delegate_client_id")
+_BATCH: Final = 500
+
 
 def subtree(top: Delegation, origin: audit.Origin, *, reason: str, bar: bool = False) -> int:
     """Revoke a delegation and everything below it, and return how many ended.
 
-    A second call changes nothing, records nothing and returns 0.
+    A second call changes nothing, records nothing and returns 0; but what ended before can still
+    be barred.
 
     Args:
         top: the delegation to end.
@@ -40,14 +48,26 @@ def subtree(top: Delegation, origin: audit.Origin, *, reason: str, bar: bool = F
     with joined():
         tree.hold(top)
         ended = _update(selections.subtree(top).rows, origin, reason)
-        if ended:
-            details: dict[str, Any] = {"delegations": ended}
-            if bar:
-                Delegation.objects.filter(pk=top.pk).update(barred=True)
-                details["barred"] = True
+        barred = bar and Delegation.objects.filter(pk=top.pk, barred=False).update(barred=True)
+        if ended or barred:
+            details = {"delegations": ended} | ({"barred": True} if barred else {})
             audit.record(DELEGATION_REVOKED, origin, delegation=top, reason=reason, details=details)
-            _announce([top], reason, {top.root_id: ended})
+        if ended:
+            _announce([top], reason, {top.path: ended})
     return ended
+
+
+def lift_bar(barred: Delegation, origin: audit.Origin) -> bool:
+    """Let the client of a barred delegation have another one from the same parent.
+
+    Tells whether this call did it. Side effects: locks the root; one row, one audit event.
+    """
+    with joined():
+        tree.hold(barred)
+        lifted = Delegation.objects.filter(pk=barred.pk, barred=True).update(barred=False)
+        if lifted:
+            audit.record(CLIENT_READMITTED, origin, delegation=barred)
+    return bool(lifted)
 
 
 def of_user(user: AbstractBaseUser, origin: audit.Origin, *, reason: str) -> int:
@@ -86,12 +106,14 @@ def chosen(chosen: Iterable[Selection], origin: audit.Origin, *, reason: str) ->
         origin: who ends it.
         reason: a sentence for the record.
 
-    Side effects: locks the roots, always in the same order; one UPDATE of delegation rows for
-    each selection; an audit event and, after the commit, the signal `delegation_revoked` for
+    Side effects: locks the roots, always in the same order; an UPDATE for every 500
+    delegation rows; an audit event and, after the commit, the signal `delegation_revoked` for
     each delegation that was chosen itself and not because of another one.
     """
     with joined():
-        return sum(_end(selection, origin, reason) for selection in chosen)
+        selected = list(chosen)
+        held = _hold_trees(selected)
+        return sum(_end(selection, held, origin, reason) for selection in selected)
 
 
 def access_token(token: AccessToken, origin: audit.Origin, *, reason: str) -> bool:
@@ -145,29 +167,64 @@ def _give_back(found: presented.Presented, origin: audit.Origin) -> None:
         access_token(found.row, origin, reason="access token revoked by the client")
 
 
-def _end(selection: Selection, origin: audit.Origin, reason: str) -> int:
-    _hold_trees(selection)
-    # Under the locks, so that what is told is what ends
-    tops = list(selection.tops.order_by("pk"))
+def _end(selection: Selection, held: set[UUID], origin: audit.Origin, reason: str) -> int:
+    # Under the locks, so that what is told is what ends. A tree that came since is not locked:
+    # while a part of it ends, somebody could add to that part.
+    # Only what their events say: there may be a hundred thousand of them
+    found = selection.tops.order_by("pk").only(*_TOLD)
+    tops = [top for top in found if top.root_id in held]
     if not tops:
         return 0
-    in_tree = Counter(selection.rows.values_list("root", flat=True).iterator())
-    ended = _update(selection.rows, origin, reason)
+    paths = dict(_held_rows(selection, held))
+    sizes = _sizes(paths.values(), tops)
+    # By their keys: SQLite asks a subquery of an UPDATE while it updates, and misses what is below
+    ended = sum(
+        _update(Delegation.objects.filter(pk__in=some), origin, reason) for some in _batches(paths)
+    )
     audit.record_each(
         DELEGATION_REVOKED,
         origin,
-        ((top, {"delegations": in_tree[top.root_id]}) for top in tops),
+        ((top, {"delegations": sizes[top.path]}) for top in tops),
         reason=reason,
     )
-    _announce(tops, reason, in_tree)
+    _announce(tops, reason, sizes)
     return ended
 
 
-def _hold_trees(selection: Selection) -> None:
-    roots = Delegation.objects.filter(public_id__in=selection.rows.values("root"))
-    # In one order, so that two of these can't wait for each other
-    for _root in roots.order_by("pk").select_for_update().values_list("pk").iterator():
-        pass
+def _held_rows(selection: Selection, held: set[UUID]) -> Iterator[tuple[int, str]]:
+    for pk, root, path in selection.rows.values_list("pk", "root", "path").iterator():
+        if root in held:
+            yield pk, path
+
+
+def _batches(keys: Iterable[K]) -> Iterator[list[K]]:
+    rest = iter(keys)
+    while some := list(islice(rest, _BATCH)):
+        yield some
+
+
+def _sizes(rows: Iterable[str], tops: list[Delegation]) -> Counter[str]:
+    # One pass over the paths: a tree may have many tops
+    paths = {top.path for top in tops}
+    lengths = sorted({len(path) for path in paths})
+    sizes: Counter[str] = Counter()
+    for path in rows:
+        sizes[next((path[:n] for n in lengths if path[:n] in paths), "")] += 1
+    return sizes
+
+
+def _hold_trees(selected: Iterable[Selection]) -> set[UUID]:
+    roots = {
+        root
+        for selection in selected
+        for root in selection.rows.values_list("root", flat=True).distinct().iterator()
+    }
+    held: set[UUID] = set()
+    # All of them in one order, so that two of these can't wait for each other
+    for some in _batches(sorted(roots)):
+        rows = Delegation.objects.filter(public_id__in=some).order_by("public_id")
+        held.update(rows.select_for_update().values_list("public_id", flat=True))
+    return held
 
 
 def _update(rows: QuerySet[Delegation], origin: audit.Origin, reason: str) -> int:
@@ -178,8 +235,8 @@ def _update(rows: QuerySet[Delegation], origin: audit.Origin, reason: str) -> in
     )
 
 
-def _announce(tops: list[Delegation], reason: str, in_tree: Mapping[Any, int]) -> None:
-    ended = [(top.public_id, in_tree[top.root_id]) for top in tops]
+def _announce(tops: list[Delegation], reason: str, sizes: Mapping[str, int]) -> None:
+    ended = [(top.public_id, sizes[top.path]) for top in tops]
 
     def send() -> None:
         for public_id, count in ended:

@@ -65,8 +65,10 @@ def rotate(presentation: Presentation, client: Client, origin: audit.Origin) -> 
 
 def _find(text: str) -> RefreshToken | None:
     rows = RefreshToken.objects.filter(digest=secrets.digest(text))
-    locked = rows.select_related("delegation__root").select_for_update(of=("delegation__root",))
-    return locked.first()
+    # The root first. A row is read again after a wait only if it is locked itself, and somebody may
+    # just have narrowed this delegation.
+    of = ("delegation__root", "delegation")
+    return rows.select_related("delegation__root").select_for_update(of=of).first()
 
 
 def _narrowed(whole: View, presentation: Presentation) -> View:

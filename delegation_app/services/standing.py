@@ -10,7 +10,7 @@ from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.errors import OAuthError, UnauthorizedClient
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import audit, tokens
+from delegation_app.services import audit, limits, tokens
 from delegation_app.services.clients import Client
 from delegation_app.services.delegate import open_delegation
 from delegation_app.services.terms import Terms
@@ -37,11 +37,12 @@ def issue(
     return tokens.issue(view, origin, tokens.Manner(refusal=UnauthorizedClient))
 
 
-def standing_delegation(terms: Terms, origin: audit.Origin) -> Delegation | UnauthorizedClient:
+def standing_delegation(terms: Terms, origin: audit.Origin) -> Delegation | OAuthError:
     """Return the live delegation on `terms`, locked, or open it.
 
     Requests that run side by side find the same one: who opens holds the terms until the commit.
-    Returns an error instead if an operator stopped this client and nobody has readmitted it.
+    Returns an error instead if an operator stopped this client and nobody has readmitted it, or a
+    constraint refuses its first token.
 
     Side effects: locks the delegation's row; maybe one row and one audit event. Call it inside a
     transaction.
@@ -55,7 +56,8 @@ def standing_delegation(terms: Terms, origin: audit.Origin) -> Delegation | Unau
         return found
     if is_stopped(terms.client):
         return UnauthorizedClient("An operator has revoked what this client holds.")
-    return open_delegation(terms, origin)
+    refusal = limits.enforce_new(terms, origin, refusal=UnauthorizedClient)
+    return refusal or open_delegation(terms, origin)
 
 
 def is_stopped(client: Client) -> bool:

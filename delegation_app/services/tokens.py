@@ -68,14 +68,14 @@ class Issued:
 
     Attributes:
         access: the row of the access token.
-        client: who it is issued to.
-        opaque: its text, if it is opaque; a JWT is signed when the answer is written.
+        claims: those of a JWT, which is signed when the answer is written.
+        opaque: the text of an opaque token.
         renewal: the refresh token, if there is one.
         token_type: what an exchange issued (RFC 8693 section 3); None for other grants.
     """
 
     access: AccessToken
-    client: Client
+    claims: dict[str, Any]
     opaque: str | None = field(repr=False)
     renewal: Renewal | None = None
     token_type: str | None = None
@@ -88,7 +88,7 @@ class Issued:
                 that can't be had costs nobody a code.
         """
         answer: dict[str, Any] = {
-            "access_token": self.opaque or _signed(self.access, self.client, signer),
+            "access_token": self.opaque or self._signed(signer),
             "token_type": "Bearer",
             "expires_in": _left(self.access.expires_at, self.access.issued_at),
             # OAuth 2.1 section 3.2.3: always said, also where it equals the request
@@ -105,6 +105,9 @@ class Issued:
             if (ends := self.access.delegation.expires_at) is not None:
                 answer["authorization_expires_in"] = _left(ends, now)
         return answer
+
+    def _signed(self, signer: jose.SigningIdentity) -> str:
+        return jose.sign(self.claims, signer, typ=names.ACCESS_TOKEN_TYP)
 
 
 def issue(
@@ -144,7 +147,27 @@ def issue(
         **manner.details,
     }
     audit.record(manner.event, origin, delegation=delegation, jti=access.jti, details=details)
-    return Issued(access, view.client, opaque, renewal, manner.token_type)
+    claims = _claims(access, view.client, manner.refusal)
+    return Issued(access, claims, opaque, renewal, manner.token_type)
+
+
+def issue_first(view: View, whole: View, origin: audit.Origin) -> Issued:
+    """Issue the first tokens on a delegation that a person opened.
+
+    Args:
+        view: what the access token shows.
+        whole: what the refresh token may be refreshed to, if the client gets one.
+        origin: the client as actor, and from where it asks.
+
+    Raises:
+        InvalidGrant: as `issue`.
+
+    Side effects: those of `issue` and maybe of `renewal`.
+    """
+    # RFC 9700 section 4.14.2: whether there is a refresh token is the policy's decision
+    renewable = view.client.may_use(names.REFRESH_TOKEN)
+    fresh = renewal(whole, secrets.new_secret()) if renewable else None
+    return issue(view, origin, renewal=fresh)
 
 
 def renewal(view: View, text: str, *, predecessor: RefreshToken | None = None) -> Renewal:
@@ -170,7 +193,7 @@ def renewal(view: View, text: str, *, predecessor: RefreshToken | None = None) -
     return Renewal(row, text)
 
 
-def _signed(access: AccessToken, client: Client, signer: jose.SigningIdentity) -> str:
+def _claims(access: AccessToken, client: Client, refusal: type[OAuthError]) -> dict[str, Any]:
     delegation = access.delegation
     claims = AccessTokenClaims(
         issuer=conf.issuer,
@@ -187,8 +210,11 @@ def _signed(access: AccessToken, client: Client, signer: jose.SigningIdentity) -
         actors=tuple(delegation.actors),
         may_act=client.policy.may_act,
         constraints=delegation.constraints.claim(),
-    )
-    return jose.sign(claims.as_dict(), signer, typ=names.ACCESS_TOKEN_TYP)
+    ).as_dict()
+    # Verifiers, ours among them, refuse a longer token unread
+    if access.digest is None and not jose.fits(claims):
+        raise refusal("The limits and actors are too long for a token.")
+    return claims
 
 
 def _ends(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from http import HTTPStatus
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.views.decorators.csrf import csrf_protect
 
 from delegation_app.protocol.errors import (
@@ -21,15 +19,8 @@ from delegation_app.protocol.parameters import Parameters
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import new_secret
 from delegation_app.services import audit, authorization, consent
-from delegation_app.services.question import (
-    Question,
-    chosen_lifetime,
-    descriptions,
-    lifetimes,
-    must_ask,
-    redirect_host,
-)
-from delegation_app.views import http, pages, pending, sign_in
+from delegation_app.services.question import Question, chosen_lifetime, must_ask
+from delegation_app.views import asking, http, pages, pending, sign_in
 
 logger = logging.getLogger("delegation_app")
 
@@ -47,7 +38,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
             return _ask(request)
         if request.method == "POST":
             return _answer(request)
-        return _wrong_method(request)
+        return pages.wrong_method(request)
     except Exception as error:  # noqa: BLE001 - people get a page, whatever happened
         return _refusal(request, http.as_oauth_error(error, request))
 
@@ -95,20 +86,14 @@ def _ask_person(
 
 
 def _consent_page(request: HttpRequest, question: Question) -> HttpResponse:
-    asked, client = question.request, question.client
-    longest = client.delegation_lifetime
+    asked = question.asked
     context = {
-        "handle": pending.keep(request, asked),
-        "client": client,
-        "person": question.sign_in.user,
-        "redirect_host": redirect_host(asked),
-        "scopes": descriptions(asked.scope),
-        "servers": [client.servers[name] for name in asked.audience],
-        "limits": asked.constraints.describe(),
-        "expires_at": None if longest is None else timezone.now() + longest,
-        "lifetimes": lifetimes(client),
+        "handle": pending.keep(request, question.request),
+        "redirect_host": asked.leads_to,
+        **asking.shown(asked),
     }
-    return pages.page(request, "consent.html", context, form_leads_to=asked.target.uri)
+    target = question.request.target.uri
+    return pages.page(request, "consent.html", context, form_leads_to=target)
 
 
 def _answer(request: HttpRequest) -> HttpResponse:
@@ -134,13 +119,6 @@ def _answer(request: HttpRequest) -> HttpResponse:
         raise
     pending.forget(request, handle)
     return pages.redirect(asked.target.carrying(code=code))
-
-
-def _wrong_method(request: HttpRequest) -> HttpResponse:
-    response = pages.error_page(request, InvalidRequest("Use GET or POST."))
-    response.status_code = HTTPStatus.METHOD_NOT_ALLOWED
-    response["Allow"] = "GET, POST"
-    return response
 
 
 def _refusal(request: HttpRequest, error: OAuthError) -> HttpResponse:

@@ -88,7 +88,11 @@ def _handled(handler: Callable[[Call], HttpResponse], request: HttpRequest) -> H
             # What could not even be read, or is throttled, leaves nothing behind.
             if not isinstance(error, TooManyAttempts):
                 audit.record_refusal(
-                    error, call.origin, client_id=call.client_id, endpoint=request.path
+                    error,
+                    call.origin,
+                    client_id=call.client_id,
+                    endpoint=request.path,
+                    grant_type=next(iter(call.parameters.all("grant_type")), ""),
                 )
             raise
     except Exception as error:  # noqa: BLE001 - the caller gets JSON, whatever happened

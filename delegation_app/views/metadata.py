@@ -27,6 +27,8 @@ def metadata(issuer_path: str = "") -> dict[str, Any]:
         "issuer": conf.issuer,
         "authorization_endpoint": url("authorize"),
         "token_endpoint": url("token"),
+        # RFC 8628 section 4
+        "device_authorization_endpoint": url("device_authorization"),
         "jwks_uri": url("jwks"),
         "revocation_endpoint": url("revoke"),
         "introspection_endpoint": url("introspect"),

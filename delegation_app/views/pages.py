@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.encoding import iri_to_uri
 
-from delegation_app.protocol.errors import OAuthError
+from delegation_app.protocol.errors import InvalidRequest, OAuthError
 from delegation_app.views import http
 
 _HOST_SOURCE = re.compile(r"[A-Za-z0-9.-]+(:\d+)?")
@@ -46,6 +47,14 @@ def error_page(request: HttpRequest, error: OAuthError) -> HttpResponse:
     context = {"error": error, "request_id": http.request_id_of(request)}
     response = page(request, "error.html", context, status=error.status)
     http.with_error_headers(response, error)
+    return response
+
+
+def wrong_method(request: HttpRequest) -> HttpResponse:
+    """Tell a browser or whoever it is that pages take GET and POST."""
+    response = error_page(request, InvalidRequest("Use GET or POST."))
+    response.status_code = HTTPStatus.METHOD_NOT_ALLOWED
+    response["Allow"] = "GET, POST"
     return response
 
 

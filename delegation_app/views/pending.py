@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from django.contrib.sessions.backends.base import UpdateError
 from django.db import DatabaseError, OperationalError
@@ -18,8 +18,9 @@ from delegation_app.protocol.secrets import new_secret
 
 logger = logging.getLogger("delegation_app")
 
-_KEY: Final = "delegation_requests"
-# A person with more consent pages open than this has lost track anyway.
+_REQUESTS: Final = "delegation_requests"
+_DEVICES: Final = "delegation_devices"
+# A person with more pages of a kind open than this has lost track anyway.
 _MOST: Final = 8
 
 
@@ -28,12 +29,12 @@ def keep(request: HttpRequest, asked: AuthorizationRequest) -> str:
 
     Side effects: saves the session now, so that a failure is seen before the page is shown.
     """
-    handle = new_secret()
-    shown = replace(asked, user_id=str(request.user.pk), shown_at=timezone.now().timestamp())
-    kept = dict(list(request.session.get(_KEY, {}).items())[-(_MOST - 1) :])
-    request.session[_KEY] = {**kept, handle: shown.to_json()}
-    _save(request)
-    return handle
+    return _put(request, _REQUESTS, asked.to_json())
+
+
+def keep_device(request: HttpRequest, shown: Mapping[str, Any]) -> str:
+    """Store what was shown of a device; see `keep`."""
+    return _put(request, _DEVICES, shown)
 
 
 def peek(request: HttpRequest, handle: str) -> AuthorizationRequest:
@@ -42,18 +43,12 @@ def peek(request: HttpRequest, handle: str) -> AuthorizationRequest:
     Raises:
         InvalidRequest: there is none, it is too old, or it was shown to somebody else.
     """
-    stored = request.session.get(_KEY, {}).get(handle)
-    if stored is None:
-        raise InvalidRequest(
-            "This page was answered already or is too old. Start again in the app."
-        )
-    asked = AuthorizationRequest.from_json(stored)
-    age = timezone.now().timestamp() - asked.shown_at
-    if age > conf.authorization_request_lifetime.total_seconds():
-        raise InvalidRequest("This page is too old. Start again in the app.")
-    if asked.user_id != str(request.user.pk):
-        raise InvalidRequest("This page was shown to somebody else. Start again in the app.")
-    return asked
+    return AuthorizationRequest.from_json(_get(request, _REQUESTS, handle))
+
+
+def peek_device(request: HttpRequest, handle: str) -> dict[str, Any]:
+    """Return what was shown of a device; see `peek`."""
+    return _get(request, _DEVICES, handle)
 
 
 def forget(request: HttpRequest, handle: str) -> None:
@@ -62,13 +57,42 @@ def forget(request: HttpRequest, handle: str) -> None:
     Nothing depends on it: a second answer is refused by the record of the first. So a session
     that can't be saved any more does not take the first answer's code away.
     """
-    kept = dict(request.session.get(_KEY, {}))
-    kept.pop(handle, None)
-    request.session[_KEY] = kept
+    for kind in (_REQUESTS, _DEVICES):
+        if handle in request.session.get(kind, {}):
+            kept = dict(request.session[kind])
+            del kept[handle]
+            request.session[kind] = kept
     try:
         _save(request)
     except (InvalidRequest, DatabaseError) as error:
         logger.warning("an answered question stays in its session: %s", error)
+
+
+def _put(request: HttpRequest, kind: str, shown: Mapping[str, Any]) -> str:
+    handle = new_secret()
+    stamped = {
+        **shown,
+        "user_id": str(request.user.pk),
+        "shown_at": timezone.now().timestamp(),
+    }
+    kept = dict(list(request.session.get(kind, {}).items())[-(_MOST - 1) :])
+    request.session[kind] = {**kept, handle: stamped}
+    _save(request)
+    return handle
+
+
+def _get(request: HttpRequest, kind: str, handle: str) -> dict[str, Any]:
+    stored: dict[str, Any] | None = request.session.get(kind, {}).get(handle)
+    if stored is None:
+        raise InvalidRequest(
+            "This page was answered already or is too old. Start again in the app."
+        )
+    age = timezone.now().timestamp() - stored["shown_at"]
+    if age > conf.authorization_request_lifetime.total_seconds():
+        raise InvalidRequest("This page is too old. Start again in the app.")
+    if stored["user_id"] != str(request.user.pk):
+        raise InvalidRequest("This page was shown to somebody else. Start again in the app.")
+    return stored
 
 
 def _save(request: HttpRequest) -> None:

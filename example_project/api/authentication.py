@@ -4,15 +4,16 @@ import logging
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.http import QueryDict
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from delegation_app.protocol import errors as protocol_errors
-from delegation_app.services.local_verifier import VerifiedToken, verify
+from delegation_app.services.local_verifier import Call, VerifiedToken, verify
+from delegation_app.views.http import address_of
 from example_project.api import errors
+from example_project.api.services import Service
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,14 @@ class Principal:
 
 
 class BearerAuthentication(BaseAuthentication):
-    """Take the token of the Authorization header (RFC 6750 section 2.1), and from nowhere else."""
+    """Take the token of the Authorization header (RFC 6750 section 2.1), and from nowhere else.
+
+    Args:
+        service: the service that is asked.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
 
     def authenticate(self, request: Request) -> tuple[Principal, VerifiedToken] | None:
         """Return the principal and the token, or None if no token was sent.
@@ -46,15 +54,18 @@ class BearerAuthentication(BaseAuthentication):
         Raises:
             InvalidRequest: the header is malformed, or the token stands elsewhere too.
             InvalidToken: it is not valid, or not for this service.
+            OutsideLimits: it is good, but not for this request.
             Unavailable: the database does not answer.
         """
         text = bearer_token(request)
         if text is None:
             return None
         try:
-            token = verify(text, settings.SERVICE_AUDIENCE)
+            token = verify(text, self._service.audience, _call(request))
         except protocol_errors.InvalidToken as error:
             raise errors.InvalidToken(error.description) from error
+        except protocol_errors.OutsideLimits as error:
+            raise errors.OutsideLimits(error.description) from error
         except (DatabaseError, InterfaceError) as error:
             logger.exception("a token could not be verified")
             raise errors.Unavailable from error
@@ -62,7 +73,7 @@ class BearerAuthentication(BaseAuthentication):
 
     def authenticate_header(self, _request: Request) -> str:
         """Return the challenge for a request without a token: it did nothing wrong yet."""
-        return errors.challenge()
+        return errors.challenge(self._service.realm)
 
 
 def bearer_token(request: Request) -> str | None:
@@ -82,6 +93,11 @@ def bearer_token(request: Request) -> str | None:
     if len(token.split()) != 1:
         raise errors.InvalidRequest("The Authorization header must be: Bearer, a space, a token.")
     return token.strip()
+
+
+def _call(request: Request) -> Call:
+    # What constraints on addresses, methods and paths are judged by
+    return Call(ip=address_of(request), method=request.method, path=request.path)
 
 
 def _form(request: Request) -> QueryDict:

@@ -7,12 +7,10 @@ from rest_framework.exceptions import APIException
 
 from delegation_app.protocol.scope import Scope
 
-REALM: Final = "service-a"
 
-
-def challenge(**attributes: str) -> str:
+def challenge(realm: str, **attributes: str) -> str:
     """Return the value of `WWW-Authenticate`."""
-    pairs = {"realm": REALM, **attributes}.items()
+    pairs = {"realm": realm, **attributes}.items()
     return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in pairs)
 
 
@@ -26,28 +24,41 @@ class Refusal(APIException):
 
     def __init__(self, body: dict[str, Any], **attributes: str) -> None:
         super().__init__({"error": self.default_code, **body})
+        self._attributes = attributes
+        self.auth_header = ""
+
+    def challenge_of(self, realm: str) -> None:
+        """Say who refuses."""
         # Django REST framework sends this as WWW-Authenticate, whatever the status.
-        self.auth_header = challenge(error=self.default_code, **attributes)
+        self.auth_header = challenge(realm, error=self.default_code, **self._attributes)
 
 
-class InvalidRequest(Refusal):
+class Described(Refusal):
+    """A refusal that a sentence explains, in the body and in the challenge."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__({"error_description": description}, error_description=description)
+
+
+class InvalidRequest(Described):
     """The request is malformed, or carries a token in more than one way."""
 
     status_code = HTTPStatus.BAD_REQUEST
     default_code = "invalid_request"
 
-    def __init__(self, description: str) -> None:
-        super().__init__({"error_description": description}, error_description=description)
 
-
-class InvalidToken(Refusal):
+class InvalidToken(Described):
     """The token is unknown, expired, revoked, or for another service."""
 
     status_code = HTTPStatus.UNAUTHORIZED
     default_code = "invalid_token"
 
-    def __init__(self, description: str) -> None:
-        super().__init__({"error_description": description}, error_description=description)
+
+class OutsideLimits(Described):
+    """The token is good, and a constraint of its delegation does not permit this request."""
+
+    status_code = HTTPStatus.FORBIDDEN
+    default_code = "insufficient_scope"
 
 
 class InsufficientScope(Refusal):
@@ -72,3 +83,31 @@ class Unavailable(APIException):
     def __init__(self) -> None:
         description = "Try again in a moment."
         super().__init__({"error": self.default_code, "error_description": description})
+
+
+class FurtherOn(APIException):
+    """A service did not get from the next one what it needed for its own answer.
+
+    Args:
+        body: which hop it was and why; the same whoever passes it on.
+    """
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        super().__init__()
+        # Set here, since the framework would make text of each value
+        detail: Any = {"error": self.default_code, **body}
+        self.detail = detail
+
+
+class RefusedFurtherOn(FurtherOn):
+    """The authority does not reach that far: whoever asked can't have this."""
+
+    status_code = HTTPStatus.FORBIDDEN
+    default_code = "refused_further_on"
+
+
+class FailedFurtherOn(FurtherOn):
+    """Something is broken there, or between there and here; the caller did nothing wrong."""
+
+    status_code = HTTPStatus.BAD_GATEWAY
+    default_code = "failed_further_on"

@@ -1,4 +1,4 @@
-"""Service A: two small resources, each behind a scope."""
+"""What a service offers: small resources, each behind a scope."""
 
 import threading
 import time
@@ -6,27 +6,58 @@ import uuid
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, cast
 
+from django.core.exceptions import ImproperlyConfigured
 from rest_framework import serializers
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from delegation_app.protocol.scope import Scope
 from delegation_app.services.local_verifier import VerifiedToken
-from example_project.api.authentication import BearerAuthentication, Principal
+from example_project.api import downstream
+from example_project.api.authentication import BearerAuthentication, Principal, bearer_token
+from example_project.api.errors import Refusal
 from example_project.api.parsers import BoundedJSONParser
 from example_project.api.permissions import HasScopes
+from example_project.api.services import Service
 
 STARTED: Final = time.monotonic()
 
 
 class ProtectedView(APIView):
-    """A view that answers tokens only. It needs no cookie, so there is none to forge."""
+    """A view that answers tokens only. It needs no cookie, so there is none to forge.
 
-    authentication_classes = [BearerAuthentication]
+    Attributes:
+        service: whose view it is; without one it refuses to answer.
+        required_scopes: what a token must allow.
+    """
+
     permission_classes = [HasScopes]
     parser_classes = [BoundedJSONParser]
     required_scopes: ClassVar[Scope]
+    service: Service | None = None
+
+    @property
+    def at(self) -> Service:
+        """The service that is asked.
+
+        Raises:
+            ImproperlyConfigured: the URLs do not say which.
+        """
+        if self.service is None:
+            raise ImproperlyConfigured(f"{type(self).__name__} belongs to no service.")
+        return self.service
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """Take tokens for this service only."""
+        return [BearerAuthentication(self.at)]
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer an error, in the name of this service."""
+        if isinstance(exc, Refusal):
+            exc.challenge_of(self.at.realm)
+        return super().handle_exception(exc)
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
@@ -71,12 +102,35 @@ class AlertsView(ProtectedView):
         return Response({"alert": body, "authority": authority(request)}, status=HTTPStatus.CREATED)
 
 
+class ReportView(ProtectedView):
+    """What this service says, and what the next one says when it is asked in the same name."""
+
+    required_scopes = Scope(["read:metrics"])
+
+    def get(self, request: Request) -> Response:
+        """Ask the next service, and answer for all of them."""
+        token = bearer_token(request) or ""
+        answer = {
+            "service": self.at.key,
+            "uptime_seconds": round(time.monotonic() - STARTED, 3),
+            "authority": authority(request),
+            "next": downstream.report_of_next(self.at, token, self.required_scopes),
+        }
+        return Response(answer)
+
+
 def authority(request: Request) -> dict[str, Any]:
-    """Return who acted for whom, by which record, and how far it reaches."""
+    """Return who acted for whom, by which record, and how far it reaches.
+
+    `actor` is who acts now, and None if the client itself was let in. `history` decides nothing:
+    it tells through whose hands the authority came (RFC 8693 section 4.1).
+    """
     principal, token = cast("Principal", request.user), cast("VerifiedToken", request.auth)
     return {
         "subject": principal.subject,
         "client_id": principal.client_id,
+        "actor": next(iter(token.actors), None),
+        "history": list(token.actors[1:]),
         "delegation_id": principal.delegation_id,
         "scopes": list(token.scope),
     }

@@ -5,14 +5,16 @@ import json
 import secrets
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import requests
+from django.urls import reverse
 
-from delegation_app.protocol import pkce
-from example_project.demo.browser import TIMEOUT, new_session
+from delegation_app.protocol import names, pkce
+from example_project.demo.browser import TIMEOUT
 from example_project.demo.expectations import NotAsTold, expect
 from example_project.demo.transcript import Transcript
+from example_project.outbound import new_session
 
 
 @dataclass(slots=True)
@@ -86,8 +88,25 @@ class App:
 
     def token(self, **fields: str) -> requests.Response:
         """Ask the token endpoint."""
-        credentials = (self._known["client_id"], self._known["client_secret"])
-        return self.call("POST", self.metadata["token_endpoint"], data=fields, auth=credentials)
+        return self.post(self.metadata["token_endpoint"], **fields)
+
+    def exchange(self, token: str, **fields: str) -> requests.Response:
+        """Exchange a token that this client was sent (RFC 8693)."""
+        address = urljoin(self._issuer, reverse("delegation_app:exchange"))
+        kinds = {"grant_type": names.TOKEN_EXCHANGE, "subject_token_type": names.ACCESS_TOKEN}
+        return self.post(address, **kinds, subject_token=token, **fields)
+
+    def introspect(self, token: str) -> dict[str, Any]:
+        """Ask what a token is worth (RFC 7662)."""
+        return members(self.post(self.metadata["introspection_endpoint"], token=token))
+
+    def post(self, address: str, **fields: str) -> requests.Response:
+        """Send a form to an endpoint, and say who this is."""
+        client_id, secret = self._known["client_id"], self._known["client_secret"]
+        # RFC 6749 section 2.3: a public client can only say its name
+        if secret is None:
+            return self.call("POST", address, data={"client_id": client_id, **fields})
+        return self.call("POST", address, data=fields, auth=(client_id, secret))
 
     def use(self, token: str, method: str, address: str, **body: str) -> requests.Response:
         """Call an API with an access token (RFC 6750 section 2.1)."""

@@ -8,17 +8,11 @@ import requests
 from example_project.demo.expectations import NotAsTold, expect
 from example_project.demo.page import Form, Page
 from example_project.demo.transcript import Transcript
+from example_project.outbound import new_session
 
-TIMEOUT: Final = 15
+# Longer than the services wait for each other, so that their own answer is the one that is told
+TIMEOUT: Final = 40
 _MOST_REDIRECTS: Final = 5
-
-
-def new_session() -> requests.Session:
-    """Return a session that the environment has no say in."""
-    session = requests.Session()
-    # A proxy could not reach this machine's own address, and ~/.netrc would replace credentials.
-    session.trust_env = False
-    return session
 
 
 class Browser:

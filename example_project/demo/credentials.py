@@ -49,6 +49,15 @@ def load_or_make(path: Path, *, users: Iterable[str], clients: Iterable[str]) ->
     return complete
 
 
+def secret_of(path: Path, client_id: str) -> str | None:
+    """Return the secret of a client as it stands in a file, or None if it is not there.
+
+    Raises:
+        Unreadable: the file holds something else.
+    """
+    return _read(path).clients.get(client_id)
+
+
 def _filled(known: Mapping[str, str], wanted: Iterable[str], length: int) -> dict[str, str]:
     missing = [name for name in wanted if name not in known]
     return {**known, **{name: get_random_string(length, _ALPHABET) for name in missing}}

@@ -1,5 +1,7 @@
 """What a step of the story must find, and the one way in which it can go wrong."""
 
+import requests
+
 
 class NotAsTold(Exception):
     """Something happened that the story does not tell."""
@@ -19,3 +21,13 @@ def expect(what: str, got: object, expected: object) -> None:
     """
     if got != expected:
         raise NotAsTold(what, expected=expected, got=got)
+
+
+def expect_refusal(answer: requests.Response, status: int, error: str) -> None:
+    """Look at the status and the code of an error.
+
+    Raises:
+        NotAsTold: it is another one, or none.
+    """
+    expect("the status", answer.status_code, status)
+    expect("the error", answer.json().get("error"), error)

@@ -27,17 +27,19 @@ class Form:
 
 
 class Page(HTMLParser):
-    """The forms, links and table rows of a page."""
+    """The forms, links, table rows and preformatted texts of a page."""
 
     def __init__(self) -> None:
         super().__init__()
         self.forms: list[Form] = []
         self.links: list[tuple[str, str]] = []
         self.rows: list[list[str]] = []
+        self.texts: list[str] = []
         self._in_form = False
-        # The texts that are being read: of a link, of a cell
+        # The texts that are being read: of a link, of a cell, of a preformatted text
         self._link: list[str] | None = None
         self._cell: list[str] | None = None
+        self._text: list[str] | None = None
 
     @classmethod
     def of(cls, html: str) -> Self:
@@ -69,6 +71,17 @@ class Page(HTMLParser):
                 return address
         raise NotAsTold("the page", expected=f"a link that says {text}", got="none")
 
+    def address_ending(self, end: str) -> str:
+        """Return the address of the first link that leads to an address with this end.
+
+        Raises:
+            NotAsTold: there is none.
+        """
+        for _label, address in self.links:
+            if address.endswith(end):
+                return address
+        raise NotAsTold("the page", expected=f"a link to {end}", got="none")
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note what starts here."""
         attributes = dict(attrs)
@@ -84,6 +97,8 @@ class Page(HTMLParser):
             self.rows.append([])
         elif tag in {"td", "th"}:
             self._cell = []
+        elif tag == "pre":
+            self._text = []
 
     def handle_endtag(self, tag: str) -> None:
         """Note what ends here."""
@@ -95,10 +110,13 @@ class Page(HTMLParser):
         elif tag in {"td", "th"} and self._cell is not None and self.rows:
             self.rows[-1].append(_text(self._cell))
             self._cell = None
+        elif tag == "pre" and self._text is not None:
+            self.texts.append("".join(self._text))
+            self._text = None
 
     def handle_data(self, data: str) -> None:
-        """Keep the text of links and cells."""
-        for texts in (self._link, self._cell):
+        """Keep the text of links, cells and preformatted texts."""
+        for texts in (self._link, self._cell, self._text):
             if texts is not None:
                 texts.append(data)
 
@@ -109,7 +127,9 @@ class Page(HTMLParser):
         # A box that is not ticked is not sent.
         if kind in {"checkbox", "radio"} and "checked" not in attributes:
             return
-        self.forms[-1].fields.append((name, attributes.get("value") or ""))
+        # What a browser sends for a box that does not say what it stands for
+        unnamed = "on" if kind in {"checkbox", "radio"} else ""
+        self.forms[-1].fields.append((name, attributes.get("value") or unnamed))
 
 
 def _text(pieces: list[str]) -> str:

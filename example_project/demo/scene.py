@@ -20,8 +20,27 @@ class Tokens:
     refresh: str = ""
 
 
+@dataclass(slots=True)
+class Handed:
+    """What a service got for the next one: a token, and the delegation behind it."""
+
+    token: str = ""
+    delegation_id: str = ""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What the TV was told while it waits for Alice, and when it asked last."""
+
+    device_code: str = ""
+    user_code: str = ""
+    address: str = ""
+    interval: float = 0
+    asked_at: float = 0
+
+
 class Scene:
-    """The stage: two people with their browsers, two apps, and the site.
+    """The stage: two people with their browsers, the apps and services, and the site.
 
     Args:
         site: the address of the site, which is its issuer too.
@@ -35,8 +54,7 @@ class Scene:
         self.transcript = transcript
         self.alice = Browser(site, transcript)
         self.operator = Browser(site, transcript)
-        self.web = App(site, world["clients"]["web"], transcript)
-        self.cron = App(site, world["clients"]["cron"], transcript)
+        self.apps = {name: App(site, known, transcript) for name, known in world["clients"].items()}
         # What one step leaves for the next
         self.attempt = Attempt("", "", "")
         self.shown: requests.Response = requests.Response()
@@ -44,6 +62,25 @@ class Scene:
         self.tokens = Tokens()
         self.cron_token = ""
         self.delegation_id = ""
+        self.at_b = Handed()
+        self.at_c = Handed()
+        self.waiting = Waiting()
+        self.tv_token = ""
+
+    @property
+    def web(self) -> App:
+        """The app that Alice lets do something."""
+        return self.apps["web"]
+
+    @property
+    def cron(self) -> App:
+        """The job that acts for itself."""
+        return self.apps["cron"]
+
+    @property
+    def tree(self) -> tuple[str, ...]:
+        """The delegations from the root down, by id."""
+        return self.delegation_id, self.at_b.delegation_id, self.at_c.delegation_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from typing import Final
 import requests
 from django.conf import settings
 
-from example_project.demo.browser import new_session
 from example_project.demo.transcript import Transcript
+from example_project.outbound import new_session
 
 HOST: Final = "127.0.0.1"
 _START_SECONDS: Final = 60

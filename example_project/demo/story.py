@@ -6,10 +6,10 @@ import requests
 from django.conf import settings
 from django.urls import reverse
 
-from example_project.demo import operator
+from example_project.demo import onward, operator, tv
 from example_project.demo.app import claims_of, members
 from example_project.demo.browser import page_of
-from example_project.demo.expectations import expect
+from example_project.demo.expectations import expect, expect_refusal
 from example_project.demo.scene import Scene, Step, Tokens
 
 ASKED: Final = "read:metrics write:alerts read:profile"
@@ -18,7 +18,9 @@ GRANTED: Final = "read:metrics write:alerts"
 
 def discover(scene: Scene) -> str:
     """The apps learn where the endpoints are."""
-    metadata = scene.cron.metadata = scene.web.discover()
+    metadata = scene.web.discover()
+    for app in scene.apps.values():
+        app.metadata = metadata
     expect("the PKCE methods", metadata.get("code_challenge_methods_supported"), ["S256"])
     return "they know where to go, and that a proof is wanted with every code"
 
@@ -70,9 +72,11 @@ def redeem(scene: Scene) -> str:
 
 def call_the_api(scene: Scene) -> str:
     """The app calls the API for Alice, to read and to write."""
-    read = members(scene.web.use(scene.tokens.access, "GET", reverse("metrics")))
+    read = members(scene.web.use(scene.tokens.access, "GET", reverse("service_a:metrics")))
     wrote = members(
-        scene.web.use(scene.tokens.access, "POST", reverse("alerts"), message="Disk is full")
+        scene.web.use(
+            scene.tokens.access, "POST", reverse("service_a:alerts"), message="Disk is full"
+        )
     )
     for answer in (read, wrote):
         expect("the delegation", answer["authority"]["delegation_id"], scene.delegation_id)
@@ -98,13 +102,15 @@ def work_at_night(scene: Scene) -> str:
     scene.transcript.facts("claims", claims)
     expect("the subject", claims.get("sub"), "client:cron")
     expect("that there is no refresh token", "refresh_token" in token, expected=False)
-    members(scene.cron.use(scene.cron_token, "GET", reverse("metrics")))
+    members(scene.cron.use(scene.cron_token, "GET", reverse("service_a:metrics")))
     return f"the job acts for itself, on delegation {claims.get('delegation_id')}"
 
 
 def reach_too_far(scene: Scene) -> str:
     """The job tries to write with it."""
-    answer = scene.cron.use(scene.cron_token, "POST", reverse("alerts"), message="Up all night")
+    answer = scene.cron.use(
+        scene.cron_token, "POST", reverse("service_a:alerts"), message="Up all night"
+    )
     expect("the status", answer.status_code, 403)
     refusal = {
         "error": "insufficient_scope",
@@ -115,17 +121,10 @@ def reach_too_far(scene: Scene) -> str:
     return "refused: the answer says what was needed and what was there"
 
 
-def call_the_api_again(scene: Scene) -> str:
-    """The app makes the same call as before."""
-    answer = scene.web.use(scene.tokens.access, "GET", reverse("metrics"))
-    _expect_refusal(answer, 401, "invalid_token")
-    return "refused: the token has not expired, and is worth nothing any more"
-
-
 def refresh_again(scene: Scene) -> str:
     """The app tries to get a new token."""
     answer = scene.web.token(grant_type="refresh_token", refresh_token=scene.tokens.refresh)
-    _expect_refusal(answer, 400, "invalid_grant")
+    expect_refusal(answer, 400, "invalid_grant")
     return "refused: the app has to ask Alice again"
 
 
@@ -139,11 +138,25 @@ STORY: Final = (
     Step("The app refreshes its tokens", refresh),
     Step("A nightly job gets a token for itself, to read only", work_at_night),
     Step("The job tries to write", reach_too_far),
-    Step("The operator signs in, and finds the delegation", operator.find_the_delegation),
-    Step("The operator revokes it", operator.revoke),
-    Step("The app makes the same call to the API as before", call_the_api_again),
+    Step(
+        "The app asks service A for a report; A asks B for its part, and B asks C",
+        onward.ask_for_a_report,
+    ),
+    Step("How A did that: it exchanges the app's token for one that B takes", onward.exchange_as_a),
+    Step("How B did that: C is told who acts for whom", onward.exchange_as_b),
+    Step("The operator signs in, and finds the tree of delegations", operator.find_the_delegation),
+    Step("The operator revokes the one in the middle", operator.revoke_the_middle),
+    Step("B and C are shown the tokens again that they took before", onward.present_again),
+    Step("The app goes on, as far as service A", onward.go_on_without_b),
+    Step("A TV without a keyboard wants to sign in, and shows a code", tv.show_a_code),
+    Step("Alice types the code in her browser", tv.type_the_code),
+    Step("The TV asks again, and calls the API", tv.poll_again),
+    Step("The operator revokes the root", operator.revoke_the_root),
+    Step("The app makes the same calls again", onward.find_nothing_left),
     Step("The app tries to refresh", refresh_again),
-    Step("The operator reads what happened to this delegation", operator.read_the_trail),
+    Step("The TV makes its call again", tv.go_on),
+    Step("The operator reads what happened to the three delegations", operator.read_the_trail),
+    Step("The operator looks closer at the last exchange", operator.read_the_chain),
 )
 
 
@@ -153,8 +166,3 @@ def _take(scene: Scene, answer: requests.Response) -> dict[str, Any]:
     claims = claims_of(scene.tokens.access)
     scene.transcript.facts("claims", claims)
     return claims
-
-
-def _expect_refusal(answer: requests.Response, status: int, error: str) -> None:
-    expect("the status", answer.status_code, status)
-    expect("the error", answer.json().get("error"), error)

@@ -20,15 +20,21 @@ SECRET: Final = frozenset(
         "code",
         "code_verifier",
         "csrfmiddlewaretoken",
+        "device_code",
         "handle",
         "password",
         "prompted",
         "refresh_token",
         "state",
+        "subject_token",
+        "token",
     }
 )
 _SHOWN: Final = 6
 _WIDTH: Final = 94
+_LEAST: Final = 40
+# How the admin shows a cell without a value
+_EMPTY: Final = "-"
 
 
 def shortened(value: str) -> str:
@@ -75,19 +81,34 @@ class Transcript:
         """Show names and values, such as claims."""
         self.say(f"      {self._styled(title, opts=('bold',))}")
         width = max(map(len, facts), default=0)
-        self._block(" ", [f"{name:<{width}}  {value}" for name, value in facts.items()])
+        self._block(" ", [f"{name:<{width}}  {_plain(value)}" for name, value in facts.items()])
 
-    def rows(self, rows: Sequence[Sequence[str]]) -> None:
-        """Show a table: its first column, and the others as far as their cells differ."""
+    def rows(self, rows: Sequence[Sequence[str]], *, always: int = 1) -> None:
+        """Show a table: its first columns, and the others as far as their cells differ.
+
+        Args:
+            rows: the cells, row by row.
+            always: how many columns are shown even if their cells are all the same.
+        """
         columns = [
             column
             for number, column in enumerate(zip(*rows, strict=True))
-            if number == 0 or len(set(column)) > 1
+            if number < always or len(set(column)) > 1
         ]
-        widths = [max(map(len, column)) for column in columns]
+        widths = [max(map(len, column)) for column in columns[:-1]]
+        taken = sum(width + 2 for width in widths)
+        # The last column is prose. It goes on below itself, or below the row if that is too long.
+        below = _WIDTH - taken < _LEAST
+        indent = " " * (widths[0] + 4 if below and widths else taken)
         for row in zip(*columns, strict=True):
-            cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-            self.say(f"      {'  '.join(cells)}".rstrip())
+            cells = zip(row, widths, strict=False)
+            start = "".join(f"{cell:<{width}}  " for cell, width in cells)
+            pieces = textwrap.wrap(row[-1], _WIDTH - len(indent)) or [""]
+            if below:
+                self.say(f"      {start}".rstrip())
+                start = indent
+            for number, piece in enumerate(pieces if not below or row[-1] != _EMPTY else []):
+                self.say(f"      {indent if number else start}{piece}".rstrip())
 
     def as_told(self, text: str) -> None:
         """End a step well."""
@@ -155,11 +176,17 @@ def _shown(name: str, value: str) -> str:
     return f"{path}?…" if asked and value.startswith("/") else value
 
 
+def _plain(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+
+
 def _json(value: Any) -> str:
     return json.dumps(_without_secrets(value), ensure_ascii=False)
 
 
 def _without_secrets(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_secrets(item) for item in value]
     if not isinstance(value, dict):
         return value
     return {

@@ -53,8 +53,8 @@ SERVICES: Final[Mapping[str, Service]] = {
     "service_a": Service(
         settings.SERVICE_AUDIENCE, "Service A", _PERSONAL | Scope(["delete:alerts"])
     ),
-    "service_b": Service("https://service-b.example.com", "Service B", _METRICS),
-    "service_c": Service("https://service-c.example.com", "Service C", _METRICS),
+    "service_b": Service(settings.SERVICE_B_AUDIENCE, "Service B", _METRICS),
+    "service_c": Service(settings.SERVICE_C_AUDIENCE, "Service C", _METRICS),
 }
 
 CLIENTS: Final[Mapping[str, Client]] = {

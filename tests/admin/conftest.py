@@ -5,7 +5,9 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
+from delegation_app.models import AuditEvent, Delegation
 from tests.support import SecureClient
+from tests.support.world import SERVICE_C, delegation_of
 
 ROLES = ("anonymous", "staff", "auditor", "operator", "superuser")
 
@@ -46,3 +48,50 @@ def operator(db):
 @pytest.fixture
 def auditor(db):
     return browser("auditor")
+
+
+class Forest:
+    """Alice lets Web act at A; A's client passes that on to B, and B's on to C.
+
+    Attributes:
+        answers: the token responses, from the root down.
+        root, middle, leaf: their delegations.
+    """
+
+    def __init__(self, story):
+        first = story.tokens()
+        second = self._handed_on(story, first, None)
+        third = self._handed_on(story, second, story.world.service_b_client, audience=SERVICE_C)
+        self.story = story
+        self.answers = [first, second, third]
+        self.root, self.middle, self.leaf = map(delegation_of, self.answers)
+
+    @staticmethod
+    def _handed_on(story, answer, app, **changes):
+        response = story.exchange(answer["access_token"], app, **changes)
+        assert response.status_code == 200, response.content
+        return response.json()
+
+    def named(self):
+        """Each with the name of its client."""
+        rows = (self.root, self.middle, self.leaf)
+        return zip(rows, ("Web", "Service-A", "Service-B"), strict=True)
+
+    def live(self):
+        """Which of the three are in force."""
+        keys = set(Delegation.objects.live().values_list("pk", flat=True))
+        return [row.pk in keys for row in (self.root, self.middle, self.leaf)]
+
+
+@pytest.fixture
+def forest(story):
+    return Forest(story)
+
+
+def text_of(response):
+    """The page on one line."""
+    return " ".join(response.content.decode().split())
+
+
+def events(name):
+    return list(AuditEvent.objects.filter(event=name).order_by("pk"))

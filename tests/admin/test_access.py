@@ -30,13 +30,29 @@ RECORD = {
 }
 EDITED = RECORD | {"add": DOERS, "delete": DOERS}
 MATRIX = {
-    Delegation: RECORD | {"revoke": DOERS, "readmit": (*DOERS[:3], 302, 302)},
+    Delegation: RECORD
+    | {
+        "revoke": DOERS,
+        "narrow": DOERS,
+        "everything": DOERS,
+        "client": DOERS,
+        "readmit": (*DOERS[:3], 302, 302),
+    },
     ConsentRecord: RECORD | {"withdraw": DOERS},
     AuditEvent: RECORD,
     SigningKey: RECORD | {"rotate": DOERS},
     ResourceServer: EDITED,
 }
 WITHOUT_RECORD = {"changelist", "add", "rotate"}
+
+DEEDS = [
+    (Delegation, "revoke"),
+    (Delegation, "narrow"),
+    (Delegation, "everything"),
+    (Delegation, "client"),
+    (ConsentRecord, "withdraw"),
+    (SigningKey, "rotate"),
+]
 
 CASES = [
     pytest.param(model, name, role, expected, id=f"{model._meta.model_name}-{name}-{role}")
@@ -47,7 +63,13 @@ CASES = [
 
 
 def address(model, name):
-    args = [] if name in WITHOUT_RECORD else [model.objects.first().pk]
+    record = model.objects.first()
+    if name == "client":
+        args = [record.delegate_id]
+    elif name == "everything":
+        args = [record.pk, "both"]
+    else:
+        args = [] if name in WITHOUT_RECORD else [record.pk]
     return page(model._meta.model_name, name, *args)
 
 
@@ -94,6 +116,9 @@ def test_record_when_somebody_posts_an_edit_then_it_is_refused(story, model, nam
     ("model", "name"),
     [
         (Delegation, "revoke"),
+        (Delegation, "narrow"),
+        (Delegation, "everything"),
+        (Delegation, "client"),
         (Delegation, "readmit"),
         (ConsentRecord, "withdraw"),
         (SigningKey, "rotate"),
@@ -102,7 +127,8 @@ def test_record_when_somebody_posts_an_edit_then_it_is_refused(story, model, nam
 def test_deed_when_somebody_without_permission_posts_then_nothing_happens(story, model, name, role):
     story.tokens()
     events = AuditEvent.objects.count()
-    response = browser(role).post(address(model, name), {"reason": "no", "force": "on"})
+    data = {"reason": "no", "force": "on", "scopes": "read:metrics"}
+    response = browser(role).post(address(model, name), data)
     assert response.status_code == (302 if role == "anonymous" else 403)
     assert AuditEvent.objects.count() == events
 
@@ -110,7 +136,7 @@ def test_deed_when_somebody_without_permission_posts_then_nothing_happens(story,
 @pytest.mark.parametrize("method", ["put", "patch", "delete", "options"])
 @pytest.mark.parametrize(
     ("model", "name"),
-    [(Delegation, "revoke"), (ConsentRecord, "withdraw"), (SigningKey, "rotate")],
+    DEEDS,
 )
 def test_deed_when_the_method_is_another_then_405(story, operator, model, name, method):
     story.tokens()
@@ -121,12 +147,8 @@ def test_deed_when_the_method_is_another_then_405(story, operator, model, name, 
 def test_deed_when_it_is_only_looked_at_then_nothing_changes(story, operator, method):
     story.tokens()
     events = AuditEvent.objects.count()
-    for model, name in (
-        (Delegation, "revoke"),
-        (ConsentRecord, "withdraw"),
-        (SigningKey, "rotate"),
-    ):
-        url = f"{address(model, name)}?reason=x&force=on"
+    for model, name in DEEDS:
+        url = f"{address(model, name)}?reason=x&force=on&scopes=read:metrics"
         assert getattr(operator, method)(url).status_code == 200
     assert AuditEvent.objects.count() == events
     assert Delegation.objects.live().count() == 1
@@ -134,7 +156,13 @@ def test_deed_when_it_is_only_looked_at_then_nothing_changes(story, operator, me
 
 @pytest.mark.parametrize(
     ("model", "name"),
-    [("delegation", "revoke"), ("delegation", "readmit"), ("consentrecord", "withdraw")],
+    [
+        ("delegation", "revoke"),
+        ("delegation", "narrow"),
+        ("delegation", "client"),
+        ("delegation", "readmit"),
+        ("consentrecord", "withdraw"),
+    ],
 )
 @pytest.mark.parametrize("key", ["4711", "nobody", "9" * 30, "a\x00b"])
 def test_deed_when_there_is_no_such_record_then_404(operator, model, name, key):
@@ -144,12 +172,9 @@ def test_deed_when_there_is_no_such_record_then_404(operator, model, name, key):
 def test_deed_when_the_csrf_token_is_missing_then_403(story, csrf_client, django_user_model):
     story.tokens()
     csrf_client.force_login(django_user_model.objects.create_superuser("root"))
-    for model, name in (
-        (Delegation, "revoke"),
-        (ConsentRecord, "withdraw"),
-        (SigningKey, "rotate"),
-    ):
-        response = csrf_client.post(address(model, name), {"reason": "x", "force": "on"})
+    for model, name in DEEDS:
+        data = {"reason": "x", "force": "on", "scopes": "read:metrics"}
+        response = csrf_client.post(address(model, name), data)
         assert response.status_code == 403
     assert Delegation.objects.live().count() == 1
 

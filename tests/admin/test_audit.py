@@ -2,7 +2,7 @@ import pytest
 
 from delegation_app import events
 from delegation_app.models import AuditEvent
-from tests.admin.conftest import page
+from tests.admin.conftest import Forest, page
 from tests.support.world import claims_of, delegation_of
 
 LIST = "/admin/delegation_app/auditevent/"
@@ -73,6 +73,113 @@ def test_detail_when_details_have_markup_then_it_is_escaped(db, auditor):
     )
     for url in (LIST, page("auditevent", "change", event.pk)):
         assert "<script>alert" not in text_of(auditor.get(url))
+
+
+def detail(client, name):
+    event = AuditEvent.objects.filter(event=name).latest("pk")
+    response = client.get(page("auditevent", "change", event.pk))
+    facts = {str(label): str(text) for label, text in response.context["facts"]}
+    return facts, text_of(response)
+
+
+def test_detail_when_it_was_handed_on_then_the_chain_is_linked(forest, auditor):
+    facts, html = detail(auditor, "delegation.handed_on")
+    assert facts["Scopes"] == "read:metrics write:alerts"
+    assert facts["Audience"] == "https://service-c.example.com"
+    for row, name in forest.named():
+        assert f'<a href="{page("delegation", "change", row.pk)}">{name}</a>' in facts["Chain"]
+    assert facts["Chain"] in html
+
+
+@pytest.mark.parametrize("impersonates", [True, False])
+def test_detail_when_it_was_exchanged_then_actors_and_token_are_named(story, auditor, impersonates):
+    story.world.service_b_client.change(impersonates=impersonates)
+    forest = Forest(story)
+    name = "token.impersonated" if impersonates else "token.exchanged"
+    facts, html = detail(auditor, name)
+    before = claims_of(forest.answers[1]["access_token"])["jti"]
+    assert facts["Exchanged token"] == before
+    expected = "Service-A" if impersonates else "Service-B, Service-A"
+    assert facts["Actors, the current one first"] == expected
+    assert forest.answers[2]["access_token"] not in html
+
+
+def test_detail_when_it_was_narrowed_then_before_and_after_are_told(forest, operator):
+    operator.post(
+        page("delegation", "narrow", forest.middle.pk),
+        {
+            "scopes": ["read:metrics"],
+            "constraints": '[{"type": "max_depth", "depth": 2}]',
+            "reason": "too much",
+        },
+    )
+    facts, _ = detail(operator, "delegation.narrowed")
+    assert facts["Before"].startswith("read:metrics write:alerts at https://service-b.example.com")
+    assert facts["After"].startswith("read:metrics at https://service-b.example.com")
+    assert "It may be handed on at most 2 times in a row." in facts["After"]
+    html = text_of(operator.get(page("delegation", "change", forest.middle.pk)))
+    assert "Delegation narrowed" in html
+    assert "too much: read:metrics write:alerts at" in html
+
+
+def test_detail_when_it_was_revoked_for_good_then_it_says_so(forest, operator):
+    data = {"reason": "odd", "bar": "on"}
+    operator.post(page("delegation", "revoke", forest.middle.pk), data)
+    facts, _ = detail(operator, "delegation.revoked")
+    assert facts == {"Delegations ended": "2", "Refused to its client from now on": "yes"}
+    assert "odd: 2 delegations ended, not again" in text_of(operator.get(LIST))
+
+
+def test_evidence_when_it_was_handed_on_then_its_page_has_the_events(forest, auditor):
+    html = text_of(auditor.get(page("delegation", "change", forest.leaf.pk)))
+    for label in ("Delegation handed on", "Token exchanged"):
+        assert label in html
+    assert "read:metrics write:alerts at https://service-c.example.com" in html
+
+
+def test_list_when_exchanges_were_refused_then_they_can_be_found_with_their_reason(story, auditor):
+    tokens = story.tokens()
+    data = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "subject_token": tokens["access_token"],
+        "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        "audience": "nowhere",
+    }
+    refused = story.post("/oauth/exchange", data, story.world.service_a_client)
+    assert refused.status_code == 400
+    story.redeem("wrong")
+    response = auditor.get(LIST, {"endpoint": "exchange"})
+    [event] = response.context["cl"].result_list
+    assert event.client_id_value == "service-a"
+    assert "invalid_target: An audience is unknown or not for this client. (/oauth/exchange)" in (
+        text_of(response)
+    )
+    assert listed(auditor, endpoint="token") == ["request.refused"]
+    assert len(listed(auditor, endpoint="made-up")) > 2
+    facts, _ = detail(auditor, "request.refused")
+    assert facts["Endpoint"] == "/oauth/token"
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {"chain": "x", "actors": "y", "scope": 1, "audience": 2, "constraints": 3},
+        {"chain": [1, None, "x"], "actors": [1, {}], "constraints": [{"type": "gone"}]},
+        {"before": None, "after": 1, "ended": "x", "delegations": "many", "fields": 1},
+        {"before": {"audience": 1, "constraints": 1, "expires_at": 1}, "endpoint": []},
+        {"detail": None, "grant_type": None, "delegations": True, "barred": 1},
+    ],
+)
+def test_detail_when_an_old_version_wrote_it_then_the_page_still_opens(forest, auditor, details):
+    event = AuditEvent.objects.create(
+        event="x.old", outcome="refused", delegation=forest.root, details=details
+    )
+    for url in (
+        LIST,
+        page("auditevent", "change", event.pk),
+        page("delegation", "change", forest.root.pk),
+    ):
+        assert auditor.get(url).status_code == 200
 
 
 @pytest.mark.parametrize("action", ["delete_selected", "revoke_selected"])

@@ -1,4 +1,5 @@
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation
+from delegation_app.protocol.constraints import Constraints
 from tests.admin.conftest import page
 from tests.support.world import Story, delegation_of
 
@@ -54,6 +55,18 @@ def test_detail_when_opened_then_it_shows_question_and_answer(story, operator):
         assert shown in html
     assert page("delegation", "change", Delegation.objects.get().pk) in html
     assert "_save" not in html
+
+
+def test_consent_when_there_are_limits_then_they_are_shown(story, operator):
+    limits = Constraints.parse([{"type": "max_uses", "uses": 2}])
+    story.world.web.change(constraints=limits)
+    story.tokens()
+    consent = ConsentRecord.objects.get()
+    ConsentRecord.objects.update(constraints=limits, chosen_expiry="2031-05-04T03:02Z")
+    for url in (LIST, page("consentrecord", "change", consent.pk)):
+        html = text_of(operator.get(url))
+        assert "At most 2 tokens, ever." in html
+        assert "May 4, 2031" in html
 
 
 def test_list_when_searched_and_filtered_then_it_finds(story, operator):

@@ -82,7 +82,7 @@ def test_detail_when_opened_then_it_tells_the_whole_story(story, operator):
     story.refresh(tokens["refresh_token"])
     delegation = delegation_of(tokens)
     html = text_of(operator.get(page("delegation", "change", delegation.pk)))
-    assert "alice lets Web act at https://service-a.example.com" in html
+    assert "alice lets Web act at Service A with" in html
     assert "Live until" in html
     for heading in ("Access tokens", "Refresh tokens", "Authorization codes", "Audit events"):
         assert heading in html

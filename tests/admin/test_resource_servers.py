@@ -58,6 +58,12 @@ def test_server_when_saved_without_a_change_then_nothing_is_recorded(world, oper
         ("identifier", "https://c.example.com/#x", "Enter an absolute URI without a fragment."),
         ("identifier", "https://service-a.example.com", "already exists"),
         ("scopes", "made:up", "This site has no scope made:up."),
+        ("name", "Service A", "already exists"),
+        (
+            "name",
+            "https://service-a.example.com",
+            "It is the identifier of another resource server.",
+        ),
     ],
 )
 def test_server_when_a_value_is_bad_then_the_page_says_so(world, operator, field, value, message):
@@ -70,6 +76,27 @@ def test_server_when_a_value_is_bad_then_the_page_says_so(world, operator, field
     assert response.status_code == 200
     assert message in text_of(response)
     assert changes() == []
+
+
+def test_server_when_its_identifier_is_the_name_of_another_then_it_is_refused(world, operator):
+    ResourceServer.objects.filter(pk=world.service_a.pk).update(name="https://d.example.com")
+    data = {"name": "D", "identifier": "https://d.example.com", "token_format": "jwt"}
+    response = operator.post(ADD, data)
+    assert "It is the name of another resource server." in text_of(response)
+    assert changes() == []
+
+
+def test_server_when_it_is_called_by_its_own_identifier_then_that_is_fine(world, operator):
+    url = page("resourceserver", "change", world.service_a.pk)
+    data = filled_in(operator, url) | {"name": "https://service-a.example.com"}
+    assert operator.post(url, data).status_code == 302
+    data["name"] = "https://service-b.example.com"
+    assert "It is the identifier of another" in text_of(operator.post(url, data))
+    assert len(changes()) == 1
+
+
+def test_server_when_shown_then_it_says_that_clients_send_its_name(world, operator):
+    assert "what clients send as “audience”" in text_of(operator.get(ADD))
 
 
 def test_server_when_deleted_then_its_tokens_stop_and_it_is_recorded(story, operator):

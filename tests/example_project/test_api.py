@@ -12,6 +12,7 @@ from rest_framework.test import APIRequestFactory
 
 from delegation_app.models import AccessToken, ResourceServer
 from delegation_app.services import audit, revoke
+from example_project.api.services import SERVICE_A
 from example_project.api.views import ProtectedView
 from tests.support.world import SERVICE_B, claims_of, delegation_of
 
@@ -65,6 +66,8 @@ def test_metrics_when_token_is_good_then_answer_says_who_acts_for_whom(client, w
     assert answer.json()["authority"] == {
         "subject": f"user:{world.alice.pk}",
         "client_id": "web",
+        "actor": None,
+        "history": [],
         "delegation_id": str(delegation_of(tokens).public_id),
         "scopes": ["read:metrics", "write:alerts"],
     }
@@ -213,4 +216,4 @@ def test_view_when_it_does_not_say_what_it_needs_then_nobody_gets_in(tokens):
 
     request = APIRequestFactory().get("/", **headers(tokens["access_token"]))
     with pytest.raises(ImproperlyConfigured, match="Forgetful has no required_scopes"):
-        Forgetful.as_view()(request)
+        Forgetful.as_view(service=SERVICE_A)(request)

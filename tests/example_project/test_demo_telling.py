@@ -86,32 +86,82 @@ def test_transcript_when_a_request_has_secrets_then_they_are_cut():
     assert shortened("short") == "…"
 
 
-def test_page_when_read_then_forms_links_and_rows_are_there():
-    page = Page.of(
-        """
+PAGE = """
         <a href="/a?x=1&amp;y=2">Go <b>there</b></a>
         <table><tr><th>who</th><td> alice
           b. </td></tr></table>
+        <a href="/list/revoke/">Stop</a><pre>{
+  "a": "&lt;b"}</pre>
         <form action="/do"><input name="hidden" type="hidden" value="1">
         <input type="checkbox" name="scopes" value="r" checked>
         <input type="checkbox" name="scopes" value="w" checked>
         <input type="checkbox" name="scopes" value="x">
+        <input type="checkbox" name="bar" checked>
         <textarea name="reason"></textarea><button name="decision" value="allow">Allow</button>
         <input type="submit" name="go"></form>
         """
-    )
+
+
+def test_page_when_read_then_forms_links_and_rows_are_there():
+    page = Page.of(PAGE)
     form = page.form_with("reason")
     assert form.action == "/do"
-    assert form.fields == [("hidden", "1"), ("scopes", "r"), ("scopes", "w"), ("reason", "")]
+    assert form.fields == [
+        ("hidden", "1"),
+        ("scopes", "r"),
+        ("scopes", "w"),
+        ("bar", "on"),
+        ("reason", ""),
+    ]
     assert form.filled(scopes=["w"], decision="allow") == [
         ("hidden", "1"),
+        ("bar", "on"),
         ("reason", ""),
         ("scopes", "w"),
         ("decision", "allow"),
     ]
     assert page.link_to("go THERE") == "/a?x=1&y=2"
+    assert page.address_ending("/revoke/") == "/list/revoke/"
+    assert page.texts == ['{\n  "a": "<b"}']
     assert page.rows == [["who", "alice b."]]
     with pytest.raises(NotAsTold, match="a form that asks for password"):
         page.form_with("password")
     with pytest.raises(NotAsTold, match="a link that says Revoke"):
         page.link_to("Revoke")
+    with pytest.raises(NotAsTold, match="a link to /narrow/"):
+        page.address_ending("/narrow/")
+
+
+def test_transcript_when_an_answer_has_secrets_in_lists_then_they_are_cut():
+    answer = requests.Response()
+    answer.status_code, answer.reason = 200, "OK"
+    answer.headers["Content-Type"] = "application/json"
+    answer._content = b'{"all": [{"device_code": "0123456789", "user_code": "ABCD-EFGH"}]}'
+    answer.request = requests.Request(
+        "POST", "http://127.0.0.1/", data={"subject_token": "tokentokentoken"}
+    ).prepare()
+    out = StringIO()
+    Transcript(out).exchange(answer)
+    assert "subject_token=tokent…" in out.getvalue()
+    assert '{"device_code": "012345…", "user_code": "ABCD-EFGH"}' in out.getvalue()
+
+
+def test_transcript_when_a_row_is_long_then_its_last_cell_goes_on_below_itself():
+    out = StringIO()
+    Transcript(out).rows([["first", "x", "word " * 30], ["second", "x", "short"]], always=2)
+    lines = out.getvalue().splitlines()
+    assert lines[0].startswith("      first   x  word word")
+    assert lines[1].startswith("                 word word")
+    assert lines[-1] == "      second  x  short"
+    assert all(len(line) <= 100 for line in lines)
+
+
+def test_transcript_when_a_table_is_wide_then_its_last_cells_stand_below_the_rows():
+    out = StringIO()
+    wide = "x" * 70
+    Transcript(out).rows([["first", wide, "word " * 30], ["second", "y", "-"]])
+    lines = out.getvalue().splitlines()
+    assert lines[0] == f"      first   {wide}"
+    assert lines[1].startswith("                word word")
+    assert lines[-1] == "      second  y"
+    assert all(len(line) <= 100 for line in lines)

@@ -176,7 +176,7 @@ def test_redirect_uri_when_it_is_another_registered_one_then_invalid_grant(story
     refused(response, "invalid_grant")
 
 
-@pytest.mark.xdist_group("many connections")
+@pytest.mark.many_connections
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.conformance("TK-08")
 def test_code_when_ten_redeem_it_side_by_side_then_exactly_one_gets_tokens(story, world):
@@ -276,6 +276,7 @@ def test_password_grant_when_asked_for_then_it_does_not_exist(story, world, clie
         "authorization_code",
         "client_credentials",
         "refresh_token",
+        "urn:ietf:params:oauth:grant-type:device_code",
         "urn:ietf:params:oauth:grant-type:token-exchange",
     }
 

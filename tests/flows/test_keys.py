@@ -62,7 +62,7 @@ def test_keys_when_made_by_another_process_first_then_these_are_used(story):
     assert AuditEvent.objects.filter(event="key.created").count() == 2
 
 
-@pytest.mark.xdist_group("many connections")
+@pytest.mark.many_connections
 @pytest.mark.django_db(transaction=True)
 def test_keys_when_first_needed_by_many_at_once_then_one_pair_is_made():
     barrier, signers, failures = threading.Barrier(WORKERS), [], []

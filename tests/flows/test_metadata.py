@@ -71,6 +71,7 @@ def test_document_when_read_then_nothing_is_left_to_defaults_that_mislead(docume
     assert document["grant_types_supported"] == [
         "authorization_code",
         "client_credentials",
+        "urn:ietf:params:oauth:grant-type:device_code",
         "refresh_token",
         "urn:ietf:params:oauth:grant-type:token-exchange",
     ]
@@ -87,6 +88,7 @@ def test_document_when_read_then_nothing_is_left_to_defaults_that_mislead(docume
         "read:profile",
         "write:alerts",
     ]
+    assert document["device_authorization_endpoint"] == f"{ISSUER}/oauth/device_authorization"
     assert document["jwks_uri"] == f"{ISSUER}/oauth/jwks"
     assert document["revocation_endpoint"] == f"{ISSUER}/oauth/revoke"
     assert document["introspection_endpoint"] == f"{ISSUER}/oauth/introspect"
@@ -96,7 +98,6 @@ def test_document_when_read_then_nothing_is_left_to_defaults_that_mislead(docume
 @pytest.mark.parametrize(
     "member",
     [
-        "device_authorization_endpoint",
         "pushed_authorization_request_endpoint",
         "require_pushed_authorization_requests",
         "authorization_details_types_supported",
@@ -123,12 +124,13 @@ def test_document_when_read_then_it_is_not_signed(document):
     assert "signed_metadata" not in document
 
 
-@pytest.mark.conformance("MD-08")
+@pytest.mark.conformance("MD-08", "DV-13")
 def test_document_when_it_lists_an_endpoint_then_that_answers_and_is_https(document, client):
     listed = {name: url for name, url in document.items() if name.endswith(("_endpoint", "_uri"))}
     assert set(listed) == {
         "authorization_endpoint",
         "token_endpoint",
+        "device_authorization_endpoint",
         "jwks_uri",
         "revocation_endpoint",
         "introspection_endpoint",
@@ -141,14 +143,14 @@ def test_document_when_it_lists_an_endpoint_then_that_answers_and_is_https(docum
         assert call(parts.path).status_code in {200, 400, 401}
 
 
-@pytest.mark.conformance("MD-08")
+@pytest.mark.conformance("MD-08", "DV-13", "TX-44")
 def test_document_when_it_lists_grant_types_then_each_is_known_to_the_token_endpoint(
     document, story
 ):
     for grant_type in document["grant_types_supported"]:
         error = story.token(story.world.web, grant_type=grant_type).json()["error"]
         assert error in {"invalid_request", "unauthorized_client"}
-    unlisted = ["password", "implicit", "urn:ietf:params:oauth:grant-type:device_code"]
+    unlisted = ["password", "implicit", "urn:ietf:params:oauth:grant-type:jwt-bearer"]
     for grant_type in unlisted:
         answer = story.token(story.world.web, grant_type=grant_type)
         assert answer.json()["error"] == "unsupported_grant_type"

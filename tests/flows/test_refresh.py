@@ -278,7 +278,7 @@ def test_refresh_token_when_retried_within_the_window_then_it_gets_the_same_succ
     assert story.refresh(again["refresh_token"]).status_code == 200
 
 
-@pytest.mark.xdist_group("many connections")
+@pytest.mark.many_connections
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.conformance("RT-11")
 @pytest.mark.parametrize("window", [0, 10])

@@ -4,17 +4,28 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
-from django.db import connections
+from django.db import connections, transaction
 from django.utils import timezone
 
+from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.authorization_request import AuthorizationRequest
+from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import RedirectTarget
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import new_secret
-from delegation_app.services import audit, clients, consent
+from delegation_app.services import (
+    audit,
+    clients,
+    consent,
+    delegate,
+    exchange,
+    keys,
+    parties,
+    tokens,
+)
 from delegation_app.services.question import Question
-from delegation_app.services.terms import SignIn
+from delegation_app.services.terms import SignIn, Terms
 from tests.support.world import CHALLENGE, REDIRECT_URI, SERVICE_A
 
 
@@ -35,6 +46,10 @@ class Crowd:
 
         futures = [self._pool.submit(run, call) for call in calls]
         return [future.result(timeout=120) for future in futures]
+
+    def start(self, call):
+        """Run one call beside the caller, and return its future."""
+        return self._pool.submit(call)
 
     def go_home(self):
         """Close every thread's connections."""
@@ -72,3 +87,38 @@ def new_code(world):
     """A code that alice has just allowed."""
     asked = question(world)
     return consent.allow(asked, asked.request.scope, audit.Origin(actor="user:1"), lifetime=None)
+
+
+def new_root(user, app="web", constraints=()):
+    """A delegation at service A that a person has just opened, and the answer with its tokens."""
+    client = clients.find(app)
+    terms = Terms(
+        client=client,
+        scope=Scope.parse("read:metrics write:alerts"),
+        audience=Audience([SERVICE_A]),
+        grant_type=names.AUTHORIZATION_CODE,
+        constraints=Constraints.parse(list(constraints)),
+        sign_in=SignIn(user, timezone.now(), "1"),
+    )
+    with transaction.atomic():
+        row = delegate.open_delegation(terms, audit.Origin(actor=terms.subject))
+        view = tokens.View(row, client, terms.scope, terms.audience)
+        renewal = tokens.renewal(view, new_secret())
+        issued = tokens.issue(view, audit.Origin(actor=client.subject), renewal=renewal)
+    return row, issued.answer(keys.signer())
+
+
+def new_child(token, app, audience):
+    """The delegation that a client gets for a token, and the answer with its token."""
+    client = clients.find(app)
+    wanted = exchange.Exchange(
+        subject=parties.Token(token, names.ACCESS_TOKEN),
+        actor=None,
+        requested_type=names.ACCESS_TOKEN,
+        audiences=(audience,),
+        resources=(),
+        scope=None,
+        constraints=Constraints(),
+    )
+    issued = exchange.exchange(wanted, client, audit.Origin(actor=client.subject))
+    return issued.access.delegation, issued.answer(keys.signer())

@@ -10,7 +10,7 @@ from tests.races.conftest import CROWD
 from tests.races.crowd import after, head_starts, new_code
 from tests.support.world import Story
 
-pytestmark = [pytest.mark.race, pytest.mark.xdist_group("many connections")]
+pytestmark = [pytest.mark.race, pytest.mark.many_connections]
 ROUNDS = 100
 OPERATOR = audit.Origin(actor="user:9")
 

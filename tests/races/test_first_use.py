@@ -12,7 +12,7 @@ from tests.races.conftest import CROWD
 from tests.races.crowd import question
 from tests.support.world import FORM, Story
 
-pytestmark = [pytest.mark.race, pytest.mark.xdist_group("many connections")]
+pytestmark = [pytest.mark.race, pytest.mark.many_connections]
 ROUNDS = 20
 
 

@@ -42,3 +42,13 @@ def test_people_when_deleted_in_bulk_then_the_same(story, world):
     type(world.alice).objects.all().delete()
 
     assert delegation_of(tokens).revoked_at is not None
+
+
+def test_delegation_when_its_person_is_gone_but_nobody_revoked_it_then_it_is_not_in_force(story):
+    tokens = story.tokens()
+    # As it would be if the person consented while they were being deleted
+    Delegation.objects.update(principal_user=None)
+    assert not Delegation.objects.live().exists()
+    assert not story.is_active(tokens["access_token"])
+    assert story.refresh(tokens["refresh_token"]).status_code == 400
+    assert story.exchange(tokens["access_token"]).status_code == 400

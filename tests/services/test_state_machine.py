@@ -164,7 +164,7 @@ def test_stories_when_random_then_every_decision_agrees_with_the_model():
     run_state_machine_as_test(
         Stories,
         settings=settings(
-            max_examples=60,
+            max_examples=30,
             stateful_step_count=25,
             suppress_health_check=list(HealthCheck),
         ),

@@ -7,10 +7,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from delegation_app.models import AccessToken, AuditEvent, Delegation, RefreshToken
+from delegation_app import toolkit
+from delegation_app.models import AccessToken, AuditEvent, ClientPolicy, Delegation, RefreshToken
+from delegation_app.protocol.names import ACCESS_TOKEN, REFRESH_TOKEN
 from delegation_app.protocol.secrets import digest, new_token_id
 from delegation_app.services import audit, local_verifier, revoke
-from tests.support.world import SERVICE_A, Story, build_world, delegation_of
+from tests.support import forest
+from tests.support.world import SERVICE_A, SERVICE_B, Story, build_world, delegation_of
 
 
 def statements(act):
@@ -58,6 +61,78 @@ def test_statements_when_requests_are_made_then_they_are_within_the_budget(story
     first = statements(lambda: local_verifier.verify(tokens["access_token"], SERVICE_A))
     second = statements(lambda: local_verifier.verify(tokens["access_token"], SERVICE_A))
     assert (len(first), len(second)) == (2, 1)
+
+
+@pytest.fixture
+def services(story):
+    """Alice's app, and a service's client that has a token of its own."""
+    story.client_credentials(story.world.service_a_client)
+    return story
+
+
+@pytest.mark.parametrize("rows", [0, 500])
+@pytest.mark.parametrize("with_actor", [False, True])
+def test_exchange_when_the_child_is_new_or_exists_then_it_is_within_the_budget(
+    services, rows, with_actor
+):
+    tokens = services.tokens()
+    delegation, more = delegation_of(tokens), {}
+    if rows:
+        forest.grow(same(delegation), rows, services.world.service_a_client.row)
+        crowd_the_tables(delegation, rows)
+    if with_actor:
+        own = services.client_credentials(services.world.service_a_client).json()
+        more = {"actor_token": own["access_token"], "actor_token_type": ACCESS_TOKEN}
+
+    new = statements(lambda: services.exchange(tokens["access_token"], **more))
+    again = statements(lambda: services.exchange(tokens["access_token"], **more))
+
+    assert len(new) <= 14, new
+    assert len(again) <= 10, again
+    assert Delegation.objects.filter(parent=delegation).count() == rows + 1
+
+
+def test_child_when_it_is_refreshed_and_asked_about_then_it_costs_what_a_root_costs(services):
+    world = services.world
+    grants = [*world.service_a_client.policy.grants, REFRESH_TOKEN]
+    world.service_a_client.change(refreshes_exchanged=True, grants=grants)
+    child = services.exchange(services.tokens()["access_token"]).json()
+    services.introspect(child["access_token"], world.service_b_client)
+
+    asked = statements(lambda: services.introspect(child["access_token"], world.service_b_client))
+    refreshed = statements(lambda: services.refresh(child["refresh_token"], world.service_a_client))
+
+    assert len(asked) <= 3, asked
+    assert len(refreshed) <= 10, refreshed
+    Delegation.objects.update(last_used_at=None)
+    first = statements(lambda: local_verifier.verify(child["access_token"], SERVICE_B))
+    second = statements(lambda: local_verifier.verify(child["access_token"], SERVICE_B))
+    assert (len(first), len(second)) == (2, 1)
+
+
+@pytest.mark.parametrize("disabled", [0, 200])
+def test_introspection_when_the_token_is_deep_in_a_tree_then_it_costs_no_more(services, disabled):
+    world = services.world
+    hops = [(world.service_a_client, SERVICE_B), (world.service_b_client, SERVICE_A)] * 4
+    token = services.tokens()["access_token"]
+    disabled_clients(disabled)
+    for client, audience in hops:
+        token = services.exchange(token, client, audience=audience).json()["access_token"]
+        assert len(statements(lambda: services.introspect(token, world.operator_tool))) <= 3  # noqa: B023
+    assert delegation_of({"access_token": token}).depth == 8
+
+
+def disabled_clients(count):
+    model = toolkit.application_model()
+    rows = model.objects.bulk_create(
+        model(name=f"gone {n}", client_id=f"gone-{n}", client_type="confidential")
+        for n in range(count)
+    )
+    ClientPolicy.objects.bulk_create(ClientPolicy(application=row, enabled=False) for row in rows)
+
+
+def same(delegation):
+    return Delegation.objects.filter(pk=delegation.pk)
 
 
 @pytest.mark.slow

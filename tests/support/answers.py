@@ -9,13 +9,21 @@ from delegation_app.models import (
     AuthorizationCode,
     ConsentRecord,
     Delegation,
+    DeviceCode,
     RefreshToken,
 )
 
 # RFC 6749 section 5.2
 DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]{8,200}")
 
-_TABLES = (AccessToken, AuthorizationCode, ConsentRecord, Delegation, RefreshToken)
+_TABLES = (
+    AccessToken,
+    AuthorizationCode,
+    ConsentRecord,
+    Delegation,
+    DeviceCode,
+    RefreshToken,
+)
 
 
 def refused(response, code, status=400):

@@ -134,6 +134,9 @@ def build_world():
             redirect_uris="http://127.0.0.1/callback com.example.mobile:/callback",
             public=True,
         ),
+        "tv": make_app(
+            "tv", grants=(names.DEVICE_CODE, names.REFRESH_TOKEN), audiences=[a], public=True
+        ),
         "cron": make_app(
             "cron",
             grants=(names.CLIENT_CREDENTIALS,),
@@ -191,14 +194,7 @@ class Story:
 
     def answer(self, page, decision="allow", scopes=None, **changes):
         """POST the form of a consent page, as the person filled it in."""
-        html = page.content.decode()
-        shown = re.findall(r'name="scopes" value="([^"]+)"', html)
-        fields = {
-            "handle": re.search(r'name="handle" value="([^"]+)"', html)[1],
-            "scopes": shown if scopes is None else scopes,
-            "decision": decision,
-            **changes,
-        }
+        fields = filled_in(page, decision, scopes, **changes)
         body = urlencode({k: v for k, v in fields.items() if v is not None}, doseq=True)
         return self.browser.post("/oauth/authorize", body, content_type=FORM)
 
@@ -208,6 +204,38 @@ class Story:
         if response.status_code == 200:
             response = self.answer(response, scopes=scopes)
         return redirected(response)["code"]
+
+    # The device and the page beside it
+
+    def start(self, app=None, **changes):
+        """What a device sends first."""
+        data = {"scope": "read:metrics write:alerts", **changes}
+        return self.post("/oauth/device_authorization", data, app or self.world.tv)
+
+    def poll(self, device_code, app=None, **changes):
+        """What a device sends until it has tokens."""
+        data = {"grant_type": names.DEVICE_CODE, "device_code": device_code, **changes}
+        return self.token(app or self.world.tv, **data)
+
+    def device(self, fields, **headers):
+        """POST a form of the device page."""
+        body = urlencode({k: v for k, v in fields.items() if v is not None}, doseq=True)
+        return self.browser.post("/oauth/device", body, content_type=FORM, **headers)
+
+    def enter(self, user_code):
+        """Type a code, and return the page that asks about it."""
+        return self.device({"user_code": user_code})
+
+    def connect(self, page, decision="allow", scopes=None, **changes):
+        """POST the form of that page, as the person filled it in."""
+        return self.device(filled_in(page, decision, scopes, **changes))
+
+    def approved(self, app=None, scopes=None, **changes):
+        """Start, type the code and allow it; return the device code."""
+        started = self.start(app, **changes).json()
+        done = self.connect(self.enter(started["user_code"]), scopes=scopes)
+        assert done.status_code == 200, done.content
+        return started["device_code"]
 
     # The apps
 
@@ -268,6 +296,18 @@ class Story:
         response = self.redeem(self.code(app, scopes, **changes), app)
         assert response.status_code == 200, response.content
         return response.json()
+
+
+def filled_in(page, decision="allow", scopes=None, **changes):
+    """The fields of a page that asks, with every shown scope ticked unless told otherwise."""
+    html = page.content.decode()
+    shown = re.findall(r'name="scopes" value="([^"]+)"', html)
+    return {
+        "handle": re.search(r'name="handle" value="([^"]+)"', html)[1],
+        "scopes": shown if scopes is None else scopes,
+        "decision": decision,
+        **changes,
+    }
 
 
 def redirected(response):

@@ -1,0 +1,159 @@
+"""What deeds ask for beside yes or no."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from delegation_app.admin.constraint_field import ConstraintsFormField
+from delegation_app.models import Delegation
+from delegation_app.protocol.constraints import Constraints, InvalidConstraint
+from delegation_app.protocol.scope import Scope
+from delegation_app.services.narrowing import Narrowing
+
+
+class RevocationForm(forms.Form):
+    """Why something is ended. It is kept with the record for ever."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=255,
+        help_text=_("A sentence for the record. Do not paste secrets."),
+        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
+    )
+
+
+class ChildRevocationForm(RevocationForm):
+    """The same for what was handed on, which its client could ask for again."""
+
+    bar = forms.BooleanField(
+        label=_("Refuse it to this client from now on"),
+        required=False,
+        initial=True,
+        help_text=_("Otherwise its next exchange of a token from above gives it another one."),
+    )
+    field_order = ("bar", "reason")
+
+
+class BulkRevocationForm(RevocationForm):
+    """The same for several delegations: exactly those that the page named."""
+
+    MOST: Final = 1000
+
+    delegations = forms.CharField(widget=forms.HiddenInput)
+
+    def clean_delegations(self) -> list[int]:
+        """Return the keys."""
+        keys = self.cleaned_data["delegations"].split(",")
+        if len(keys) > self.MOST or not all(key.isascii() and key.isdecimal() for key in keys):
+            raise ValidationError(_("Select the delegations again."), code="invalid")
+        return [int(key) for key in keys]
+
+
+class NarrowingForm(RevocationForm):
+    """What shall be left of a delegation. What is not touched stays as it is."""
+
+    scopes = forms.MultipleChoiceField(
+        label=_("Scopes"),
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Untick what it shall lose."),
+        error_messages={
+            "required": _("Leave at least one. To take all, revoke it."),
+            "invalid_choice": _("It does not have %(value)s any more. Look again."),
+        },
+    )
+    expires_at = forms.DateTimeField(
+        label=_("Ends"),
+        required=False,
+        widget=forms.DateTimeInput(
+            format="%Y-%m-%dT%H:%M:%S", attrs={"type": "datetime-local", "step": "1"}
+        ),
+    )
+    constraints = ConstraintsFormField(label=_("Constraints to add"), required=False)
+    field_order = ("scopes", "expires_at", "constraints", "reason")
+
+    def __init__(self, delegation: Delegation, data: Any = None) -> None:
+        super().__init__(data)
+        self._current = delegation
+        scopes = list(delegation.scopes)
+        if not scopes:
+            del self.fields["scopes"]
+        else:
+            choice: Any = self.fields["scopes"]
+            choice.choices = [(name, name) for name in scopes]
+            choice.initial = scopes
+        ends = self.fields["expires_at"]
+        # The page shows whole seconds
+        ends.initial = _whole(delegation.expires_at)
+        ends.help_text = _("Not later than it ends now. Empty: as it is. Time zone: %(zone)s.") % {
+            "zone": timezone.get_current_timezone_name()
+        }
+
+    def clean_expires_at(self) -> datetime | None:
+        """Return the new end, or None for the one that it has."""
+        ends: datetime | None = self.cleaned_data["expires_at"]
+        now = self._current.expires_at
+        if ends is None or ends == _whole(now):
+            return None
+        if ends <= timezone.now():
+            raise ValidationError(_("It must be in the future. To end it now, revoke it."))
+        if now is not None and ends > now:
+            raise ValidationError(_("It must not be later than it ends now."))
+        return ends
+
+    def clean_constraints(self) -> Constraints:
+        """Return what is added, if that leaves something."""
+        added: Constraints = self.cleaned_data["constraints"]
+        try:
+            self._current.constraints.narrowed(added)
+        except InvalidConstraint as error:
+            raise ValidationError(error.description, code="invalid") from error
+        return added
+
+    def clean(self) -> dict[str, Any] | None:
+        """Refuse a narrowing that narrows nothing: it would only fill the trail."""
+        cleaned = super().clean()
+        if not self.errors and not self._narrows():
+            raise ValidationError(_("This would change nothing."), code="unchanged")
+        return cleaned
+
+    def narrowing(self) -> Narrowing:
+        """Return what the form asks for, once it is valid."""
+        chosen = self.cleaned_data.get("scopes")
+        scope = None if chosen is None else Scope(chosen)
+        return Narrowing(
+            scope=None if scope == self._current.scopes else scope,
+            expires_at=self.cleaned_data["expires_at"],
+            constraints=self.cleaned_data["constraints"],
+        )
+
+    def _narrows(self) -> bool:
+        to, held = self.narrowing(), self._current.constraints
+        parts = (to.scope, to.expires_at)
+        return parts != (None, None) or held.narrowed(to.constraints) != held
+
+
+class RotationForm(forms.Form):
+    """Whether to wait until verifiers know the next key, and what becomes of the one before."""
+
+    withdraw = forms.BooleanField(
+        label=_("The active key was stolen: withdraw it"),
+        required=False,
+        help_text=_("Every token that it signed is refused, and people's apps have to refresh."),
+    )
+    force = forms.BooleanField(
+        label=_("Do not wait"),
+        required=False,
+        help_text=_(
+            "Services that have not read the new key yet refuse tokens signed with it, for a while."
+        ),
+    )
+
+
+def _whole(when: datetime | None) -> datetime | None:
+    return None if when is None else when.replace(microsecond=0)

@@ -1,0 +1,131 @@
+"""What an audit event says beside who and when: its details, in words.
+
+They are JSON of the version that wrote them, so nothing here relies on a member being there.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.html import format_html_join
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from delegation_app.admin import limits, names
+from delegation_app.forms import grant_label
+from delegation_app.models import AuditEvent, Delegation
+from delegation_app.protocol.constraints import Constraints
+
+
+def short(event: AuditEvent) -> str:
+    """Return the gist in one line, without a query."""
+    details = event.details
+    if "before" in details:
+        return _("%(before)s → %(after)s") % {
+            "before": _terms(details["before"]),
+            "after": _terms(details.get("after")),
+        }
+    if "scope" in details:
+        return _terms({name: details.get(name) for name in ("scope", "audience")})
+    if "detail" in details:
+        return f"{details['detail']} ({details.get('endpoint', '')})"
+    if isinstance(ended := details.get("delegations"), int):
+        text = ngettext("%(count)d delegation ended", "%(count)d delegations ended", ended)
+        barred = _("%(text)s, not again") if details.get("barred") else "%(text)s"
+        return barred % {"text": text % {"count": ended}}
+    if isinstance(fields := details.get("fields"), list):
+        return f"{details.get('change', '')}: {', '.join(map(str, fields))}".strip(": ")
+    return ""
+
+
+def why(event: AuditEvent) -> str:
+    """Return the reason that was given or found, and the gist."""
+    return ": ".join(filter(None, (event.reason, short(event))))
+
+
+def lines(
+    site: AdminSite, request: HttpRequest, event: AuditEvent
+) -> list[tuple[str | Promise, str]]:
+    """Return a label and a text for each member that is known, in at most three queries."""
+    details = event.details
+    found: list[tuple[str | Promise, str]] = [
+        (label, write(details[name]))
+        for name, (label, write) in _WRITERS.items()
+        if name in details
+    ]
+    if chain := details.get("chain"):
+        found.append((_("Chain"), _chain(site, request, chain)))
+    if actors := details.get("actors"):
+        found.append((_("Actors, the current one first"), _actors(actors)))
+    return [(label, text) for label, text in found if text]
+
+
+def _terms(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return ""
+    words = {
+        "scope": value.get("scope") or _("nothing"),
+        "audience": ", ".join(map(str, _list(value.get("audience")))) or _("no service"),
+        "when": value.get("expires_at"),
+    }
+    text = _("%(scope)s at %(audience)s")
+    if words["when"]:
+        text = _("%(scope)s at %(audience)s until %(when)s")
+    limited = Constraints.stored(_list(value.get("constraints"))).describe()
+    return " ".join([text % words, *(f"({sentence})" for sentence in limited)])
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _constraints(value: Any) -> str:
+    return limits.as_list(Constraints.stored(value)) if value else ""
+
+
+def _chain(site: AdminSite, request: HttpRequest, chain: Any) -> str:
+    ids = [found for item in _list(chain) if (found := _as_uuid(item)) is not None]
+    rows = Delegation.objects.filter(public_id__in=ids).order_by("depth")
+    related = ("principal_user", "principal_client", "delegate")
+    return format_html_join(
+        " → ",
+        "{}",
+        (
+            (names.link(site, request, row, names.of_client(row.delegate, row.delegate_client_id)),)
+            for row in rows.select_related(*related)
+        ),
+    )
+
+
+def _as_uuid(item: Any) -> uuid.UUID | None:
+    return names.as_uuid(item) if isinstance(item, str) else None
+
+
+def _actors(actors: Any) -> str:
+    ids = [str(item.get("client_id", "")) for item in _list(actors) if isinstance(item, Mapping)]
+    return names.listed(ids, names.of_clients(ids))
+
+
+def _yes(value: Any) -> str:
+    return _("yes") if value else ""
+
+
+_WRITERS: Final[dict[str, tuple[Promise, Callable[[Any], str]]]] = {
+    "grant_type": (gettext_lazy("Grant type"), lambda value: grant_label(str(value))),
+    "scope": (gettext_lazy("Scopes"), str),
+    "audience": (gettext_lazy("Audience"), lambda value: ", ".join(map(str, _list(value)))),
+    "constraints": (gettext_lazy("Constraints"), _constraints),
+    "before": (gettext_lazy("Before"), _terms),
+    "after": (gettext_lazy("After"), _terms),
+    "ended": (gettext_lazy("Left with nothing below, so ended"), lambda value: str(value or "")),
+    "subject_jti": (gettext_lazy("Exchanged token"), str),
+    "delegations": (gettext_lazy("Delegations ended"), str),
+    "barred": (gettext_lazy("Refused to its client from now on"), _yes),
+    "endpoint": (gettext_lazy("Endpoint"), str),
+    "detail": (gettext_lazy("What was wrong"), str),
+}

@@ -1,0 +1,22 @@
+"""The device authorization grant (RFC 8628 section 3.4)."""
+
+from __future__ import annotations
+
+from delegation_app.grants.base import TokenRequest
+from delegation_app.protocol import names
+from delegation_app.services import device_poll
+from delegation_app.services.tokens import Issued
+
+TYPE = names.DEVICE_CODE
+PARAMETERS = frozenset({"device_code", "resource"})
+
+
+def handle(request: TokenRequest) -> Issued:
+    """Poll, and redeem the code once a person has allowed it."""
+    parameters = request.parameters
+    return device_poll.poll(
+        parameters.require("device_code"),
+        parameters.all("resource"),
+        request.client,
+        request.origin,
+    )

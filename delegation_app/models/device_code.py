@@ -1,0 +1,80 @@
+"""The device code: a device's question to a person, and then a view of what they allowed."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from delegation_app.models.base import PrimaryManager
+from delegation_app.models.consent import ConsentRecord
+from delegation_app.models.delegation import Delegation
+from delegation_app.models.fields import AudienceField, ConstraintsField, DigestField, ScopeField
+from delegation_app.toolkit import APPLICATION_MODEL
+
+
+class DeviceCode(models.Model):
+    """What a device asked for, and what a person answered. Neither of its codes is stored."""
+
+    digest = DigestField(_("digest"), unique=True)
+    # Nobody's any more once the code was answered or has expired and another one is the same
+    user_code_digest = DigestField(_("digest of the user code"), unique=True, null=True)
+    client = models.ForeignKey(
+        APPLICATION_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="delegation_device_codes",
+        verbose_name=_("client"),
+    )
+    client_id_value = models.CharField(_("client id"), max_length=255)
+    scope = ScopeField(_("scope"))
+    audience = AudienceField(_("audience"))
+    constraints = ConstraintsField(_("constraints"))
+    issued_at = models.DateTimeField(_("issued"))
+    expires_at = models.DateTimeField(_("expires"))
+    # In seconds. It grows each time that the device is too quick.
+    interval = models.PositiveIntegerField(_("polling interval"))
+    last_polled_at = models.DateTimeField(_("last polled"), null=True)
+
+    approved_at = models.DateTimeField(_("approved"), null=True)
+    denied_at = models.DateTimeField(_("denied"), null=True)
+    consent = models.ForeignKey(
+        ConsentRecord,
+        models.PROTECT,
+        null=True,
+        related_name="device_codes",
+        verbose_name=_("consent"),
+    )
+    delegation = models.ForeignKey(
+        Delegation,
+        models.PROTECT,
+        null=True,
+        related_name="device_codes",
+        verbose_name=_("delegation"),
+    )
+    consumed_at = models.DateTimeField(_("redeemed"), null=True)
+
+    objects = PrimaryManager["DeviceCode"]()
+
+    class Meta:
+        verbose_name = _("device code")
+        verbose_name_plural = _("device codes")
+        # People see the code of a delegation on its page.
+        default_permissions = ("view",)
+        constraints = (
+            models.CheckConstraint(
+                name="device_code_one_answer",
+                condition=models.Q(approved_at=None) | models.Q(denied_at=None),
+            ),
+            models.CheckConstraint(
+                name="device_code_approved_with_delegation",
+                condition=models.Q(approved_at=None, delegation=None)
+                | models.Q(approved_at__isnull=False, delegation__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="device_code_redeemed_if_approved",
+                condition=models.Q(consumed_at=None) | models.Q(approved_at__isnull=False),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"device code {self.digest[:8]}"

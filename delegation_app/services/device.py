@@ -1,0 +1,179 @@
+"""Devices in front of a person: finding one by its code, and answering (RFC 8628 section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from delegation_app.conf import conf
+from delegation_app.models import DeviceCode
+from delegation_app.protocol import names
+from delegation_app.protocol.errors import InvalidRequest, InvalidScope, OAuthError
+from delegation_app.protocol.scope import Scope
+from delegation_app.protocol.user_code import normalised
+from delegation_app.services import answers, audit, clients, throttle
+from delegation_app.services.answers import Asked, Decision
+from delegation_app.services.clients import Client
+from delegation_app.services.device_start import digests_of
+from delegation_app.services.question import ON_A_DEVICE
+from delegation_app.services.terms import SignIn
+from delegation_app.services.transactions import own
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A device that waits for an answer, and what a person is asked about it."""
+
+    key: int
+    asked: Asked
+
+    def as_json(self) -> dict[str, Any]:
+        """Return JSON members, for a session: which device, and what was shown of it."""
+        return {
+            "key": self.key,
+            "scope": list(self.asked.scope),
+            "audience": list(self.asked.audience),
+        }
+
+
+def find(typed: str, sign_in: SignIn, origin: audit.Origin) -> Waiting | None:
+    """Return the device that shows the code that a person typed; None if there is none.
+
+    Args:
+        typed: as typed; see `user_code.normalised`.
+        sign_in: the person.
+        origin: the person, and from where.
+
+    Raises:
+        TooManyAttempts: too many wrong codes by this person or from this address.
+        InvalidScope, InvalidTarget: the client may have nothing of it any more.
+
+    Side effects: a wrong code is counted in the cache (RFC 8628 section 5.1).
+    """
+    callers = (f"person {sign_in.subject}", f"address {origin.ip}")
+    with throttle.attempt(*callers, most=conf.device_attempts_per_minute) as attempt:
+        code = normalised(typed)
+        row = None if code is None else _showing(code)
+        client = None if row is None else _client_of(row)
+        attempt.failed = client is None
+    return None if row is None or client is None else _waiting(row, client, sign_in)
+
+
+def again(shown: Mapping[str, Any], sign_in: SignIn) -> Waiting:
+    """Return the device whose page is answered now; much may have changed since it was shown.
+
+    Args:
+        shown: what `Waiting.as_json` said then.
+        sign_in: the person.
+
+    Raises:
+        InvalidRequest: it was answered, has expired, or the page would say something else now.
+        InvalidScope, InvalidTarget: the client may have nothing of it any more.
+    """
+    row = _unanswered().filter(pk=shown["key"]).first()
+    client = None if row is None else _client_of(row)
+    if row is None or client is None:
+        raise _too_late()
+    waiting = _waiting(row, client, sign_in)
+    if waiting.as_json() != {name: shown[name] for name in waiting.as_json()}:
+        raise InvalidRequest("What the device may have was changed just now. Start again.")
+    return waiting
+
+
+@own
+def allow(
+    waiting: Waiting, granted: Scope, origin: audit.Origin, *, lifetime: timedelta | None
+) -> bool | OAuthError:
+    """Record what the person allowed, and open the delegation that the device will find.
+
+    Args:
+        waiting: what was shown.
+        granted: the scopes that the person left ticked.
+        origin: the person, and from where.
+        lifetime: for how long the person allows it; None for no end.
+
+    Returns:
+        False if nothing was left ticked: that is recorded as a denial.
+
+    Raises:
+        InvalidScope: something was ticked that was not shown; nothing is recorded.
+        InvalidRequest: it was answered before, or has expired; nothing is recorded.
+
+    Side effects: three rows, two audit events; a denial: two rows and one.
+    """
+    asked, now = waiting.asked, timezone.now()
+    if not granted <= asked.scope:
+        raise InvalidScope("The answer has scopes that were not asked for.")
+    if not granted:
+        _deny(waiting, origin)
+        return False
+    consent = answers.record(asked, Decision.GRANTED, granted, origin, lifetime)
+    delegation = answers.open_on(asked, consent, granted, origin)
+    _answer(waiting, approved_at=now, consent=consent, delegation=delegation)
+    return True
+
+
+@own
+def deny(waiting: Waiting, origin: audit.Origin) -> None:
+    """Record that the person said no.
+
+    Raises:
+        InvalidRequest: it was answered before, or has expired; nothing is recorded.
+
+    Side effects: two rows, one audit event.
+    """
+    _deny(waiting, origin)
+
+
+def _deny(waiting: Waiting, origin: audit.Origin) -> None:
+    consent = answers.record(waiting.asked, Decision.DENIED, Scope(), origin)
+    _answer(waiting, denied_at=timezone.now(), consent=consent)
+
+
+def _answer(waiting: Waiting, **columns: Any) -> None:
+    # Of answers side by side one wins. What a refused one has written so far is undone.
+    if not _unanswered().filter(pk=waiting.key).update(**columns):
+        raise _too_late()
+
+
+def _unanswered() -> QuerySet[DeviceCode]:
+    return DeviceCode.objects.filter(
+        approved_at=None, denied_at=None, expires_at__gt=timezone.now()
+    )
+
+
+def _showing(code: str) -> DeviceCode | None:
+    return _unanswered().filter(user_code_digest__in=digests_of(code)).first()
+
+
+def _client_of(row: DeviceCode) -> Client | None:
+    client = clients.find(row.client_id_value)
+    # Since the device asked, its client may have been stopped, or another registered by its name
+    if client is None or client.application.pk != row.client_id or not client.policy.enabled:
+        return None
+    return client if client.may_use(names.DEVICE_CODE) else None
+
+
+def _waiting(row: DeviceCode, client: Client, sign_in: SignIn) -> Waiting:
+    # As at a redemption: only what the client may still have
+    audience = client.narrowed_audience((), row.audience)
+    asked = Asked(
+        client=client,
+        sign_in=sign_in,
+        scope=client.narrowed_scope(None, row.scope, audience),
+        audience=audience,
+        constraints=row.constraints,
+        grant_type=names.DEVICE_CODE,
+        leads_to=ON_A_DEVICE,
+        request_digest=row.digest,
+    )
+    return Waiting(row.pk, asked)
+
+
+def _too_late() -> InvalidRequest:
+    return InvalidRequest("This code was answered already or has expired. Start again.")

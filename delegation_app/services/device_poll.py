@@ -1,0 +1,113 @@
+"""Polling with a device code, and redeeming it once (RFC 8628 sections 3.4 and 3.5)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.utils import timezone
+
+from delegation_app.models import Delegation, DeviceCode
+from delegation_app.models.validity import in_force
+from delegation_app.protocol.errors import (
+    AccessDenied,
+    AuthorizationPending,
+    ExpiredToken,
+    InvalidGrant,
+    OAuthError,
+    SlowDown,
+)
+from delegation_app.protocol.secrets import digest
+from delegation_app.services import audit, tokens
+from delegation_app.services.clients import Client
+from delegation_app.services.transactions import own
+
+# RFC 8628 section 3.5
+_SLOWER: Final = 5
+
+
+@own
+def poll(
+    text: str, resources: tuple[str, ...], client: Client, origin: audit.Origin
+) -> tokens.Issued | OAuthError:
+    """Redeem a device code for tokens, or say why not (RFC 8628 section 3.5).
+
+    A second redemption ends nothing: a device that lost the answer asks again, and nobody but the
+    device ever had the code in hand.
+
+    Args:
+        text: the device code.
+        resources: where the access token shall be valid; none for all that was granted.
+        client: who polls.
+        origin: the client, and from where it polls.
+
+    Raises:
+        AuthorizationPending: the person has not answered.
+        SlowDown: the same, and it polls faster than it may; the interval has grown.
+        AccessDenied: the person said no.
+        ExpiredToken: nobody redeemed it in time.
+        InvalidGrant: unknown, another client's, used, or its delegation has ended.
+        InvalidScope: nothing that was granted is left.
+        InvalidTarget: a resource was not granted or is not available any more.
+
+    Side effects: locks the code, then the root; the time of the poll, or up to three rows and one
+    audit event.
+    """
+    now = timezone.now()
+    code = DeviceCode.objects.filter(digest=digest(text)).select_for_update().first()
+    if code is None:
+        return _refusal("unknown")
+    # RFC 6749 section 5.2: issued to another client
+    if code.client_id != client.application.pk:
+        return _refusal("another client's")
+    return _unredeemable(code, now) or _redeem(code, resources, client, origin)
+
+
+def _unredeemable(code: DeviceCode, now: datetime) -> OAuthError | None:
+    if code.consumed_at is not None:
+        return _refusal("used before", code.delegation)
+    if code.denied_at is not None:
+        return AccessDenied("The person denied the request.")
+    if code.expires_at <= now:
+        return ExpiredToken("The device code has expired.")
+    return None if code.approved_at is not None else _pending(code, now)
+
+
+def _pending(code: DeviceCode, now: datetime) -> OAuthError:
+    since = None if code.last_polled_at is None else now - code.last_polled_at
+    hurried = since is not None and since < timedelta(seconds=code.interval)
+    # RFC 8628 section 3.5: by 5 seconds, for this and all later polls
+    code.interval += _SLOWER if hurried else 0
+    code.last_polled_at = now
+    code.save(update_fields=["interval", "last_polled_at"])
+    error = SlowDown("Poll less often.") if hurried else AuthorizationPending("Not answered yet.")
+    # “Not yet” is no refusal: a device is told so hundreds of times, and the audit trail not once
+    error.recorded = True
+    return error
+
+
+def _redeem(
+    code: DeviceCode, resources: tuple[str, ...], client: Client, origin: audit.Origin
+) -> tokens.Issued | OAuthError:
+    now = timezone.now()
+    # It is a root, so it locks its tree. It is read again after a wait: a revoked one is not found
+    rows = Delegation.objects.live(now).filter(device_codes=code.pk)
+    delegation = rows.select_for_update(of=("self",)).first()
+    if delegation is None:
+        return _refusal("its delegation has ended", code.delegation)
+    audience = client.narrowed_audience(resources, delegation.audience)
+    # RFC 6749 section 3.3: what is left may be less, and the answer says so
+    scope = client.narrowed_scope(None, delegation.scopes, audience)
+    # What was joined to the locked row may be older than the lock; this statement is not
+    usable = DeviceCode.objects.filter(in_force(now, "delegation__"), pk=code.pk, consumed_at=None)
+    if not usable.update(consumed_at=now):
+        return _refusal("its delegation has ended", delegation)
+    view = tokens.View(delegation, client, scope, audience)
+    whole = tokens.View(delegation, client, delegation.scopes, delegation.audience)
+    return tokens.issue_first(view, whole, origin)
+
+
+def _refusal(detail: str, delegation: Delegation | None = None) -> InvalidGrant:
+    error = InvalidGrant("The device code is not valid.", detail=detail)
+    error.about = delegation
+    return error

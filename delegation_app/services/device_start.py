@@ -1,0 +1,114 @@
+"""Devices that ask: two codes for each request (RFC 8628 sections 3.1 and 3.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from django.db import IntegrityError
+from django.db.models import Q
+from django.utils import timezone
+
+from delegation_app.conf import conf
+from delegation_app.events import DEVICE_STARTED
+from delegation_app.models import DeviceCode
+from delegation_app.protocol import names
+from delegation_app.protocol.errors import (
+    InvalidRequest,
+    OAuthError,
+    TemporarilyUnavailable,
+    UnauthorizedClient,
+)
+from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.secrets import derive_key, digest, new_secret
+from delegation_app.protocol.user_code import keyed_digest, new_user_code
+from delegation_app.services import audit, limits
+from delegation_app.services.clients import Client
+from delegation_app.services.transactions import joined, own
+
+# Two equal codes among the live ones come up once in billions of requests; five in a row never.
+_DRAWS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a device is told (RFC 8628 section 3.2). Both codes exist here and in the answer only.
+
+    Attributes:
+        device_code: what it polls with.
+        user_code: what it shows.
+        expires_in: how long both are good, in seconds.
+        interval: how long it waits between two polls, in seconds.
+    """
+
+    device_code: str = field(repr=False)
+    user_code: str = field(repr=False)
+    expires_in: int
+    interval: int
+
+
+def start(client: Client, parameters: Parameters, origin: audit.Origin) -> Started:
+    """Start a device's request (RFC 8628 section 3.1).
+
+    Args:
+        client: who asks; the client on the device.
+        parameters: `scope`, `resource` and `constraints` are looked at.
+        origin: the client, and from where it asks.
+
+    Raises:
+        UnauthorizedClient: its policy does not allow the grant.
+        InvalidRequest, InvalidScope, InvalidTarget: it asks for what it can't have.
+        TemporarilyUnavailable: no free code was found.
+
+    Side effects: one row, one audit event.
+    """
+    if not client.may_use(names.DEVICE_CODE):
+        raise UnauthorizedClient("This client may not use the device authorization grant.")
+    # RFC 9396 section 5: ignoring it would grant something else than was asked for
+    if "authorization_details" in parameters:
+        raise InvalidRequest("The parameter authorization_details is not supported.")
+    audience = client.audience(parameters.all("resource"))
+    row = DeviceCode(
+        client=client.application,
+        client_id_value=client.client_id,
+        scope=client.scope(parameters.get("scope"), audience),
+        audience=audience,
+        constraints=limits.of_request(client, parameters.get("constraints"), audience),
+        interval=conf.device_polling_interval,
+    )
+    return _store(row, origin)
+
+
+def digests_of(user_code: str) -> list[str]:
+    """Return what may be stored of a user code: under the site's secret, and under older ones."""
+    keys = (derive_key(secret, "user-code") for secret in conf.secrets)
+    return [keyed_digest(key, user_code) for key in keys]
+
+
+@own
+def _store(row: DeviceCode, origin: audit.Origin) -> Started | OAuthError:
+    for _draw in range(_DRAWS):
+        device_code, user_code = new_secret(), new_user_code()
+        now = timezone.now()
+        # This may run again after a rollback, which leaves the key that the row had
+        row.pk = None
+        row.digest, row.user_code_digest = digest(device_code), digests_of(user_code)[0]
+        row.issued_at, row.expires_at = now, now + conf.device_code_lifetime
+        try:
+            with joined():
+                row.save(force_insert=True)
+        except IntegrityError:
+            _release(row.user_code_digest, now)
+            continue
+        details = {"scope": str(row.scope), "audience": list(row.audience)}
+        audit.record(DEVICE_STARTED, origin, client_id=row.client_id_value, details=details)
+        expires_in = int(conf.device_code_lifetime.total_seconds())
+        return Started(device_code, user_code, expires_in, row.interval)
+    raise TemporarilyUnavailable("Try again in a moment.", detail="no free user code")
+
+
+def _release(user_code_digest: str, now: datetime) -> None:
+    # Codes only have to differ among those that somebody may still type
+    over = Q(expires_at__lte=now) | Q(approved_at__isnull=False) | Q(denied_at__isnull=False)
+    DeviceCode.objects.filter(over, user_code_digest=user_code_digest).update(user_code_digest=None)

@@ -1,0 +1,101 @@
+"""The page on which a person connects a device (RFC 8628 section 3.3)."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_protect
+
+from delegation_app.protocol.errors import InvalidRequest, OAuthError, TooManyAttempts
+from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.scope import Scope
+from delegation_app.protocol.user_code import normalised
+from delegation_app.services import audit, device
+from delegation_app.services.device import Waiting
+from delegation_app.services.question import chosen_lifetime
+from delegation_app.services.terms import SignIn
+from delegation_app.views import asking, http, pages, pending, sign_in
+
+
+@csrf_protect
+@transaction.non_atomic_requests
+def device_page(request: HttpRequest) -> HttpResponse:
+    """Ask for the code, show what it stands for, and take the answer.
+
+    GET changes nothing, whatever its address says. What the last form posts back is a handle; which
+    device it is, and what it may have, stays on the server.
+    """
+    try:
+        http.require_https(request)
+        if request.method not in {"GET", "POST"}:
+            return pages.wrong_method(request)
+        person = sign_in.current(request)
+        # RFC 8628 section 3.3: the person authenticates first
+        if person is None:
+            return sign_in.ask(request)
+        if request.method == "GET":
+            return _code_page(request, http.read_query(request).get("user_code") or "")
+        parameters = http.read_form(request)
+        if "handle" in parameters:
+            return _answer(request, parameters, person)
+        return _question_page(request, parameters.get("user_code") or "", person)
+    except Exception as error:  # noqa: BLE001 - people get a page, whatever happened
+        return pages.error_page(request, http.as_oauth_error(error, request))
+
+
+def _code_page(request: HttpRequest, typed: str, refused: OAuthError | None = None) -> HttpResponse:
+    # What is no code is not repeated: a link must not put words on our page
+    context = {"user_code": normalised(typed) or "", "is_wrong": refused is not None}
+    status = 200 if refused is None else refused.status
+    return pages.page(request, "device.html", context, status=status)
+
+
+def _question_page(request: HttpRequest, typed: str, person: SignIn) -> HttpResponse:
+    origin = http.origin_of(request, person.subject)
+    try:
+        waiting = device.find(typed, person, origin)
+    except TooManyAttempts:
+        raise
+    except OAuthError as error:
+        audit.record_refusal(error, origin, client_id="", endpoint=request.path)
+        raise
+    if waiting is None:
+        return _wrong_code(request, typed, origin)
+    context = {
+        "handle": pending.keep_device(request, waiting.as_json()),
+        # RFC 8628 section 3.3.1: shown also where it was not typed, to be compared with the device
+        "user_code": normalised(typed),
+        **asking.shown(waiting.asked),
+    }
+    return pages.page(request, "device_question.html", context)
+
+
+def _wrong_code(request: HttpRequest, typed: str, origin: audit.Origin) -> HttpResponse:
+    error = InvalidRequest("There is no such code.", detail="user code unknown or expired")
+    audit.record_refusal(error, origin, client_id="", endpoint=request.path)
+    return _code_page(request, typed, error)
+
+
+def _answer(request: HttpRequest, parameters: Parameters, person: SignIn) -> HttpResponse:
+    handle, decision = parameters.require("handle"), parameters.require("decision")
+    shown = pending.peek_device(request, handle)
+    if decision not in {"allow", "deny"}:
+        raise InvalidRequest("The decision must be allow or deny.")
+    origin = http.origin_of(request, person.subject)
+    try:
+        waiting = device.again(shown, person)
+        allowed = decision == "allow" and _allow(waiting, parameters, origin)
+        if decision == "deny":
+            device.deny(waiting, origin)
+    except OAuthError as error:
+        pending.forget(request, handle)
+        audit.record_refusal(error, origin, client_id="", endpoint=request.path)
+        raise
+    pending.forget(request, handle)
+    context = {"client": waiting.asked.client, "allowed": allowed}
+    return pages.page(request, "device_done.html", context)
+
+
+def _allow(waiting: Waiting, parameters: Parameters, origin: audit.Origin) -> bool:
+    lifetime = chosen_lifetime(waiting.asked.client, parameters.get("lifetime"))
+    return device.allow(waiting, Scope(parameters.all("scopes")), origin, lifetime=lifetime)

@@ -1,0 +1,31 @@
+"""The device authorization endpoint (RFC 8628 section 3.1)."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.http import HttpResponse
+
+from delegation_app.services import device_start
+from delegation_app.views import http
+from delegation_app.views.back_channel import Call, back_channel
+from delegation_app.views.metadata import url
+
+
+@back_channel
+def device_authorization(call: Call) -> HttpResponse:
+    """Give a device its two codes, and the page where a person types one of them."""
+    client = call.authenticated_client()
+    started = device_start.start(client, call.parameters, call.origin)
+    page = url("device")
+    return http.json_answer(
+        {
+            "device_code": started.device_code,
+            "user_code": started.user_code,
+            "verification_uri": page,
+            # RFC 8628 section 3.3.1: spares the typing, not the question
+            "verification_uri_complete": f"{page}?{urlencode({'user_code': started.user_code})}",
+            "expires_in": started.expires_in,
+            "interval": started.interval,
+        }
+    )

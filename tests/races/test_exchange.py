@@ -1,0 +1,238 @@
+"""Token exchange under concurrency: revocation wins, and same terms are one child."""
+
+from functools import partial
+from threading import Event
+from unittest import mock
+
+import pytest
+
+from delegation_app.models import AccessToken, Delegation
+from delegation_app.protocol.errors import InvalidToken
+from delegation_app.protocol.scope import Scope
+from delegation_app.services import (
+    audit,
+    clients,
+    delegate,
+    introspect,
+    local_verifier,
+    revoke,
+    selections,
+    tokens,
+)
+from delegation_app.services.narrowing import Narrowing
+from tests.races.conftest import CROWD
+from tests.races.crowd import after, head_starts, new_child, new_root
+from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, Story, claims_of
+
+pytestmark = [pytest.mark.race, pytest.mark.many_connections]
+ROUNDS = 100
+OPERATOR = audit.Origin(actor="user:9")
+
+
+class Chain:
+    """A person's delegation at A, which was handed on to B, and from there to C."""
+
+    def __init__(self, world):
+        root, first = new_root(world.alice)
+        middle, second = new_child(first["access_token"], "service-a", SERVICE_B)
+        parent, third = new_child(second["access_token"], "service-b", SERVICE_C)
+        self.rows = {"root": root, "middle": middle, "parent": parent}
+        self.tokens = [answer["access_token"] for answer in (first, second, third)]
+
+
+def accepted(world, token):
+    """Whether anybody accepts a token, who asks or verifies; all of them must agree."""
+    answer = introspect.introspect(token, clients.find("operator-tool", clients.SPEAKS_FOR))
+    audience = claims_of(token)["aud"]
+    try:
+        verified = local_verifier.verify(token, audience).scope
+    except InvalidToken:
+        verified = Scope()
+    assert Scope.parse(answer.get("scope", "")) == verified
+    return bool(verified)
+
+
+def exchanged_again(story, token):
+    """Send a token to the exchange as whoever stands in its audience."""
+    world = story.world
+    onward = {
+        SERVICE_A: (world.service_a_client, SERVICE_B),
+        SERVICE_B: (world.service_b_client, SERVICE_C),
+        SERVICE_C: (world.service_c_client, SERVICE_A),
+    }
+    app, audience = onward[claims_of(token)["aud"]]
+    return story.exchange(token, app, audience=audience)
+
+
+def nothing_lives_below_what_was_revoked():
+    standing = Delegation.objects.filter(revoked_at=None)
+    return not standing.filter(parent__revoked_at__isnull=False).exists()
+
+
+@pytest.mark.parametrize(("node", "left"), [("parent", 2), ("middle", 1), ("root", 0)])
+def test_exchange_when_beside_a_revocation_above_it_then_nothing_below_is_accepted(
+    world, crowd, node, left
+):
+    story, won = Story(world), set()
+    for head_start in head_starts(ROUNDS):
+        chain = Chain(world)
+        exchanged, ended = crowd.rush(
+            after(-head_start, partial(exchanged_again, story, chain.tokens[-1])),
+            after(head_start, partial(revoke.subtree, chain.rows[node], OPERATOR, reason="race")),
+        )
+
+        assert exchanged.status_code in {200, 400}
+        won.add(exchanged.status_code)
+        # Whoever came second saw what the first one did
+        assert ended == 3 - left + (exchanged.status_code == 200)
+        assert [accepted(world, token) for token in chain.tokens] == [n < left for n in range(3)]
+        assert nothing_lives_below_what_was_revoked()
+        gone = chain.tokens[left:]
+        if exchanged.status_code == 200:
+            gone.append(exchanged.json()["access_token"])
+            assert not accepted(world, gone[-1])
+        for token in gone[-2:]:
+            again = exchanged_again(story, token)
+            assert (again.status_code, again.json()["error"]) == (400, "invalid_request")
+    # Both orders came up, so the race was one.
+    assert won == {200, 400}
+
+
+def test_exchange_when_identical_and_sent_by_many_at_once_then_one_child_with_all_tokens(
+    world, crowd
+):
+    stories = [Story(world) for _ in range(CROWD)]
+    for _ in range(ROUNDS // 4):
+        root, answer = new_root(world.alice)
+        responses = crowd.rush(
+            *[partial(story.exchange, answer["access_token"]) for story in stories]
+        )
+
+        assert {r.status_code for r in responses} == {200}
+        child = Delegation.objects.get(parent=root)
+        jtis = {claims_of(r.json()["access_token"])["jti"] for r in responses}
+        assert len(jtis) == CROWD
+        assert set(child.access_tokens.values_list("jti", flat=True)) == jtis
+
+
+def test_exchange_when_uses_are_counted_and_many_come_at_once_then_exactly_so_many_succeed(
+    world, crowd
+):
+    stories, most = [Story(world) for _ in range(CROWD)], 5
+    for _ in range(ROUNDS // 10):
+        # The first one was the person's own
+        limit = {"type": "max_uses", "uses": most + 1}
+        root, answer = new_root(world.alice, constraints=[limit])
+        responses = crowd.rush(
+            *[partial(story.exchange, answer["access_token"]) for story in stories]
+        )
+
+        outcomes = [r.json().get("error", "") for r in responses]
+        assert sorted(outcomes) == [""] * most + ["invalid_request"] * (CROWD - most)
+        assert AccessToken.objects.filter(delegation__root=root.public_id).count() == most + 1
+        root.refresh_from_db()
+        assert root.uses == most + 1
+
+
+def test_exchange_when_beside_a_narrowing_then_no_token_is_wider_than_what_is_left(world, crowd):
+    story, won = Story(world), set()
+    wide, left = "read:metrics write:alerts", Scope.parse("read:metrics")
+    narrow = partial(delegate.narrow, to=Narrowing(left), origin=OPERATOR, reason="race")
+    for head_start in head_starts(ROUNDS):
+        root, answer = new_root(world.alice)
+        exchanged, _ = crowd.rush(
+            after(-head_start, partial(story.exchange, answer["access_token"], scope=wide)),
+            after(head_start, partial(narrow, root)),
+        )
+
+        assert exchanged.status_code in {200, 400}
+        won.add(exchanged.status_code)
+        if exchanged.status_code == 400:
+            assert exchanged.json()["error"] == "invalid_scope"
+        else:
+            assert local_verifier.verify(exchanged.json()["access_token"], SERVICE_B).scope == left
+        assert local_verifier.verify(answer["access_token"], SERVICE_A).scope == left
+        assert {row.scopes for row in Delegation.objects.filter(root=root.public_id)} == {left}
+        again = story.exchange(answer["access_token"], scope=wide)
+        assert (again.status_code, again.json()["error"]) == (400, "invalid_scope")
+    assert won == {200, 400}
+
+
+def forest(world):
+    """Trees of two people at two clients, each handed on: their roots and their answers."""
+    trees = [new_root(user, app) for user in (world.alice, world.bob) for app in ("web", "other")]
+    for _, answer in trees:
+        new_child(answer["access_token"], "service-a", SERVICE_B)
+    return [row for row, _ in trees], [answer for _, answer in trees]
+
+
+def test_bulk_revocations_when_in_opposite_orders_then_no_deadlock_surfaces_and_all_has_ended(
+    world, crowd
+):
+    stories = [Story(world) for _ in range(8)]
+    web, service = world.web.row, world.service_a_client.row
+    orders = (
+        [selections.of_user(world.alice), selections.of_user(world.bob)],
+        [selections.of_user(world.bob), selections.of_user(world.alice)],
+        [selections.of_client(service), selections.of_client(web)],
+        [selections.of_client(web), selections.of_client(service)],
+    )
+    for _ in range(ROUNDS // 3):
+        roots, answers = forest(world)
+        deeds = [partial(revoke.chosen, order, OPERATOR, reason="race") for order in orders]
+        deeds += [
+            partial(revoke.each, roots, OPERATOR, reason="race"),
+            partial(revoke.each, roots[::-1], OPERATOR, reason="race"),
+        ]
+        holders = (world.web, world.other) * 2
+        calls = [
+            partial(story.exchange, answer["access_token"])
+            for story, answer in zip(stories, answers, strict=False)
+        ] + [
+            partial(story.refresh, answer["refresh_token"], app)
+            for story, answer, app in zip(stories[4:], answers, holders, strict=True)
+        ]
+        results = crowd.rush(*deeds, *calls)
+
+        responses = results[len(deeds) :]
+        assert {r.status_code for r in responses} <= {200, 400}
+        assert not Delegation.objects.live().exists()
+        assert Delegation.objects.filter(revoked_at=None).count() == 0
+        given = [r.json()["access_token"] for r in responses if r.status_code == 200]
+        assert not any(accepted(world, token) for token in given)
+
+
+@pytest.mark.postgresql
+def test_client_when_revoked_beside_a_tree_that_it_just_entered_then_no_part_of_it_is_left(
+    world, crowd
+):
+    root, first = new_root(world.alice)
+    _, second = new_child(first["access_token"], "service-a", SERVICE_B)
+    inserted, revoked = Event(), Event()
+    hold, issue = revoke._hold_trees, tokens.issue
+
+    def issue_slowly(*args, **kwargs):
+        issued = issue(*args, **kwargs)
+        inserted.set()
+        assert revoked.wait(timeout=60)
+        return issued
+
+    def hold_and_look_away(selected):
+        held = hold(selected)
+        # The client comes into a tree that is not locked, and what it got is handed on at once
+        enter = partial(new_child, second["access_token"], "service-b", SERVICE_C)
+        ((_, third),) = crowd.rush(enter)
+        onward = partial(new_child, third["access_token"], "service-c", SERVICE_A)
+        with mock.patch.object(tokens, "issue", issue_slowly):
+            handed_on.append(crowd.start(onward))
+            assert inserted.wait(timeout=60)
+        return held
+
+    handed_on = []
+    with mock.patch.object(revoke, "_hold_trees", hold_and_look_away):
+        revoke.of_client(world.service_b_client.row, OPERATOR, reason="race")
+    revoked.set()
+    handed_on[0].result(timeout=60)
+
+    assert Delegation.objects.filter(root=root.public_id).count() == 4
+    assert nothing_lives_below_what_was_revoked()
