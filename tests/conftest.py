@@ -37,6 +37,8 @@ _THOROUGH = (
     "flows/test_policies_in_every_grant.py",
     "protocol/constraints/test_laws.py",
     "services/test_narrowing.py",
+    "services/test_state_machine.py",
+    "services/test_tree_model.py",
 )
 # and what no database decides.
 _ANY_DATABASE = (

@@ -46,6 +46,7 @@ from delegation_app.services.parties import Token
 from delegation_app.services.terms import SignIn, Terms
 from tests.support import in_ci
 from tests.support import reference_model as model
+from tests.support.chains import Chain
 from tests.support.clock import Clock
 from tests.support.reference_model import EVERYWHERE, NEVER, Limits
 from tests.support.world import claims_of, make_app
@@ -566,8 +567,8 @@ DEEDS = (
     Site.switch, Site.wait, Site.open, Site.switch, Site.retune, Site.give_back, Site.lift,
 )  # fmt: skip
 ISSUED = ["token.issued", "token.refreshed", "token.exchanged", "token.impersonated"]
-# A byte says what is done and the others how. They are drawn as one: of a list, hypothesis would try
-# many that differ in one place only.
+# A byte says what is done and the others how. They are drawn as one: of a list, hypothesis would
+# try many that differ in one place only.
 STEP = 11
 stories = st.binary(min_size=4 * STEP, max_size=7 * STEP)
 
@@ -581,7 +582,7 @@ def site(db, settings):
         yield made
 
 
-def story(site, data):
+def tell(site, data):
     outer = transaction.atomic()
     # As Django's own TestCase marks the transaction around a test
     outer._from_testcase = True
@@ -611,6 +612,18 @@ def test_tree_when_anything_happens_to_it_then_every_decision_is_the_models(site
     )
     @given(data=stories)
     def told(data):
-        story(site, data)
+        tell(site, data)
 
     told()
+
+
+def test_client_when_all_that_it_holds_for_a_person_is_revoked_then_what_is_below_has_ended(
+    world, story
+):
+    chain = Chain(story)
+
+    # SQLite once looked for the trees again while it ended their first rows
+    ended = revoke.of_user_at_client(world.alice, world.web.row, OPERATOR, reason="test")
+
+    assert ended == 3
+    assert chain.active() == [False] * 3
