@@ -102,7 +102,7 @@ def test_exchange_when_identical_and_sent_by_many_at_once_then_one_child_with_al
     world, crowd
 ):
     stories = [Story(world) for _ in range(CROWD)]
-    for _ in range(ROUNDS // 4):
+    for _ in range(ROUNDS):
         root, answer = new_root(world.alice)
         responses = crowd.rush(
             *[partial(story.exchange, answer["access_token"]) for story in stories]

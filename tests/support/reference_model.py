@@ -5,7 +5,7 @@ Nothing is copied down a tree. A refusal names every fault: which is found first
 
 from dataclasses import dataclass, replace
 
-MAX_DEPTH, ACCESS, IDLE, RETRY, NEVER = 3, 600, 2_592_000, 10, float("inf")
+MAX_DEPTH, ACCESS, IDLE, RETRY, NEVER = 2, 600, 2_592_000, 10, float("inf")
 EVERYWHERE = frozenset("ABC")
 
 
