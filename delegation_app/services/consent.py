@@ -62,15 +62,17 @@ def proceed(question: Question, origin: audit.Origin) -> str:
 
     It stands on the consent that covers it; for a trusted client on a record that says so.
 
-    Side effects: two or three rows, as many audit events.
+    Raises:
+        InvalidRequest: the consent was withdrawn meanwhile.
+
+    Side effects: locks the consent; two or three rows, as many audit events.
     """
     scope = question.request.scope
-    consent = None if question.client.is_trusted else covering(question)
-    if consent is None:
-        if not question.client.is_trusted:
-            raise InvalidRequest("The consent was withdrawn just now.")
+    if question.client.is_trusted:
         longest = question.client.delegation_lifetime
         consent = answers.record(question.asked, Decision.TRUSTED, scope, origin, longest)
+    else:
+        consent = _held(covering(question))
     return _code(question, consent, scope, origin)
 
 
@@ -85,6 +87,15 @@ def withdraw(consent: ConsentRecord, origin: audit.Origin, *, reason: str) -> in
         if standing.update(withdrawn_at=timezone.now(), withdrawn_by=actor):
             audit.record(CONSENT_WITHDRAWN, origin, consent=consent, reason=reason)
         return revoke.of_consent(consent, origin, reason=reason)
+
+
+def _held(consent: ConsentRecord | None) -> ConsentRecord:
+    # Whoever withdraws it now waits, and then finds what is opened on it
+    rows = ConsentRecord.objects.standing(timezone.now()).select_for_update()
+    held = None if consent is None else rows.filter(pk=consent.pk).first()
+    if held is None:
+        raise InvalidRequest("The consent was withdrawn just now.")
+    return held
 
 
 def _denied(question: Question, origin: audit.Origin) -> AccessDenied:

@@ -168,10 +168,10 @@ def _give_back(found: presented.Presented, origin: audit.Origin) -> None:
 
 
 def _end(selection: Selection, held: set[UUID], origin: audit.Origin, reason: str) -> int:
-    # Under the locks, so that what is told is what ends. A tree that came since is not locked:
-    # while a part of it ends, somebody could add to that part.
     # Only what their events say: there may be a hundred thousand of them
     found = selection.tops.order_by("pk").only(*_TOLD)
+    # Looked for under the locks, so that what is told is what ends. A tree that came since is not
+    # locked: while a part of it ended, somebody could add to that part.
     tops = [top for top in found if top.root_id in held]
     if not tops:
         return 0

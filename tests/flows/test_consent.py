@@ -360,3 +360,18 @@ def test_answer_when_too_many_pages_are_open_then_the_oldest_is_refused(story):
     pages = [story.authorize(state=f"s{number}") for number in range(9)]
     assert story.answer(pages[0]).status_code == 400
     assert redirected(story.answer(pages[1]))["state"] == "s1"
+
+
+def test_consent_when_withdrawn_after_it_was_looked_at_then_nothing_is_opened_on_it(
+    story, monkeypatch
+):
+    story.tokens()
+    record = ConsentRecord.objects.get()
+    consent.withdraw(record, audit.Origin(), reason="changed her mind")
+    # As the request saw it that runs beside the withdrawal
+    monkeypatch.setattr("delegation_app.views.authorize.must_ask", lambda *_: False)
+    monkeypatch.setattr("delegation_app.services.consent.covering", lambda _: record)
+    response = story.authorize()
+    assert response.status_code == 400
+    assert "withdrawn just now" in response.content.decode()
+    assert not Delegation.objects.live().exists()
