@@ -1,4 +1,6 @@
+import fcntl
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,21 @@ def _forgotten_keys():
     keys.forget()
 
 
+@pytest.fixture(autouse=True)
+def _one_crowd_at_a_time(request):
+    """Keep a PostgreSQL with its usual hundred connections from running out of them.
+
+    The workers are processes, so it is a file that they lock. SQLite has no such limit.
+    """
+    if connection.vendor != "postgresql" or not request.node.get_closest_marker("many_connections"):
+        yield
+        return
+    path = Path(tempfile.gettempdir()) / "django-delegation-many-connections.lock"
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture
 def world(db):
     """People, services and clients; see `tests.support.world`."""
@@ -92,7 +109,7 @@ def plain_http_client():
     return SecureClient(https=False)
 
 
-# First: xdist reads the groups in the same hook.
+# First, so that -m sees the marks that are given here.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     for item in items:
@@ -107,22 +124,11 @@ def pytest_collection_modifyitems(config, items):
             if unknown or not marker.args:
                 raise pytest.UsageError(f"{item.nodeid}: no such requirement: {sorted(unknown)}")
             item.user_properties.extend(("conformance", requirement) for requirement in marker.args)
-    _group_many_connections(items)
-    # The longest first, or they are what everything waits for at the end.
-    items.sort(key=lambda item: item.get_closest_marker("race") is None)
-    _leave_out_other_databases(config, items)
-
-
-def _group_many_connections(items):
-    """Keep a server with the usual hundred connections from running out of them.
-
-    SQLite has no such limit, and races there mostly wait, so they are spread over the workers.
-    """
+    # The longest first, or they are what everything waits for at the end; but not where they wait
+    # for each other.
     if connection.vendor == "sqlite":
-        return
-    for item in items:
-        if item.get_closest_marker("many_connections"):
-            item.add_marker(pytest.mark.xdist_group("many connections"))
+        items.sort(key=lambda item: item.get_closest_marker("race") is None)
+    _leave_out_other_databases(config, items)
 
 
 def _leave_out_other_databases(config, items):

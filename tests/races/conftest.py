@@ -18,9 +18,9 @@ def world(transactional_db):
     return made
 
 
-@pytest.fixture(scope="session")
-def crowd(django_db_setup):
-    """One crowd for all races: a server lets go of 32 connections only so fast."""
+@pytest.fixture
+def crowd(transactional_db):
+    """Many callers; their connections are given back before the next crowd comes."""
     gathered = Crowd(CROWD)
     yield gathered
     gathered.go_home()
