@@ -35,7 +35,6 @@ class Subject:
         delegation: the one behind the token.
         scope: what the token allows now.
         expires_at: when the token ends; None for a refresh token, whose delegation decides.
-        audience: where it is accepted now.
         may_act: the client id of the only one who may act with it; empty for no such rule.
         jti: the token's id; empty for a refresh token.
         is_own: whether it was issued to the client that presents it.
@@ -44,7 +43,6 @@ class Subject:
     delegation: Delegation
     scope: Scope
     expires_at: datetime | None
-    audience: Audience
     may_act: str
     jti: str
     is_own: bool
@@ -88,7 +86,6 @@ def subject(token: Token, client: Client) -> Subject:
         delegation=row.delegation,
         scope=scope,
         expires_at=row.expires_at,
-        audience=found.audience,
         may_act=found.may_act,
         jti=row.jti,
         is_own=_holds(client, found),
@@ -152,7 +149,7 @@ def _refresh_token(found: PresentedRefreshToken, client: Client) -> Subject:
     scope = client.known_scope(row.scope & delegation.scopes, audience)
     if not scope:
         raise _bad_subject("nothing of it is left", delegation)
-    return Subject(delegation, scope, None, audience, client.policy.may_act, "", is_own=True)
+    return Subject(delegation, scope, None, client.policy.may_act, "", is_own=True)
 
 
 def _actor_of(token: Token, of: Subject, client: Client) -> str:

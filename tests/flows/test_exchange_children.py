@@ -4,7 +4,6 @@ import pytest
 from django.test import override_settings
 
 from delegation_app.models import AuditEvent, Delegation
-from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.scope import Scope
@@ -12,22 +11,11 @@ from delegation_app.services import delegate
 from delegation_app.services.audit import Origin
 from delegation_app.services.narrowing import Narrowing
 from tests.support.answers import recorded, refusal_recorded, refused
-from tests.support.chains import Chain, act_of, handed_on, last_event
+from tests.support.chains import act_of, handed_on, last_event
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, claims_of, delegation_of
 
 OPERATOR = Origin("user:7")
 WHERE = (SERVICE_A, SERVICE_B, SERVICE_C)
-
-
-@pytest.fixture
-def chain(story, world):
-    """Web, service A and service B hold one after the other; the last two can refresh."""
-    for app in (world.service_a_client, world.service_b_client):
-        app.change(
-            refreshes_exchanged=True,
-            grants=["client_credentials", "refresh_token", names.TOKEN_EXCHANGE],
-        )
-    return Chain(story)
 
 
 @pytest.mark.conformance("TX-23", "DG-02")

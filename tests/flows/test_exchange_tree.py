@@ -15,17 +15,6 @@ OPERATOR = Origin("user:7")
 WHERE = (SERVICE_A, SERVICE_B, SERVICE_C)
 
 
-@pytest.fixture
-def chain(story, world):
-    """Web, service A and service B hold one after the other; the last two can refresh."""
-    for app in (world.service_a_client, world.service_b_client):
-        app.change(
-            refreshes_exchanged=True,
-            grants=["client_credentials", "refresh_token", names.TOKEN_EXCHANGE],
-        )
-    return Chain(story)
-
-
 def verified(chain):
     """Which of the three tokens the verifier of this process takes."""
     answers = []
