@@ -13,7 +13,7 @@ from django.core.checks import Warning as Caution
 from django.db import DatabaseError, InterfaceError, router
 from django.db.models import F
 
-from delegation_app.conf import DEFAULTS, SETTING, conf, configured
+from delegation_app.conf import DEFAULTS, LONGEST_ACCESS_TOKEN, SETTING, conf, configured
 from delegation_app.protocol.addresses import parse_network
 from delegation_app.protocol.jwk import ALGORITHMS
 
@@ -23,6 +23,10 @@ _NEWEST: Final = 10_000
 _NO_LIMIT: Final = (None, "DELEGATION_LIFETIME")
 # As many generations as the column `path` holds
 _DEEPEST: Final = 11
+_LONGEST: Final = {
+    "MAX_DEPTH": _DEEPEST,
+    "ACCESS_TOKEN_LIFETIME": int(LONGEST_ACCESS_TOKEN.total_seconds()),
+}
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -158,8 +162,25 @@ def _unusable_numbers() -> Iterator[str]:
         value = configured().get(name, default)
         if isinstance(default, int) and not (_is_count(value) or (value, name) == _NO_LIMIT):
             yield f"{name} must be a whole number, not {value!r}."
-        elif name == "MAX_DEPTH" and value > _DEEPEST:
-            yield f"{name} must be at most {_DEEPEST}."
+        elif name in _LONGEST and value > _LONGEST[name]:
+            yield f"{name} must be at most {_LONGEST[name]}."
+    yield from _unusable_status_list()
+
+
+def _unusable_status_list() -> Iterator[str]:
+    ttl, lifetime, kept = (
+        configured().get(name, DEFAULTS[name])
+        for name in ("STATUS_LIST_TTL", "STATUS_LIST_LIFETIME", "STATUS_LIST_CACHE_SECONDS")
+    )
+    if not all(map(_is_count, (ttl, lifetime, kept))):
+        return
+    # draft-ietf-oauth-status-list-20 section 5.1: "ttl" is a positive number
+    if not ttl:
+        yield "STATUS_LIST_TTL must be at least 1."
+    # One that did not change is served until half of its life is over
+    if lifetime < 2 * max(ttl, kept):
+        longer = "STATUS_LIST_TTL and STATUS_LIST_CACHE_SECONDS"
+        yield f"STATUS_LIST_LIFETIME must be at least twice as long as {longer}."
 
 
 def _unusable_networks() -> Iterator[str]:

@@ -11,6 +11,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 SETTING: Final = "DELEGATION"
 
+# What ended or shrank longer ago than this can't have a token left that still says otherwise, so no
+# status list has to look further back.
+LONGEST_ACCESS_TOKEN: Final = timedelta(hours=24)
+
 DEFAULTS: Final[dict[str, Any]] = {
     "ISSUER": None,
     "ACCESS_TOKEN_LIFETIME": 600,
@@ -30,6 +34,9 @@ DEFAULTS: Final[dict[str, Any]] = {
     "JWKS_MAX_AGE": 300,
     "FAILED_AUTHENTICATIONS_PER_MINUTE": 10,
     "DEVICE_ATTEMPTS_PER_MINUTE": 5,
+    "STATUS_LIST_TTL": 5,
+    "STATUS_LIST_LIFETIME": 300,
+    "STATUS_LIST_CACHE_SECONDS": 1,
     "CACHE": "default",
     "TRUSTED_PROXIES": (),
     "CONSTRAINTS": (),
@@ -175,8 +182,23 @@ class Conf:
         return int(self._get("DEVICE_ATTEMPTS_PER_MINUTE"))
 
     @property
+    def status_list_ttl(self) -> int:
+        """After how many seconds a verifier shall ask for a status list again."""
+        return int(self._get("STATUS_LIST_TTL"))
+
+    @property
+    def status_list_lifetime(self) -> int:
+        """How many seconds a signed status list may be relied on, if there is no newer one."""
+        return int(self._get("STATUS_LIST_LIFETIME"))
+
+    @property
+    def status_list_cache_seconds(self) -> int:
+        """For how many seconds a status list is served without looking at the tables again."""
+        return int(self._get("STATUS_LIST_CACHE_SECONDS"))
+
+    @property
     def cache(self) -> str:
-        """The alias of the cache that counts failed attempts."""
+        """The alias of the cache that counts failed attempts and keeps signed status lists."""
         return str(self._get("CACHE"))
 
     @property

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from django.urls import path
 
+from delegation_app.views import connections
 from delegation_app.views.authorize import authorize
+from delegation_app.views.connections_end import end, end_all
+from delegation_app.views.connections_narrow import narrow
 from delegation_app.views.device import device_page
 from delegation_app.views.device_authorization import device_authorization
 from delegation_app.views.introspect import introspect
 from delegation_app.views.jwks import jwks
 from delegation_app.views.metadata import metadata
 from delegation_app.views.revoke import revoke
+from delegation_app.views.status_list import status_list, status_lists
 from delegation_app.views.token import exchange, token
 
 app_name = "delegation_app"
@@ -24,6 +28,13 @@ urlpatterns = [
     path("oauth/revoke", revoke, name="revoke"),
     path("oauth/introspect", introspect, name="introspect"),
     path("oauth/jwks", jwks, name="jwks"),
+    path("oauth/status", status_lists, name="status-lists"),
+    path("oauth/status/<str:name>", status_list, name="status-list"),
+    path("connections/", connections.listed, name="connections"),
+    path("connections/end", end_all, name="connections-end"),
+    path("connections/<str:key>", connections.one, name="connection"),
+    path("connections/<str:key>/end", end, name="connection-end"),
+    path("connections/<str:key>/narrow", narrow, name="connection-narrow"),
     path(".well-known/oauth-authorization-server", metadata, name="metadata"),
     # RFC 8414 section 3.1: the issuer's path comes after the well-known part
     path(".well-known/oauth-authorization-server/<path:issuer_path>", metadata, name="metadata-of"),

@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.db import connection
 from hypothesis import HealthCheck, settings
 
-from delegation_app.services import keys
+from delegation_app.services import keys, status_cache
 from tests.conformance import checklist
 from tests.support import SecureClient, in_ci
 from tests.support.clock import clock  # noqa: F401 - a fixture for everybody
@@ -47,8 +47,11 @@ _ANY_DATABASE = (
     "attacks/test_jwt.py",
     "attacks/test_redirect_uri.py",
     "browser/",
+    "client/",
     "conformance/",
+    "fuzz/",
     "protocol/",
+    "resource_server/",
     "test_architecture.py",
     "test_docs.py",
     "test_packaging.py",
@@ -63,8 +66,9 @@ def _empty_cache():
 
 @pytest.fixture(autouse=True)
 def _forgotten_keys():
-    """Each test has a database of its own, so the signing keys of the last one are gone."""
+    """Each test has a database of its own, so keys and status lists of the last one are gone."""
     keys.forget()
+    status_cache.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -77,6 +77,7 @@ def test_check_when_a_key_is_unknown_then_e003(configure):
         {"ACCESS_TOKEN_LIFETIME": -1},
         {"ACCESS_TOKEN_LIFETIME": None},
         {"ACCESS_TOKEN_LIFETIME": True},
+        {"ACCESS_TOKEN_LIFETIME": 86_401},
         {"SIGNING_ALGORITHM": "HS256"},
         {"CACHE": "nowhere"},
         {"MAX_DEPTH": 12},
@@ -85,12 +86,34 @@ def test_check_when_a_key_is_unknown_then_e003(configure):
         {"TRUSTED_PROXIES": ["proxy.example.com"]},
         {"TRUSTED_PROXIES": 10},
         {"KEY_ENCRYPTION_KEY": ""},
+        {"STATUS_LIST_TTL": 0},
+        {"STATUS_LIST_TTL": 1.5},
+        {"STATUS_LIST_TTL": 151},
+        {"STATUS_LIST_LIFETIME": 9},
+        {"STATUS_LIST_LIFETIME": None},
+        {"STATUS_LIST_CACHE_SECONDS": -1},
+        {"STATUS_LIST_CACHE_SECONDS": 151},
     ],
 )
 def test_check_when_a_value_can_not_be_used_then_e004(configure, value):
     configure(**value)
 
     assert found() == ["E004"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"ACCESS_TOKEN_LIFETIME": 86_400},
+        {"STATUS_LIST_TTL": 1, "STATUS_LIST_LIFETIME": 2},
+        {"STATUS_LIST_CACHE_SECONDS": 0},
+    ],
+)
+def test_check_when_a_value_is_at_its_bound_then_nothing_to_say(configure, value):
+    configure(**value)
+
+    assert found() == []
 
 
 @pytest.mark.django_db

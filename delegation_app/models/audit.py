@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from delegation_app.events import DELEGATION_NARROWED, DELEGATION_REVOKED
 from delegation_app.models.base import PrimaryManager
 from delegation_app.models.consent import ConsentRecord
 from delegation_app.models.delegation import Delegation
@@ -80,6 +81,13 @@ class AuditEvent(models.Model):
             models.Index(fields=["jti"], name="audit_jti", condition=~models.Q(jti="")),
             models.Index(fields=["subject"], name="audit_subject"),
             models.Index(fields=["client_id_value"], name="audit_client"),
+            # Which delegations lost something lately is asked here: an index on the column of
+            # the delegation would make each revocation write all indexes of its table.
+            models.Index(
+                fields=["occurred_at"],
+                name="audit_lessened",
+                condition=models.Q(event__in=[DELEGATION_REVOKED.name, DELEGATION_NARROWED.name]),
+            ),
         )
 
     def __str__(self) -> str:

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from django.core.validators import MaxValueValidator
 from django.db import models
+from django.db.models.signals import m2m_changed, pre_delete
+from django.dispatch import receiver
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from delegation_app.conf import LONGEST_ACCESS_TOKEN
 from delegation_app.models.base import PrimaryManager
-from delegation_app.models.fields import ConstraintsField, ScopeField, empty_list
+from delegation_app.models.fields import ConstraintsField, ScopeField, empty_list, read_scope
 from delegation_app.models.resource_server import ResourceServer
+from delegation_app.models.tightening import Tightening, TighteningQuerySet
 from delegation_app.protocol import names
 from delegation_app.toolkit import APPLICATION_MODEL
 
 
-class ClientPolicy(models.Model):
+class ClientPolicyQuerySet(TighteningQuerySet["ClientPolicy"]):
+    """Policies; an UPDATE of what they allow leaves a stamp."""
+
+
+class ClientPolicy(Tightening):
     """The limits of one client. Trust (consent not asked) is the application's own mark."""
+
+    TAKING: ClassVar = frozenset({"scopes"})
 
     class AuthMethod(models.TextChoices):
         """How a client proves itself at the token endpoint (RFC 7591 section 2)."""
@@ -70,6 +85,7 @@ class ClientPolicy(models.Model):
         _("access token lifetime"),
         null=True,
         blank=True,
+        validators=[MaxValueValidator(int(LONGEST_ACCESS_TOKEN.total_seconds()))],
         help_text=_("Seconds; empty: the site's."),
     )
     refresh_token_lifetime = models.PositiveIntegerField(
@@ -113,8 +129,10 @@ class ClientPolicy(models.Model):
         help_text=_("Its exchanges give a refresh token too."),
     )
     readmitted_at = models.DateTimeField(_("readmitted"), null=True, editable=False)
+    # Empty while it is enabled, so that one that was disabled in some other way is not overlooked
+    disabled_at = models.DateTimeField(_("disabled"), null=True, editable=False)
 
-    objects = PrimaryManager["ClientPolicy"]()
+    objects = PrimaryManager.from_queryset(ClientPolicyQuerySet)()
 
     class Meta:
         verbose_name = _("client policy")
@@ -143,3 +161,46 @@ class ClientPolicy(models.Model):
 
     def __str__(self) -> str:
         return str(_("policy of %(client)s") % {"client": self.application})
+
+    def stamps_since(self, stored: Self | None) -> dict[str, Any]:
+        """Return the columns that tell when it was tightened and disabled; see the base class."""
+        since = stored.disabled_at if stored is not None and not stored.enabled else timezone.now()
+        return {
+            **super().stamps_since(stored),
+            "disabled_at": None if self.enabled else since,
+        }
+
+    def takes_from(self, stored: Self | None) -> bool:
+        """Tell whether a scope is gone, or a client that did without a policy gets one."""
+        if stored is None:
+            return bool(self.application.delegations_held.filter(revoked_at=None).exists())
+        return not stored.scopes <= read_scope(self.scopes)
+
+    @classmethod
+    def stamps_of(cls, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what an UPDATE of these columns stamps beside them."""
+        stamps = super().stamps_of(columns)
+        if "enabled" in columns:
+            stamps["disabled_at"] = timezone.now() if columns["enabled"] is False else None
+        return stamps
+
+
+@receiver(m2m_changed, sender=ClientPolicy.audiences.through)
+def _audiences_taken(
+    action: str, instance: Any, pk_set: set[Any] | None, *, reverse: bool, **_kwargs: object
+) -> None:
+    # Before it happens: what is cleared from the other side is not named
+    if action not in {"pre_remove", "pre_clear"}:
+        return
+    policies = ClientPolicy.objects.all()
+    if not reverse:
+        policies.filter(pk=instance.pk).tighten()
+    elif pk_set is None:
+        policies.filter(audiences=instance).tighten()
+    else:
+        policies.filter(pk__in=pk_set).tighten()
+
+
+@receiver(pre_delete, sender=ResourceServer)
+def _server_leaves(instance: ResourceServer, **_kwargs: object) -> None:
+    ClientPolicy.objects.filter(audiences=instance).tighten()

@@ -82,10 +82,12 @@ class Delegation(models.Model):
     )
     # Who it was stays readable after the row is gone.
     subject = models.CharField(_("subject"), max_length=300, db_index=True)
+    # Its index is `delegation_delegate`
     delegate = models.ForeignKey(
         APPLICATION_MODEL,
         models.SET_NULL,
         null=True,
+        db_index=False,
         related_name="delegations_held",
         verbose_name=_("delegate"),
     )
@@ -135,6 +137,9 @@ class Delegation(models.Model):
     revocation_reason = models.CharField(_("reason"), max_length=255, blank=True)
     # Revoked for good: its client gets no other one from the same parent.
     barred = models.BooleanField(_("not again"), default=False, editable=False)
+    # The newest access token when it was narrowed last: that and older ones say more than is left.
+    # No time, since the root is locked: no token is issued beside a narrowing.
+    last_wider_token = models.BigIntegerField(_("last token before"), null=True, editable=False)
     last_used_at = models.DateTimeField(_("last used"), null=True)
     metadata = models.JSONField(_("metadata"), default=empty_object, blank=True)
 
@@ -161,6 +166,8 @@ class Delegation(models.Model):
                 condition=models.Q(barred=True),
             ),
             models.Index(fields=["terms_digest"], name="delegation_terms"),
+            # The key as well: what a client holds is asked for to find its tokens
+            models.Index(fields=["delegate", "id"], name="delegation_delegate"),
             models.Index(fields=["-issued_at", "-id"], name="delegation_newest"),
         )
         constraints = (

@@ -61,6 +61,11 @@ class ScopeField(_ScopeText):
         return str(self.value_from_object(obj))
 
 
+def read_scope(value: Scope | str) -> Scope:
+    """Return what stands in a row that may not be stored yet: there it can be text."""
+    return value if isinstance(value, Scope) else Scope(value.split())
+
+
 class AudienceField(_AudienceText):
     """An Audience, stored as its space-separated identifiers."""
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app.models.base import PrimaryManager
-from delegation_app.models.fields import ScopeField, validate_resource_identifier
+from delegation_app.models.fields import ScopeField, read_scope, validate_resource_identifier
+from delegation_app.models.tightening import Tightening, TighteningQuerySet
 from delegation_app.toolkit import APPLICATION_MODEL
 
 
-class ResourceServer(models.Model):
+class ResourceServerQuerySet(TighteningQuerySet["ResourceServer"]):
+    """Resource servers; an UPDATE of what they accept leaves a stamp."""
+
+
+class ResourceServer(Tightening):
     """A service that accepts our tokens, under the identifier that stands in `aud`."""
+
+    TAKING: ClassVar = frozenset({"active", "identifier", "scopes"})
 
     class TokenFormat(models.TextChoices):
         """What an access token for this service looks like."""
@@ -47,7 +54,7 @@ class ResourceServer(models.Model):
         _("active"), default=True, help_text=_("Untick to refuse every token for it, at once.")
     )
 
-    objects = PrimaryManager["ResourceServer"]()
+    objects = PrimaryManager.from_queryset(ResourceServerQuerySet)()
 
     class Meta:
         verbose_name = _("resource server")
@@ -56,3 +63,11 @@ class ResourceServer(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def takes_from(self, stored: Self | None) -> bool:
+        """Tell whether it was switched off, renamed, or knows a scope less."""
+        if stored is None:
+            return False
+        is_off = stored.active and not self.active
+        is_another = stored.identifier != self.identifier
+        return is_off or is_another or not stored.scopes <= read_scope(self.scopes)

@@ -30,7 +30,7 @@ def in_force(now: datetime, prefix: str = "") -> models.Q:
 
     # Not `principal_user=None`: what a person granted while they were being deleted has none either
     person = q(subject__startswith=client_subject(""))
-    active = {"is_active": True} if _users_can_be_inactive() else {"isnull": False}
+    active = {"is_active": True} if users_can_be_inactive() else {"isnull": False}
     person |= q(**{f"principal_user__{name}": value for name, value in active.items()})
     client = q(delegate__delegation_policy=None) | q(delegate__delegation_policy__enabled=True)
     return (
@@ -54,7 +54,8 @@ def _disabled_above(prefix: str) -> models.Exists:
     )
 
 
-def _users_can_be_inactive() -> bool:
+def users_can_be_inactive() -> bool:
+    """Tell whether the site's users have a column for that."""
     try:
         get_user_model()._meta.get_field("is_active")
     except FieldDoesNotExist:

@@ -9,6 +9,7 @@ from typing import Any
 
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.scope import Scope
+from delegation_app.protocol.status_list import StatusReference
 
 
 def user_subject(user_id: object) -> str:
@@ -39,6 +40,7 @@ class AccessTokenClaims:
     actors: tuple[Mapping[str, str], ...] = ()
     may_act: str = ""
     constraints: Sequence[Mapping[str, Any]] = ()
+    status: StatusReference | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON members; those of the user's authentication only if there was one."""
@@ -58,6 +60,9 @@ class AccessTokenClaims:
         if self.auth_time is not None:
             claims["auth_time"] = int(self.auth_time.timestamp())
             claims["acr"] = self.acr
+        # draft-ietf-oauth-status-list-20 section 6.2
+        if self.status is not None:
+            claims["status"] = self.status.claim()
         return claims | authority(self.actors, self.may_act, self.constraints)
 
 

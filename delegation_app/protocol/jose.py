@@ -6,26 +6,32 @@ import binascii
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.utils import base64url_decode, base64url_encode
 
 from delegation_app.protocol.errors import InvalidToken
-from delegation_app.protocol.jwk import Jwk, PrivateKey
+from delegation_app.protocol.jwk import ALGORITHMS, PrivateKey
 
 MAX_TOKEN_LENGTH: Final = 8 * 1024
 # Base64 makes four characters of three; the rest is for the header and the longest signature.
 _MAX_CLAIMS: Final = 5 * 1024
 SKEW_SECONDS: Final = 10
 _JWS_PARTS: Final = 3
+# RFC 7518 section 3.3: "A key of size 2048 bits or larger MUST be used"
+_LEAST_RSA_BITS: Final = 2048
 # The last second of the year 9999; what is later is no time that anybody can compute with.
 _LATEST: Final = 253_402_300_799
 
 # RFC 7515 section 4.1: what a header may say here. Keys by value or by URL, and critical
 # extensions (RFC 8725 section 3.10), are not among it.
 _HEADER_MEMBERS: Final = frozenset({"alg", "typ", "kid"})
+
+
+class UnusableKey(ValueError):
+    """A published key is none that verifies a signature of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,43 @@ class SigningIdentity:
     kid: str
     algorithm: str
     key: PrivateKey = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """A published key, made ready once: reading it costs as much as a signature."""
+
+    kid: str
+    algorithm: str
+    _jwk: jwt.PyJWK = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, members: Mapping[str, Any]) -> Self:
+        """Make a key ready.
+
+        Args:
+            members: a public JSON Web Key with `kid` and `alg` (RFC 7517 section 4).
+
+        Raises:
+            UnusableKey: it is for another use, lacks a name, or is no public key of its algorithm.
+        """
+        kid, algorithm = members.get("kid"), members.get("alg")
+        if not isinstance(kid, str) or algorithm not in ALGORITHMS:
+            raise UnusableKey("it has no kid or another alg")
+        # RFC 7517 section 4.2; and a shared secret (kty oct) is no asymmetric algorithm's key
+        if members.get("use", "sig") != "sig" or "d" in members:
+            raise UnusableKey("it is not for verifying signatures")
+        try:
+            key = jwt.PyJWK(dict(members), algorithm)
+        except (jwt.PyJWTError, ValueError, TypeError, KeyError) as error:
+            raise UnusableKey(f"it is no {algorithm} key") from error
+        if isinstance(key.key, rsa.RSAPublicKey) and key.key.key_size < _LEAST_RSA_BITS:
+            raise UnusableKey("it is too short")
+        return cls(kid, algorithm, key)
+
+    def signed(self, message: bytes, signature: bytes) -> bool:
+        """Tell whether this key signed `message`, by its own algorithm and no other."""
+        return bool(self._jwk.Algorithm.verify(message, self._jwk.key, signature))
 
 
 def sign(claims: Mapping[str, Any], identity: SigningIdentity, *, typ: str) -> str:
@@ -55,83 +98,107 @@ def looks_like_jws(token: str) -> bool:
 
 def verify(
     token: str,
-    key_for: Callable[[str], Jwk | None],
+    key_for: Callable[[str], VerificationKey | None],
     *,
     typ: str,
     issuer: str,
-    now: datetime,
+    now: float,
     allow_expired: bool = False,
+    max_length: int = MAX_TOKEN_LENGTH,
 ) -> dict[str, Any]:
-    """Return the claims of a token that one of our keys signed.
+    """Return the claims of a token that one of the issuer's keys signed.
 
     Args:
-        token: the compact serialization, at most 8 KiB.
-        key_for: returns the published key of a `kid`, or None; makes no network call.
+        token: the compact serialization.
+        key_for: returns the published key of a `kid`, or None.
         typ: the exact media type that the header must name, without `application/`.
         issuer: what `iss` must equal.
-        now: the time to judge `exp`, `nbf` and `iat` by, with 10 seconds of skew.
+        now: the time to judge `exp`, `nbf` and `iat` by, in seconds since the epoch, with 10
+            seconds of skew.
         allow_expired: take a token whose time is over, for revocation only.
+        max_length: the most characters; what is longer is refused unread.
 
     Raises:
         InvalidToken: anything is wrong. Its description is the same for each cause.
     """
-    header = _header(token)
+    parts = _decoded(token, max_length)
+    header = _header(parts[0])
     # RFC 8725 section 3.11, RFC 9068 section 4: explicit typing, no default
     if header["typ"].lower().removeprefix("application/") != typ:
         raise _invalid("typ")
-    published = key_for(header["kid"])
-    # RFC 8725 section 3.1: the algorithm is the key's, never the header's choice
-    if published is None or header["alg"] != published["alg"]:
-        raise _invalid("kid or alg")
-    claims = _verified_claims(token, published)
+    _check_signature(token, parts[2], header["alg"], key_for(header["kid"]))
+    claims = _members(parts[1], "claims")
     # RFC 9068 section 4: iss is compared as an exact string
     if claims.get("iss") != issuer:
         raise _invalid("iss")
-    _check_times(claims, now.timestamp(), allow_expired=allow_expired)
+    check_times(claims, now, allow_expired=allow_expired)
     return claims
 
 
-def _header(token: str) -> dict[str, str]:
-    if len(token) > MAX_TOKEN_LENGTH or not looks_like_jws(token) or not token.isascii():
+def check_times(claims: Mapping[str, Any], now: float, *, allow_expired: bool = False) -> None:
+    """Refuse claims whose time has not come or is over; see `verify`.
+
+    Raises:
+        InvalidToken: it is, or a time is missing or no whole number of seconds.
+    """
+    exp, iat = _time(claims, "exp"), _time(claims, "iat")
+    # RFC 7519 section 4.1.5: `nbf` is optional
+    nbf = _time(claims, "nbf") if "nbf" in claims else iat
+    if exp <= now - SKEW_SECONDS and not allow_expired:
+        raise _invalid("exp")
+    if max(iat, nbf) > now + SKEW_SECONDS:
+        raise _invalid("nbf or iat")
+
+
+def _decoded(token: str, max_length: int) -> list[bytes]:
+    if len(token) > max_length or not looks_like_jws(token) or not token.isascii():
         raise _invalid("form")
     try:
         decoded = [base64url_decode(part) for part in token.split(".")]
-        # RFC 7515 section 2: base64url has one spelling; a changed last character is another token
-        if b".".join(map(base64url_encode, decoded)).decode() != token:
-            raise _invalid("encoding")
-        # RFC 7515 section 5.2: UTF-8; given bytes, `json` would take UTF-16 and a BOM too
-        header = json.loads(decoded[0].decode(), object_pairs_hook=_unique)
-    except (ValueError, binascii.Error, RecursionError) as error:
-        raise _invalid("header") from error
-    if not isinstance(header, dict) or set(header) != _HEADER_MEMBERS:
+    except (ValueError, binascii.Error) as error:
+        raise _invalid("encoding") from error
+    # RFC 7515 section 2: base64url has one spelling; a changed last character is another token
+    if b".".join(map(base64url_encode, decoded)).decode() != token:
+        raise _invalid("encoding")
+    return decoded
+
+
+def _header(encoded: bytes) -> dict[str, str]:
+    header = _members(encoded, "header")
+    if header.keys() != _HEADER_MEMBERS:
         raise _invalid("header members")
     if not all(isinstance(value, str) for value in header.values()):
         raise _invalid("header types")
     return header
 
 
-def _verified_claims(token: str, published: Jwk) -> dict[str, Any]:
+def _check_signature(
+    token: str, signature: bytes, algorithm: str, key: VerificationKey | None
+) -> None:
+    # RFC 8725 section 3.1: the algorithm is the key's, never the header's choice
+    if key is None or algorithm != key.algorithm:
+        raise _invalid("kid or alg")
+    if not key.signed(token[: token.rindex(".")].encode(), signature):
+        raise _invalid("signature")
+
+
+def _members(encoded: bytes, what: str) -> dict[str, Any]:
     try:
-        key = jwt.PyJWK(published)
-        payload = jwt.PyJWS().decode(token, key, algorithms=[published["alg"]])
-        claims = json.loads(payload.decode(), object_pairs_hook=_unique)
-    except (jwt.PyJWTError, ValueError, RecursionError) as error:
-        raise _invalid("signature") from error
-    if not isinstance(claims, dict):
-        raise _invalid("claims")
-    return claims
+        # RFC 7515 section 5.2: UTF-8; given bytes, `json` would take UTF-16 and a BOM too
+        members = json.loads(encoded.decode(), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise _invalid(what) from error
+    if not isinstance(members, dict):
+        raise _invalid(what)
+    return members
 
 
-def _check_times(claims: Mapping[str, Any], now: float, *, allow_expired: bool) -> None:
-    times = [claims.get(name) for name in ("exp", "iat", "nbf")]
+def _time(claims: Mapping[str, Any], name: str) -> int:
+    value = claims.get(name)
     # RFC 7519 section 2: NumericDate; we only ever write whole seconds
-    if not all(type(value) is int and 0 <= value <= _LATEST for value in times):
-        raise _invalid("times")
-    exp, iat, nbf = (int(value) for value in times if value is not None)
-    if exp <= now - SKEW_SECONDS and not allow_expired:
-        raise _invalid("exp")
-    if max(iat, nbf) > now + SKEW_SECONDS:
-        raise _invalid("nbf or iat")
+    if type(value) is not int or not 0 <= value <= _LATEST:
+        raise _invalid(name)
+    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

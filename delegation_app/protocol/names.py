@@ -21,3 +21,6 @@ ACCESS_TOKEN_TYP: Final = "at+jwt"  # noqa: S105 - a media type
 BASIC: Final = "client_secret_basic"
 POST: Final = "client_secret_post"
 NONE: Final = "none"
+
+# draft-ietf-oauth-status-list-20 section 5.1
+STATUS_LIST_TYP: Final = "statuslist+jwt"

@@ -11,7 +11,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import F, QuerySet
 
 from delegation_app import toolkit
-from delegation_app.conf import conf
+from delegation_app.conf import LONGEST_ACCESS_TOKEN, conf
 from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
@@ -81,7 +81,8 @@ class Client:
     @property
     def access_token_lifetime(self) -> timedelta:
         """How long its access tokens are valid."""
-        return _seconds(self.policy.access_token_lifetime) or conf.access_token_lifetime
+        wanted = _seconds(self.policy.access_token_lifetime) or conf.access_token_lifetime
+        return min(wanted, LONGEST_ACCESS_TOKEN)
 
     @property
     def refresh_token_lifetime(self) -> timedelta:
@@ -174,10 +175,9 @@ class Client:
         return any(self.servers[name].opaque for name in audience)
 
     def _default_audience(self) -> Audience:
-        if self.policy.default_audience_id is not None:
-            chosen = [s for s in self.servers.values() if s.pk == self.policy.default_audience_id]
-        else:
-            chosen = list(self.servers.values())
+        default, chosen = self.policy.default_audience_id, list(self.servers.values())
+        if default is not None:
+            chosen = [server for server in chosen if server.pk == default]
         if len(chosen) != 1:
             raise InvalidTarget("The request must name a resource.")
         return Audience([chosen[0].identifier])

@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.auth import get_user_model
-from django.db.models.signals import pre_delete
+from django.db.models import QuerySet
+from django.db.models.signals import post_delete, pre_delete
 
 from delegation_app import toolkit
-from delegation_app.services import audit, revoke
+from delegation_app.models import Delegation
+from delegation_app.protocol.claims import user_subject
+from delegation_app.services import audit, revoke, status_cache
+
+_PERSON: Final = "the person was deleted"
+_CLIENT: Final = "the client was deleted"
 
 
 def watch() -> None:
-    """Connect to the deletion of users and clients. Called once, when the app is ready."""
-    pre_delete.connect(_user_leaves, sender=get_user_model(), dispatch_uid="delegation_user")
-    pre_delete.connect(
-        _client_leaves, sender=toolkit.application_model(), dispatch_uid="delegation_client"
-    )
+    """Connect to the deletion of users and clients, and to what else changes status lists.
+
+    Called once, when the app is ready.
+    """
+    users, applications = get_user_model(), toolkit.application_model()
+    pre_delete.connect(_user_leaves, sender=users, dispatch_uid="delegation_user")
+    post_delete.connect(_user_left, sender=users, dispatch_uid="delegation_user")
+    pre_delete.connect(_client_leaves, sender=applications, dispatch_uid="delegation_client")
+    post_delete.connect(_client_left, sender=applications, dispatch_uid="delegation_client")
+    status_cache.watch()
 
 
 def _user_leaves(instance: Any, **_kwargs: object) -> None:
-    revoke.of_user(instance, audit.Origin(), reason="the person was deleted")
+    revoke.of_user(instance, audit.Origin(), reason=_PERSON)
 
 
 def _client_leaves(instance: Any, **_kwargs: object) -> None:
-    revoke.of_client(instance, audit.Origin(), reason="the client was deleted")
+    revoke.of_client(instance, audit.Origin(), reason=_CLIENT)
+
+
+# Again, when nobody can open another one: what was opened since the first look lost its person or
+# client to the deletion, and no event would tell.
+def _user_left(instance: Any, **_kwargs: object) -> None:
+    subject = user_subject(instance.pk)
+    _end(Delegation.objects.filter(subject=subject, principal_user=None), _PERSON)
+
+
+def _client_left(instance: Any, **_kwargs: object) -> None:
+    client_id = instance.client_id
+    _end(Delegation.objects.filter(delegate_client_id=client_id, delegate=None), _CLIENT)
+
+
+def _end(left: QuerySet[Delegation], reason: str) -> None:
+    revoke.each(left.filter(revoked_at=None), audit.Origin(), reason=reason)

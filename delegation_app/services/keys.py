@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.db import DatabaseError, InterfaceError
 from django.db.models import Max, Q
 from django.utils import timezone
 
@@ -15,7 +16,7 @@ from delegation_app.conf import conf
 from delegation_app.events import KEY_CREATED, KEY_ROTATED
 from delegation_app.models import AccessToken, ClientPolicy, SigningKey
 from delegation_app.protocol import jwk
-from delegation_app.protocol.jose import SKEW_SECONDS, SigningIdentity
+from delegation_app.protocol.jose import SKEW_SECONDS, SigningIdentity, VerificationKey
 from delegation_app.protocol.secrets import derive_key
 from delegation_app.services import audit
 from delegation_app.services.transactions import hold, own
@@ -41,6 +42,7 @@ class _Known:
     def forget(self) -> None:
         self.signer: SigningIdentity | None = None
         self.published: dict[str, jwk.Jwk] = {}
+        self.ready: dict[str, VerificationKey] = {}
         self.read_at = float("-inf")
 
     def is_fresh(self) -> bool:
@@ -71,17 +73,41 @@ def signer() -> SigningIdentity:
     return _known.signer
 
 
+def fresh_signer() -> SigningIdentity:
+    """Return the key that signs now, read again; see `signer`.
+
+    What is read by everybody must not be signed by a key that was withdrawn a moment ago.
+    """
+    _read()
+    return signer()
+
+
 def published() -> list[jwk.Jwk]:
-    """Return the public keys that verifiers shall know (RFC 7517 section 5)."""
+    """Return the public keys that verifiers shall know (RFC 7517 section 5), read again.
+
+    Verifiers ask to learn of keys that were withdrawn. If the database does not answer, they are
+    told what was read in the last KEY_CACHE_SECONDS.
+    """
+    try:
+        _read()
+    except (DatabaseError, InterfaceError):
+        if not _known.is_fresh():
+            raise
     signer()
     return list(_known.published.values())
 
 
-def key_for(kid: str) -> jwk.Jwk | None:
+def key_for(kid: str) -> VerificationKey | None:
     """Return the published key of a `kid`, or None. Makes no key: who verifies only reads."""
     if not _known.is_fresh():
         _read()
-    return _known.published.get(kid)
+    published = _known.published.get(kid)
+    if published is None:
+        return None
+    # Looked up once: another thread may put another dict in its place
+    ready = _known.ready.get(kid) or VerificationKey.of(published)
+    _known.ready[kid] = ready
+    return ready
 
 
 def unreadable() -> list[str]:
@@ -176,13 +202,15 @@ def _read() -> None:
             private = jwk.from_pem(_box().decrypt(bytes(row.encrypted_private_key)))
             active = SigningIdentity(row.kid, row.algorithm, private)
     _known.published, _known.signer, _known.read_at = published, active, time.monotonic()
+    _known.ready = {kid: key for kid, key in _known.ready.items() if kid in published}
 
 
 def _last_use(now: datetime) -> datetime:
     # What was issued with a longer life than the settings give today counts, too. Other processes
     # may sign with the key until they read the keys again.
     policies = ClientPolicy.objects.aggregate(longest=Max("access_token_lifetime"))["longest"] or 0
-    coming = now + max(conf.access_token_lifetime, timedelta(seconds=policies))
+    lists = timedelta(seconds=conf.status_list_lifetime)
+    coming = now + max(conf.access_token_lifetime, timedelta(seconds=policies), lists)
     issued = AccessToken.objects.aggregate(last=Max("expires_at"))["last"] or now
     return max(coming, issued) + timedelta(seconds=conf.key_cache_seconds + SKEW_SECONDS)
 

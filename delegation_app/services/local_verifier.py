@@ -2,54 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
 from dataclasses import dataclass
 
+from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from delegation_app.models import Delegation
-from delegation_app.protocol.audience import Audience
-from delegation_app.protocol.constraints import Access, Moment
-from delegation_app.protocol.errors import InvalidToken, OutsideLimits
+from delegation_app.protocol.errors import InvalidToken, TemporarilyUnavailable
 from delegation_app.protocol.scope import Scope
+from delegation_app.protocol.verified_token import Call, VerifiedToken
 from delegation_app.services import presented
 
-
-@dataclass(frozen=True, slots=True)
-class VerifiedToken:
-    """What a resource may rely on.
-
-    Attributes:
-        subject: `user:<id>` or `client:<client_id>`.
-        client_id: the client that acts.
-        scope: what it may do at this resource, now.
-        delegation_id: the delegation behind the token.
-        jti: the token.
-        actors: who acts, the current actor first; only that one decides anything, the others are
-            history (RFC 8693 section 4.1).
-    """
-
-    subject: str
-    client_id: str
-    scope: Scope
-    delegation_id: str
-    jti: str
-    actors: tuple[Mapping[str, str], ...] = ()
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """What is done with the token; what is unknown is refused where a constraint asks for it.
+class LocalVerifier:
+    """A verifier for a site that is resource server and authorization server in one process.
 
-    Attributes:
-        ip: the address of whoever sent the request.
-        method: its HTTP method.
-        path: its path, percent-decoded once, without the query.
+    Args:
+        audience: the identifier of the resource server that verifies.
     """
 
-    ip: str | None = None
-    method: str | None = None
-    path: str | None = None
+    audience: str
+
+    def verify(self, text: str, call: Call = Call()) -> VerifiedToken:
+        """Verify an access token; see `verify`.
+
+        Raises:
+            TemporarilyUnavailable: the database does not answer.
+        """
+        try:
+            return verify(text, self.audience, call)
+        except (DatabaseError, InterfaceError) as error:
+            logger.exception("a token could not be verified")
+            raise TemporarilyUnavailable("Try again in a moment.") from error
 
 
 def verify(text: str, audience: str, call: Call = Call()) -> VerifiedToken:
@@ -77,32 +64,22 @@ def verify(text: str, audience: str, call: Call = Call()) -> VerifiedToken:
     scope = found.scope_at(server)
     if not scope:
         raise InvalidToken("The access token is not valid.", detail="nothing of it is left")
-    _enforce(found.row.delegation, audience, call)
-    return _verified(found, scope)
-
-
-def _enforce(delegation: Delegation, audience: str, call: Call) -> None:
-    access = Access(
-        Moment.RESOURCE,
-        timezone.now(),
-        ip=call.ip,
-        method=call.method,
-        path=call.path,
-        audience=Audience([audience]),
-    )
-    reason = delegation.constraints.refusal(access)
-    if reason is not None:
-        raise OutsideLimits(reason)
+    verified = _verified(found, scope)
+    verified.enforce(audience, call, timezone.now().timestamp())
+    found.row.delegation.note_use(timezone.now())
+    return verified
 
 
 def _verified(found: presented.PresentedAccessToken, scope: Scope) -> VerifiedToken:
     delegation = found.row.delegation
-    delegation.note_use(timezone.now())
     return VerifiedToken(
         subject=delegation.subject,
         client_id=delegation.delegate_client_id,
         scope=scope,
         delegation_id=str(delegation.public_id),
         jti=found.row.jti,
+        expires_at=int(found.row.expires_at.timestamp()),
+        audience=found.audience,
         actors=tuple(delegation.actors),
+        constraints=delegation.constraints,
     )

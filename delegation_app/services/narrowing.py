@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from django.utils import timezone
 
-from delegation_app.models import Delegation
+from delegation_app.models import AccessToken, Delegation
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints, InvalidConstraint
 from delegation_app.protocol.errors import InvalidRequest, InvalidScope, InvalidTarget
 from delegation_app.protocol.scope import Scope
+from delegation_app.services import status_cache
 from delegation_app.services.terms import most_uses
 
 _COLUMNS: Final = ("scopes", "audience", "constraints", "max_uses", "expires_at")
@@ -66,8 +67,13 @@ def apply(to: Narrowing, top: Delegation) -> list[Delegation]:
     """
     emptied: list[Delegation] = []
     changed = _narrowed(to, top, emptied)
+    # Zero where there is none yet: that it is set says that the row was narrowed
+    newest = AccessToken.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     while rows := list(islice(changed, _BATCH)):
-        Delegation.objects.bulk_update(rows, _COLUMNS)
+        for row in rows:
+            row.last_wider_token = newest
+        Delegation.objects.bulk_update(rows, (*_COLUMNS, "last_wider_token"))
+    status_cache.changed()
     return emptied
 
 

@@ -100,7 +100,7 @@ def _by_jti(text: str, *, allow_expired: bool) -> PresentedAccessToken | None:
             keys.key_for,
             typ=names.ACCESS_TOKEN_TYP,
             issuer=conf.issuer,
-            now=timezone.now(),
+            now=timezone.now().timestamp(),
             allow_expired=allow_expired,
         )
     except InvalidToken:

@@ -81,7 +81,8 @@ def covering(question: Question) -> ConsentRecord | None:
     """Return a standing consent of this person that covers the request, or None.
 
     A consent no longer speaks once somebody other than the client itself has revoked what it
-    opened: the person shall be asked again.
+    opened, or has narrowed it: the person shall be asked again, or the next request would open all
+    of it anew.
     """
     # What others made of it carries the same consent, and is their own matter
     roots = Delegation.objects.filter(consent=OuterRef("pk"), parent=None)
@@ -90,7 +91,7 @@ def covering(question: Question) -> ConsentRecord | None:
     candidates = (
         ConsentRecord.objects.standing(timezone.now())
         .filter(user=question.sign_in.user.pk, client=question.client.application)
-        .filter(~Exists(by_others))
+        .filter(~Exists(by_others), ~Exists(roots.filter(last_wider_token__isnull=False)))
         # Who was asked about a device was not asked about what happens in a browser
         .exclude(redirect_host=ON_A_DEVICE)
         .order_by("-decided_at")

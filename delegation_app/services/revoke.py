@@ -17,7 +17,7 @@ from delegation_app.events import CLIENT_READMITTED, DELEGATION_REVOKED, TOKEN_R
 from delegation_app.models import AccessToken, AuthorizationCode, ConsentRecord, Delegation
 from delegation_app.protocol.errors import UnauthorizedClient, UnsupportedTokenType
 from delegation_app.protocol.secrets import digest
-from delegation_app.services import audit, presented, selections, tree
+from delegation_app.services import audit, presented, selections, status_cache, tree
 from delegation_app.services.clients import Client
 from delegation_app.services.selections import Selection
 from delegation_app.services.transactions import database, joined, own
@@ -128,6 +128,7 @@ def access_token(token: AccessToken, origin: audit.Origin, *, reason: str) -> bo
         audit.record(
             TOKEN_REVOKED, origin, delegation=token.delegation, jti=token.jti, reason=reason
         )
+        status_cache.changed()
     return True
 
 
@@ -245,3 +246,4 @@ def _announce(tops: list[Delegation], reason: str, sizes: Mapping[str, int]) -> 
             )
 
     transaction.on_commit(send, using=database())
+    status_cache.changed()

@@ -18,7 +18,7 @@ from delegation_app.protocol.claims import AccessTokenClaims
 from delegation_app.protocol.constraints import Moment
 from delegation_app.protocol.errors import InvalidGrant, OAuthError
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import audit, limits
+from delegation_app.services import audit, limits, status_list
 from delegation_app.services.clients import Client
 
 
@@ -210,6 +210,8 @@ def _claims(access: AccessToken, client: Client, refusal: type[OAuthError]) -> d
         actors=tuple(delegation.actors),
         may_act=client.policy.may_act,
         constraints=delegation.constraints.claim(),
+        # An opaque token is asked about anyway
+        status=status_list.reference(access.pk) if access.digest is None else None,
     ).as_dict()
     # Verifiers, ours among them, refuse a longer token unread
     if access.digest is None and not jose.fits(claims):

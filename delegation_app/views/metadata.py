@@ -32,6 +32,8 @@ def metadata(issuer_path: str = "") -> dict[str, Any]:
         "jwks_uri": url("jwks"),
         "revocation_endpoint": url("revoke"),
         "introspection_endpoint": url("introspect"),
+        # draft-ietf-oauth-status-list-20 section 9.1
+        "status_list_aggregation_endpoint": url("status-lists"),
         "scopes_supported": sorted(toolkit.all_scopes()),
         "response_types_supported": ["code"],
         # RFC 8414 section 2: without these two the defaults would promise implicit and fragments

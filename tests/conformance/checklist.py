@@ -15,12 +15,12 @@ TESTS = HERE.parent
 GROUPS = frozenset(
     {
         "GEN", "CA", "AZ", "PK", "TK", "CC", "RT", "TX", "RI", "AT", "RV", "IN", "MD", "DV", "IS",
-        "OT", "BC", "DG",
+        "OT", "BC", "DG", "RS", "BR", "PR", "SL",
     }
 )  # fmt: skip
 
 # Here the project's own policies are as binding as what a specification demands.
-POLICIES = frozenset({"TX", "RI", "DG"})
+POLICIES = frozenset({"TX", "RI", "DG", "RS", "SL"})
 
 
 @functools.cache

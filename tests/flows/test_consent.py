@@ -9,7 +9,9 @@ from django.utils.formats import date_format
 
 from delegation_app import toolkit
 from delegation_app.models import AuditEvent, AuthorizationCode, ConsentRecord, Delegation
-from delegation_app.services import audit, consent, revoke
+from delegation_app.protocol.scope import Scope
+from delegation_app.services import audit, consent, delegate, revoke
+from delegation_app.services.narrowing import Narrowing
 from tests.support.world import SERVICE_A, SERVICE_B, claims_of, delegation_of, redirected
 
 
@@ -270,6 +272,24 @@ def test_consent_when_operator_revoked_its_delegation_then_the_person_is_asked(s
     delegation = delegation_of(story.tokens())
     revoke.subtree(delegation, audit.Origin("user:99"), reason="stolen laptop")
     assert is_asked(story.authorize())
+
+
+@pytest.mark.parametrize(
+    "less",
+    [
+        Narrowing(scope=Scope(["read:metrics"])),
+        Narrowing(expires_at=timezone.now() + timedelta(days=1)),
+    ],
+    ids=["scope", "time"],
+)
+def test_consent_when_its_delegation_was_narrowed_then_the_person_is_asked_once(story, less):
+    delegate.narrow(delegation_of(story.tokens()), less, audit.Origin("user:99"), reason="enough")
+
+    page = story.authorize()
+    assert is_asked(page)
+    story.answer(page)
+    # The new answer speaks from now on
+    assert not is_asked(story.authorize())
 
 
 def test_consent_when_client_itself_gave_its_token_back_then_no_page(story):

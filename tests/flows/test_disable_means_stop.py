@@ -10,7 +10,9 @@ import pytest
 from delegation_app import toolkit
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation, ResourceServer
 from delegation_app.protocol.errors import InvalidToken
+from delegation_app.resource_server.verifiers.offline import Clocks, OfflineVerifier
 from delegation_app.services import audit, consent, local_verifier, revoke
+from tests.support.wire import Wire
 from tests.support.world import SERVICE_A, SERVICE_B, claims_of
 
 OPERATOR = audit.Origin("user:99")
@@ -123,6 +125,30 @@ def test_refresh_when_something_is_switched_off_then_refused(story, held, refusa
 def test_redemption_when_something_is_switched_off_then_refused(story, held, refusal):
     refusal.switch_off(story.world)
     assert error_of(story.redeem(held["code"])) == refusal.redeem
+
+
+@pytest.mark.conformance("DG-08", "RS-07")
+def test_offline_verifier_when_something_is_switched_off_then_refused_after_its_next_look(
+    story, held, refusal, clock
+):
+    wire = Wire()
+    verifier = OfflineVerifier(
+        "https://as.example.com",
+        SERVICE_A,
+        poll_seconds=0,
+        transport=wire,
+        clocks=Clocks(wall=lambda: clock().timestamp(), steady=lambda: clock().timestamp()),
+    )
+    token = held["access_token"]
+    assert verifier.verify(token).allows(["read:metrics"])
+
+    refusal.switch_off(story.world)
+    # As if another process had done it, of which this one is not told
+    clock.forward(seconds=2)
+    verifier.refresh()
+
+    with pytest.raises(InvalidToken):
+        verifier.verify(token)
 
 
 @pytest.mark.conformance("DG-08")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from delegation_app.protocol import jose, jwk
 from delegation_app.protocol.errors import InvalidToken
+from delegation_app.protocol.jose import VerificationKey
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
@@ -24,8 +25,8 @@ IDENTITY, PUBLIC = identity("ES256")
 
 
 def verify(token, public=PUBLIC, **changes):
-    arguments = {"typ": "at+jwt", "issuer": CLAIMS["iss"], "now": NOW, **changes}
-    return jose.verify(token, {public["kid"]: public}.get, **arguments)
+    arguments = {"typ": "at+jwt", "issuer": CLAIMS["iss"], "now": NOW.timestamp(), **changes}
+    return jose.verify(token, {public["kid"]: VerificationKey.of(public)}.get, **arguments)
 
 
 @pytest.mark.parametrize("algorithm", jwk.ALGORITHMS)

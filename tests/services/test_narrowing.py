@@ -15,9 +15,9 @@ from delegation_app.protocol.errors import (
     OutsideLimits,
 )
 from delegation_app.protocol.scope import Scope
+from delegation_app.protocol.verified_token import Call
 from delegation_app.services import delegate, local_verifier, revoke
 from delegation_app.services.audit import Origin
-from delegation_app.services.local_verifier import Call
 from delegation_app.services.narrowing import Narrowing
 from tests.support.answers import nothing_stored, recorded, refused
 from tests.support.chains import Chain, handed_on, last_event

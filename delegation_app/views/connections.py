@@ -1,0 +1,70 @@
+"""The pages on which a person sees what apps may do for them."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from delegation_app.protocol.errors import InvalidRequest
+from delegation_app.protocol.parameters import Parameters
+from delegation_app.services import connections, connections_end, connections_one
+from delegation_app.services.connections import Chosen, Show
+from delegation_app.services.terms import SignIn
+from delegation_app.views import http
+from delegation_app.views.connections_door import door, show, telling
+
+
+@door("GET")
+def listed(request: HttpRequest, person: SignIn) -> HttpResponse:
+    """List what a person lets apps do: newest first, 25 on a page."""
+    chosen = _chosen(http.read_query(request))
+    listing = connections.listed(person.user, chosen)
+    apps = connections.apps(person.user)
+    context = {
+        "listing": listing,
+        "chosen": chosen,
+        "apps": apps,
+        "app": dict(apps).get(chosen.app, ""),
+        "newer": _address(chosen, after=listing.newer) if listing.newer else "",
+        "older": _address(chosen, before=listing.older) if listing.older else "",
+        "done": telling(request),
+    }
+    return show(request, person, "list.html", context)
+
+
+@door("GET")
+def one(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
+    """Show one connection: its answer, limits, tree and past."""
+    row = connections.owned(person.user, key)
+    context = {
+        "whole": connections_one.whole(person.user, row),
+        "is_over": connections_end.is_over(row),
+        "done": telling(request),
+    }
+    return show(request, person, "one.html", context)
+
+
+def _chosen(parameters: Parameters) -> Chosen:
+    chosen = Chosen(
+        show=_show(parameters.get("show")),
+        app=parameters.get("app") or "",
+        before=parameters.get("before") or "",
+        after=parameters.get("after") or "",
+    )
+    if chosen.before and chosen.after:
+        raise InvalidRequest("Ask for what is before or after, not both.")
+    return chosen
+
+
+def _show(text: str | None) -> Show:
+    try:
+        return Show.LIVE if text is None else Show(text)
+    except ValueError as error:
+        raise InvalidRequest("There is no such choice of connections.") from error
+
+
+def _address(chosen: Chosen, **anchor: str) -> str:
+    query = {"show": chosen.show.value, **({"app": chosen.app} if chosen.app else {}), **anchor}
+    return f"{reverse('delegation_app:connections')}?{urlencode(query)}"

@@ -1,0 +1,67 @@
+"""The pages on which a person ends what they let apps do: each says first what it will stop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from delegation_app.services import connections, connections_end
+from delegation_app.services.terms import SignIn
+from delegation_app.views import http, pages
+from delegation_app.views.connections_door import door, form_of, origin_of, show, told
+
+
+@door("GET", "POST")
+def end(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
+    """Show what ending a connection would stop; end it."""
+    row = connections.owned(person.user, key)
+    if request.method == "POST":
+        return _end(request, person, row)
+    parent = None if row.parent_id is None else connections.owned(person.user, row.chain[-2])
+    context = {
+        "connection": connections.described([row])[0],
+        "passed_on_by": "" if parent is None else connections.app_name(parent),
+        "ending": connections_end.of_one(row),
+        "is_over": connections_end.is_over(row),
+        "is_trusted": getattr(row.delegate, "skip_authorization", False),
+    }
+    return show(request, person, "end.html", context)
+
+
+@door("GET", "POST")
+def end_all(request: HttpRequest, person: SignIn) -> HttpResponse:
+    """Show what ending everything would stop, or everything of one app; end it."""
+    if request.method == "POST":
+        parameters = form_of(request, person)
+        ended = connections_end.end_all(
+            person.user,
+            origin_of(request, person),
+            reason=parameters.get("reason") or "",
+            client_id=parameters.get("app") or "",
+        )
+        told(request, what="all", count=ended)
+        return pages.redirect(reverse("delegation_app:connections"))
+    client_id = http.read_query(request).get("app") or ""
+    context = {
+        "client_id": client_id,
+        "app": connections.app_names([client_id]).get(client_id, client_id) if client_id else "",
+        "ending": connections_end.of_all(person.user, client_id),
+    }
+    return show(request, person, "end_all.html", context)
+
+
+def _end(request: HttpRequest, person: SignIn, row: Any) -> HttpResponse:
+    parameters = form_of(request, person)
+    is_child = row.parent_id is not None
+    ended = connections_end.end(
+        row,
+        origin_of(request, person),
+        reason=parameters.get("reason") or "",
+        bar=is_child and parameters.get("bar") == "1",
+    )
+    told(request, what="ended" if ended else "over", app=connections.app_name(row), count=ended)
+    # Back to the tree of which it was a part
+    where = ("connection", [row.root_id]) if is_child else ("connections", [])
+    return pages.redirect(reverse(f"delegation_app:{where[0]}", args=where[1]))

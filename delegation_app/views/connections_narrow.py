@@ -1,0 +1,67 @@
+"""The page on which a person lets an app do less, or not for so long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from delegation_app.protocol.errors import InvalidRequest, OAuthError
+from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.scope import Scope
+from delegation_app.services import connections, connections_end
+from delegation_app.services.connections import State
+from delegation_app.services.narrowing import Narrowing
+from delegation_app.services.terms import SignIn
+from delegation_app.views import pages
+from delegation_app.views.connections_door import door, form_of, origin_of, show, told
+
+
+@door("GET", "POST")
+def narrow(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
+    """Ask what shall be left of a connection; leave only that."""
+    row = connections.owned(person.user, key)
+    if request.method == "GET":
+        return _form(request, person, row)
+    parameters = form_of(request, person)
+    try:
+        to = _wanted(row, parameters)
+        connections_end.narrow(row, to, origin_of(request, person))
+    except OAuthError as error:
+        # Somebody else may have changed it since the page was shown
+        return _form(request, person, connections.owned(person.user, key), parameters, error)
+    told(request, what="narrowed", app=connections.app_name(row))
+    return pages.redirect(reverse("delegation_app:connection", args=[key]))
+
+
+def _wanted(row: Any, parameters: Parameters) -> Narrowing:
+    kept = Scope(parameters.all("scopes"))
+    if not kept and row.scopes:
+        raise InvalidRequest("Leave at least one tick. To take all away, end the connection.")
+    ends = connections_end.chosen_end(row, parameters.get("lifetime"), parameters.get("day"))
+    return Narrowing(scope=None if kept == row.scopes else kept, expires_at=ends)
+
+
+def _form(
+    request: HttpRequest,
+    person: SignIn,
+    row: Any,
+    sent: Parameters | None = None,
+    refused: OAuthError | None = None,
+) -> HttpResponse:
+    kept = None if sent is None else sent.all("scopes")
+    connection = connections.described([row])[0]
+    context = {
+        "connection": connection,
+        "is_live": connection.state is State.LIVE,
+        "is_child": row.parent_id is not None,
+        "scopes": [(*scope, kept is None or scope[0] in kept) for scope in connection.scopes],
+        "lifetimes": connections_end.shorter(row),
+        "first_day": timezone.localdate(),
+        "last_day": timezone.localtime(connections_end.last_day(row)).date(),
+        "day": "" if sent is None else (sent.all("day") or ("",))[0],
+        "lifetime": "" if sent is None else (sent.all("lifetime") or ("",))[0],
+    }
+    return show(request, person, "narrow.html", context, refused)

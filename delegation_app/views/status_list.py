@@ -1,0 +1,81 @@
+"""Token status lists over HTTP (draft-ietf-oauth-status-list-20 sections 8 and 9)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+
+from delegation_app.conf import conf
+from delegation_app.protocol.errors import InvalidRequest
+from delegation_app.services import status_list as lists
+from delegation_app.services.status_cache import Published
+from delegation_app.views import http
+from delegation_app.views.public import document, public
+
+_MEDIA_TYPE: Final = "application/statuslist+jwt"
+
+
+@public
+def status_lists(_request: HttpRequest) -> HttpResponse:
+    """Answer with the address of every list that a token may refer to (section 9.3)."""
+    return document({"status_lists": lists.addresses()}, conf.status_list_ttl)
+
+
+@public
+def status_list(request: HttpRequest, name: str) -> HttpResponse:
+    """Answer with a signed list, or with why there is none."""
+    # Section 8.4: nobody is told how a token was yesterday
+    if "time" in request.GET:
+        return _refused("The status at another time is not told.", 501)
+    if not _takes(request):
+        response = _refused(f"Only {_MEDIA_TYPE} is offered.", 406)
+        patch_vary_headers(response, ["Accept"])
+        return response
+    try:
+        return _list(request, lists.published(name))
+    except lists.UnknownList:
+        return _refused("There is no such list.", 404)
+    except lists.ExpiredList:
+        return _refused("All tokens of this list have expired.", 410)
+
+
+def _list(request: HttpRequest, found: Published) -> HttpResponse:
+    zipped = _takes_gzip(request.META.get("HTTP_ACCEPT_ENCODING", ""))
+    body = found.gzipped if zipped else found.token
+    response = HttpResponse(body, content_type=_MEDIA_TYPE)
+    if zipped:
+        response["Content-Encoding"] = "gzip"
+    # RFC 9110 section 8.8.3: each representation has one of its own
+    response["ETag"] = f'"{found.tag}{"-gzip" if zipped else ""}"'
+    left = int(found.expires_at - timezone.now().timestamp())
+    fresh = max(0, min(conf.status_list_cache_seconds, conf.status_list_ttl, left))
+    response["Cache-Control"] = f"public, max-age={fresh}"
+    patch_vary_headers(response, ["Accept", "Accept-Encoding"])
+    return response
+
+
+def _takes(request: HttpRequest) -> bool:
+    ranges = [media for media in request.accepted_types if media.match(_MEDIA_TYPE)]
+    # RFC 9110 section 12.5.1: the most specific range decides, and q=0 is "not acceptable"
+    return bool(max(ranges, key=lambda media: media.specificity).quality) if ranges else False
+
+
+def _takes_gzip(header: str) -> bool:
+    """Tell whether an Accept-Encoding takes gzip (RFC 9110 section 12.5.3)."""
+    takes: dict[str, bool] = {}
+    for part in header.lower().split(","):
+        coding, *parameters = (piece.strip() for piece in part.split(";"))
+        takes[coding] = not any(_is_zero(parameter) for parameter in parameters)
+    return takes.get("gzip", takes.get("x-gzip", takes.get("*", False)))
+
+
+def _is_zero(parameter: str) -> bool:
+    name, _, value = parameter.partition("=")
+    return name.strip() == "q" and not value.strip().strip("0.")
+
+
+def _refused(description: str, status: int) -> HttpResponse:
+    return http.json_answer(InvalidRequest(description).payload(), status=status)

@@ -1,0 +1,196 @@
+"""A person looks at what apps may do for them."""
+
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.utils import timezone
+
+from delegation_app.models import ConsentRecord, Delegation
+from delegation_app.protocol.constraints import Constraints
+from delegation_app.services import audit, revoke
+from tests.support.answers import never_stored, nothing_stored
+from tests.support.chains import Chain
+from tests.support.connections import ALL, LIST, apps_on, at, shown
+from tests.support.world import Story, delegation_of
+
+
+@pytest.fixture
+def chain(story):
+    return Chain(story)
+
+
+def test_list_when_apps_act_then_a_row_tells_all_of_each(chain, story):
+    page = shown(story, LIST)
+    assert apps_on(page) == ["Web"]
+    for text in ("Read metrics", "Create alerts", "Service A", "from 127.0.x.x", "to 2 others"):
+        assert text in page
+    assert "<dd>3</dd>" in page
+    assert "127.0.0.1" not in page
+
+
+def test_list_when_there_is_nothing_then_it_says_so(story):
+    page = shown(story, LIST)
+    assert "You have not connected any app." in page
+    assert "End everything" not in page
+
+
+def test_list_when_others_have_connections_then_they_are_not_shown(chain, story, world):
+    bob = Story(world, world.bob)
+    assert apps_on(shown(bob, LIST)) == []
+    bob.tokens(world.other)
+    assert apps_on(shown(bob, LIST)) == ["Other"]
+    assert apps_on(shown(story, LIST)) == ["Web"]
+
+
+def test_list_when_filtered_then_only_those_are_shown(story, world, clock):
+    story.tokens()
+    old = delegation_of(story.tokens(world.mobile))
+    Delegation.objects.filter(pk=old.pk).update(
+        expires_at=None,
+        issued_at=clock() - timedelta(days=200),
+        last_used_at=clock() - timedelta(days=91),
+    )
+    story.revoke(story.tokens(world.other)["refresh_token"], world.other)
+    assert apps_on(shown(story, LIST)) == ["Web", "Mobile"]
+    assert apps_on(shown(story, f"{LIST}?show=unused")) == ["Mobile"]
+    assert apps_on(shown(story, f"{LIST}?show=all")) == ["Other", "Web", "Mobile"]
+    assert apps_on(shown(story, f"{LIST}?show=all&app=other")) == ["Other"]
+    assert apps_on(shown(story, f"{LIST}?app=other")) == []
+    assert apps_on(shown(story, f"{LIST}?app=nobody")) == []
+    assert shown(story, f"{LIST}?show=some", 400)
+
+
+def test_unused_when_it_was_opened_long_ago_and_never_used_then_it_is_listed(story, clock):
+    row = delegation_of(story.tokens())
+    assert apps_on(shown(story, f"{LIST}?show=unused")) == []
+    issued = clock() - timedelta(days=91)
+    Delegation.objects.filter(pk=row.pk).update(issued_at=issued, last_used_at=None)
+    assert apps_on(shown(story, f"{LIST}?show=unused")) == ["Web"]
+
+
+def test_state_when_not_live_then_a_word_says_it(story, world, clock):
+    story.tokens()
+    world.web.change(enabled=False)
+    assert apps_on(shown(story, LIST)) == []
+    assert "stopped by this site" in shown(story, f"{LIST}?show=all")
+    world.web.change(enabled=True)
+    clock.forward(days=91)
+    story.browser.force_login(world.alice)
+    assert ">expired<" in shown(story, f"{LIST}?show=all")
+
+
+def test_page_when_of_the_root_then_it_tells_sentence_limits_answer_tree_and_past(story, world):
+    limits = [{"type": "max_depth", "depth": 3}]
+    world.web.change(constraints=Constraints.parse(limits))
+    chain = Chain(story, scopes=["read:metrics"])
+    page = shown(story, at(chain.rows[0]))
+    assert "acts for you at <strong>Service A</strong> until" in page
+    assert ", within the limits below" in page
+    for limit in chain.rows[0].constraints.describe():
+        assert limit in page
+    asked = page.split("What you were asked", 1)[1].split("Who acts on it")[0]
+    assert asked.index("Allowed") < asked.index("Read metrics") < asked.index("Refused")
+    assert asked.index("Refused") < asked.index("Create alerts")
+    tree = page.split("Who acts on it", 1)[1].split("What happened")[0]
+    assert tree.index("Web") < tree.index("Service-A") < tree.index("Service-B")
+    assert tree.count('aria-current="true"') == 1
+    past = page.split("What happened", 1)[1]
+    told = ["passed on to Service-B", "passed on to Service-A", "first token", "Web was connected"]
+    positions = [past.index(text) for text in told]
+    assert positions == sorted(positions)
+
+
+def test_page_when_of_a_child_then_it_says_who_passed_it_on_and_counts_its_own(chain, story):
+    page = shown(story, at(chain.rows[1]))
+    assert "It was passed on by <strong>Web</strong>." in page
+    assert f'href="{at(chain.rows[0])}"' in page
+    assert "acts for you at <strong>Service B</strong>" in page
+    assert "<dd>2" in page.split("Live tokens", 1)[1]
+    assert "Web was connected" not in page
+
+
+def test_page_when_the_site_trusts_the_app_then_it_says_that_nobody_was_asked(story, world):
+    row = world.web.row
+    row.skip_authorization = True
+    row.save()
+    delegation = delegation_of(story.tokens())
+    assert "You were not asked" in shown(story, at(delegation))
+    assert "can connect again without asking you" in shown(story, at(delegation, "end"))
+
+
+def test_page_when_an_operator_ended_it_then_neither_name_nor_note_is_told(story, world):
+    row = delegation_of(story.tokens())
+    revoke.subtree(row, audit.Origin(f"user:{world.bob.pk}"), reason="ticket 4711")
+    page = shown(story, at(row))
+    assert "ended by an operator" in page
+    assert "4711" not in page
+    assert "bob" not in page
+
+
+def test_page_when_tokens_were_stolen_then_it_says_that_the_site_ended_it_and_why(story, clock):
+    tokens = story.tokens()
+    story.refresh(tokens["refresh_token"])
+    clock.forward(seconds=60)
+    story.refresh(tokens["refresh_token"])
+    page = shown(story, at(delegation_of(tokens)))
+    assert "ended by this site" in page
+    assert "refresh token reused" in page
+
+
+def test_page_when_the_app_was_deleted_then_it_goes_by_its_client_id(story, world):
+    row = delegation_of(story.tokens())
+    world.web.row.delete()
+    assert "<bdi>web</bdi>" in shown(story, at(row))
+    assert apps_on(shown(story, f"{LIST}?show=all")) == ["web"]
+
+
+@pytest.mark.parametrize("deed", ["", "end", "narrow"])
+def test_pages_when_signed_out_then_they_lead_to_the_sign_in_and_back(chain, story, deed):
+    story.browser.logout()
+    for send in (story.browser.get, story.browser.post):
+        answer = send(at(chain.rows[0], deed))
+        if deed == "" and send == story.browser.post:
+            assert answer.status_code == 405
+            continue
+        assert answer.status_code == 302
+        never_stored(answer)
+        target = urlsplit(answer["Location"])
+        assert (target.netloc, target.path) == ("", "/accounts/login/")
+        assert parse_qs(target.query) == {"next": [at(chain.rows[0], deed)]}
+
+
+def test_pages_when_asked_with_other_methods_then_405(chain, story):
+    both, get = "GET, POST", "GET"
+    root = chain.rows[0]
+    for address, allowed in (
+        (LIST, get),
+        (at(root), get),
+        (ALL, both),
+        (at(root, "end"), both),
+        (at(root, "narrow"), both),
+    ):
+        for method in {"PUT", "DELETE", "PATCH", "OPTIONS", "POST"} - set(allowed.split(", ")):
+            with nothing_stored():
+                answer = story.browser.generic(method, address)
+            assert (answer.status_code, answer["Allow"]) == (405, allowed)
+
+
+def test_consent_page_when_it_asks_then_it_says_where_to_end_it(story):
+    assert b'end this at any time under <a href="/connections/">' in story.authorize().content
+    started = story.start().json()
+    assert b'href="/connections/"' in story.enter(started["user_code"]).content
+    assert not ConsentRecord.objects.exists()
+
+
+def test_home_when_shown_then_it_links_to_the_connections(client, db):
+    assert b'href="/connections/"' in client.get("/").content
+
+
+def test_time_when_the_list_is_old_then_the_last_use_is_the_newest_that_is_known(story, clock):
+    tokens = story.tokens()
+    clock.forward(hours=3)
+    story.refresh(tokens["refresh_token"])
+    row = delegation_of(tokens)
+    assert row.last_used_at == timezone.now()
+    assert f'datetime="{timezone.now().isoformat()}"' in shown(story, LIST)

@@ -1,0 +1,20 @@
+"""The same junk for a moment, so that no run of the suite is without it. CI throws for longer."""
+
+import logging
+
+import pytest
+from hypothesis import given
+
+from tests.fuzz.targets import TARGETS
+
+
+@pytest.fixture(autouse=True)
+def _no_warning_for_each_refused_list():
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.__name__)
+def test_junk_when_thrown_then_no_exception_is_not_ours(target):
+    given(*TARGETS[target])(target)()
