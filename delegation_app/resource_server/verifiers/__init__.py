@@ -1,0 +1,1 @@
+"""Verifying access tokens. Nothing in here needs Django, so any framework can use it."""

@@ -1,0 +1,28 @@
+"""A constraint of a site's own."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from delegation_app.protocol.constraints import Constraint, Moment
+
+
+@dataclass(frozen=True, slots=True)
+class FullMoon(Constraint):
+    TYPE: ClassVar[str] = "full_moon"
+    JUDGED: ClassVar[frozenset[Moment]] = frozenset({Moment.RESOURCE})
+
+    @classmethod
+    def parse(cls, members):
+        return cls()
+
+    def as_json(self):
+        return {"type": self.TYPE}
+
+    def narrowed(self, parent):
+        return self
+
+    def refusal(self, access):
+        return "It may only be used at full moon."
+
+    def describe(self):
+        return "Only at full moon."

@@ -1,0 +1,371 @@
+"""Who gets in, what is refused, and how it says so."""
+
+import logging
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from rest_framework.permissions import AllowAny, IsAdminUser, IsAuthenticated
+from rest_framework.response import Response
+from rest_framework.test import APIRequestFactory, force_authenticate
+
+from delegation_app.protocol.errors import TemporarilyUnavailable
+from delegation_app.protocol.verified_token import VerifiedToken
+from delegation_app.resource_server import configured
+from delegation_app.resource_server.authentication import BearerAuthentication
+from delegation_app.resource_server.permissions import RequireScopes
+from delegation_app.resource_server.principal import Principal
+from tests.resource_server.isolated.service import Answering, attributes
+from tests.resource_server.issuer import AUDIENCE, ISSUER, JWKS, LIST
+
+METADATA = "https://service-a.example.com/.well-known/oauth-protected-resource"
+FORM = "application/x-www-form-urlencoded"
+READ = RequireScopes("read:metrics")
+
+
+class StandIn:
+    """A verifier that says what it is told to say."""
+
+    def __init__(self, audience, error=None):
+        self.audience = audience
+        self.error = error
+        self.asked = []
+
+    def verify(self, text, call):
+        self.asked.append((text, call))
+        raise self.error
+
+
+# Who gets in
+
+
+@pytest.mark.conformance("BR-01")
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
+def test_view_when_the_token_is_good_then_it_answers(service, scheme):
+    header = f"{scheme} {service.issuer.token()}"
+
+    answer = service.ask(service.view(READ), HTTP_AUTHORIZATION=header)
+
+    assert answer.status_code == 200
+    assert answer.data == {"user": "user:7"}
+
+
+def test_view_when_the_token_is_good_then_user_and_auth_are_made_of_it(service):
+    seen = {}
+
+    class Telling(Answering):
+        def get(self, request):
+            seen.update(user=request.user, auth=request.auth)
+            return Response()
+
+    token = service.issuer.token(act={"sub": "client:a", "client_id": "a"})
+    service.ask(service.view(IsAuthenticated, base=Telling), token)
+
+    assert isinstance(seen["user"], Principal)
+    assert isinstance(seen["auth"], VerifiedToken)
+    assert (seen["user"].pk, seen["user"].client_id) == ("user:7", "web")
+    assert seen["user"].actor == {"sub": "client:a", "client_id": "a"}
+    assert token not in repr(seen)
+
+
+def test_view_when_it_asks_for_staff_then_no_token_makes_one(service):
+    assert service.ask(service.view(IsAdminUser), service.issuer.token()).status_code == 403
+
+
+def test_view_when_a_test_forces_a_user_then_it_is_not_asked_for_a_token(service):
+    request = APIRequestFactory().get("/")
+    token = VerifiedToken.of(service.issuer.claims())
+    force_authenticate(request, Principal.of(token), token)
+
+    assert service.view(READ)(request).status_code == 200
+    assert service.view(RequireScopes("other"))(request).status_code == 403
+
+
+# Caches
+
+
+@pytest.mark.conformance("BR-07")
+def test_answer_when_a_token_let_in_then_nobody_stores_it(service):
+    view = service.view(READ)
+
+    for token, status in [(service.issuer.token(), 200), ("garbage", 401), (None, 401)]:
+        answer = service.ask(view, token)
+        assert (answer.status_code, answer["Cache-Control"]) == (status, "no-store")
+    assert service.told(RequireScopes("other"))["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "header"), [("private, max-age=60", "private, max-age=60"), (None, None)]
+)
+def test_answer_when_the_view_says_how_it_may_be_stored_then_so(service, chosen, header):
+    view = service.view(READ, cache_control=chosen)
+
+    assert service.ask(view, service.issuer.token()).get("Cache-Control") == header
+
+
+# Without a token
+
+
+@pytest.mark.conformance("BR-04", "BR-06", "PR-05")
+@pytest.mark.parametrize("header", [None, "", "Basic d2ViOng=", "Digest a=b", "Bearerx y"])
+def test_view_when_there_is_no_token_then_it_asks_for_one_without_an_error(service, header):
+    sent = {} if header is None else {"HTTP_AUTHORIZATION": header}
+
+    answer = service.ask(service.view(READ), **sent)
+
+    assert answer.status_code == 401
+    assert attributes(answer) == {
+        "realm": AUDIENCE,
+        "scope": "read:metrics",
+        "resource_metadata": METADATA,
+    }
+
+
+@pytest.mark.conformance("PR-07")
+def test_challenge_when_the_view_asks_for_offline_access_then_it_is_not_told(service):
+    view = service.view(RequireScopes("read:metrics offline_access"))
+
+    assert attributes(service.ask(view))["scope"] == "read:metrics"
+
+
+def test_view_when_it_demands_no_scope_then_the_challenge_names_none(service):
+    assert attributes(service.ask(service.view(IsAuthenticated))).keys() == {
+        "realm",
+        "resource_metadata",
+    }
+
+
+@pytest.mark.conformance("BR-02")
+def test_view_when_the_token_is_in_the_query_then_it_is_not_taken(service):
+    path = f"/metrics?access_token={service.issuer.token()}"
+
+    answer = service.ask(service.view(READ), path=path)
+    assert answer.status_code == 401
+    assert "error" not in attributes(answer)
+    # Where anybody may come, it changes nothing
+    assert service.ask(service.view(AllowAny), path=path).data == {"user": "None"}
+
+
+def test_view_when_the_token_is_in_a_form_then_it_is_not_taken(service):
+    body = f"access_token={service.issuer.token()}"
+
+    answer = service.ask(service.view(READ), method="POST", data=body, content_type=FORM)
+    assert answer.status_code == 401
+
+
+@pytest.mark.conformance("BR-03", "BR-05")
+@pytest.mark.parametrize("content_type", [FORM, f"{FORM}; charset=utf-8", FORM.upper()])
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_view_when_the_token_comes_in_a_form_too_then_400(service, method, content_type):
+    token = service.issuer.token()
+
+    answer = service.ask(
+        service.view(READ), token, method, data="access_token=x", content_type=content_type
+    )
+
+    assert answer.status_code == 400
+    assert attributes(answer)["error"] == answer.data["error"] == "invalid_request"
+
+
+@pytest.mark.conformance("BR-02", "BR-03")
+def test_view_when_the_token_comes_in_the_query_too_then_400(service):
+    token = service.issuer.token()
+
+    answer = service.ask(service.view(READ), token, path="/metrics?access_token=")
+
+    assert (answer.status_code, answer.data["error"]) == (400, "invalid_request")
+
+
+def test_view_when_a_form_has_other_fields_then_the_view_still_reads_them(service):
+    class Echo(Answering):
+        def post(self, request):
+            return Response(dict(request.data.items()))
+
+    view = service.view(READ, base=Echo)
+    token = service.issuer.token()
+    answer = service.ask(view, token, "POST", data="message=hot", content_type=FORM)
+
+    assert answer.data == {"message": "hot"}
+
+
+def test_view_when_a_form_can_not_be_read_then_400(service):
+    def broken(_size=-1):
+        raise OSError("the client went away")
+
+    sent = {"HTTP_AUTHORIZATION": f"Bearer {service.issuer.token()}"}
+    request = APIRequestFactory().generic("POST", "/", "a=b", FORM, **sent)
+    request._stream.read = broken
+
+    assert service.view(READ)(request).data["error"] == "invalid_request"
+
+
+@pytest.mark.conformance("BR-03", "BR-05")
+@pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer a b", "Bearer a, Bearer b"])
+def test_view_when_the_header_is_malformed_then_400(service, header):
+    answer = service.ask(service.view(READ), HTTP_AUTHORIZATION=header)
+
+    assert answer.status_code == 400
+    assert attributes(answer)["error"] == answer.data["error"] == "invalid_request"
+
+
+# With a token that is not good
+
+
+@pytest.mark.conformance("BR-05", "BR-06")
+@pytest.mark.parametrize("token", ["x", "a.b.c", "é.ü.ö", "a,b", "x" * 54, "x" * 100_000, '"'])
+def test_view_when_the_token_is_garbage_then_401_with_the_code(service, token):
+    answer = service.ask(service.view(READ), token)
+
+    assert answer.status_code == 401
+    assert attributes(answer) == {
+        "realm": AUDIENCE,
+        "error": "invalid_token",
+        "error_description": "The access token is not valid.",
+        "scope": "read:metrics",
+        "resource_metadata": METADATA,
+    }
+    assert answer.data["error"] == "invalid_token"
+
+
+def test_view_when_anybody_may_come_then_a_bad_token_is_refused_all_the_same(service):
+    assert service.ask(service.view(AllowAny), "garbage").status_code == 401
+
+
+def test_view_when_the_token_is_for_another_audience_then_401(service):
+    token = service.issuer.token(aud="https://service-b.example.com")
+
+    assert service.ask(service.view(READ), token).status_code == 401
+
+
+def test_view_when_the_token_was_revoked_then_401(service):
+    service.issuer.revoked[LIST].add(3)
+
+    assert service.ask(service.view(READ), service.issuer.token()).status_code == 401
+
+
+def test_view_when_a_401_comes_after_another_scheme_then_it_stays_one(service):
+    class Silent(BearerAuthentication):
+        def authenticate(self, request):
+            return None
+
+        def authenticate_header(self, request):
+            return None
+
+    view = service.view(READ, authentication_classes=[Silent, service.bearer])
+    answer = service.ask(view, "garbage")
+
+    assert answer.status_code == 401
+    assert attributes(answer)["error"] == "invalid_token"
+
+
+def test_log_when_a_token_is_refused_then_it_says_why_and_not_which(service, caplog):
+    token = service.issuer.token(iss="https://elsewhere.example.com")
+    with caplog.at_level(logging.DEBUG):
+        service.ask(service.view(READ), token)
+
+    assert "invalid_token" in caplog.text
+    assert "iss" in caplog.text
+    assert all(part not in caplog.text for part in token.split("."))
+
+
+def test_log_when_a_detail_has_a_line_break_then_it_makes_no_line(service, caplog):
+    verifier = StandIn(AUDIENCE, TemporarilyUnavailable("Wait.", detail="a\nrefused: nothing"))
+    view = service.view(READ, authentication_classes=[BearerAuthentication.using(verifier)])
+    with caplog.at_level(logging.INFO):
+        service.ask(view, "x")
+
+    assert len(caplog.text.splitlines()) == 1
+
+
+# When nobody can tell
+
+
+@pytest.mark.conformance("RS-07")
+def test_view_when_nobody_can_tell_then_503_and_when_to_come_back(service):
+    service.issuer.down.update({JWKS, LIST})
+
+    answer = service.ask(service.view(READ), service.issuer.token())
+
+    assert answer.status_code == 503
+    assert int(answer["Retry-After"]) > 0
+    assert answer.data["error"] == "temporarily_unavailable"
+    assert "WWW-Authenticate" not in answer
+    assert answer["Cache-Control"] == "no-store"
+
+
+def test_view_when_the_verifier_breaks_then_it_is_no_401(service):
+    verifier = StandIn(AUDIENCE, RuntimeError("a bug"))
+    view = service.view(READ, authentication_classes=[BearerAuthentication.using(verifier)])
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        service.ask(view, "x")
+
+
+# Which verifier
+
+
+@pytest.mark.conformance("RS-07")
+def test_views_when_they_name_their_verifiers_then_each_asks_its_own(service):
+    other = "https://service-b.example.com"
+    there = BearerAuthentication.using(service.issuer.verifier(other))
+    here, elsewhere = service.view(READ), service.view(READ, authentication_classes=[there])
+    token = service.issuer.token(aud=other)
+
+    assert service.ask(here, token).status_code == 401
+    assert service.ask(elsewhere, token).status_code == 200
+    assert attributes(service.ask(elsewhere))["realm"] == other
+    assert attributes(service.ask(elsewhere))["resource_metadata"].startswith(other)
+
+
+def test_challenge_when_name_and_metadata_are_given_then_it_says_those(service):
+    bearer = BearerAuthentication.using(service.issuer.verifier(), realm="a", metadata_url="")
+    view = service.view(READ, authentication_classes=[bearer])
+
+    assert attributes(service.ask(view)) == {"realm": "a", "scope": "read:metrics"}
+
+
+def test_challenge_when_the_settings_say_so_then_it_says_that(service, configure):
+    configure(REALM="metrics", METADATA_URL="https://meta.example.com/a")
+    view = service.view(READ, authentication_classes=[BearerAuthentication])
+
+    assert attributes(service.ask(view)) == {
+        "realm": "metrics",
+        "scope": "read:metrics",
+        "resource_metadata": "https://meta.example.com/a",
+    }
+
+
+def test_challenge_when_the_host_header_is_forged_then_it_does_not_follow(service):
+    view = service.view(READ, authentication_classes=[BearerAuthentication])
+    answer = service.ask(view, HTTP_HOST="evil.example", HTTP_X_FORWARDED_HOST="evil.example")
+
+    assert "evil" not in answer["WWW-Authenticate"]
+
+
+def test_verifier_when_no_view_names_one_then_it_is_that_of_the_settings(
+    service, configure, monkeypatch
+):
+    made = []
+
+    def offline(*arguments, **named):
+        made.append((arguments, named))
+        return service.issuer.verifier()
+
+    monkeypatch.setattr(configured, "OfflineVerifier", offline)
+    configure(JWKS_URI=JWKS, POLL_SECONDS=2, MAX_STALENESS=6, TOKEN_CACHE_SIZE=7)
+    view = service.view(READ, authentication_classes=[BearerAuthentication])
+
+    assert [service.ask(view, service.issuer.token()).status_code for _ in "12"] == [200, 200]
+    assert made == [
+        (
+            (ISSUER, AUDIENCE),
+            {"jwks_uri": JWKS, "poll_seconds": 2, "max_staleness": 6, "cache_size": 7},
+        )
+    ]
+
+
+def test_view_when_the_verifier_of_the_settings_is_no_class_then_it_says_so(service, configure):
+    configure(VERIFIER="nowhere.Verifier")
+    view = service.view(READ, authentication_classes=[BearerAuthentication])
+
+    with pytest.raises(ImproperlyConfigured, match=r"nowhere\.Verifier"):
+        service.ask(view, "x")
