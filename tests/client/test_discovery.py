@@ -1,0 +1,165 @@
+import pytest
+
+from delegation_app.client import discovery
+from delegation_app.client.discovery import Discovery
+from delegation_app.client.errors import NoAnswer, TemporarilyUnavailable, UnusableAnswer
+from delegation_app.client.transport import Response
+from tests.client.fakes import ISSUER, METADATA, Server, Time, answer
+
+
+@pytest.mark.parametrize(
+    ("issuer", "url"),
+    [
+        ("https://h.example", "https://h.example/.well-known/oauth-authorization-server"),
+        ("https://h.example/", "https://h.example/.well-known/oauth-authorization-server"),
+        ("https://h.example/t1", "https://h.example/.well-known/oauth-authorization-server/t1"),
+        ("https://h.example/t1/", "https://h.example/.well-known/oauth-authorization-server/t1"),
+        (
+            "http://127.0.0.1:8000/a/b",
+            "http://127.0.0.1:8000/.well-known/oauth-authorization-server/a/b",
+        ),
+    ],
+)
+def test_request_when_the_issuer_has_a_path_then_it_comes_after_the_well_known_one(issuer, url):
+    request = discovery.request(issuer)
+
+    assert (request.method, request.url, request.body) == ("GET", url, None)
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "",
+        "as.example.com",
+        "http://as.example.com",
+        "https://as.example.com?x",
+        "https://as.example.com#x",
+        "https://user@as.example.com",
+    ],
+)
+def test_discovery_when_the_issuer_is_none_then_it_is_refused(issuer):
+    with pytest.raises(ValueError, match="issuer"):
+        Discovery(issuer, Server())
+
+
+def test_judge_when_the_document_is_good_then_it_is_a_value():
+    known = discovery.judge(answer(**METADATA), ISSUER)
+
+    assert known.endpoint("token_endpoint") == f"{ISSUER}/oauth/token"
+    assert known.endpoint("jwks_uri") == f"{ISSUER}/oauth/jwks"
+    assert known.names_itself
+    assert known.challenge_methods == ("S256",)
+    with pytest.raises(UnusableAnswer, match="device_authorization_endpoint"):
+        known.endpoint("device_authorization_endpoint")
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "https://evil.example",
+        ISSUER + "/",
+        ISSUER.upper(),
+        ISSUER + ":443",
+        ISSUER.replace("https", "http"),
+        None,
+        [ISSUER],
+        {},
+    ],
+)
+def test_judge_when_another_issuer_is_named_then_the_document_is_not_used(issuer):
+    with pytest.raises(UnusableAnswer, match="another issuer"):
+        discovery.judge(answer(**{**METADATA, "issuer": issuer}), ISSUER)
+
+
+@pytest.mark.parametrize("name", ["token_endpoint", "revocation_endpoint", "jwks_uri"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://as.example.com/oauth/token",
+        "http://127.0.0.1/oauth/token",
+        "/oauth/token",
+        "https://as.example.com/#x",
+        "https://user@as.example.com/",
+        "ftp://as.example.com/",
+        None,
+        7,
+        [],
+    ],
+)
+def test_judge_when_an_endpoint_is_no_place_for_secrets_then_the_document_is_not_used(name, url):
+    with pytest.raises(UnusableAnswer, match=name):
+        discovery.judge(answer(**{**METADATA, name: url}), ISSUER)
+
+
+def test_judge_when_the_issuer_is_this_machine_then_so_may_be_its_endpoints():
+    issuer = "http://127.0.0.1:8000"
+    told = {"issuer": issuer, "token_endpoint": f"{issuer}/oauth/token"}
+
+    assert discovery.judge(answer(**told), issuer).endpoint("token_endpoint")
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        answer(issuer=ISSUER),
+        answer(**{**METADATA, "code_challenge_methods_supported": "S256"}),
+        Response(200, {}, b"<html>"),
+        Response(404, {}, b"<html>"),
+        Response(302, {"location": "https://evil.example"}),
+    ],
+)
+def test_judge_when_the_answer_is_no_such_document_then_it_is_of_no_use(response):
+    with pytest.raises(UnusableAnswer):
+        discovery.judge(response, ISSUER)
+
+
+@pytest.fixture
+def server():
+    return Server()
+
+
+@pytest.fixture
+def time():
+    return Time()
+
+
+def test_metadata_when_it_is_asked_for_often_then_the_server_is_not(server, time):
+    here = Discovery(ISSUER, server, clock=time)
+
+    assert here.metadata() == here.metadata()
+    assert len(server.sent) == 1
+    time.forward(discovery.FRESH_SECONDS + 1)
+    here.metadata()
+    assert len(server.sent) == 2
+
+
+@pytest.mark.parametrize("trouble", ["no answer", "another issuer"])
+def test_metadata_when_it_can_not_be_renewed_then_the_old_one_holds_for_a_day(
+    server, time, trouble
+):
+    here = Discovery(ISSUER, server, clock=time)
+    known = here.metadata()
+    if trouble == "no answer":
+        server.send = raising(NoAnswer("as.example.com: Timeout"))
+    else:
+        server.metadata["issuer"] = "https://evil.example"
+
+    time.forward(discovery.FRESH_SECONDS + 1)
+    assert here.metadata() == known
+    time.forward(discovery.LASTS_SECONDS)
+    with pytest.raises((NoAnswer, UnusableAnswer)):
+        here.metadata()
+
+
+def test_metadata_when_there_is_none_yet_then_the_error_is_told(server):
+    server.send = lambda request: Response(503, {"retry-after": "3"})
+
+    with pytest.raises(TemporarilyUnavailable):
+        Discovery(ISSUER, server).metadata()
+
+
+def raising(error):
+    def send(request):
+        raise error
+
+    return send

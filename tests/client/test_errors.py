@@ -1,0 +1,96 @@
+import copy
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from delegation_app.client import errors
+
+JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ1c2VyOjEifQ.c2lnbmF0dXJlLW9mLXNvbWV0aGluZw"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("invalid_request", errors.InvalidRequest),
+        ("invalid_client", errors.InvalidClient),
+        ("invalid_grant", errors.InvalidGrant),
+        ("unauthorized_client", errors.UnauthorizedClient),
+        ("unsupported_grant_type", errors.UnsupportedGrantType),
+        ("invalid_scope", errors.InvalidScope),
+        ("invalid_target", errors.InvalidTarget),
+        ("unsupported_token_type", errors.UnsupportedTokenType),
+        ("access_denied", errors.AccessDenied),
+        ("login_required", errors.LoginRequired),
+        ("consent_required", errors.ConsentRequired),
+        ("server_error", errors.ServerFailed),
+        ("temporarily_unavailable", errors.TemporarilyUnavailable),
+        ("slow_down", errors.Refused),
+    ],
+)
+def test_refused_when_a_code_is_known_then_it_has_a_class_of_its_own(code, kind):
+    error = errors.refused(code, "a sentence", status=400)
+
+    assert type(error) is kind
+    assert isinstance(error, errors.Refused)
+    assert (error.code, error.description, str(error)) == (
+        code,
+        "a sentence",
+        f"{code}: a sentence",
+    )
+
+
+def test_classes_when_they_are_counted_then_each_has_a_code():
+    assert set(errors._BY_CODE.values()) == set(errors.Refused.__subclasses__())
+
+
+@pytest.mark.parametrize("how", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])  # noqa: S301 - our own
+def test_refused_when_it_is_copied_then_nothing_is_lost(how):
+    error = errors.refused("invalid_grant", "used", status=429, retry_after=7)
+
+    again = how(error)
+
+    assert type(again) is errors.InvalidGrant
+    assert (again.code, again.description, again.status, again.retry_after) == (
+        "invalid_grant", "used", 429, 7,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        (f"The token {JWT} is expired.", "The token ... is expired."),
+        ("one\r\nSet-Cookie: two", "one??Set-Cookie: two"),
+        ("\x1b[31mred\x00", "?[31mred?"),
+        (None, ""),
+        (["a list"], ""),
+        ({"a": "dict"}, ""),
+        ("\ud800", "?"),
+    ],
+)
+def test_description_when_the_server_says_odd_things_then_it_is_harmless(told, kept):
+    assert errors.refused("invalid_request", told, status=400).description == kept
+
+
+@given(st.text(max_size=3000))
+def test_description_when_it_is_anything_then_it_is_short_and_printable(told):
+    description = errors.refused("invalid_request", told, status=400).description
+
+    assert len(description) <= 200
+    assert description.isascii()
+    assert description.isprintable()
+
+
+@pytest.mark.parametrize(
+    "value", [None, 3, "", "Invalid", "a b", JWT, "a" * 41, "x\n", "ünknown", ["invalid_grant"]]
+)
+def test_is_code_when_it_can_be_none_then_it_is_none(value):
+    assert not errors.is_code(value)
+
+
+def test_temporary_when_waiting_may_help_then_it_says_so():
+    assert errors.NoAnswer("x").temporary
+    assert errors.TemporarilyUnavailable("temporarily_unavailable").temporary
+    assert not errors.UnusableAnswer("x").temporary
+    assert not errors.InvalidGrant("invalid_grant").temporary
