@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from example_project import database_url, environment
+from example_project import database_url, environment, logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 LOCAL_DIR = Path(os.environ.get("DEMO_DIR") or BASE_DIR / ".demo")
@@ -166,11 +166,10 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
 }
 
-# The protected API: three services, none of which takes a token for another one
+# The protected API: three services, none of which takes a token for another one. Here they share
+# this process; `manage.py demo` gives two of them one of their own, see service_settings.py.
 
-SERVICE_AUDIENCE = "https://service-a.example.com"
-SERVICE_B_AUDIENCE = "https://service-b.example.com"
-SERVICE_C_AUDIENCE = "https://service-c.example.com"
+SERVICE_SITES: dict[str, str] = {}
 
 # Where the demo keeps the passwords and secrets that it made; services A and B read their own here
 
@@ -209,16 +208,4 @@ SILENCED_SYSTEM_CHECKS = [
 
 # Logging
 
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
-    },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {
-        "delegation_app": {"level": os.environ.get("DJANGO_LOG_LEVEL") or "INFO"},
-        "example_project": {"level": os.environ.get("DJANGO_LOG_LEVEL") or "INFO"},
-    },
-}
+LOGGING: dict[str, Any] = logs.to_console(os.environ.get("DJANGO_LOG_LEVEL") or "INFO")

@@ -1,11 +1,11 @@
-"""Where things are."""
+"""Where things are in the process of the authorization server."""
 
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
 from example_project.accounts import SignIn
-from example_project.api import urls as api
+from example_project.api.neighbours import mounted
 from example_project.api.services import SERVICE_A, SERVICE_B, SERVICE_C
 from example_project.home import Home
 
@@ -14,8 +14,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/login/", SignIn.as_view(), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
-    path("api/", include(api.of(SERVICE_A))),
-    path("service-b/", include(api.of(SERVICE_B))),
-    path("service-c/", include(api.of(SERVICE_C))),
+    mounted(SERVICE_A),
+    mounted(SERVICE_B),
+    mounted(SERVICE_C),
     path("", include("delegation_app.urls")),
 ]

@@ -23,6 +23,7 @@ HARD = {
     "pyjwt",
     "cryptography",
     "requests",
+    "urllib3",
 }
 
 

@@ -6,41 +6,41 @@ development server takes as many as come.
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import urljoin
 
 import requests
-from django.conf import settings
-from django.urls import reverse
+from rest_framework.request import Request
 
-from delegation_app.protocol import names
+from delegation_app.client import Client, ClientError, NoAnswer, Refused
 from delegation_app.protocol.scope import Scope
+from delegation_app.resource_server.exceptions import ExchangeRefused, OnwardError
+from delegation_app.resource_server.on_behalf import on_behalf_of
 from example_project.api.errors import FailedFurtherOn, FurtherOn, RefusedFurtherOn
 from example_project.api.services import Service
-from example_project.demo import credentials
-from example_project.outbound import new_session
 
 logger = logging.getLogger(__name__)
 
+# Who a service is to the authorization server, where its settings do not say it
+ClientOf = Callable[[Service], Client]
+
 EXCHANGE: Final = "exchange"
 CALL: Final = "call"
-# Generous, for a slow password hash on a busy machine. With the call it must still come before
-# whoever asked gives up.
-_EXCHANGE_SECONDS: Final = 10
 _LONGEST: Final = 200
 _LONG_WORD = re.compile(r"[\w.~+/=-]{32,}")
 _REASON: Final = ("error", "error_description")
 _TOLD: Final = ("error_description", "hop", "step", "status", "reason")
-# Whose fault a status is: with these the authority does not reach that far.
-_REFUSALS: Final = {
-    EXCHANGE: frozenset({HTTPStatus.BAD_REQUEST}),
-    CALL: frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}),
-}
+# With these the authority does not reach that far; any other fault is that of the asked service.
+_REFUSALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _PASSED_ON: Final[dict[object, type[FurtherOn]]] = {
     kind.default_code: kind for kind in (RefusedFurtherOn, FailedFurtherOn)
 }
+
+
+class NoCredentials(Exception):
+    """A service does not know its own secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +67,16 @@ class Hop:
         return FailedFurtherOn(self.body(step, reason))
 
 
-def report_of_next(service: Service, token: str, scope: Scope) -> dict[str, Any] | None:
+def report_of_next(
+    service: Service, request: Request, scope: Scope, client_of: ClientOf | None = None
+) -> dict[str, Any] | None:
     """Return the report of the next service, or None if this one is the last.
 
     Args:
         service: the service that asks.
-        token: the access token that it was called with.
+        request: the one that it was asked with.
         scope: what is needed there. No more than that is handed on.
+        client_of: returns its client at the authorization server; None is that of the settings.
 
     Raises:
         RefusedFurtherOn: the exchange or the call was refused, here or further on.
@@ -82,53 +85,44 @@ def report_of_next(service: Service, token: str, scope: Scope) -> dict[str, Any]
     if service.next is None:
         return None
     hop = Hop(service, service.next)
-    onward = _exchanged(hop, token, scope)
-    headers = {"Authorization": f"Bearer {onward}"}
-    return _asked(hop, CALL, "GET", hop.asked.report, headers=headers, timeout=service.patience)
-
-
-def _exchanged(hop: Hop, token: str, scope: Scope) -> str:
-    fields = {
-        "grant_type": names.TOKEN_EXCHANGE,
-        "subject_token": token,
-        "subject_token_type": names.ACCESS_TOKEN,
-        "audience": hop.asked.audience,
-        "scope": str(scope),
-    }
-    endpoint = urljoin(settings.ISSUER, reverse("delegation_app:exchange"))
-    own = (hop.asking.key, _secret(hop))
-    answer = _asked(
-        hop, EXCHANGE, "POST", endpoint, data=fields, auth=own, timeout=_EXCHANGE_SECONDS
-    )
-    issued = answer.get("access_token")
-    if not isinstance(issued, str) or not issued:
-        raise hop.failed(EXCHANGE, "no_sense", "The answer has no token.")
-    return issued
-
-
-def _secret(hop: Hop) -> str:
     try:
-        secret = credentials.secret_of(settings.DEMO_CREDENTIALS, hop.asking.key)
-    except (credentials.Unreadable, OSError):
-        secret = None
-    if secret is None:
-        raise hop.failed(EXCHANGE, "no_credentials", "It has no secret: run manage.py seed_demo.")
-    return secret
-
-
-def _asked(hop: Hop, step: str, method: str, address: str, **arguments: Any) -> dict[str, Any]:
-    try:
-        with new_session() as session:
-            # A redirect would carry the token, or the secret, to wherever it leads.
-            answer = session.request(method, address, allow_redirects=False, **arguments)
+        with on_behalf_of(
+            request,
+            hop.asked.audience,
+            scope,
+            origins=[hop.asked.site],
+            client=None if client_of is None else client_of(service),
+            total_seconds=service.patience,
+        ) as session:
+            return _told_by(hop, session.get(hop.asked.report))
+    except NoCredentials as error:
+        raise hop.failed(EXCHANGE, "no_credentials", str(error)) from error
+    except OnwardError as error:
+        raise _without_token(hop, error) from error
     except requests.RequestException as error:
-        logger.info("no answer: %s", type(error).__name__)
-        raise hop.failed(step, "no_answer", "There was no answer in time.") from error
+        raise hop.failed(CALL, "no_answer", "There was no answer in time.") from error
+
+
+def _without_token(hop: Hop, error: OnwardError) -> FurtherOn:
+    match error.__cause__:
+        case Refused(code=code, description=description, status=status):
+            told = {"error": code, "error_description": description}
+            reason = {name: text for name, text in told.items() if text}
+            kind = RefusedFurtherOn if isinstance(error, ExchangeRefused) else FailedFurtherOn
+            return kind(hop.body(EXCHANGE, reason, status))
+        case NoAnswer():
+            return hop.failed(EXCHANGE, "no_answer", "There was no answer in time.")
+        case ClientError():
+            return hop.failed(EXCHANGE, "no_sense", "The answer has no token.")
+    raise error
+
+
+def _told_by(hop: Hop, answer: requests.Response) -> dict[str, Any]:
     members = _members(answer)
     if answer.status_code != HTTPStatus.OK:
-        raise _why(hop, step, answer.status_code, members)
+        raise _why(hop, answer.status_code, members or {})
     if members is None:
-        raise hop.failed(step, "no_sense", "The answer is no JSON object.")
+        raise hop.failed(CALL, "no_sense", "The answer is no JSON object.")
     return members
 
 
@@ -140,13 +134,13 @@ def _members(answer: requests.Response) -> dict[str, Any] | None:
     return members if isinstance(members, dict) else None
 
 
-def _why(hop: Hop, step: str, status: int, members: dict[str, Any] | None) -> FurtherOn:
-    told = members or {}
+def _why(hop: Hop, status: int, told: dict[str, Any]) -> FurtherOn:
     # The hop that went wrong is what helps; those before it only pass that on.
-    if step == CALL and (further := _PASSED_ON.get(told.get("error"))) is not None:
+    further = _PASSED_ON.get(told.get("error"))
+    if further is not None:
         return further(_harmless(told, _TOLD))
-    body = hop.body(step, _harmless(told, _REASON), status)
-    return RefusedFurtherOn(body) if status in _REFUSALS[step] else FailedFurtherOn(body)
+    body = hop.body(CALL, _harmless(told, _REASON), status)
+    return RefusedFurtherOn(body) if status in _REFUSALS else FailedFurtherOn(body)
 
 
 def _harmless(told: dict[str, Any], known: tuple[str, ...]) -> dict[str, Any]:

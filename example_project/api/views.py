@@ -8,18 +8,15 @@ from typing import Any, ClassVar, Final, cast
 
 from django.core.exceptions import ImproperlyConfigured
 from rest_framework import serializers
-from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.local_verifier import VerifiedToken
+from delegation_app.resource_server.permissions import RequireScopes
+from delegation_app.resource_server.principal import Principal
 from example_project.api import downstream
-from example_project.api.authentication import BearerAuthentication, Principal, bearer_token
-from example_project.api.errors import Refusal
 from example_project.api.parsers import BoundedJSONParser
-from example_project.api.permissions import HasScopes
 from example_project.api.services import Service
 
 STARTED: Final = time.monotonic()
@@ -29,11 +26,11 @@ class ProtectedView(APIView):
     """A view that answers tokens only. It needs no cookie, so there is none to forge.
 
     Attributes:
-        service: whose view it is; without one it refuses to answer.
+        service: whose view it is.
         required_scopes: what a token must allow.
     """
 
-    permission_classes = [HasScopes]
+    permission_classes = [RequireScopes()]
     parser_classes = [BoundedJSONParser]
     required_scopes: ClassVar[Scope]
     service: Service | None = None
@@ -48,24 +45,6 @@ class ProtectedView(APIView):
         if self.service is None:
             raise ImproperlyConfigured(f"{type(self).__name__} belongs to no service.")
         return self.service
-
-    def get_authenticators(self) -> list[BaseAuthentication]:
-        """Take tokens for this service only."""
-        return [BearerAuthentication(self.at)]
-
-    def handle_exception(self, exc: Exception) -> Response:
-        """Answer an error, in the name of this service."""
-        if isinstance(exc, Refusal):
-            exc.challenge_of(self.at.realm)
-        return super().handle_exception(exc)
-
-    def finalize_response(
-        self, request: Request, response: Response, *args: Any, **kwargs: Any
-    ) -> Response:
-        """Keep every answer out of shared caches (RFC 6750 section 5.3)."""
-        answer = super().finalize_response(request, response, *args, **kwargs)
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
 
 
 class MetricsView(ProtectedView):
@@ -106,15 +85,16 @@ class ReportView(ProtectedView):
     """What this service says, and what the next one says when it is asked in the same name."""
 
     required_scopes = Scope(["read:metrics"])
+    client_of: downstream.ClientOf | None = None
 
     def get(self, request: Request) -> Response:
         """Ask the next service, and answer for all of them."""
-        token = bearer_token(request) or ""
+        further = downstream.report_of_next(self.at, request, self.required_scopes, self.client_of)
         answer = {
             "service": self.at.key,
             "uptime_seconds": round(time.monotonic() - STARTED, 3),
             "authority": authority(request),
-            "next": downstream.report_of_next(self.at, token, self.required_scopes),
+            "next": further,
         }
         return Response(answer)
 
@@ -125,12 +105,12 @@ def authority(request: Request) -> dict[str, Any]:
     `actor` is who acts now, and None if the client itself was let in. `history` decides nothing:
     it tells through whose hands the authority came (RFC 8693 section 4.1).
     """
-    principal, token = cast("Principal", request.user), cast("VerifiedToken", request.auth)
+    principal = cast("Principal", request.user)
     return {
         "subject": principal.subject,
         "client_id": principal.client_id,
-        "actor": next(iter(token.actors), None),
-        "history": list(token.actors[1:]),
+        "actor": principal.actor,
+        "history": list(principal.actors[1:]),
         "delegation_id": principal.delegation_id,
-        "scopes": list(token.scope),
+        "scopes": list(principal.scope),
     }

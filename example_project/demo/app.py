@@ -1,29 +1,44 @@
 """A client app, as its developer would write it: it knows the issuer and its own credentials."""
 
 import base64
+import io
 import json
-import secrets
-from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import requests
-from django.urls import reverse
 
-from delegation_app.protocol import names, pkce
+from delegation_app.client import (
+    Attempt,
+    Client,
+    Credentials,
+    HttpTransport,
+    Request,
+    Response,
+    Tokens,
+    session,
+)
 from example_project.demo.browser import TIMEOUT
-from example_project.demo.expectations import NotAsTold, expect
+from example_project.demo.expectations import NotAsTold
 from example_project.demo.transcript import Transcript
-from example_project.outbound import new_session
 
 
-@dataclass(slots=True)
-class Attempt:
-    """One try to get a person's consent: what the app must remember until they come back."""
+class Told:
+    """A transport that writes down what it sends and what is answered.
 
-    address: str
-    state: str
-    verifier: str
+    Args:
+        transcript: where to.
+    """
+
+    def __init__(self, transcript: Transcript) -> None:
+        self._transcript = transcript
+        self._http = HttpTransport(total_seconds=TIMEOUT)
+
+    def send(self, request: Request) -> Response:
+        """Send a request; see `delegation_app.client.Transport`."""
+        response = self._http.send(request)
+        self._transcript.exchange(as_answer(request, response))
+        return response
 
 
 class App:
@@ -35,91 +50,62 @@ class App:
         transcript: where every exchange is written down.
 
     Attributes:
-        metadata: where the endpoints are; see `discover`.
+        client: what asks the authorization server.
     """
 
     def __init__(self, issuer: str, known: dict[str, Any], transcript: Transcript) -> None:
-        self._issuer = issuer
         self._known = known
         self._transcript = transcript
-        self._session = new_session()
-        self.metadata: dict[str, Any] = {}
+        self._transport = Told(transcript)
+        self._session = session(total_seconds=TIMEOUT)
+        own = Credentials(known["client_id"], known["client_secret"])
+        self.client = Client(issuer, own, transport=self._transport)
 
-    def discover(self) -> dict[str, Any]:
-        """Read where the endpoints are (RFC 8414)."""
-        answer = self.call("GET", f"{self._issuer}/.well-known/oauth-authorization-server")
-        self.metadata = members(answer)
-        # RFC 8414 section 3.3: a document that names another issuer is not to be used
-        expect("the issuer in the metadata", self.metadata.get("issuer"), self._issuer)
-        return self.metadata
+    def begin(self, scope: str) -> Attempt:
+        """Return the attempt whose address a person is to be sent to."""
+        # Somebody who has seen the story before is asked again.
+        redirect_uri = self._known["redirect_uris"][0]
+        return self.client.begin(redirect_uri, scope=scope, more={"prompt": "consent"})
 
-    def ask_for(self, scope: str) -> Attempt:
-        """Return the address to send a person to, with fresh secrets for this try."""
-        attempt = Attempt("", secrets.token_urlsafe(24), secrets.token_urlsafe(48))
-        query = {
-            "response_type": "code",
-            "client_id": self._known["client_id"],
-            "redirect_uri": self._known["redirect_uris"][0],
-            "scope": scope,
-            "state": attempt.state,
-            "code_challenge": pkce.challenge_for(attempt.verifier),
-            "code_challenge_method": pkce.METHOD,
-            # Somebody who has seen the story before is asked again.
-            "prompt": "consent",
-        }
-        attempt.address = f"{self.metadata['authorization_endpoint']}?{urlencode(query)}"
-        return attempt
-
-    def read_redirect(self, attempt: Attempt, location: str) -> str:
-        """Return the code that a person brings back.
-
-        Raises:
-            NotAsTold: they come with something else, or from somewhere else.
-        """
-        expect("where the code went", location.partition("?")[0], self._known["redirect_uris"][0])
-        brought = dict(parse_qsl(urlsplit(location).query))
-        # RFC 9700 section 2.1: it is the answer to this very question
-        expect("the state", brought.get("state"), attempt.state)
-        # RFC 9207 section 2.4: and it comes from this very server
-        expect("the issuer", brought.get("iss"), self._issuer)
-        if "code" not in brought:
-            raise NotAsTold("the redirect", expected="a code", got=brought.get("error", "none"))
-        return brought["code"]
-
-    def token(self, **fields: str) -> requests.Response:
-        """Ask the token endpoint."""
-        return self.post(self.metadata["token_endpoint"], **fields)
-
-    def exchange(self, token: str, **fields: str) -> requests.Response:
+    def exchange(self, token: str, audience: str, scope: str) -> Tokens:
         """Exchange a token that this client was sent (RFC 8693)."""
-        address = urljoin(self._issuer, reverse("delegation_app:exchange"))
-        kinds = {"grant_type": names.TOKEN_EXCHANGE, "subject_token_type": names.ACCESS_TOKEN}
-        return self.post(address, **kinds, subject_token=token, **fields)
+        return self.client.exchange(token, audience=audience, scope=scope)
 
-    def introspect(self, token: str) -> dict[str, Any]:
-        """Ask what a token is worth (RFC 7662)."""
-        return members(self.post(self.metadata["introspection_endpoint"], token=token))
+    def post(self, endpoint: str, **fields: str) -> requests.Response:
+        """Send a form for which the library has no method, and say who this is.
 
-    def post(self, address: str, **fields: str) -> requests.Response:
-        """Send a form to an endpoint, and say who this is."""
-        client_id, secret = self._known["client_id"], self._known["client_secret"]
-        # RFC 6749 section 2.3: a public client can only say its name
-        if secret is None:
-            return self.call("POST", address, data={"client_id": client_id, **fields})
-        return self.call("POST", address, data=fields, auth=(client_id, secret))
+        Args:
+            endpoint: its name in the metadata.
+            fields: those of the form.
+        """
+        address = self.client.metadata().endpoint(endpoint)
+        request = self.client.credentials.request(address, fields)
+        return as_answer(request, self._transport.send(request))
 
     def use(self, token: str, method: str, address: str, **body: str) -> requests.Response:
         """Call an API with an access token (RFC 6750 section 2.1)."""
-        headers = {"Authorization": f"Bearer {token}"}
-        return self.call(method, self._issuer + address, headers=headers, json=body or None)
-
-    def call(self, method: str, address: str, **arguments: Any) -> requests.Response:
-        """Send one request."""
-        answer = self._session.request(
-            method, address, timeout=TIMEOUT, allow_redirects=False, **arguments
-        )
+        answer = self.ask(token, method, address, **body)
         self._transcript.exchange(answer)
         return answer
+
+    def ask(self, token: str, method: str, address: str, **body: str) -> requests.Response:
+        """Do the same, and leave it to the caller what is told of it."""
+        headers = {"Authorization": f"Bearer {token}"}
+        return self._session.request(method, address, headers=headers, json=body or None)
+
+
+def as_answer(request: Request, response: Response) -> requests.Response:
+    """Return an exchange of the library in the form in which the story is told."""
+    answer = requests.Response()
+    answer.request = requests.Request(
+        request.method, request.url, headers=dict(request.headers), data=request.body
+    ).prepare()
+    answer.url = request.url
+    answer.status_code = response.status
+    answer.reason = HTTPStatus(response.status).phrase
+    answer.headers.update(response.headers)
+    answer.raw = io.BytesIO(response.body)
+    return answer
 
 
 def members(answer: requests.Response) -> dict[str, Any]:

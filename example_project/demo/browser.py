@@ -1,5 +1,6 @@
 """A person's browser: it keeps cookies, fills in forms, and follows redirects within the site."""
 
+import time
 from typing import Final
 from urllib.parse import urljoin
 
@@ -21,12 +22,16 @@ class Browser:
     Args:
         site: the address of the site.
         transcript: where every exchange is written down.
+
+    Attributes:
+        submitted_at: when the last form was answered, on the clock that never goes back.
     """
 
     def __init__(self, site: str, transcript: Transcript) -> None:
         self._site = site
         self._transcript = transcript
         self._session = new_session()
+        self.submitted_at = 0.0
 
     def get(self, address: str) -> requests.Response:
         """Open an address, and go where the site leads."""
@@ -43,7 +48,9 @@ class Browser:
             answers: what the person enters, ticks and presses.
         """
         address = urljoin(shown.url, form.action)
-        return self._follow(self._send("POST", address, form.filled(**answers)))
+        answer = self._send("POST", address, form.filled(**answers))
+        self.submitted_at = time.monotonic()
+        return self._follow(answer)
 
     def _follow(self, answer: requests.Response) -> requests.Response:
         for _ in range(_MOST_REDIRECTS):

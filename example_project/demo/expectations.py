@@ -1,6 +1,10 @@
 """What a step of the story must find, and the one way in which it can go wrong."""
 
+from collections.abc import Callable
+
 import requests
+
+from delegation_app.client import Refused
 
 
 class NotAsTold(Exception):
@@ -31,3 +35,21 @@ def expect_refusal(answer: requests.Response, status: int, error: str) -> None:
     """
     expect("the status", answer.status_code, status)
     expect("the error", answer.json().get("error"), error)
+
+
+def expect_refused(act: Callable[[], object], error: str) -> None:
+    """Do something that the authorization server refuses.
+
+    Args:
+        act: what is done.
+        error: the code of the error.
+
+    Raises:
+        NotAsTold: it is another one, or none.
+    """
+    try:
+        act()
+    except Refused as refused:
+        expect("the error", refused.code, error)
+    else:
+        raise NotAsTold("the answer", expected=error, got="success")

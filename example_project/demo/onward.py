@@ -1,14 +1,14 @@
 """Authority that is passed on: the app asks service A, A asks B, B asks C, each for Alice."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import requests
-from django.conf import settings
-from django.urls import reverse
 
+from example_project.api.services import SERVICE_B
 from example_project.demo.app import claims_of, members
-from example_project.demo.expectations import expect, expect_refusal
+from example_project.demo.expectations import expect, expect_refusal, expect_refused
+from example_project.demo.reach import seconds_until_refused
 from example_project.demo.scene import Handed, Scene
 
 NEEDED: Final = "read:metrics"
@@ -16,7 +16,7 @@ NEEDED: Final = "read:metrics"
 
 def ask_for_a_report(scene: Scene) -> str:
     """The app asks A; to answer, A asks B, and B asks C."""
-    answer = members(scene.web.use(scene.tokens.access, "GET", reverse("service_a:report")))
+    answer = members(_ask(scene, "report"))
     told = [(report["service"], report["authority"]) for report in _reports(answer)]
     expect("who answered", [name for name, _authority in told], list(scene.world["audiences"]))
     at_a, at_b, at_c = (authority for _name, authority in told)
@@ -32,11 +32,11 @@ def ask_for_a_report(scene: Scene) -> str:
 
 def exchange_as_a(scene: Scene) -> str:
     """What A did for that: its client exchanges the app's token."""
-    address = reverse("service_b:metrics")
-    expect_refusal(scene.web.use(scene.tokens.access, "GET", address), 401, "invalid_token")
-    scene.at_b.token = _exchange(scene, "service_a", scene.tokens.access, "service_b")
+    address, token = scene.at("service_b", "metrics"), scene.tokens.access_token
+    expect_refusal(scene.web.use(token, "GET", address), 401, "invalid_token")
+    scene.at_b.token = _exchange(scene, "service_a", token, "service_b")
     claims = _claims(scene, scene.at_b)
-    expect("the audience", claims.get("aud"), settings.SERVICE_B_AUDIENCE)
+    expect("the audience", claims.get("aud"), SERVICE_B.audience)
     expect("who acts", claims.get("act"), _client("service_a"))
     members(scene.apps["service_a"].use(scene.at_b.token, "GET", address))
     return "B refuses the app's token and takes this one, on the same child as before"
@@ -49,32 +49,40 @@ def exchange_as_b(scene: Scene) -> str:
     way = {**_client("service_b"), "act": _client("service_a")}
     expect("who acts", claims.get("act"), way)
     caller = scene.apps["service_b"]
-    answer = members(caller.use(scene.at_c.token, "GET", reverse("service_c:metrics")))
+    answer = members(caller.use(scene.at_c.token, "GET", scene.at("service_c", "metrics")))
     authority = answer["authority"]
     _show_authority(scene, "who acted for whom", authority)
     expect("the current actor", authority["actor"], _client("service_b"))
     expect("the history", authority["history"], [_client("service_a")])
     expect("the scopes", authority["scopes"], [NEEDED])
-    told = scene.apps["service_c"].introspect(scene.at_c.token)
+    told = scene.apps["service_c"].client.introspect(scene.at_c.token)
     expect("that the token is active", told.get("active"), expected=True)
     return f"service_b acts for {authority['subject']}, after service_a, and may only read"
 
 
-def present_again(scene: Scene) -> str:
-    """B and C are shown the same tokens once more."""
-    for caller, service, handed in _presented(scene):
-        answer = scene.apps[caller].use(handed.token, "GET", reverse(f"{service}:metrics"))
-        expect_refusal(answer, 401, "invalid_token")
-        told = scene.apps[service].introspect(handed.token)
-        expect("what introspection says", told, {"active": False})
-    return "refused by both, and inactive for whoever asks: what is below goes with it"
+def ask_c_again(scene: Scene) -> str:
+    """C looks each token up, and B's and C's clients ask the server: both know at once."""
+    caller = scene.apps["service_b"]
+    answer = caller.use(scene.at_c.token, "GET", scene.at("service_c", "metrics"))
+    expect_refusal(answer, 401, "invalid_token")
+    for service, handed in (("service_b", scene.at_b), ("service_c", scene.at_c)):
+        told = scene.apps[service].client.introspect(handed.token)
+        expect("what introspection says", dict(told), {"active": False})
+    return "refused at once, and inactive for whoever asks: what is below goes with it"
+
+
+def wait_for_b(scene: Scene) -> str:
+    """B verifies without a call; it knows with the next status list that it reads."""
+    caller, address = scene.apps["service_a"], scene.at("service_b", "metrics")
+    took = _until_refused(scene, lambda: caller.ask(scene.at_b.token, "GET", address))
+    return f"refused {took:.1f} seconds after the revocation had returned, without a call for each"
 
 
 def go_on_without_b(scene: Scene) -> str:
     """The app's own token is as good as before, but A gets nothing for B any more."""
-    read = members(scene.web.use(scene.tokens.access, "GET", reverse("service_a:metrics")))
+    read = members(_ask(scene, "metrics"))
     expect("the delegation", read["authority"]["delegation_id"], scene.delegation_id)
-    answer = scene.web.use(scene.tokens.access, "GET", reverse("service_a:report"))
+    answer = _ask(scene, "report")
     expect_refusal(answer, 403, "refused_further_on")
     told = answer.json()
     expect("the hop", told["hop"], "service_a -> service_b")
@@ -84,27 +92,26 @@ def go_on_without_b(scene: Scene) -> str:
 
 def find_nothing_left(scene: Scene) -> str:
     """After the root, the whole way is closed."""
-    for address in ("service_a:metrics", "service_a:report"):
-        answer = scene.web.use(scene.tokens.access, "GET", reverse(address))
-        expect_refusal(answer, 401, "invalid_token")
-    expect_refusal(_exchanging(scene, "service_a", scene.tokens.access, "service_b"), 400,
-                   "invalid_request")  # fmt: skip
-    return "refused: the tokens have not expired, and are worth nothing any more"
+    token = scene.tokens.access_token
+    expect_refused(lambda: _exchange(scene, "service_a", token, "service_b"), "invalid_request")
+    address = scene.at("service_a", "metrics")
+    took = _until_refused(scene, lambda: scene.web.ask(token, "GET", address))
+    expect_refusal(_ask(scene, "report"), 401, "invalid_token")
+    return f"refused after {took:.1f} seconds: the token has not expired, and is worth nothing"
 
 
-def _presented(scene: Scene) -> Iterator[tuple[str, str, Handed]]:
-    yield "service_a", "service_b", scene.at_b
-    yield "service_b", "service_c", scene.at_c
+def _ask(scene: Scene, what: str) -> requests.Response:
+    return scene.web.use(scene.tokens.access_token, "GET", scene.at("service_a", what))
+
+
+def _until_refused(scene: Scene, ask: Callable[[], requests.Response]) -> float:
+    return seconds_until_refused(scene.transcript, scene.operator.submitted_at, ask)
 
 
 def _exchange(scene: Scene, client: str, token: str, audience: str) -> str:
-    return str(members(_exchanging(scene, client, token, audience))["access_token"])
-
-
-def _exchanging(scene: Scene, client: str, token: str, audience: str) -> requests.Response:
     # As the services themselves do it, see api/downstream.py: so it is the same delegation.
     identifier = scene.world["audiences"][audience]
-    return scene.apps[client].exchange(token, audience=identifier, scope=NEEDED)
+    return scene.apps[client].exchange(token, identifier, NEEDED).access_token
 
 
 def _claims(scene: Scene, handed: Handed) -> dict[str, Any]:

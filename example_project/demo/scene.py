@@ -1,23 +1,17 @@
 """What the steps of the story share: who takes part, and what happened so far."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
+from django.urls import reverse
 
-from example_project.demo.app import App, Attempt
+from delegation_app.client import Attempt, ClientError, Tokens
+from example_project.demo.app import App
 from example_project.demo.browser import Browser
 from example_project.demo.expectations import NotAsTold
 from example_project.demo.transcript import Transcript
-
-
-@dataclass(slots=True)
-class Tokens:
-    """What an app got from the token endpoint last."""
-
-    access: str = ""
-    refresh: str = ""
 
 
 @dataclass(slots=True)
@@ -40,26 +34,34 @@ class Waiting:
 
 
 class Scene:
-    """The stage: two people with their browsers, the apps and services, and the site.
+    """The stage: two people with their browsers, the apps, and the three servers.
 
     Args:
-        site: the address of the site, which is its issuer too.
+        site: the address of the authorization server, which is its issuer too.
+        services: the origin of each service.
         world: what `seed_demo --json` prints.
         transcript: where everything is written down.
     """
 
-    def __init__(self, site: str, world: dict[str, Any], transcript: Transcript) -> None:
+    def __init__(
+        self,
+        site: str,
+        services: Mapping[str, str],
+        world: dict[str, Any],
+        transcript: Transcript,
+    ) -> None:
         self.site = site
         self.world = world
+        self._services = services
         self.transcript = transcript
         self.alice = Browser(site, transcript)
         self.operator = Browser(site, transcript)
         self.apps = {name: App(site, known, transcript) for name, known in world["clients"].items()}
         # What one step leaves for the next
-        self.attempt = Attempt("", "", "")
+        self.attempt: Attempt | None = None
         self.shown: requests.Response = requests.Response()
-        self.code = ""
-        self.tokens = Tokens()
+        self.callback = ""
+        self.tokens = Tokens("")
         self.cron_token = ""
         self.delegation_id = ""
         self.at_b = Handed()
@@ -76,6 +78,10 @@ class Scene:
     def cron(self) -> App:
         """The job that acts for itself."""
         return self.apps["cron"]
+
+    def at(self, service: str, what: str) -> str:
+        """Return the address of something that a service offers."""
+        return self._services[service] + reverse(f"{service}:{what}")
 
     @property
     def tree(self) -> tuple[str, ...]:
@@ -106,7 +112,7 @@ def tell(steps: Iterable[Step], scene: Scene) -> bool:
                 surprise.what, expected=surprise.expected, got=surprise.got
             )
             return False
-        except (requests.RequestException, LookupError, ValueError) as error:
+        except (requests.RequestException, ClientError, LookupError, ValueError) as error:
             scene.transcript.not_as_told(
                 "the site", expected="an answer that can be read", got=repr(error)
             )

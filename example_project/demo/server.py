@@ -1,19 +1,17 @@
-"""The example project as a server of its own, in another process."""
+"""The example project as servers of their own, each in another process."""
 
-import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 import requests
 from django.conf import settings
 
-from example_project.demo.transcript import Transcript
 from example_project.outbound import new_session
 
 HOST: Final = "127.0.0.1"
@@ -23,20 +21,28 @@ _LAST_LINES: Final = 15
 
 
 class NotRunning(Exception):
-    """The server did not start, or has ended; the text says why."""
+    """A server did not start, or has ended; the text says why."""
 
 
 class Server:
     """A running server.
 
+    Args:
+        name: what people call it.
+        port: where it listens, on this machine only.
+        log: the file that it writes to.
+        environment: all of the environment that it has.
+
     Attributes:
-        issuer: its address.
+        address: its origin.
         log: the file that it writes to.
     """
 
-    def __init__(self, port: int, log: Path) -> None:
-        self.issuer = f"http://{HOST}:{port}"
+    def __init__(self, name: str, port: int, log: Path, environment: Mapping[str, str]) -> None:
+        self.name = name
+        self.address = f"http://{HOST}:{port}"
         self.log = log
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with log.open("wb") as output:
             # --noreload: one process, so that ending it ends the server.
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and command
@@ -47,14 +53,17 @@ class Server:
                     "--noreload",
                     f"{HOST}:{port}",
                 ],
-                env={**os.environ, "DELEGATION_ISSUER": self.issuer},
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
 
-    def wait_until_it_answers(self) -> None:
+    def wait_until_it_answers(self, path: str) -> None:
         """Return once it serves.
+
+        Args:
+            path: what it is asked for; any answer will do.
 
         Raises:
             NotRunning: it ended, or takes too long.
@@ -64,12 +73,12 @@ class Server:
         while time.monotonic() < give_up:
             self.require_running()
             try:
-                session.get(f"{self.issuer}/.well-known/oauth-authorization-server", timeout=5)
+                session.get(f"{self.address}{path}", timeout=5)
             except requests.RequestException:
                 time.sleep(0.1)
             else:
                 return
-        raise NotRunning(self._why(f"The server did not answer within {_START_SECONDS} seconds."))
+        raise NotRunning(self._why(f"did not answer within {_START_SECONDS} seconds."))
 
     def require_running(self) -> None:
         """Go on only while it runs.
@@ -78,33 +87,39 @@ class Server:
             NotRunning: it has ended.
         """
         if self._process.poll() is not None:
-            raise NotRunning(self._why("The server has ended."))
+            raise NotRunning(self._why("has ended."))
 
-    def wait(self) -> None:
-        """Wait until it ends.
-
-        Raises:
-            NotRunning: it ended by itself.
-        """
-        self._process.wait()
-        self.require_running()
+    def tell_to_end(self) -> None:
+        """Tell it to end, and do not wait for that."""
+        self._process.terminate()
 
     def stop(self) -> None:
         """End it, with force if it has to be."""
-        self._process.terminate()
+        self.tell_to_end()
         try:
             self._process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
-    def _why(self, text: str) -> str:
+    def _why(self, what: str) -> str:
         lines = self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
-        return "\n".join([text, f"The end of {self.log}:", *lines])
+        return "\n".join([f"The {self.name} {what}", f"The end of {self.log}:", *lines])
 
 
-def require_free(port: int) -> None:
+def free_ports(number: int) -> list[int]:
+    """Return ports of this machine on which nothing listens now, each another one."""
+    with ExitStack() as probes:
+        found = [probes.enter_context(socket.create_server((HOST, 0))) for _ in range(number)]
+        return [int(probe.getsockname()[1]) for probe in found]
+
+
+def require_free(port: int, option: str) -> None:
     """Go on only if nothing listens on a port of this machine.
+
+    Args:
+        port: its number.
+        option: what chooses another one.
 
     Raises:
         NotRunning: something does.
@@ -116,25 +131,5 @@ def require_free(port: int) -> None:
             probe.bind((HOST, port))
         except (OSError, OverflowError) as error:
             raise NotRunning(
-                f"Port {port} can't be used ({error}); choose another with --port."
+                f"Port {port} can't be used ({error}); choose another with {option}."
             ) from error
-
-
-@contextmanager
-def running(port: int, transcript: Transcript) -> Iterator[Server]:
-    """Run a server as long as the block lasts.
-
-    Raises:
-        NotRunning: it did not start.
-    """
-    log = settings.LOCAL_DIR / "server.log"
-    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    transcript.progress("Starting the server …")
-    server = Server(port, log)
-    try:
-        server.wait_until_it_answers()
-        transcript.progress("")
-        yield server
-    finally:
-        transcript.progress("")
-        server.stop()

@@ -2,33 +2,29 @@
 
 from typing import Any, Final
 
-import requests
-from django.conf import settings
-from django.urls import reverse
-
+from delegation_app.client import Tokens
+from example_project.api.services import SERVICE_A
 from example_project.demo import onward, operator, tv
 from example_project.demo.app import claims_of, members
 from example_project.demo.browser import page_of
-from example_project.demo.expectations import expect, expect_refusal
-from example_project.demo.scene import Scene, Step, Tokens
+from example_project.demo.expectations import NotAsTold, expect, expect_refused
+from example_project.demo.scene import Scene, Step
 
 ASKED: Final = "read:metrics write:alerts read:profile"
 GRANTED: Final = "read:metrics write:alerts"
 
 
 def discover(scene: Scene) -> str:
-    """The apps learn where the endpoints are."""
-    metadata = scene.web.discover()
-    for app in scene.apps.values():
-        app.metadata = metadata
-    expect("the PKCE methods", metadata.get("code_challenge_methods_supported"), ["S256"])
-    return "they know where to go, and that a proof is wanted with every code"
+    """The app learns where the endpoints are."""
+    metadata = scene.web.client.metadata()
+    expect("the PKCE methods", metadata.challenge_methods, ("S256",))
+    return "it knows where to go, and that a proof is wanted with every code"
 
 
 def open_the_app(scene: Scene) -> str:
     """Alice wants to use the app; it sends her to the authorization server."""
-    scene.attempt = scene.web.ask_for(ASKED)
-    scene.shown = scene.alice.get(scene.attempt.address)
+    scene.attempt = scene.web.begin(ASKED)
+    scene.shown = scene.alice.get(scene.attempt.url)
     page_of(scene.shown).form_with("password")
     return "nobody is signed in yet, so the site asks who she is"
 
@@ -51,33 +47,28 @@ def consent(scene: Scene) -> str:
     form = page_of(scene.shown).form_with("scopes")
     answer = scene.alice.submit(scene.shown, form, scopes=GRANTED.split(), decision="allow")
     expect("the status", answer.status_code, 303)
-    scene.code = scene.web.read_redirect(scene.attempt, answer.headers["Location"])
+    scene.callback = answer.headers["Location"]
     return "her browser carries a code to the app, with the app's state and our issuer"
 
 
 def redeem(scene: Scene) -> str:
-    """The app redeems the code."""
-    answer = scene.web.token(
-        grant_type="authorization_code",
-        code=scene.code,
-        code_verifier=scene.attempt.verifier,
-    )
-    claims = _take(scene, answer)
+    """The app looks whether it is the answer to its own question, and redeems the code."""
+    if scene.attempt is None:
+        raise NotAsTold("the app", expected="an attempt", got="none")
+    claims = _take(scene, scene.web.client.redeem(scene.attempt, scene.callback))
     scene.delegation_id = str(claims.get("delegation_id"))
     expect("the scope", set(str(claims.get("scope")).split()), set(GRANTED.split()))
-    expect("the audience", claims.get("aud"), settings.SERVICE_AUDIENCE)
+    expect("the audience", claims.get("aud"), SERVICE_A.audience)
     expect("the client", claims.get("client_id"), "web")
     return f"a token without read:profile, on delegation {scene.delegation_id}"
 
 
 def call_the_api(scene: Scene) -> str:
     """The app calls the API for Alice, to read and to write."""
-    read = members(scene.web.use(scene.tokens.access, "GET", reverse("service_a:metrics")))
-    wrote = members(
-        scene.web.use(
-            scene.tokens.access, "POST", reverse("service_a:alerts"), message="Disk is full"
-        )
-    )
+    token = scene.tokens.access_token
+    read = members(scene.web.use(token, "GET", scene.at("service_a", "metrics")))
+    address = scene.at("service_a", "alerts")
+    wrote = members(scene.web.use(token, "POST", address, message="Disk is full"))
     for answer in (read, wrote):
         expect("the delegation", answer["authority"]["delegation_id"], scene.delegation_id)
     return f"the API knows that {read['authority']['subject']} lets the app do this"
@@ -85,32 +76,30 @@ def call_the_api(scene: Scene) -> str:
 
 def refresh(scene: Scene) -> str:
     """Later, the app refreshes its tokens."""
-    answer = scene.web.token(grant_type="refresh_token", refresh_token=scene.tokens.refresh)
-    before = scene.tokens.refresh
-    claims = _take(scene, answer)
+    before = scene.tokens.refresh_token or ""
+    claims = _take(scene, scene.web.client.refresh(before))
     expect("the delegation", claims.get("delegation_id"), scene.delegation_id)
-    expect("that the refresh token is a new one", scene.tokens.refresh != before, expected=True)
+    is_new = scene.tokens.refresh_token not in {before, None}
+    expect("that the refresh token is a new one", is_new, expected=True)
     return "two new tokens, one and the same delegation"
 
 
 def work_at_night(scene: Scene) -> str:
     """A job without any person gets a token for itself, for reading only."""
-    answer = scene.cron.token(grant_type="client_credentials", scope="read:metrics")
-    token = members(answer)
-    scene.cron_token = token["access_token"]
+    tokens = scene.cron.client.client_credentials(scope="read:metrics")
+    scene.cron_token = tokens.access_token
     claims = claims_of(scene.cron_token)
     scene.transcript.facts("claims", claims)
     expect("the subject", claims.get("sub"), "client:cron")
-    expect("that there is no refresh token", "refresh_token" in token, expected=False)
-    members(scene.cron.use(scene.cron_token, "GET", reverse("service_a:metrics")))
+    expect("that there is no refresh token", tokens.refresh_token is None, expected=True)
+    members(scene.cron.use(scene.cron_token, "GET", scene.at("service_a", "metrics")))
     return f"the job acts for itself, on delegation {claims.get('delegation_id')}"
 
 
 def reach_too_far(scene: Scene) -> str:
     """The job tries to write with it."""
-    answer = scene.cron.use(
-        scene.cron_token, "POST", reverse("service_a:alerts"), message="Up all night"
-    )
+    address = scene.at("service_a", "alerts")
+    answer = scene.cron.use(scene.cron_token, "POST", address, message="Up all night")
     expect("the status", answer.status_code, 403)
     refusal = {
         "error": "insufficient_scope",
@@ -123,13 +112,13 @@ def reach_too_far(scene: Scene) -> str:
 
 def refresh_again(scene: Scene) -> str:
     """The app tries to get a new token."""
-    answer = scene.web.token(grant_type="refresh_token", refresh_token=scene.tokens.refresh)
-    expect_refusal(answer, 400, "invalid_grant")
+    old = scene.tokens.refresh_token or ""
+    expect_refused(lambda: scene.web.client.refresh(old), "invalid_grant")
     return "refused: the app has to ask Alice again"
 
 
 STORY: Final = (
-    Step("The apps read the metadata of the authorization server", discover),
+    Step("The app reads the metadata of the authorization server", discover),
     Step("Alice opens the app, which sends her to the authorization server", open_the_app),
     Step("Alice signs in", sign_in),
     Step("Alice unticks her profile, and lets the app do the rest", consent),
@@ -146,13 +135,14 @@ STORY: Final = (
     Step("How B did that: C is told who acts for whom", onward.exchange_as_b),
     Step("The operator signs in, and finds the tree of delegations", operator.find_the_delegation),
     Step("The operator revokes the one in the middle", operator.revoke_the_middle),
-    Step("B and C are shown the tokens again that they took before", onward.present_again),
+    Step("C, which looks into the database, is shown its token again", onward.ask_c_again),
+    Step("B, which looks at a list now and then, is asked until it knows", onward.wait_for_b),
     Step("The app goes on, as far as service A", onward.go_on_without_b),
     Step("A TV without a keyboard wants to sign in, and shows a code", tv.show_a_code),
     Step("Alice types the code in her browser", tv.type_the_code),
     Step("The TV asks again, and calls the API", tv.poll_again),
     Step("The operator revokes the root", operator.revoke_the_root),
-    Step("The app makes the same calls again", onward.find_nothing_left),
+    Step("The app makes its calls again, until A knows too", onward.find_nothing_left),
     Step("The app tries to refresh", refresh_again),
     Step("The TV makes its call again", tv.go_on),
     Step("The operator reads what happened to the three delegations", operator.read_the_trail),
@@ -160,9 +150,8 @@ STORY: Final = (
 )
 
 
-def _take(scene: Scene, answer: requests.Response) -> dict[str, Any]:
-    token = members(answer)
-    scene.tokens = Tokens(token["access_token"], token["refresh_token"])
-    claims = claims_of(scene.tokens.access)
+def _take(scene: Scene, tokens: Tokens) -> dict[str, Any]:
+    scene.tokens = tokens
+    claims = claims_of(tokens.access_token)
     scene.transcript.facts("claims", claims)
     return claims

@@ -48,6 +48,9 @@ class Transcript:
     Args:
         stream: where to.
         colours: whether to use any; by default on a terminal that wants them (NO_COLOR).
+
+    Attributes:
+        home: the origin whose addresses are told without it; None for all.
     """
 
     def __init__(self, stream: TextIOBase, *, colours: bool | None = None) -> None:
@@ -55,6 +58,8 @@ class Transcript:
         self._on_terminal = stream.isatty()
         wanted = self._on_terminal and not os.environ.get("NO_COLOR")
         self._colours = wanted if colours is None else colours and wanted
+        self.home: str | None = None
+        self._read: dict[str | None, str] = {}
 
     def say(self, text: str = "") -> None:
         """Write a line."""
@@ -74,8 +79,8 @@ class Transcript:
 
     def exchange(self, answer: Response) -> None:
         """Show a request and its answer."""
-        self._block("→", _request_lines(answer.request), fg="cyan")
-        self._block("←", _answer_lines(answer), fg="blue")
+        self._block("→", _request_lines(answer.request, self.home), fg="cyan")
+        self._block("←", self._once(answer), fg="blue")
 
     def facts(self, title: str, facts: Mapping[str, Any]) -> None:
         """Show names and values, such as claims."""
@@ -120,6 +125,16 @@ class Transcript:
         self.say(f"      expected  {expected}")
         self.say(f"      got       {got}")
 
+    def _once(self, answer: Response) -> list[str]:
+        lines = _answer_lines(answer)
+        is_json = "json" in answer.headers.get("Content-Type", "")
+        if answer.request.method != "GET" or not is_json:
+            return lines
+        # Every app reads the same metadata.
+        before = self._read.get(answer.request.url)
+        self._read[answer.request.url] = lines[-1]
+        return [*lines[:-1], "the same as before"] if before == lines[-1] else lines
+
     def _block(self, mark: str, lines: Iterable[str], fg: str | None = None) -> None:
         pieces = [piece for line in lines for piece in _wrapped(line)]
         for number, piece in enumerate(pieces):
@@ -129,10 +144,12 @@ class Transcript:
         return colorize(text, opts=opts, **({"fg": fg} if fg else {})) if self._colours else text
 
 
-def _request_lines(request: PreparedRequest) -> list[str]:
+def _request_lines(request: PreparedRequest, home: str | None) -> list[str]:
     parts = urlsplit(request.url or "")
+    origin = f"{parts.scheme}://{parts.netloc}"
+    place = f"{'' if home in {None, origin} else origin}{parts.path}"
     query = _pairs(parse_qsl(parts.query), "&")
-    lines = [f"{request.method} {parts.path}{'?' if query else ''}{query}"]
+    lines = [f"{request.method} {place}{'?' if query else ''}{query}"]
     if "Authorization" in request.headers:
         scheme, _, value = str(request.headers["Authorization"]).partition(" ")
         lines.append(f"Authorization: {scheme} {shortened(value)}")

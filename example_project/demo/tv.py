@@ -4,10 +4,9 @@ import time
 from typing import Final
 
 import requests
-from django.conf import settings
-from django.urls import reverse
 
 from delegation_app.protocol import names
+from example_project.api.services import SERVICE_A
 from example_project.demo.app import claims_of, members
 from example_project.demo.browser import page_of
 from example_project.demo.expectations import expect, expect_refusal
@@ -19,7 +18,7 @@ ASKED: Final = "read:metrics"
 def show_a_code(scene: Scene) -> str:
     """The TV gets two codes: one to show, one to ask with."""
     tv = scene.apps["tv"]
-    told = members(tv.post(tv.metadata["device_authorization_endpoint"], scope=ASKED))
+    told = members(tv.post("device_authorization_endpoint", scope=ASKED))
     scene.waiting = Waiting(
         device_code=told["device_code"],
         user_code=told["user_code"],
@@ -55,15 +54,15 @@ def poll_again(scene: Scene) -> str:
     claims = claims_of(scene.tv_token)
     scene.transcript.facts("claims", claims)
     expect("the client", claims.get("client_id"), "tv")
-    expect("the audience", claims.get("aud"), settings.SERVICE_AUDIENCE)
+    expect("the audience", claims.get("aud"), SERVICE_A.audience)
     expect("the scope", claims.get("scope"), ASKED)
-    members(scene.apps["tv"].use(scene.tv_token, "GET", reverse("service_a:metrics")))
+    members(scene.apps["tv"].use(scene.tv_token, "GET", scene.at("service_a", "metrics")))
     return f"the TV acts for {claims.get('sub')}, on delegation {claims.get('delegation_id')}"
 
 
 def go_on(scene: Scene) -> str:
     """The TV makes its call once more, whatever became of the app."""
-    read = members(scene.apps["tv"].use(scene.tv_token, "GET", reverse("service_a:metrics")))
+    read = members(scene.apps["tv"].use(scene.tv_token, "GET", scene.at("service_a", "metrics")))
     expect("the client", read["authority"]["client_id"], "tv")
     return "it holds a delegation of its own, which nobody revoked"
 
@@ -71,4 +70,4 @@ def go_on(scene: Scene) -> str:
 def _poll(scene: Scene) -> requests.Response:
     scene.waiting.asked_at = time.monotonic()
     code = scene.waiting.device_code
-    return scene.apps["tv"].token(grant_type=names.DEVICE_CODE, device_code=code)
+    return scene.apps["tv"].post("token_endpoint", grant_type=names.DEVICE_CODE, device_code=code)

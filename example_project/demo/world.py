@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from django.conf import settings
-
 from delegation_app.protocol import names
 from delegation_app.protocol.scope import Scope
+from example_project.api.services import SERVICE_A, SERVICE_B, SERVICE_C
 
 USERS: Final = ("alice", "bob", "operator", "auditor")
 
@@ -50,11 +49,9 @@ _APP: Final = (names.AUTHORIZATION_CODE, names.REFRESH_TOKEN)
 _SERVICE: Final = (names.CLIENT_CREDENTIALS, names.TOKEN_EXCHANGE)
 
 SERVICES: Final[Mapping[str, Service]] = {
-    "service_a": Service(
-        settings.SERVICE_AUDIENCE, "Service A", _PERSONAL | Scope(["delete:alerts"])
-    ),
-    "service_b": Service(settings.SERVICE_B_AUDIENCE, "Service B", _METRICS),
-    "service_c": Service(settings.SERVICE_C_AUDIENCE, "Service C", _METRICS),
+    "service_a": Service(SERVICE_A.audience, "Service A", _PERSONAL | Scope(["delete:alerts"])),
+    "service_b": Service(SERVICE_B.audience, "Service B", _METRICS),
+    "service_c": Service(SERVICE_C.audience, "Service C", _METRICS),
 }
 
 CLIENTS: Final[Mapping[str, Client]] = {

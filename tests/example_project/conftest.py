@@ -4,8 +4,8 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from delegation_app import toolkit
+from delegation_app.client import sessions
 from delegation_app.models import Delegation
-from example_project.api import downstream
 from example_project.demo import seed
 from tests.example_project.wire import Wire
 from tests.support.world import App, Story
@@ -39,7 +39,7 @@ def alice(apps):
 def wire(monkeypatch):
     """What the services send each other, delivered in this process."""
     wire = Wire()
-    monkeypatch.setattr(downstream, "new_session", wire.session)
+    monkeypatch.setattr(sessions, "DeadlineAdapter", wire.adapter)
     return wire
 
 

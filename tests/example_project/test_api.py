@@ -12,6 +12,7 @@ from rest_framework.test import APIRequestFactory
 
 from delegation_app.models import AccessToken, ResourceServer
 from delegation_app.services import audit, revoke
+from example_project.api.neighbours import authentication_of
 from example_project.api.services import SERVICE_A
 from example_project.api.views import ProtectedView
 from tests.support.world import SERVICE_B, claims_of, delegation_of
@@ -215,5 +216,6 @@ def test_view_when_it_does_not_say_what_it_needs_then_nobody_gets_in(tokens):
             raise AssertionError("it answered")
 
     request = APIRequestFactory().get("/", **headers(tokens["access_token"]))
+    view = Forgetful.as_view(authentication_classes=[authentication_of(SERVICE_A)])
     with pytest.raises(ImproperlyConfigured, match="Forgetful has no required_scopes"):
-        Forgetful.as_view(service=SERVICE_A)(request)
+        view(request)

@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from example_project.demo import server
+from example_project.demo.reach import LONGEST
 from example_project.demo.story import STORY
-from tests.example_project.wire import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,8 +24,10 @@ def environment(directory):
     return clean | {"DEMO_DIR": str(directory / "demo"), "DATABASE_URL": database}
 
 
-def command(port, *arguments):
-    return [sys.executable, "manage.py", "demo", "--port", str(port), *arguments]
+def command(ports, *arguments):
+    chosen = zip(("--port", "--service-a-port", "--service-b-port"), map(str, ports), strict=True)
+    options = [word for pair in chosen for word in pair]
+    return [sys.executable, "manage.py", "demo", *options, *arguments]
 
 
 # The whole of it
@@ -33,8 +35,9 @@ def command(port, *arguments):
 
 @pytest.mark.slow
 def test_demo_when_run_twice_then_all_is_as_told(tmp_path):
+    ports = server.free_ports(3)
     done = subprocess.run(
-        command(free_port(), "--no-serve"),
+        command(ports, "--no-serve"),
         cwd=ROOT,
         env=environment(tmp_path),
         capture_output=True,
@@ -44,10 +47,34 @@ def test_demo_when_run_twice_then_all_is_as_told(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
-    assert_told(done.stdout)
+    assert_told(done.stdout, ports)
     assert_says_no_secret(done.stdout, tmp_path)
     # A story takes its time, so the second one shows too what comes after it.
     assert_serves_until_interrupted(tmp_path)
+
+
+@pytest.mark.slow
+def test_demo_when_told_to_end_in_the_story_then_all_three_servers_end_with_it(tmp_path):
+    ports = server.free_ports(3)
+    with subprocess.Popen(
+        command(ports, "--no-serve"),
+        cwd=ROOT,
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        for line in process.stdout:
+            if line.startswith(" 2."):
+                break
+        assert requests.get(f"http://127.0.0.1:{ports[2]}/", timeout=10).status_code == 404
+        process.send_signal(signal.SIGTERM)
+        rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert rest.endswith("Stopped before the end.\n")
+    assert errors == ""
+    for port in ports:
+        server.require_free(port, "--port")
 
 
 TOLD = (
@@ -55,11 +82,11 @@ TOLD = (
     "→ POST /accounts/login/",
     "→ POST /oauth/authorize",
     "→ POST /oauth/token",
-    "→ GET /api/metrics",
-    "→ POST /api/alerts",
-    "→ GET /api/report",
-    "→ POST /oauth/exchange",
-    "→ GET /service-b/metrics",
+    "→ GET {a}/api/metrics",
+    "→ POST {a}/api/alerts",
+    "→ GET {a}/api/report",
+    "grant_type=urn:ietf:params:oauth:grant-type:token-exchange",
+    "→ GET {b}/service-b/metrics",
     "→ GET /service-c/metrics",
     "→ POST /oauth/introspect",
     '{"active": false}',
@@ -86,10 +113,15 @@ TOLD = (
 )
 
 
-def assert_told(text):
+def assert_told(text, ports):
     assert text.count("✓") == len(STORY)
+    a, b = (f"http://127.0.0.1:{port}" for port in ports[1:])
     for line in TOLD:
-        assert line in text
+        assert line.replace("{a}", a).replace("{b}", b) in text
+    waited = re.findall(r"refused (?:after )?(\d+\.\d) seconds", text)
+    assert len(waited) == 2
+    # A list every five seconds at the most, looked at once a second, on a machine that is busy
+    assert all(float(seconds) <= LONGEST + 1 for seconds in waited)
     assert "✗" not in text
     assert "\x1b" not in text
     assert "\r" not in text
@@ -111,9 +143,9 @@ def assert_says_no_secret(text, directory):
 
 
 def assert_serves_until_interrupted(directory):
-    port = free_port()
+    ports = server.free_ports(3)
     with subprocess.Popen(
-        command(port),
+        command(ports),
         cwd=ROOT,
         env=environment(directory),
         stdout=subprocess.PIPE,
@@ -126,14 +158,27 @@ def assert_serves_until_interrupted(directory):
             if "Ctrl-C" in line:
                 break
         text = "".join(said)
-        assert_told(text)
+        assert_told(text, ports)
         assert re.search(
-            rf"Admin +http://127.0.0.1:{port}/admin/\n +user operator, password \w", text
+            rf"Admin +http://127.0.0.1:{ports[0]}/admin/\n +user operator, password \w", text
         )
-        assert requests.get(f"http://127.0.0.1:{port}/admin/login/", timeout=10).ok
+        assert requests.get(f"http://127.0.0.1:{ports[0]}/admin/login/", timeout=10).ok
+        assert_are_services(ports)
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     assert rest.strip() == "Stopped."
     assert errors == ""
-    server.require_free(port)
+    for port in ports:
+        server.require_free(port, "--port")
+
+
+def assert_are_services(ports):
+    for port, name in zip(ports[1:], ("service-a", "service-b"), strict=True):
+        place = f"http://127.0.0.1:{port}/.well-known/oauth-protected-resource"
+        told = requests.get(place, timeout=10).json()
+        assert told["resource"] == f"https://{name}.example.com"
+        assert told["authorization_servers"] == [f"http://127.0.0.1:{ports[0]}"]
+        # It has nothing else: no admin, no authorization server
+        for path in ("/admin/", "/oauth/token", "/service-c/metrics"):
+            assert requests.get(f"http://127.0.0.1:{port}{path}", timeout=10).status_code == 404

@@ -14,9 +14,7 @@ from django.db import OperationalError
 from example_project.demo import server
 from example_project.demo.expectations import expect
 from example_project.demo.scene import Step
-from example_project.demo.transcript import Transcript
 from example_project.management.commands import demo
-from tests.example_project.wire import free_port
 
 # When it can't run
 
@@ -51,14 +49,23 @@ def test_demo_when_not_in_development_then_it_refuses():
         call_command("demo", "--no-serve", stdout=StringIO())
 
 
-def test_server_when_it_ends_at_once_then_the_reason_is_told(settings, tmp_path):
-    settings.LOCAL_DIR, settings.BASE_DIR = tmp_path, tmp_path
-    (tmp_path / "manage.py").write_text("raise SystemExit('no such luck')")
-    with (
-        pytest.raises(server.NotRunning, match="no such luck"),
-        server.running(free_port(), Transcript(StringIO())),
-    ):
-        pass
+@pytest.mark.parametrize("option", ["--service-a-port", "--service-b-port"])
+def test_demo_when_a_service_s_port_is_taken_then_it_says_which(settings, option):
+    settings.DEBUG = True
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CommandError, match=f"Port {port} can't be used .* {option}"):
+            call_command(
+                "demo", "--no-serve", *all_free(), option, str(port),
+                stdout=StringIO(),
+            )  # fmt: skip
+
+
+def test_demo_when_two_ports_are_the_same_then_it_says_so(settings):
+    settings.DEBUG = True
+    port = str(server.free_ports(1)[0])
+    with pytest.raises(CommandError, match="Three servers need three ports"):
+        call_command("demo", "--port", port, "--service-b-port", port, stdout=StringIO())
 
 
 # When a step is not as told
@@ -73,29 +80,47 @@ def stage(monkeypatch, settings):
     """The command without a server and a database."""
     settings.DEBUG = True
 
-    @contextmanager
-    def running(port, _transcript):
-        yield SimpleNamespace(issuer=f"http://127.0.0.1:{port}", log="server.log", wait=no_wait)
-
     def no_wait():
         raise KeyboardInterrupt
 
     known = {"username": "somebody", "password": "secret"}
+    client = {"client_id": "somebody", "client_secret": "secret"}
     world = {
         "users": {"alice": known, "operator": known},
-        "clients": {name: {} for name in ("web", "cron", "tv")},
+        "clients": dict.fromkeys(("web", "cron", "tv"), client),
     }
-    monkeypatch.setattr(demo.server, "running", running)
+    monkeypatch.setattr(demo.site, "running", pretended(no_wait))
     monkeypatch.setattr(demo.seed, "make", lambda: world)
     monkeypatch.setattr(demo, "call_command", lambda *_, **__: None)
     monkeypatch.setattr(demo.connections, "close_all", lambda: None)
     return monkeypatch
 
 
+def pretended(wait, require_running=lambda: None):
+    """What `site.running` returns, without a server."""
+
+    @contextmanager
+    def running(ports, _world):
+        yield SimpleNamespace(
+            issuer=f"http://127.0.0.1:{ports.server}",
+            services={"service_a": "http://127.0.0.1:1", "service_b": "http://127.0.0.1:2"},
+            servers=[SimpleNamespace(log="server.log"), SimpleNamespace(log="service_a.log")],
+            wait=wait,
+            require_running=require_running,
+        )
+
+    return running
+
+
+def all_free():
+    options = ("--port", "--service-a-port", "--service-b-port")
+    return [f"{name}={port}" for name, port in zip(options, server.free_ports(3), strict=True)]
+
+
 def run_demo(*arguments):
     out = StringIO()
     try:
-        call_command("demo", "--port", str(free_port()), *arguments, stdout=out)
+        call_command("demo", *all_free(), *arguments, stdout=out)
     except SystemExit as end:
         return end.code, out.getvalue()
     return 0, out.getvalue()
@@ -117,6 +142,16 @@ def test_demo_when_all_is_as_told_then_it_ends_with_0(stage):
     assert run_demo("--no-serve")[0] == 0
 
 
+def test_demo_when_a_server_died_in_the_story_then_the_end_of_its_log_is_told(stage):
+    def died():
+        raise server.NotRunning("The service B has ended.\nThe end of b.log:\nout of luck")
+
+    stage.setattr(demo.site, "running", pretended(None, died))
+    stage.setattr(demo, "STORY", (Step("It begins", surprised),))
+    with pytest.raises(CommandError, match="out of luck"):
+        run_demo("--no-serve")
+
+
 def test_demo_when_interrupted_in_the_story_then_it_ends_without_a_traceback(stage):
     def interrupt(_scene):
         raise KeyboardInterrupt
@@ -129,16 +164,12 @@ def test_demo_when_interrupted_in_the_story_then_it_ends_without_a_traceback(sta
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_demo_when_told_to_stop_while_it_serves_then_it_ends_well(stage, number):
-    @contextmanager
-    def running(port, _transcript):
-        def wait():
-            os.kill(os.getpid(), number)
-            raise AssertionError("it went on")
-
-        yield SimpleNamespace(issuer=f"http://127.0.0.1:{port}", log="server.log", wait=wait)
+    def wait():
+        os.kill(os.getpid(), number)
+        raise AssertionError("it went on")
 
     before = signal.getsignal(number)
-    stage.setattr(demo.server, "running", running)
+    stage.setattr(demo.site, "running", pretended(wait))
     stage.setattr(demo, "STORY", (Step("It begins", lambda _: "well"),))
     code, said = run_demo()
     assert code == 0

@@ -86,6 +86,36 @@ def test_transcript_when_a_request_has_secrets_then_they_are_cut():
     assert shortened("short") == "…"
 
 
+def answered(method, address, body=b'{"issuer": "x"}'):
+    answer = requests.Response()
+    answer.status_code, answer.reason = 200, "OK"
+    answer.headers["Content-Type"] = "application/json"
+    answer._content = body
+    answer.request = requests.Request(method, address).prepare()
+    return answer
+
+
+def test_transcript_when_somebody_else_is_asked_then_it_says_who():
+    out = StringIO()
+    transcript = Transcript(out)
+    transcript.home = "http://127.0.0.1:8000"
+    transcript.exchange(answered("GET", "http://127.0.0.1:8000/oauth/jwks"))
+    transcript.exchange(answered("GET", "http://127.0.0.1:8001/api/metrics?a=1"))
+    assert "→ GET /oauth/jwks\n" in out.getvalue()
+    assert "→ GET http://127.0.0.1:8001/api/metrics?a=1\n" in out.getvalue()
+
+
+def test_transcript_when_the_same_is_read_again_then_it_is_not_told_again():
+    out = StringIO()
+    transcript = Transcript(out)
+    for method in ("GET", "GET", "POST", "POST"):
+        transcript.exchange(answered(method, "http://127.0.0.1:8000/document"))
+    transcript.exchange(answered("GET", "http://127.0.0.1:8000/document", b'{"issuer": "y"}'))
+    assert out.getvalue().count("the same as before") == 1
+    assert out.getvalue().count('{"issuer": "x"}') == 3
+    assert out.getvalue().count('{"issuer": "y"}') == 1
+
+
 PAGE = """
         <a href="/a?x=1&amp;y=2">Go <b>there</b></a>
         <table><tr><th>who</th><td> alice

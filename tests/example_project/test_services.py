@@ -8,7 +8,9 @@ from rest_framework.test import APIRequestFactory
 from delegation_app.models import ClientPolicy, Delegation
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.services import audit, revoke
-from example_project.api.views import MetricsView
+from example_project.api.neighbours import authentication_of
+from example_project.api.services import SERVICE_A
+from example_project.api.views import MetricsView, ReportView
 from example_project.demo.browser import TIMEOUT
 
 SERVICES = ("service_a", "service_b", "service_c")
@@ -61,7 +63,8 @@ def test_service_when_token_is_for_another_one_then_401_in_its_own_name(client, 
 def test_service_when_there_is_no_token_then_it_asks_in_its_own_name(client, db, name):
     answer = client.get(reverse(f"{name}:metrics"))
     assert answer.status_code == 401
-    assert answer["WWW-Authenticate"] == f'Bearer realm="{name.replace("_", "-")}"'
+    realm = name.replace("_", "-")
+    assert answer["WWW-Authenticate"] == f'Bearer realm="{realm}", scope="read:metrics"'
 
 
 def test_service_when_scope_was_not_handed_on_then_403(client, handed):
@@ -97,9 +100,16 @@ def test_authority_when_token_was_exchanged_then_it_says_who_acts_and_who_did(cl
     assert [each["delegation_id"] for each in told] == rows
 
 
-def test_view_when_it_belongs_to_no_service_then_nobody_gets_in(db):
-    with pytest.raises(ImproperlyConfigured, match="MetricsView belongs to no service"):
-        MetricsView.as_view()(APIRequestFactory().get("/", **headers("x")))
+def test_view_when_it_belongs_to_no_service_then_nobody_gets_in(handed):
+    request = APIRequestFactory().get("/", **headers(handed.tokens[0]))
+    assert MetricsView.as_view()(request).status_code == 403
+
+
+def test_report_when_it_belongs_to_no_service_then_it_asks_nobody(handed):
+    request = APIRequestFactory().get("/", **headers(handed.tokens[0]))
+    view = ReportView.as_view(authentication_classes=[authentication_of(SERVICE_A)])
+    with pytest.raises(ImproperlyConfigured, match="ReportView belongs to no service"):
+        view(request)
 
 
 # Within limits
@@ -152,9 +162,9 @@ def test_report_when_asked_then_each_service_acts_for_the_same_person(client, wi
     tree = Delegation.objects.order_by("depth")
     assert [each["delegation_id"] for each in told] == [str(row.public_id) for row in tree]
     assert wire.paths() == [
-        "/oauth/exchange",
+        "/oauth/token",
         "/service-b/report",
-        "/oauth/exchange",
+        "/oauth/token",
         "/service-c/report",
     ]
 
@@ -173,6 +183,12 @@ def test_report_when_asked_then_no_answer_has_a_secret(client, wire, token, capl
     for secret in (token, *wire.secrets()):
         assert secret not in answer.content.decode()
         assert secret not in caplog.text
+
+
+def test_report_when_asked_again_then_what_was_exchanged_is_used_again(client, wire, token):
+    for _ in range(3):
+        assert client.get(REPORT, **headers(token)).status_code == 200
+    assert wire.paths().count("/oauth/token") == 2
 
 
 def test_report_when_services_wait_then_whoever_waits_for_them_waits_longer(client, wire, token):
@@ -212,7 +228,7 @@ def test_report_when_the_last_hop_is_refused_then_that_one_is_named(client, wire
     assert answer.json()["reason"]["error"] == "invalid_target"
 
 
-def test_report_when_revoked_between_exchange_and_call_then_the_call_is_refused(
+def test_report_when_revoked_between_exchange_and_call_then_b_tries_once_more_and_is_refused(
     client, wire, token
 ):
     def end(path):
@@ -223,5 +239,7 @@ def test_report_when_revoked_between_exchange_and_call_then_the_call_is_refused(
     answer = client.get(REPORT, **headers(token))
     assert answer.status_code == 403
     told = answer.json()
-    assert (told["hop"], told["step"], told["status"]) == ("service_b -> service_c", "call", 401)
-    assert told["reason"]["error"] == "invalid_token"
+    # C says that the token is not valid, so B asks for another one, which nobody gives it any more.
+    assert wire.paths()[-2:] == ["/service-c/report", "/oauth/token"]
+    assert (told["hop"], told["step"]) == ("service_b -> service_c", "exchange")
+    assert (told["status"], told["reason"]["error"]) == (400, "invalid_request")

@@ -8,10 +8,11 @@ import requests
 from example_project.api import downstream
 from example_project.api.services import SERVICE_A
 from example_project.outbound import new_session
+from tests.example_project.wire import METADATA
 
 REPORT, EXCHANGE, AT_B, AT_C = (
     "/api/report",
-    "/oauth/exchange",
+    "/oauth/token",
     "/service-b/report",
     "/service-c/report",
 )
@@ -49,7 +50,9 @@ def as_json(**members):
         (EXCHANGE, (401, as_json(error="invalid_client")), "exchange", "invalid_client"),
         (EXCHANGE, (429, as_json(error="temporarily_unavailable")), "exchange",
          "temporarily_unavailable"),
-        (EXCHANGE, (307, b"", {"Location": "https://evil.example/"}), "exchange", None),
+        (EXCHANGE, (307, b"", {"Location": "https://evil.example/"}), "exchange", "no_sense"),
+        (METADATA, (404, b""), "exchange", "no_sense"),
+        (METADATA, requests.ReadTimeout("slow"), "exchange", "no_answer"),
         (AT_B, (302, b"", {"Location": "https://evil.example/"}), "call", None),
         (AT_B, (500, b"Traceback"), "call", None),
         (AT_B, (502, as_json(error="something_else")), "call", "something_else"),
@@ -143,4 +146,4 @@ def test_session_when_the_environment_has_a_proxy_then_it_is_not_asked():
 def test_services_when_listed_then_the_last_asks_nobody():
     assert SERVICE_A.next.next.next is None
     last = SERVICE_A.next.next
-    assert downstream.report_of_next(last, "token", "read:metrics") is None
+    assert downstream.report_of_next(last, None, "read:metrics") is None

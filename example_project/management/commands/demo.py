@@ -1,4 +1,4 @@
-"""`manage.py demo`: the whole story on a real server, and then the server to look around in."""
+"""`manage.py demo`: the whole story on three real servers, and then these to look around in."""
 
 import signal
 import sys
@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 from django.urls import reverse
 
-from example_project.demo import seed, server
+from example_project.demo import seed, server, site
 from example_project.demo.scene import Scene, tell
 from example_project.demo.story import STORY
 from example_project.demo.transcript import Transcript
@@ -27,11 +27,18 @@ STOP: Final = (signal.SIGINT, signal.SIGTERM)
 class Command(BaseCommand):
     """Migrate, seed, serve, and play the story over HTTP."""
 
-    help = "Play the whole story on a real server, then keep serving until Ctrl-C."
+    help = (
+        "Play the whole story on three real servers (the authorization server, service A and "
+        "service B), then keep serving until Ctrl-C."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take --port and --no-serve."""
-        parser.add_argument("--port", type=int, default=8000, help="where to serve (8000)")
+        """Take --port, --service-a-port, --service-b-port and --no-serve."""
+        parser.add_argument(
+            "--port", type=int, default=8000, help="of the authorization server (8000)"
+        )
+        parser.add_argument("--service-a-port", type=int, help="of service A (--port plus 1)")
+        parser.add_argument("--service-b-port", type=int, help="of service B (--port plus 2)")
         parser.add_argument(
             "--no-serve",
             action="store_true",
@@ -51,7 +58,7 @@ class Command(BaseCommand):
         told = False
         try:
             with _told_to_stop():
-                told = _play(transcript, options["port"], serve=not options["no_serve"])
+                told = _play(transcript, _ports(options), serve=not options["no_serve"])
         except (server.NotRunning, seed.NotReady, DatabaseError) as error:
             transcript.progress("")
             raise CommandError(str(error)) from error
@@ -62,16 +69,26 @@ class Command(BaseCommand):
             sys.exit(1)
 
 
-def _play(transcript: Transcript, port: int, *, serve: bool) -> bool:
-    server.require_free(port)
+def _ports(options: dict[str, Any]) -> site.Ports:
+    port = options["port"]
+    at_a, at_b = options["service_a_port"], options["service_b_port"]
+    return site.Ports(port, port + 1 if at_a is None else at_a, port + 2 if at_b is None else at_b)
+
+
+def _play(transcript: Transcript, ports: site.Ports, *, serve: bool) -> bool:
+    ports.require_usable()
     transcript.progress("Preparing the database …")
     call_command("migrate", verbosity=0)
     world = seed.make()
     # The server has the database to itself from here on.
     connections.close_all()
-    with server.running(port, transcript) as running:
-        transcript.say(f"The authorization server is at {running.issuer}")
-        told = tell(STORY, Scene(running.issuer, world, transcript))
+    transcript.progress("Starting the servers …")
+    with site.running(ports, world) as running:
+        transcript.progress("")
+        _introduce(transcript, running)
+        told = tell(STORY, Scene(running.issuer, running.services, world, transcript))
+        # Whatever was not as told, a server that has ended is the reason.
+        running.require_running()
         transcript.say()
         transcript.say("Everything was as told." if told else "The story ended early.")
         if serve:
@@ -79,15 +96,23 @@ def _play(transcript: Transcript, port: int, *, serve: bool) -> bool:
     return told
 
 
-def _serve(transcript: Transcript, running: server.Server, world: dict[str, Any]) -> None:
+def _introduce(transcript: Transcript, running: site.Site) -> None:
+    transcript.home = running.issuer
+    transcript.say(f"The authorization server is at {running.issuer}, and service C with it.")
+    transcript.say(f"Service A is at {running.services['service_a']}, without a database,")
+    transcript.say(f"service B is at {running.services['service_b']}, without a database.")
+
+
+def _serve(transcript: Transcript, running: site.Site, world: dict[str, Any]) -> None:
     operator, alice = world["users"]["operator"], world["users"]["alice"]
     transcript.say()
     transcript.say(f"Admin      {running.issuer}{reverse('admin:index')}")
     transcript.say(f"           user {operator['username']}, password {operator['password']}")
     transcript.say(f"Site       {running.issuer}{reverse('home')}")
     transcript.say(f"           user {alice['username']}, password {alice['password']}")
-    transcript.say(f"Log        {running.log}")
-    transcript.say("Everything else: manage.py seed_demo. Ctrl-C stops the server.")
+    for number, each in enumerate(running.servers):
+        transcript.say(f"{'' if number else 'Logs':<10} {each.log}")
+    transcript.say("Everything else: manage.py seed_demo. Ctrl-C stops the servers.")
     try:
         running.wait()
     except KeyboardInterrupt:
