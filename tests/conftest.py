@@ -1,6 +1,7 @@
 import fcntl
 import os
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,11 @@ from django.core.cache import cache
 from django.db import connection
 from hypothesis import HealthCheck, settings
 
-from delegation_app.services import keys, status_cache
+from delegation_app.services import client_authentication, keys, status_cache
 from tests.conformance import checklist
 from tests.support import SecureClient, in_ci
 from tests.support.clock import clock  # noqa: F401 - a fixture for everybody
+from tests.support.snapshot import Snapshot
 from tests.support.world import Story, build_world
 
 # Derandomised: a failure is the same on every machine, and pytest-randomly prints its own seed.
@@ -58,6 +60,9 @@ _ANY_DATABASE = (
 )
 
 
+_WORLD = Snapshot(build_world)
+
+
 @pytest.fixture(autouse=True)
 def _empty_cache():
     """Throttles count in the cache, and no test may inherit another's count."""
@@ -65,10 +70,11 @@ def _empty_cache():
 
 
 @pytest.fixture(autouse=True)
-def _forgotten_keys():
-    """Each test has a database of its own, so keys and status lists of the last one are gone."""
+def _nothing_remembered():
+    """Each test has a database of its own: keys, status lists and secrets of the last are gone."""
     keys.forget()
     status_cache.forget()
+    client_authentication.forget()
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +95,7 @@ def _one_crowd_at_a_time(request):
 @pytest.fixture
 def world(db):
     """People, services and clients; see `tests.support.world`."""
-    return build_world()
+    return _WORLD.again()
 
 
 @pytest.fixture
@@ -113,6 +119,14 @@ def plain_http_client():
     return SecureClient(https=False)
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--cases",
+        type=int,
+        help="run the first so many cases of each parametrized test: a run beside a whole one",
+    )
+
+
 # First, so that -m sees the marks that are given here.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
@@ -133,6 +147,22 @@ def pytest_collection_modifyitems(config, items):
     if connection.vendor == "sqlite":
         items.sort(key=lambda item: item.get_closest_marker("race") is None)
     _leave_out_other_databases(config, items)
+    _leave_out_further_cases(config, items)
+
+
+def _leave_out_further_cases(config, items):
+    most = config.getoption("cases")
+    if most is None:
+        return
+    seen = Counter()
+    further = set()
+    for item in items:
+        test = (item.path, getattr(item, "originalname", item.name))
+        seen[test] += 1
+        if seen[test] > most:
+            further.add(item)
+    config.hook.pytest_deselected(items=list(further))
+    items[:] = [item for item in items if item not in further]
 
 
 def _leave_out_other_databases(config, items):

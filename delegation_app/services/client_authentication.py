@@ -41,12 +41,21 @@ class _VerifiedSecrets:
         known = self._known.get(pk, b"")
         return hmac.compare_digest(known, self._mac(stored, secret))
 
+    def forget(self) -> None:
+        with self._lock:
+            self._known.clear()
+
     def _mac(self, stored: str, secret: str) -> bytes:
         message = f"{len(stored)}:{stored}{secret}".encode("utf-8", "surrogatepass")
         return hmac.new(self._key, message, hashlib.sha256).digest()
 
 
 _verified = _VerifiedSecrets()
+
+
+def forget() -> None:
+    """Forget which secrets this process has verified: each pays its slow hash once more."""
+    _verified.forget()
 
 
 def authenticate(credentials: Credentials, *, ip: str | None, relation: str = TARGETS) -> Client:

@@ -60,8 +60,9 @@ class World:
     apps: dict[str, App] = field(default_factory=dict)
 
     def __getattr__(self, name):
+        # A copy in the making has no apps yet
         try:
-            return self.apps[name]
+            return self.__dict__["apps"][name]
         except KeyError:
             raise AttributeError(name) from None
 

@@ -43,7 +43,7 @@ def test_process_when_it_answers_then_it_never_opens_a_connection(service, monke
     def no_connection(*_arguments):
         raise AssertionError("it asked for a database")
 
-    # Some versions of the REST framework ask the handle of each database whether it is in a transaction
+    # Some versions of the REST framework look at the handle of each database, which opens nothing
     for way in ("connect", "ensure_connection", "cursor"):
         monkeypatch.setattr(BaseDatabaseWrapper, way, no_connection)
 
