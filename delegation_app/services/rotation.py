@@ -74,9 +74,11 @@ def _find(text: str) -> RefreshToken | None:
 def _narrowed(whole: View, presentation: Presentation) -> View:
     client, delegation = whole.client, whole.delegation
     # The delegation may have been narrowed since the token was issued
-    held, reach = whole.scope & delegation.scopes, whole.audience & delegation.audience
+    reach = whole.audience & delegation.audience
     audience = client.narrowed_audience(presentation.resources, reach)
-    scope = client.narrowed_scope(presentation.scope, held, audience)
+    granted = client.narrowed_scope(presentation.scope, whole.scope, audience)
+    # RFC 6749 section 3.3: an app that repeats what it was granted goes on with what is left of it
+    scope = client.effective_scope(granted & delegation.scopes, audience)
     return View(delegation, client, scope, audience)
 
 

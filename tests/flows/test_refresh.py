@@ -7,8 +7,10 @@ from django.db import connections
 from django.test import override_settings
 
 from delegation_app.models import Delegation, RefreshToken
-from delegation_app.services import consent, revoke
+from delegation_app.protocol.scope import Scope
+from delegation_app.services import consent, delegate, revoke
 from delegation_app.services.audit import Origin
+from delegation_app.services.narrowing import Narrowing
 from tests.support.answers import never_stored, nothing_stored, recorded, refusal_recorded, refused
 from tests.support.world import SERVICE_A, SERVICE_B, Story, claims_of, delegation_of
 
@@ -59,6 +61,19 @@ def test_scope_when_it_is_more_than_was_granted_then_invalid_scope(story, scope)
     refused(response, "invalid_scope")
     # The refusal cost nobody the refresh token.
     assert story.refresh(tokens["refresh_token"]).status_code == 200
+
+
+@pytest.mark.conformance("RT-02")
+@pytest.mark.parametrize("asked", ["read:metrics write:alerts", None])
+def test_scope_when_a_part_was_taken_away_then_who_repeats_it_gets_the_rest(story, asked):
+    tokens = story.tokens()
+    less = Narrowing(scope=Scope(["read:metrics"]))
+    delegate.narrow(delegation_of(tokens), less, Origin(actor="user:99"), reason="enough")
+    answer = story.refresh(tokens["refresh_token"], scope=asked)
+    assert answer.status_code == 200
+    assert answer.json()["scope"] == "read:metrics"
+    nothing_left = story.refresh(answer.json()["refresh_token"], scope="write:alerts")
+    refused(nothing_left, "invalid_scope")
 
 
 @pytest.mark.conformance("RT-02")
