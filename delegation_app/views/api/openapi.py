@@ -1,0 +1,1 @@
+"""The schema of both interfaces: the one module that imports drf-spectacular, the extra [openapi]."""
