@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from importlib.util import find_spec
+
+from django.urls import URLPattern, path
 
 from delegation_app.views import connections
 from delegation_app.views.api import operator, operator_bulk, person
@@ -20,7 +22,18 @@ from delegation_app.views.token import exchange, token
 
 app_name = "delegation_app"
 
+schemas: list[URLPattern] = []
+# The extra [openapi]
+if find_spec("drf_spectacular") is not None:
+    from delegation_app.views.api.openapi import ConnectionsSchema, DelegationsSchema
+
+    schemas = [
+        path("connections/api/schema", ConnectionsSchema.as_view(), name="api-connections-schema"),
+        path("delegations/api/schema", DelegationsSchema.as_view(), name="api-delegations-schema"),
+    ]
+
 urlpatterns = [
+    *schemas,
     path("oauth/authorize", authorize, name="authorize"),
     path("oauth/token", token, name="token"),
     path("oauth/exchange", exchange, name="exchange"),

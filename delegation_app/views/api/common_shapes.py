@@ -15,14 +15,14 @@ class Shape(serializers.Serializer[Any]):
     """Something that is told, or read."""
 
 
-class Refusal(Shape):
+class DelegationError(Shape):
     """Why a request was refused."""
 
     error = serializers.CharField(help_text="A stable code.")
     error_description = serializers.CharField(help_text="A sentence for people.")
 
 
-class Ended(Shape):
+class DelegationsEnded(Shape):
     """What a deed ended."""
 
     ended = serializers.IntegerField(

@@ -76,7 +76,7 @@ class Endpoint(APIView):
     versioning_class = None
     metadata_class = None
     # For the framework's own schemas; `openapi` puts a better one here
-    schema = None
+    schema: Any = None
     http_method_names = ["get", "post"]
 
     @classmethod

@@ -77,7 +77,7 @@ class Narrow(OperatorEndpoint):
             "narrowDelegation",
             "Leave less of a delegation and of all below it, at once for all tokens.",
             answer=shapes.Delegation,
-            body=shapes.Narrow,
+            body=shapes.NarrowDelegation,
             also=(404,),
         )
     }
@@ -104,14 +104,14 @@ class Revoke(OperatorEndpoint):
         "GET": Operation(
             "previewRevocation",
             "Tell what revoking a delegation would stop.",
-            answer=shapes.Outcome,
+            answer=shapes.RevocationPreview,
             also=(404,),
         ),
         "POST": Operation(
             "revokeDelegation",
             "Revoke a delegation and all below it. It can't be undone.",
-            answer=common_shapes.Ended,
-            body=shapes.Revoke,
+            answer=common_shapes.DelegationsEnded,
+            body=shapes.RevokeDelegation,
             also=(404,),
         ),
     }

@@ -32,8 +32,8 @@ class RevokeMany(OperatorEndpoint):
         "POST": Operation(
             "revokeDelegations",
             "Revoke all that a filter finds, some at a time. It can't be undone.",
-            answer=shapes.RevokedMany,
-            body=shapes.RevokeMany,
+            answer=shapes.DelegationsRevoked,
+            body=shapes.RevokeDelegations,
             also=(409,),
         )
     }

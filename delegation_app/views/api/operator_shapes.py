@@ -22,7 +22,7 @@ from delegation_app.views.api.fields import (
 )
 
 
-class ClientRow(Shape):
+class DelegationClient(Shape):
     """Who holds it."""
 
     client_id = serializers.CharField(source="delegate_client_id")
@@ -40,7 +40,7 @@ class DelegationRow(Shape):
     state = StateField()
     subject = serializers.CharField(help_text="Whose authority, as tokens name it.")
     user = serializers.SerializerMethodField(help_text="Their name; null for a client.")
-    client = ClientRow(source="*")
+    client = DelegationClient(source="*")
     scopes = serializers.ListField(child=serializers.CharField())
     audience = serializers.ListField(child=serializers.CharField())
     grant_type = serializers.CharField()
@@ -75,7 +75,7 @@ class DelegationPage(Shape):
     )
 
 
-class CountOf(Shape):
+class BoundedCount(Shape):
     """How many, as far as it was counted."""
 
     count = serializers.IntegerField()
@@ -91,7 +91,7 @@ class Delegation(DelegationRow):
         child=serializers.UUIDField(), help_text="From the root down to this one."
     )
     actors = serializers.JSONField(help_text="Who acts; the current actor first.")
-    children = CountOf(source="counted_children")
+    children = BoundedCount(source="counted_children")
     consent = serializers.UUIDField(
         source="answered_by", allow_null=True, help_text="The answer that it stands on."
     )
@@ -101,7 +101,7 @@ class Delegation(DelegationRow):
     max_uses = serializers.IntegerField(allow_null=True)
 
 
-class Filter(Shape):
+class _Conditions(Shape):
     """Which delegations; all conditions have to hold."""
 
     state = serializers.ChoiceField(choices=states.State.values, required=False)
@@ -122,14 +122,14 @@ class Filter(Shape):
     has_children = Flag(required=False)
 
 
-class DelegationQuery(Filter):
+class DelegationQuery(_Conditions):
     """Which delegations, and how many at once."""
 
     limit = Whole(default=50, min_value=1, max_value=MOST)
     cursor = Text(required=False, max_length=400)
 
 
-class Outcome(Tokens):
+class RevocationPreview(Tokens):
     """What a revocation would stop."""
 
     delegations = serializers.IntegerField()
@@ -137,11 +137,11 @@ class Outcome(Tokens):
     people = serializers.IntegerField()
 
 
-class Revoke(Reason, Bar):
+class RevokeDelegation(Reason, Bar):
     """Why, and whether for good."""
 
 
-class Narrow(Reason):
+class NarrowDelegation(Reason):
     """What shall be left; what is left out stays as it is."""
 
     scopes = Names(required=False, help_text="Those to keep.")
@@ -152,14 +152,14 @@ class Narrow(Reason):
     )
 
 
-class BulkFilter(Filter):
+class DelegationFilter(_Conditions):
     """At least one condition; nothing else would be meant so."""
 
 
-class RevokeMany(Shape):
+class RevokeDelegations(Shape):
     """What to revoke: first with `dry_run`, then with the `confirm` of that answer."""
 
-    filter = BulkFilter()
+    filter = DelegationFilter()
     dry_run = Flag(default=True)
     confirm = Text(required=False, max_length=400)
     reason = Text(required=False, max_length=255, help_text="Needed unless it is a dry run.")
@@ -171,11 +171,13 @@ class RevokeMany(Shape):
     )
 
 
-class RevokedMany(Shape):
+class DelegationsRevoked(Shape):
     """What one call did, and what is left."""
 
     dry_run = serializers.BooleanField()
     ended = serializers.IntegerField()
-    remaining = CountOf()
-    next = Outcome(allow_null=True, help_text="What the next call would stop; of dry runs only.")
+    remaining = BoundedCount()
+    next = RevocationPreview(
+        allow_null=True, help_text="What the next call would stop; of dry runs only."
+    )
     confirm = serializers.CharField(help_text="Goes into the next call; good for an hour.")

@@ -103,13 +103,13 @@ class End(PersonEndpoint):
         "GET": Operation(
             "previewEndOfConnection",
             "Tell what ending a connection would end.",
-            answer=shapes.Ending,
+            answer=shapes.ConnectionEnding,
             also=(404,),
         ),
         "POST": Operation(
             "endConnection",
             "End a connection and all that was made from it. It can't be undone.",
-            answer=common_shapes.Ended,
+            answer=common_shapes.DelegationsEnded,
             body=shapes.EndConnection,
             also=(404,),
         ),
@@ -137,15 +137,15 @@ class EndAll(PersonEndpoint):
         "GET": Operation(
             "previewEndOfAll",
             "Tell what ending everything would end, and what confirms that.",
-            answer=shapes.EndingOfAll,
-            query=shapes.EndAllQuery,
+            answer=shapes.ConnectionsEnding,
+            query=shapes.EndConnectionsQuery,
             also=(404,),
         ),
         "POST": Operation(
             "endAll",
             "End everything that a preview told of. It can't be undone.",
-            answer=common_shapes.Ended,
-            body=shapes.EndAll,
+            answer=common_shapes.DelegationsEnded,
+            body=shapes.EndConnections,
             also=(404, 409),
         ),
     }

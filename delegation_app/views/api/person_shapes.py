@@ -14,7 +14,7 @@ from delegation_app.views.api.common_shapes import MOST, Bar, MaybeReason, Shape
 from delegation_app.views.api.fields import Moment, Names, PairsAs, Text, Whole
 
 
-class ScopeInWords(PairsAs):
+class ConnectionScope(PairsAs):
     """A scope and what it means."""
 
     name = serializers.CharField()
@@ -27,7 +27,7 @@ class ConnectionRow(Shape):
     delegation_id = serializers.UUIDField(source="key")
     app = serializers.CharField(help_text="By name; one that was deleted by its client id.")
     state = serializers.ChoiceField(choices=states.State.values)
-    scopes = ScopeInWords(many=True)
+    scopes = ConnectionScope(many=True)
     services = serializers.ListField(child=serializers.CharField(), help_text="Where, by name.")
     granted_at = Moment(source="granted")
     expires_at = Moment(source="expires", allow_null=True)
@@ -65,25 +65,25 @@ class ConnectionQuery(Shape):
     cursor = Text(required=False, max_length=400)
 
 
-class Happened(Shape):
+class ConnectionEvent(Shape):
     """Something that happened."""
 
     at = Moment(source="when")
     text = serializers.CharField()
 
 
-class AnswerGiven(Shape):
+class ConnectionAnswer(Shape):
     """What the person was asked, and said."""
 
     was_asked = serializers.BooleanField(help_text="Not so for apps that the site trusts.")
     on_a_device = serializers.BooleanField()
     at = Moment(source="when")
     origin = serializers.CharField()
-    granted = ScopeInWords(many=True)
-    refused = ScopeInWords(many=True)
+    granted = ConnectionScope(many=True)
+    refused = ConnectionScope(many=True)
 
 
-class TreeNode(Shape):
+class ConnectionNode(Shape):
     """One delegation of the tree; `parent_id` says below which it stands."""
 
     delegation_id = serializers.UUIDField()
@@ -94,7 +94,7 @@ class TreeNode(Shape):
     services = serializers.ListField(child=serializers.CharField())
 
 
-class Ending(Tokens):
+class ConnectionEnding(Tokens):
     """What would end."""
 
     connections = serializers.IntegerField(source="opened")
@@ -109,10 +109,10 @@ class Ending(Tokens):
     )
 
 
-class EndingOfAll(Shape):
+class ConnectionsEnding(Shape):
     """What ending everything would end."""
 
-    ending = Ending()
+    ending = ConnectionEnding()
     confirm = serializers.CharField(
         help_text="Goes into the request that does it; good for this person and an hour."
     )
@@ -125,10 +125,10 @@ class Connection(Shape):
     passed_on_by = serializers.CharField(help_text="Empty for one that the person opened.")
     root_id = serializers.UUIDField(source="root")
     limits = serializers.ListField(child=serializers.CharField())
-    answer = AnswerGiven(allow_null=True)
-    tree = TreeNode(many=True, help_text="From the root down.")
+    answer = ConnectionAnswer(allow_null=True)
+    tree = ConnectionNode(many=True, help_text="From the root down.")
     is_tree_cut = serializers.BooleanField(source="is_cut")
-    timeline = Happened(source="past", many=True)
+    timeline = ConnectionEvent(source="past", many=True)
     ended_by = serializers.CharField()
     reason = serializers.CharField(source="why")
     renews_until = Moment(allow_null=True)
@@ -137,7 +137,7 @@ class Connection(Shape):
 class ConnectionWithEnding(Connection):
     """The same, with what ending it would end."""
 
-    ending = Ending()
+    ending = ConnectionEnding()
 
 
 class NarrowConnection(Shape):
@@ -151,13 +151,13 @@ class EndConnection(MaybeReason, Bar):
     """How to end one. `bar` counts for what was passed on only."""
 
 
-class EndAllQuery(Shape):
+class EndConnectionsQuery(Shape):
     """Of which app; of all if it is left out."""
 
     app = Text(required=False, max_length=255, default="", help_text="A client id.")
 
 
-class EndAll(MaybeReason):
+class EndConnections(MaybeReason):
     """That everything shall end, or everything of one app."""
 
     confirm = Text(max_length=400)
