@@ -148,7 +148,8 @@ def filtered(wanted: Wanted) -> QuerySet[Delegation]:
         rows = rows.filter(principal_user__in=users.values("pk"))
     if wanted.audience:
         # Stored as one text; a database can't ask that for a word in it
-        text = Concat(Value(" "), Cast("audience", TextField()), Value(" "))
+        told = Cast("audience", TextField())
+        text = Concat(Value(" "), told, Value(" "), output_field=TextField())
         rows = rows.annotate(reach=text).filter(reach__contains=f" {wanted.audience} ")
     if wanted.last_used_before is not None:
         rows = rows.annotate(used=Coalesce("last_used_at", "issued_at"))

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from io import BytesIO
 
 import pytest
 
@@ -153,7 +154,7 @@ def test_address_when_it_is_crafted_then_no_method_is_smuggled_in(chain, story, 
 
 
 BAD_BODIES = {
-    "empty": b"",
+    "empty": b" ",
     "no object": b"[]",
     "text": b'"x"',
     "null": b"null",
@@ -208,11 +209,12 @@ def test_body_when_it_is_of_another_kind_then_415(chain, story, operator, client
 
 
 def test_body_when_it_is_shorter_than_announced_then_400(chain, story, operator):
-    for address, body in posts(chain).items():
-        client = person_of(address, story, operator)
+    for address, members in posts(chain).items():
+        client, body = person_of(address, story, operator), json.dumps(members)
         for length in ("500", "70000", "1e3", "-1"):
-            answer = client.generic("POST", address, json.dumps(body), JSON, CONTENT_LENGTH=length)
-            assert answer.status_code == 400, (address, length)
+            sent = {"CONTENT_LENGTH": length, "wsgi.input": BytesIO(body.encode())}
+            answer = client.generic("POST", address, body, JSON, **sent)
+            refused(answer, "invalid_request")
 
 
 VALUES = {

@@ -259,7 +259,7 @@ def test_permissions_when_somebody_has_one_then_that_and_nothing_else(chain, cli
 
 def test_database_when_it_fails_then_try_again_and_nothing_ended(chain, operator):
     for statement in (1, 5, 9):
-        with failing(statement):
+        with failing(statement, lasting=False):
             answer = _post(operator, theirs(chain.rows[0], "revoke"), '{"reason": "x"}')
         refused(answer, "temporarily_unavailable", 503)
     assert chain.active() == [True, True, True]

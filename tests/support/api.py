@@ -21,13 +21,13 @@ def theirs(row, deed=""):
     return f"{THEIRS}{row.public_id}{deed and '/'}{deed}"
 
 
-def got(client, address, status=200, **query):
+def got(client, address, /, status=200, **query):
     """GET, and return what was told."""
     answer = client.get(address, query)
     return _members(answer, status)
 
 
-def did(client, address, status=200, **members):
+def did(client, address, /, status=200, **members):
     """POST a JSON object, and return what was told."""
     return _members(client.post(address, json.dumps(members), content_type=JSON), status)
 
