@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from importlib.util import find_spec
+
+from django.urls import URLPattern, path
 
 from delegation_app.views import connections
+from delegation_app.views.api import operator, operator_bulk, person
 from delegation_app.views.authorize import authorize
 from delegation_app.views.connections_end import end, end_all
 from delegation_app.views.connections_narrow import narrow
@@ -19,7 +22,18 @@ from delegation_app.views.token import exchange, token
 
 app_name = "delegation_app"
 
+schemas: list[URLPattern] = []
+# The extra [openapi]
+if find_spec("drf_spectacular") is not None:
+    from delegation_app.views.api.openapi import ConnectionsSchema, DelegationsSchema
+
+    schemas = [
+        path("connections/api/schema", ConnectionsSchema.as_view(), name="api-connections-schema"),
+        path("delegations/api/schema", DelegationsSchema.as_view(), name="api-delegations-schema"),
+    ]
+
 urlpatterns = [
+    *schemas,
     path("oauth/authorize", authorize, name="authorize"),
     path("oauth/token", token, name="token"),
     path("oauth/exchange", exchange, name="exchange"),
@@ -32,9 +46,22 @@ urlpatterns = [
     path("oauth/status/<str:name>", status_list, name="status-list"),
     path("connections/", connections.listed, name="connections"),
     path("connections/end", end_all, name="connections-end"),
+    # Before the pages: their keys are never `api`
+    path("connections/api/", person.Connections.as_view(), name="api-connections"),
+    path("connections/api/end", person.EndAll.as_view(), name="api-connections-end"),
+    path("connections/api/<str:key>", person.Connection.as_view(), name="api-connection"),
+    path("connections/api/<str:key>/end", person.End.as_view(), name="api-connection-end"),
+    path("connections/api/<str:key>/narrow", person.Narrow.as_view(), name="api-connection-narrow"),
     path("connections/<str:key>", connections.one, name="connection"),
     path("connections/<str:key>/end", end, name="connection-end"),
     path("connections/<str:key>/narrow", narrow, name="connection-narrow"),
+    path("delegations/api/", operator.Delegations.as_view(), name="api-delegations"),
+    path(
+        "delegations/api/revoke", operator_bulk.RevokeMany.as_view(), name="api-delegations-revoke"
+    ),
+    path("delegations/api/<str:key>", operator.Delegation.as_view(), name="api-delegation"),
+    path("delegations/api/<str:key>/revoke", operator.Revoke.as_view(), name="api-revoke"),
+    path("delegations/api/<str:key>/narrow", operator.Narrow.as_view(), name="api-narrow"),
     path(".well-known/oauth-authorization-server", metadata, name="metadata"),
     # RFC 8414 section 3.1: the issuer's path comes after the well-known part
     path(".well-known/oauth-authorization-server/<path:issuer_path>", metadata, name="metadata-of"),

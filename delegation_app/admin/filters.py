@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.contrib.admin import SimpleListFilter
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app.admin import names, summary
@@ -17,27 +16,10 @@ from delegation_app.forms import grant_choices
 from delegation_app.grants import REGISTRY as GRANTS
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol.names import TOKEN_EXCHANGE
+from delegation_app.services.states import in_state
 
 _State = Delegation.State
 _Choices = list[tuple[str, Any]]
-
-
-def in_state(rows: QuerySet[Delegation], state: str) -> QuerySet[Delegation]:
-    """Keep the delegations in a state; see `Delegation.State`."""
-    now = timezone.now()
-    live = Exists(Delegation.objects.live(now).filter(pk=OuterRef("pk")))
-    current = rows.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
-    match state:
-        case _State.LIVE:
-            return rows.filter(live)
-        case _State.SUSPENDED:
-            return current.filter(~live)
-        case _State.EXPIRED:
-            return rows.filter(expires_at__lte=now, revoked_at=None)
-        case _State.REVOKED:
-            return rows.filter(revoked_at__isnull=False)
-        case _:
-            return rows
 
 
 class StateFilter(SimpleListFilter):

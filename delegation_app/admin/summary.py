@@ -14,18 +14,8 @@ from django.utils.translation import gettext as _
 from delegation_app.admin import names
 from delegation_app.models import Delegation
 from delegation_app.protocol.claims import client_subject
-
-_State = Delegation.State
-
-
-def state(delegation: Delegation) -> Delegation.State:
-    """Return the state of a delegation whose query said whether it is in force."""
-    if delegation.revoked_at is not None:
-        return _State.REVOKED
-    if delegation.expires_at is not None and delegation.expires_at <= timezone.now():
-        return _State.EXPIRED
-    in_force: bool = delegation.is_in_force  # type: ignore[attr-defined]  # annotated by the admin
-    return _State.LIVE if in_force else _State.SUSPENDED
+from delegation_app.services.states import State as _State
+from delegation_app.services.states import state as state  # noqa: PLC0414 - one of these words
 
 
 def state_word(of: Delegation.State) -> str:

@@ -35,25 +35,7 @@ class Parameters:
         Raises:
             InvalidRequest: too long, not UTF-8, or with a NUL in it.
         """
-        if len(encoded) > MAX_LENGTH:
-            raise InvalidRequest(f"The request is longer than {MAX_LENGTH} bytes.")
-        # RFC 6749 appendix B: names and values are UTF-8
-        try:
-            octets = encoded if isinstance(encoded, bytes) else encoded.encode("ascii")
-            pairs = parse_qsl(
-                octets.decode("ascii"),
-                keep_blank_values=True,
-                encoding="utf-8",
-                errors="strict",
-                max_num_fields=MAX_FIELDS,
-            )
-        except UnicodeError as error:
-            raise InvalidRequest("The request is not form-encoded UTF-8.") from error
-        except ValueError as error:
-            raise InvalidRequest(f"The request has more than {MAX_FIELDS} parameters.") from error
-        if any("\x00" in name or "\x00" in value for name, value in pairs):
-            raise InvalidRequest("The request contains a NUL character.")
-        return cls(pairs)
+        return cls(decode(encoded))
 
     def __contains__(self, name: str) -> bool:
         """Tell whether `name` was sent with a value."""
@@ -98,3 +80,30 @@ class Parameters:
         for name, count in Counter(name for name, _ in self._pairs).items():
             if count > 1 and name not in REPEATABLE:
                 raise InvalidRequest("A parameter was sent more than once.", detail=name[:40])
+
+
+def decode(encoded: bytes | str) -> list[tuple[str, str]]:
+    """Return the names and values of form-encoded text, in the order in which they were sent.
+
+    Raises:
+        InvalidRequest: too long, not UTF-8, or with a NUL in it.
+    """
+    if len(encoded) > MAX_LENGTH:
+        raise InvalidRequest(f"The request is longer than {MAX_LENGTH} bytes.")
+    # RFC 6749 appendix B: names and values are UTF-8
+    try:
+        octets = encoded if isinstance(encoded, bytes) else encoded.encode("ascii")
+        pairs = parse_qsl(
+            octets.decode("ascii"),
+            keep_blank_values=True,
+            encoding="utf-8",
+            errors="strict",
+            max_num_fields=MAX_FIELDS,
+        )
+    except UnicodeError as error:
+        raise InvalidRequest("The request is not form-encoded UTF-8.") from error
+    except ValueError as error:
+        raise InvalidRequest(f"The request has more than {MAX_FIELDS} parameters.") from error
+    if any("\x00" in name or "\x00" in value for name, value in pairs):
+        raise InvalidRequest("The request contains a NUL character.")
+    return pairs

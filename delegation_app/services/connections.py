@@ -7,25 +7,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
-from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from delegation_app import toolkit
 from delegation_app.models import Delegation
 from delegation_app.protocol.errors import OAuthError
+from delegation_app.protocol.public_id import as_uuid
 from delegation_app.services import connections_facts as facts
 from delegation_app.services.question import descriptions
+from delegation_app.services.states import state, with_state
 
 PAGE: Final = 25
 UNUSED_AFTER: Final = timedelta(days=90)
 # More apps than that are no list to choose from
 _MOST_APPS: Final = 200
-
-State = Delegation.State
 
 
 class NoSuchConnection(OAuthError):
@@ -50,11 +49,15 @@ class Chosen:
     Attributes:
         show: by how they stand.
         app: by client id; empty for all.
+        unused: for how long those have not been used that `UNUSED` shows.
+        size: how many on a page.
         before, after: public ids: those older than one, or newer; at most one is given.
     """
 
     show: Show = Show.LIVE
     app: str = ""
+    unused: timedelta = UNUSED_AFTER
+    size: int = PAGE
     before: str = ""
     after: str = ""
 
@@ -94,7 +97,7 @@ class Listing:
     """One page of them, newest first.
 
     Attributes:
-        rows: at most `PAGE`.
+        rows: at most as many as were asked for.
         newer, older: the keys from which the neighbouring pages go on; empty if there is none.
     """
 
@@ -121,8 +124,8 @@ def listed(person: AbstractBaseUser, chosen: Chosen) -> Listing:
                 Q(issued_at__lt=at.issued_at) | Q(issued_at=at.issued_at, pk__lt=at.pk)
             )
     order = ("issued_at", "pk") if forward else ("-issued_at", "-pk")
-    found = list(rows.order_by(*order)[: PAGE + 1])
-    is_more, found = len(found) > PAGE, found[:PAGE]
+    found = list(rows.order_by(*order)[: chosen.size + 1])
+    is_more, found = len(found) > chosen.size, found[: chosen.size]
     if forward:
         found.reverse()
     has_newer = is_more if forward else bool(chosen.before)
@@ -158,7 +161,7 @@ def owned(person: AbstractBaseUser, key: str) -> Any:
     Raises:
         NoSuchConnection: malformed, unknown or somebody else's.
     """
-    public_id = _as_uuid(key)
+    public_id = as_uuid(key)
     found = None if public_id is None else of_person(person).filter(public_id=public_id).first()
     if found is None:
         raise NoSuchConnection("There is no such connection.")
@@ -167,22 +170,12 @@ def owned(person: AbstractBaseUser, key: str) -> Any:
 
 def of_person(person: AbstractBaseUser) -> QuerySet[Any]:
     """Return all delegations under a person's authority, with whether each is in force."""
-    return with_state(Delegation.objects.filter(principal_user=person.pk))
+    return with_clients(Delegation.objects.filter(principal_user=person.pk))
 
 
-def with_state(rows: QuerySet[Delegation]) -> QuerySet[Any]:
+def with_clients(rows: QuerySet[Delegation]) -> QuerySet[Any]:
     """Return rows that `state` and `app_name` can tell about without another statement."""
-    live = Delegation.objects.live().filter(pk=OuterRef("pk"))
-    return rows.annotate(is_in_force=Exists(live)).select_related("delegate")
-
-
-def state(row: Any) -> Delegation.State:
-    """Return how a delegation of `with_state` stands."""
-    if row.revoked_at is not None:
-        return State.REVOKED
-    if row.expires_at is not None and row.expires_at <= timezone.now():
-        return State.EXPIRED
-    return State.LIVE if row.is_in_force else State.SUSPENDED
+    return with_state(rows).select_related("delegate")
 
 
 def app_name(row: Delegation) -> str:
@@ -224,17 +217,8 @@ def _chosen(person: AbstractBaseUser, chosen: Chosen) -> QuerySet[Any]:
     if chosen.show is Show.UNUSED:
         # The first token is fetched within a minute, so that needs no look at the tokens
         rows = rows.annotate(used=Coalesce("last_used_at", "issued_at"))
-        rows = rows.filter(used__lt=now - UNUSED_AFTER)
+        rows = rows.filter(used__lt=now - chosen.unused)
     return rows
-
-
-def _as_uuid(text: str) -> UUID | None:
-    try:
-        found = UUID(text)
-    except ValueError:
-        return None
-    # One spelling: no braces, no urn:, no capitals
-    return found if str(found) == text else None
 
 
 def _latest(*moments: datetime | None) -> datetime | None:

@@ -18,6 +18,7 @@ from delegation_app.services import connections, connections_facts, connections_
 from delegation_app.services.connections import Connection
 from delegation_app.services.connections_past import Happening
 from delegation_app.services.question import ON_A_DEVICE, descriptions
+from delegation_app.services.states import state
 
 # A tree is as wide as services like; what stands highest and has not ended is shown
 NODES: Final = 100
@@ -117,12 +118,12 @@ def whole(person: AbstractBaseUser, row: Any) -> Whole:
 def _tree(row: Any) -> tuple[list[Any], bool]:
     everything = Delegation.objects.filter(root=row.root_id)
     in_order = ("depth", F("revoked_at").asc(nulls_first=True), "-issued_at", "-pk")
-    found = list(connections.with_state(everything).order_by(*in_order)[: NODES + 1])
+    found = list(connections.with_clients(everything).order_by(*in_order)[: NODES + 1])
     is_cut, found = len(found) > NODES, found[:NODES]
     if all(node.pk != row.pk for node in found):
         # Its own way down is always shown
         known = {node.pk for node in found}
-        chain = connections.with_state(everything.filter(public_id__in=row.chain))
+        chain = connections.with_clients(everything.filter(public_id__in=row.chain))
         found += [node for node in chain.order_by("depth") if node.pk not in known]
     return found, is_cut
 
@@ -135,7 +136,7 @@ def _nested(rows: Sequence[Any], current: Any) -> Node:
         nodes[row.pk] = Node(
             key=str(row.public_id),
             app=connections.app_name(row),
-            state=connections.state(row),
+            state=state(row),
             scopes=[description for _name, description in descriptions(row.scopes)],
             services=[services.get(name, name) for name in row.audience],
             is_current=row.pk == current.pk,

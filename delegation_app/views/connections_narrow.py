@@ -12,8 +12,8 @@ from delegation_app.protocol.errors import InvalidRequest, OAuthError
 from delegation_app.protocol.parameters import Parameters
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import connections, connections_end
-from delegation_app.services.connections import State
 from delegation_app.services.narrowing import Narrowing
+from delegation_app.services.states import State
 from delegation_app.services.terms import SignIn
 from delegation_app.views import pages
 from delegation_app.views.connections_door import door, form_of, origin_of, show, told

@@ -51,6 +51,15 @@ def read_form(request: HttpRequest) -> Parameters:
     charset = (request.content_params or {}).get("charset", "utf-8").lower()
     if request.content_type != FORM or charset != "utf-8":
         raise InvalidRequest(f"The body must be {FORM} in UTF-8.")
+    return Parameters.parse(read_body(request))
+
+
+def read_body(request: HttpRequest) -> bytes:
+    """Return the body.
+
+    Raises:
+        InvalidRequest: too long, or cut off.
+    """
     length = _content_length(request)
     try:
         body = request.body
@@ -59,7 +68,10 @@ def read_form(request: HttpRequest) -> Parameters:
     # RFC 9112 section 8: what was cut off is incomplete, even where the rest makes sense
     if len(body) < length:
         raise InvalidRequest("The body is shorter than its Content-Length.")
-    return Parameters.parse(body)
+    # Where none was announced
+    if len(body) > MAX_LENGTH:
+        raise InvalidRequest(f"The request is longer than {MAX_LENGTH} bytes.")
+    return body
 
 
 def _content_length(request: HttpRequest) -> int:

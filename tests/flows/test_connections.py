@@ -12,7 +12,7 @@ from delegation_app.services import audit, revoke
 from tests.support.answers import never_stored, nothing_stored
 from tests.support.chains import Chain
 from tests.support.connections import ALL, LIST, apps_on, at, shown
-from tests.support.world import Story, delegation_of
+from tests.support.world import FORM, Story, delegation_of
 
 
 @pytest.fixture
@@ -194,3 +194,20 @@ def test_time_when_the_list_is_old_then_the_last_use_is_the_newest_that_is_known
     row = delegation_of(tokens)
     assert row.last_used_at == timezone.now()
     assert f'datetime="{timezone.now().isoformat()}"' in shown(story, LIST)
+
+
+def test_form_when_its_csrf_token_is_wrong_then_the_page_is_one_of_ours(
+    story, world, csrf_client, settings
+):
+    row = delegation_of(story.tokens())
+    settings.CSRF_FAILURE_VIEW = "tests.no.such.view"
+    csrf_client.force_login(world.alice)
+    for address in (at(row, "end"), at(row, "narrow"), ALL):
+        page = csrf_client.post(address, "reason=x", content_type=FORM)
+        assert page.status_code == 403
+        html = page.content.decode()
+        assert "<h1>This did not work</h1>" in html
+        assert "did not come from this site" in html
+        assert "frame-ancestors 'none'" in page["Content-Security-Policy"]
+        assert page["X-Request-Id"] in html
+        never_stored(page)

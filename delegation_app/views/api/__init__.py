@@ -1,0 +1,1 @@
+"""The JSON interfaces for people and operators: sessions only, and never a bearer token."""

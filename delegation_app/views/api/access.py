@@ -1,0 +1,59 @@
+"""Who may in: a browser's session, with Django's check against requests from other sites."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+from rest_framework import exceptions
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from delegation_app.views.api.errors import CsrfFailed
+
+CHALLENGE: Final = 'Session realm="delegation"'
+_VIEW: Final = "delegation_app.view_delegation"
+
+
+class SessionOnly(SessionAuthentication):
+    """The session of somebody who signed in. An Authorization header is not looked at."""
+
+    def authenticate_header(self, request: Request) -> str:
+        """Say how to authenticate, so that nobody being signed in is a 401."""
+        del request
+        return CHALLENGE
+
+    def enforce_csrf(self, request: Request) -> None:
+        """Refuse what another site may have sent.
+
+        Raises:
+            CsrfFailed: no token, a wrong one, or another origin.
+        """
+        try:
+            super().enforce_csrf(request)
+        except exceptions.PermissionDenied as error:
+            raise CsrfFailed(
+                "The CSRF check failed. Send the cookie's value as X-CSRFToken, from this site.",
+                detail=str(error.detail),
+            ) from error
+
+
+class May(BasePermission):
+    """Staff that may look at delegations; for deeds, that may do this deed as well.
+
+    A view says in `needs` which deed its methods do.
+    """
+
+    deeds: ClassVar = {"revoke", "narrow"}
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Tell whether whoever is signed in may do this; nobody being signed in is told apart."""
+        user: Any = request.user
+        if not user.is_authenticated or not user.is_staff or not user.has_perm(_VIEW):
+            return False
+        deed = getattr(view, "needs", "")
+        return not deed or user.has_perm(f"delegation_app.{deed}_delegation")
+
+
+SIGNED_IN: Final = (IsAuthenticated,)

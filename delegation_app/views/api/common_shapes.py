@@ -1,0 +1,62 @@
+"""Shapes that both interfaces use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from delegation_app.views.api.fields import Flag, Moment, Text
+
+MOST: int = 100
+
+
+class Shape(serializers.Serializer[Any]):
+    """Something that is told, or read."""
+
+
+class DelegationError(Shape):
+    """Why a request was refused."""
+
+    error = serializers.CharField(help_text="A stable code.")
+    error_description = serializers.CharField(help_text="A sentence for people.")
+
+
+class DelegationsEnded(Shape):
+    """What a deed ended."""
+
+    ended = serializers.IntegerField(
+        help_text="How many delegations ended now; 0 if all of it had ended already."
+    )
+
+
+class Tokens(Shape):
+    """What a revocation would stop."""
+
+    access_tokens = serializers.IntegerField()
+    refresh_tokens = serializers.IntegerField()
+    offline_until = Moment(
+        allow_null=True,
+        help_text="Until then a service that never asks here may go by a token; null for none.",
+    )
+
+
+class Reason(Shape):
+    """Why; it is kept with the record."""
+
+    reason = Text(max_length=255)
+
+
+class MaybeReason(Shape):
+    """Why, if somebody wants to say so; it is kept with the record."""
+
+    reason = Text(max_length=255, required=False, allow_blank=True, default="")
+
+
+class Bar(Shape):
+    """Whether its client may have another one."""
+
+    bar = Flag(
+        default=False,
+        help_text="Refuse its client another one from the same parent, from now on.",
+    )

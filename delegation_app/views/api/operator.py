@@ -1,0 +1,161 @@
+"""Operators find delegations and deal with one of them: `/delegations/api/`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Final
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from delegation_app.protocol.audience import Audience
+from delegation_app.protocol.constraints import Constraints
+from delegation_app.protocol.errors import InvalidRequest
+from delegation_app.protocol.scope import Scope
+from delegation_app.services import catalogue, operating
+from delegation_app.services.catalogue import Position, Wanted
+from delegation_app.services.narrowing import Narrowing
+from delegation_app.services.states import State
+from delegation_app.views.api import common_shapes
+from delegation_app.views.api import operator_shapes as shapes
+from delegation_app.views.api.endpoint import Operation, OperatorEndpoint
+from delegation_app.views.api.sealed import seal, unseal
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class Delegations(OperatorEndpoint):
+    """All of them."""
+
+    operations: ClassVar = {
+        "GET": Operation(
+            "listDelegations",
+            "List delegations, newest first.",
+            answer=shapes.DelegationPage,
+            query=shapes.DelegationQuery,
+        )
+    }
+
+    def get(self, request: Request) -> Response:
+        """List them."""
+        del request
+        given = self.given()
+        limit, cursor = given.pop("limit"), given.pop("cursor", None)
+        bound = ("delegations", as_text(given))
+        after = None if cursor is None else _position(unseal(cursor, *bound))
+        page = catalogue.listed(wanted(given), limit, after)
+        following = None if page.next is None else seal(_place(page.next), *bound)
+        return self.told({"delegations": page.rows, "next": following})
+
+
+class Delegation(OperatorEndpoint):
+    """One of them."""
+
+    operations: ClassVar = {
+        "GET": Operation(
+            "getDelegation",
+            "Tell all about a delegation.",
+            answer=shapes.Delegation,
+            also=(404,),
+        )
+    }
+
+    def get(self, request: Request, key: str) -> Response:
+        """Tell it."""
+        del request
+        self.given()
+        return self.told(_whole(catalogue.find(key)))
+
+
+class Narrow(OperatorEndpoint):
+    """Take away from one and from all below it."""
+
+    needs = "narrow"
+    operations: ClassVar = {
+        "POST": Operation(
+            "narrowDelegation",
+            "Leave less of a delegation and of all below it, at once for all tokens.",
+            answer=shapes.Delegation,
+            body=shapes.NarrowDelegation,
+            also=(404,),
+        )
+    }
+
+    def post(self, request: Request, key: str) -> Response:
+        """Narrow it."""
+        del request
+        row, given = catalogue.find(key), self.given()
+        to = Narrowing(
+            scope=Scope(given["scopes"]) if "scopes" in given else None,
+            audience=Audience(given["audience"]) if "audience" in given else None,
+            expires_at=given.get("expires_at"),
+            constraints=Constraints.parse(given.get("constraints", [])),
+        )
+        operating.narrow_one(row, to, self.origin, reason=given["reason"])
+        return self.told(_whole(catalogue.find(key)))
+
+
+class Revoke(OperatorEndpoint):
+    """End one and all below it."""
+
+    needs = "revoke"
+    operations: ClassVar = {
+        "GET": Operation(
+            "previewRevocation",
+            "Tell what revoking a delegation would stop.",
+            answer=shapes.RevocationPreview,
+            also=(404,),
+        ),
+        "POST": Operation(
+            "revokeDelegation",
+            "Revoke a delegation and all below it. It can't be undone.",
+            answer=common_shapes.DelegationsEnded,
+            body=shapes.RevokeDelegation,
+            also=(404,),
+        ),
+    }
+
+    def get(self, request: Request, key: str) -> Response:
+        """Tell what would stop."""
+        del request
+        self.given()
+        return self.told(operating.of_one(catalogue.find(key)))
+
+    def post(self, request: Request, key: str) -> Response:
+        """Revoke it."""
+        del request
+        row, given = catalogue.find(key), self.given()
+        ended = operating.revoke_one(row, self.origin, reason=given["reason"], bar=given["bar"])
+        return self.told({"ended": ended})
+
+
+def wanted(given: dict[str, Any]) -> Wanted:
+    """Return the conditions that a shape has read."""
+    state = given.get("state")
+    return Wanted(**{**given, "state": None if state is None else State(state)})
+
+
+def as_text(given: dict[str, Any]) -> dict[str, str]:
+    """Return the conditions as what they were read from, to be signed."""
+    return {name: str(value) for name, value in given.items()}
+
+
+def _place(position: Position) -> str:
+    return f"{(position.issued_at - _EPOCH) // _MICROSECOND}.{position.key}"
+
+
+def _position(text: str | None) -> Position:
+    if text is None:
+        raise InvalidRequest("The cursor is none of this list.")
+    moment, _, key = text.partition(".")
+    return Position(_EPOCH + int(moment) * _MICROSECOND, int(key))
+
+
+def _whole(row: Any) -> Any:
+    # The shape reads attributes; these are no columns
+    row.constraint_list = row.constraints.as_json()
+    row.limits = row.constraints.describe()
+    row.counted_children = catalogue.children(row)
+    row.answered_by = None if row.consent is None else row.consent.public_id
+    return row

@@ -1,0 +1,183 @@
+"""What the interface for operators reads and tells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from delegation_app.forms import grant_choices
+from delegation_app.grants import REGISTRY
+from delegation_app.services import states
+from delegation_app.services.operating import MOST_AT_ONCE
+from delegation_app.views.api.common_shapes import MOST, Bar, Reason, Shape, Tokens
+from delegation_app.views.api.fields import (
+    DelegationId,
+    Flag,
+    Moment,
+    Names,
+    StateField,
+    Text,
+    Whole,
+)
+
+
+class DelegationClient(Shape):
+    """Who holds it."""
+
+    client_id = serializers.CharField(source="delegate_client_id")
+    name = serializers.SerializerMethodField(help_text="Empty for one that was deleted.")
+
+    def get_name(self, row: Any) -> str:
+        """Return how people know the client."""
+        return "" if row.delegate is None else str(row.delegate)
+
+
+class DelegationRow(Shape):
+    """Who lets whom do what, where, since when and until when."""
+
+    delegation_id = serializers.UUIDField(source="public_id")
+    state = StateField()
+    subject = serializers.CharField(help_text="Whose authority, as tokens name it.")
+    user = serializers.SerializerMethodField(help_text="Their name; null for a client.")
+    client = DelegationClient(source="*")
+    scopes = serializers.ListField(child=serializers.CharField())
+    audience = serializers.ListField(child=serializers.CharField())
+    grant_type = serializers.CharField()
+    issued_at = Moment()
+    expires_at = Moment(allow_null=True)
+    last_used_at = Moment(allow_null=True)
+    revoked_at = Moment(allow_null=True)
+    revoked_by = serializers.CharField()
+    revocation_reason = serializers.CharField()
+    barred = serializers.BooleanField(help_text="Its client gets no other one from its parent.")
+    parent_id = serializers.SerializerMethodField()
+    root_id = serializers.UUIDField()
+    depth = serializers.IntegerField()
+    has_children = serializers.BooleanField()
+
+    def get_user(self, row: Any) -> str | None:
+        """Return the name under which the person signs in."""
+        user = row.principal_user
+        return None if user is None else user.get_username()
+
+    def get_parent_id(self, row: Any) -> str | None:
+        """Return the id of the one that it was made from."""
+        return row.chain[-2] if row.depth else None
+
+
+class DelegationPage(Shape):
+    """Delegations, newest first."""
+
+    delegations = DelegationRow(many=True)
+    next = serializers.CharField(
+        allow_null=True, help_text="The `cursor` of the next page; null at the end."
+    )
+
+
+class BoundedCount(Shape):
+    """How many, as far as it was counted."""
+
+    count = serializers.IntegerField()
+    is_more = serializers.BooleanField(help_text="Whether there are more than that.")
+
+
+class Delegation(DelegationRow):
+    """One delegation with all that limits it."""
+
+    constraints = serializers.ListField(child=serializers.JSONField(), source="constraint_list")
+    limits = serializers.ListField(child=serializers.CharField(), help_text="The same in words.")
+    chain = serializers.ListField(
+        child=serializers.UUIDField(), help_text="From the root down to this one."
+    )
+    actors = serializers.JSONField(help_text="Who acts; the current actor first.")
+    children = BoundedCount(source="counted_children")
+    consent = serializers.UUIDField(
+        source="answered_by", allow_null=True, help_text="The answer that it stands on."
+    )
+    auth_time = Moment(allow_null=True)
+    acr = serializers.CharField()
+    uses = serializers.IntegerField(help_text="Tokens issued, if their number is limited.")
+    max_uses = serializers.IntegerField(allow_null=True)
+
+
+class _Conditions(Shape):
+    """Which delegations; all conditions have to hold."""
+
+    state = serializers.ChoiceField(choices=states.State.values, required=False)
+    subject = Text(required=False)
+    user = Text(required=False, max_length=255, help_text="The name of a person.")
+    client = Text(required=False, max_length=255, help_text="A client id.")
+    grant_type = serializers.ChoiceField(
+        choices=[name for name, _label in grant_choices(REGISTRY)], required=False
+    )
+    audience = Text(required=False, help_text="The identifier of a resource server.")
+    issued_after = Moment(required=False)
+    issued_before = Moment(required=False)
+    last_used_before = Moment(
+        required=False, help_text="Not used since; those never used count from their issue."
+    )
+    parent_id = DelegationId(required=False)
+    root_id = DelegationId(required=False)
+    has_children = Flag(required=False)
+
+
+class DelegationQuery(_Conditions):
+    """Which delegations, and how many at once."""
+
+    limit = Whole(default=50, min_value=1, max_value=MOST)
+    cursor = Text(required=False, max_length=400)
+
+
+class RevocationPreview(Tokens):
+    """What a revocation would stop."""
+
+    delegations = serializers.IntegerField()
+    clients = serializers.IntegerField()
+    people = serializers.IntegerField()
+
+
+class RevokeDelegation(Reason, Bar):
+    """Why, and whether for good."""
+
+
+class NarrowDelegation(Reason):
+    """What shall be left; what is left out stays as it is."""
+
+    scopes = Names(required=False, help_text="Those to keep.")
+    audience = Names(required=False, help_text="Those to keep.")
+    expires_at = Moment(required=False)
+    constraints = serializers.ListField(
+        child=serializers.JSONField(), required=False, help_text="To be added."
+    )
+
+
+class DelegationFilter(_Conditions):
+    """At least one condition; nothing else would be meant so."""
+
+
+class RevokeDelegations(Shape):
+    """What to revoke: first with `dry_run`, then with the `confirm` of that answer."""
+
+    filter = DelegationFilter()
+    dry_run = Flag(default=True)
+    confirm = Text(required=False, max_length=400)
+    reason = Text(required=False, max_length=255, help_text="Needed unless it is a dry run.")
+    limit = Whole(
+        default=MOST_AT_ONCE,
+        min_value=1,
+        max_value=MOST_AT_ONCE,
+        help_text="How many of those found end in one call, each with all below it.",
+    )
+
+
+class DelegationsRevoked(Shape):
+    """What one call did, and what is left."""
+
+    dry_run = serializers.BooleanField()
+    ended = serializers.IntegerField()
+    remaining = BoundedCount()
+    next = RevocationPreview(
+        allow_null=True, help_text="What the next call would stop; of dry runs only."
+    )
+    confirm = serializers.CharField(help_text="Goes into the next call; good for an hour.")

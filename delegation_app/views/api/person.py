@@ -1,0 +1,187 @@
+"""People look at what apps may do for them, and end or narrow it: `/connections/api/`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, ClassVar, Final
+
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from delegation_app.protocol.errors import InvalidRequest
+from delegation_app.protocol.scope import Scope
+from delegation_app.services import connections, connections_end, connections_one
+from delegation_app.services.connections import Chosen, Show
+from delegation_app.services.narrowing import Narrowing
+from delegation_app.views.api import common_shapes
+from delegation_app.views.api import person_shapes as shapes
+from delegation_app.views.api.endpoint import Operation, PersonEndpoint
+from delegation_app.views.api.errors import PreviewNeeded
+from delegation_app.views.api.sealed import seal, unseal
+
+CONFIRM_WITHIN: Final = 3600
+
+
+class Connections(PersonEndpoint):
+    """Those that the person opened."""
+
+    operations: ClassVar = {
+        "GET": Operation(
+            "listConnections",
+            "List what apps may do for you, newest first.",
+            answer=shapes.ConnectionPage,
+            query=shapes.ConnectionQuery,
+        )
+    }
+
+    def get(self, request: Request) -> Response:
+        """List them."""
+        del request
+        given = self.given()
+        limit, cursor = given.pop("limit"), given.pop("cursor", None)
+        chosen, person = _chosen(given), self.person
+        # Whose list it is, and of what: another person's or another list's cursor is none
+        bound = ("connections", person.subject, given)
+        before = "" if cursor is None else unseal(cursor, *bound)
+        if before is None:
+            raise InvalidRequest("The cursor is none of this list.")
+        page = Chosen(chosen.show, chosen.app, chosen.unused, limit, before)
+        listing = connections.listed(person.user, page)
+        following = seal(listing.older, *bound) if listing.older else None
+        return self.told({"connections": listing.rows, "next": following})
+
+
+class Connection(PersonEndpoint):
+    """One of them, or one that was made from it."""
+
+    operations: ClassVar = {
+        "GET": Operation(
+            "getConnection",
+            "Tell all about a connection: its answer, tree and past, and what ending it would end.",
+            answer=shapes.ConnectionWithEnding,
+            also=(404,),
+        )
+    }
+
+    def get(self, request: Request, key: str) -> Response:
+        """Tell it."""
+        del request
+        self.given()
+        row = connections.owned(self.person.user, key)
+        return self.told(_whole(self.person.user, row) | {"ending": connections_end.of_one(row)})
+
+
+class Narrow(PersonEndpoint):
+    """Let an app do less, or not for so long."""
+
+    operations: ClassVar = {
+        "POST": Operation(
+            "narrowConnection",
+            "Leave only some scopes, or an earlier end, at once for all tokens.",
+            answer=shapes.Connection,
+            body=shapes.NarrowConnection,
+            also=(404,),
+        )
+    }
+
+    def post(self, request: Request, key: str) -> Response:
+        """Narrow it."""
+        del request
+        person = self.person
+        row, given = connections.owned(person.user, key), self.given()
+        kept = Scope(given["scopes"]) if "scopes" in given else None
+        to = Narrowing(scope=kept, expires_at=given.get("expires_at"))
+        connections_end.narrow(row, to, self.origin)
+        return self.told(_whole(person.user, connections.owned(person.user, key)))
+
+
+class End(PersonEndpoint):
+    """End one, with all that was made from it."""
+
+    operations: ClassVar = {
+        "GET": Operation(
+            "previewEndOfConnection",
+            "Tell what ending a connection would end.",
+            answer=shapes.ConnectionEnding,
+            also=(404,),
+        ),
+        "POST": Operation(
+            "endConnection",
+            "End a connection and all that was made from it. It can't be undone.",
+            answer=common_shapes.DelegationsEnded,
+            body=shapes.EndConnection,
+            also=(404,),
+        ),
+    }
+
+    def get(self, request: Request, key: str) -> Response:
+        """Tell what would end."""
+        del request
+        self.given()
+        return self.told(connections_end.of_one(connections.owned(self.person.user, key)))
+
+    def post(self, request: Request, key: str) -> Response:
+        """End it."""
+        del request
+        row, given = connections.owned(self.person.user, key), self.given()
+        bar = given["bar"] and row.parent_id is not None
+        ended = connections_end.end(row, self.origin, reason=given["reason"], bar=bar)
+        return self.told({"ended": ended})
+
+
+class EndAll(PersonEndpoint):
+    """End everything, or everything of one app."""
+
+    operations: ClassVar = {
+        "GET": Operation(
+            "previewEndOfAll",
+            "Tell what ending everything would end, and what confirms that.",
+            answer=shapes.ConnectionsEnding,
+            query=shapes.EndConnectionsQuery,
+            also=(404,),
+        ),
+        "POST": Operation(
+            "endAll",
+            "End everything that a preview told of. It can't be undone.",
+            answer=common_shapes.DelegationsEnded,
+            body=shapes.EndConnections,
+            also=(404, 409),
+        ),
+    }
+
+    def get(self, request: Request) -> Response:
+        """Tell what would end."""
+        del request
+        app, person = self.given()["app"], self.person
+        ending = connections_end.of_all(person.user, app)
+        confirm = seal(str(int(timezone.now().timestamp())), "end", person.subject, app)
+        return self.told({"ending": ending, "confirm": confirm})
+
+    def post(self, request: Request) -> Response:
+        """End it."""
+        del request
+        given, person = self.given(), self.person
+        at = unseal(given["confirm"], "end", person.subject, given["app"])
+        # Also where somebody else signed in since the preview
+        if at is None or timezone.now().timestamp() - int(at) > CONFIRM_WITHIN:
+            raise PreviewNeeded("Ask first what would end, and send the `confirm` of that answer.")
+        ended = connections_end.end_all(
+            person.user, self.origin, reason=given["reason"], client_id=given["app"]
+        )
+        return self.told({"ended": ended})
+
+
+def _chosen(given: dict[str, Any]) -> Chosen:
+    show, app = Show(given["show"]), given.get("app", "")
+    if "unused_days" not in given:
+        return Chosen(show, app)
+    if show is Show.ALL:
+        raise InvalidRequest("Only what is live can be asked for by its use.")
+    return Chosen(Show.UNUSED, app, timedelta(days=given["unused_days"]))
+
+
+def _whole(person: Any, row: Any) -> dict[str, Any]:
+    found = connections_one.whole(person, row)
+    told = {name: getattr(found, name) for name in found.__slots__}
+    return told | {"tree": list(shapes.flat(found.tree))}

@@ -1,0 +1,116 @@
+"""Reading what was sent: nothing unknown, nothing twice, nothing too large or too deep."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, Final, NoReturn
+
+from django.http import HttpRequest
+from rest_framework.serializers import Serializer
+
+from delegation_app.protocol.errors import InvalidRequest
+from delegation_app.protocol.parameters import decode
+from delegation_app.views import http
+from delegation_app.views.api.errors import UnsupportedMediaType
+
+JSON: Final = "application/json"
+# The deepest that anybody needs is a constraint in a list
+MAX_DEPTH: Final = 12
+# What both databases keep as a whole number
+_LARGEST: Final = 2**63 - 1
+# NUL, and halves of a pair (RFC 8259 section 8.2)
+_UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
+
+Shape = type[Serializer[Any]]
+
+
+def from_query(request: HttpRequest, shape: Shape | None) -> dict[str, Any]:
+    """Return the query's parameters as `shape` reads them; without one there may be none.
+
+    Raises:
+        InvalidRequest: unknown, repeated, empty or malformed.
+        ValidationError: not what the shape wants.
+    """
+    pairs = decode(request.META.get("QUERY_STRING", ""))
+    # Empty ones too: a script whose variable is unset must not ask for everything
+    if not all(value for _name, value in pairs):
+        raise InvalidRequest("A parameter has no value.")
+    return _shaped(_once(pairs), shape, is_text=True)
+
+
+def from_body(request: HttpRequest, shape: Shape) -> dict[str, Any]:
+    """Return the members of a JSON body as `shape` reads them; see `from_query`."""
+    sent = _parsed(http.read_body(request))
+    if not isinstance(sent, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    return _shaped(sent, shape, is_text=False)
+
+
+def require_json(request: HttpRequest) -> None:
+    """Refuse a body of another kind before anybody parses it.
+
+    Raises:
+        UnsupportedMediaType: it is no JSON in UTF-8.
+    """
+    charset = (request.content_params or {}).get("charset", "utf-8").lower()
+    if request.content_type != JSON or charset != "utf-8":
+        raise UnsupportedMediaType(f"The body must be {JSON} in UTF-8.")
+
+
+def _shaped(sent: dict[str, Any], shape: Shape | None, *, is_text: bool) -> dict[str, Any]:
+    if shape is None:
+        _refuse_unknown(sent, ())
+        return {}
+    reader = shape(data=sent, context={"is_text": is_text})
+    _refuse_unknown(sent, reader.fields)
+    reader.is_valid(raise_exception=True)
+    return dict(reader.validated_data)
+
+
+def _refuse_unknown(sent: Iterable[str], known: Iterable[str]) -> None:
+    if unknown := sorted(set(sent) - set(known)):
+        raise InvalidRequest(f"Nobody here knows the parameter '{unknown[0][:40]}'.")
+
+
+def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise InvalidRequest(f"The parameter '{name[:40]}' was sent more than once.")
+        found[name] = value
+    return found
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        sent = json.loads(body.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number)
+    except RecursionError as error:
+        raise InvalidRequest("The JSON is nested too deep.") from error
+    except ValueError as error:
+        # Also a number with more digits than Python reads
+        raise InvalidRequest("The body is not JSON in UTF-8.") from error
+    _refuse_odd(sent, MAX_DEPTH)
+    return sent
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _refuse_odd(value: Any, levels: int) -> None:
+    """Refuse what a database or a log would choke on, wherever it stands."""
+    if levels < 0:
+        raise InvalidRequest("The JSON is nested too deep.")
+    if isinstance(value, str) and _UNSTORABLE.search(value):
+        raise InvalidRequest("The request contains a character that can not be stored.")
+    if isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
+        raise InvalidRequest("The request contains a number that is too large.")
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _refuse_odd(name, levels)
+            _refuse_odd(inner, levels - 1)
+    if isinstance(value, list):
+        for inner in value:
+            _refuse_odd(inner, levels - 1)

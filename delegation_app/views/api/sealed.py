@@ -1,0 +1,37 @@
+"""Texts that callers carry from one answer to their next request, and can't make or change."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from django.core import signing
+from django.utils.crypto import constant_time_compare
+
+from delegation_app.protocol.secrets import digest
+
+_SALT: Final = "delegation_app.api"
+
+
+def seal(value: str, *bound_to: Any) -> str:
+    """Return `value` with a signature over it and over all that it is bound to.
+
+    Args:
+        value: without a tilde; whoever gets it can read it.
+        bound_to: what has to be the same when it comes back, as JSON has words for it.
+    """
+    return f"{value}~{_signature(value, bound_to)}"
+
+
+def unseal(text: str, *bound_to: Any) -> str | None:
+    """Return what was sealed, or None if it was not sealed here for the same."""
+    value, _, signature = text.partition("~")
+    if not constant_time_compare(signature, _signature(value, bound_to)):
+        return None
+    return value
+
+
+def _signature(value: str, bound_to: tuple[Any, ...]) -> str:
+    # JSON keeps the parts apart, so that no two lists of them are signed alike
+    whole = json.dumps([value, *bound_to], sort_keys=True)
+    return signing.Signer(salt=_SALT).signature(digest(whole))

@@ -1,0 +1,46 @@
+"""What docs/api.md says is what the code does."""
+
+import json
+import re
+from pathlib import Path
+
+from django.urls import resolve
+
+from delegation_app.services.catalogue import MOST_COUNTED
+from delegation_app.services.operating import MOST_AT_ONCE
+from delegation_app.views.api import operator_shapes, person_shapes
+from delegation_app.views.api.reading import MAX_DEPTH
+
+PAGE = (Path(__file__).parents[2] / "docs/api.md").read_text()
+
+
+def test_examples_when_copied_then_their_addresses_and_bodies_are_understood():
+    calls = re.findall(r'(session|deed) "\$SITE([^"]+)"(?: \\\n)?(?:\s+-d \'([^\']+)\')?', PAGE)
+    assert len(calls) >= 16
+    for kind, address, body in calls:
+        path, _, query = address.replace("$ID", "x").partition("?")
+        operations = resolve(path).func.cls.operations
+        operation = operations["POST" if kind == "deed" else "GET"]
+        assert bool(body) == (kind == "deed")
+        if body:
+            shape = operation.body(data=json.loads(body), context={"is_text": False})
+            assert shape.is_valid(), shape.errors
+            assert json.loads(body).keys() <= shape.fields.keys()
+        if query:
+            sent = dict(pair.split("=") for pair in query.split("&"))
+            shape = operation.query(data=sent, context={"is_text": True})
+            assert shape.is_valid(), shape.errors
+            assert sent.keys() <= shape.fields.keys()
+
+
+def test_filters_when_listed_then_all_of_them():
+    (listed,) = re.findall(r"Filters: ([^.]+)\.", PAGE)
+    fields = operator_shapes.DelegationFilter().fields
+    assert re.findall(r"`(\w+)`", listed) == list(fields)
+    assert set(person_shapes.ConnectionQuery().fields) - {"cursor"} <= set(re.findall(r"\w+", PAGE))
+
+
+def test_numbers_when_named_then_they_are_those_of_the_code():
+    assert f"{MOST_AT_ONCE} at most" in PAGE
+    assert f"stop at {MOST_COUNTED:,}" in PAGE
+    assert f"{MAX_DEPTH} levels" in PAGE
