@@ -14,10 +14,6 @@ from delegation_app.protocol.secrets import digest
 from delegation_app.toolkit import APPLICATION_MODEL
 
 
-class FormerSecretQuerySet(models.QuerySet["FormerSecret"]):
-    """Former secrets."""
-
-
 class FormerSecret(models.Model):
     """One for each client whose secret was replaced with an overlap; it goes with the client."""
 
@@ -36,7 +32,7 @@ class FormerSecret(models.Model):
     beside = DigestField(_("stands beside"), editable=False)
     ends_at = models.DateTimeField(_("ends"), editable=False)
 
-    objects = PrimaryManager.from_queryset(FormerSecretQuerySet)()
+    objects = PrimaryManager["FormerSecret"]()
 
     class Meta:
         verbose_name = _("former secret")

@@ -108,7 +108,7 @@ def end_former(application: Application, origin: audit.Origin) -> bool:
     row = _locked(application)
     if row is None or former_of(row) is None:
         return False
-    FormerSecret.objects.filter(application=row).delete()
+    FormerSecret._default_manager.filter(application=row).delete()
     audit.record(FORMER_SECRET_ENDED, origin, client_id=row.client_id)
     return True
 
@@ -118,7 +118,7 @@ def _store(row: Application, secret: str, until: datetime | None) -> None:
     before, row.client_secret = map(toolkit.hashed_secret, (row.client_secret, secret))
     row.save(update_fields=["client_secret"])
     if until is None:
-        FormerSecret.objects.filter(application=row).delete()
+        FormerSecret._default_manager.filter(application=row).delete()
         return
     former = {
         "hashed": before,
@@ -126,7 +126,7 @@ def _store(row: Application, secret: str, until: datetime | None) -> None:
         "beside": digest(row.client_secret),
         "ends_at": until,
     }
-    FormerSecret.objects.update_or_create(application=row, defaults=former)
+    FormerSecret._default_manager.update_or_create(application=row, defaults=former)
 
 
 def _locked(application: Application) -> Application | None:
