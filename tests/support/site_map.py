@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -16,7 +17,7 @@ from delegation_app.services import client_secrets
 from tests.admin.conftest import person
 from tests.support import SecureClient
 from tests.support.chains import Chain
-from tests.support.world import FORM, Story, build_world, delegation_of
+from tests.support.world import FORM, Story, delegation_of
 
 TABLE = Path(__file__).parents[1] / "permission_matrix.txt"
 ROLES = ("nobody", "alice", "bob", "auditor", "staff", "operator", "superuser")
@@ -39,12 +40,8 @@ class Line:
     get: dict[str, str]
     post: dict[str, str]
 
-    @property
-    def is_page(self):
-        """Whether it is for people; apps have no cookie, so no CSRF token protects them."""
-        return self.post["nobody"] not in {"400", "401"}
 
-
+@cache
 def lines():
     found = []
     for text in TABLE.read_text().splitlines():
@@ -55,9 +52,7 @@ def lines():
         assert len(answers) == 2 * len(ROLES), text
         of = () if of == "-" else tuple(of.split(","))
         get, post = answers[: len(ROLES)], answers[len(ROLES) :]
-        found.append(
-            Line(name, of, *(dict(zip(ROLES, half, strict=True)) for half in (get, post)))
-        )
+        found.append(Line(name, of, *(dict(zip(ROLES, half, strict=True)) for half in (get, post))))
     return found
 
 
@@ -83,12 +78,12 @@ class Town:
 
     Attributes:
         things: what addresses are made of, by the name that the table has for it.
-        browsers: by role; they send no CSRF token unless told to.
+        cookies: by role, as after signing in.
         users: by role.
     """
 
-    def __init__(self):
-        self.world = world = build_world()
+    def __init__(self, world):
+        self.world = world
         self.story = Story(world, world.alice)
         self.chain = Chain(self.story)
         self.bobs = delegation_of(Story(world, world.bob).tokens(world.other))
@@ -98,7 +93,7 @@ class Town:
             "bob": world.bob,
             **{role: person(role) for role in ROLES[3:]},
         }
-        self.browsers = {role: self._browser(user) for role, user in self.users.items()}
+        self.cookies = {role: self._cookies(user) for role, user in self.users.items()}
         self.started = self.story.start().json()
         root, child, _leaf = self.chain.rows
         self.things = {
@@ -110,6 +105,7 @@ class Town:
             "key": SigningKey.objects.get(state="active").pk,
             "server": world.service_a.pk,
             "client": world.cron.row.pk,
+            "holder": world.web.row.pk,
             "both": "both",
             "none": 0,
             "list": self.story.wire.get("/oauth/status").json()["status_lists"][0].split("/")[-1],
@@ -120,22 +116,34 @@ class Town:
             "?code": "?" + urlencode({"user_code": self.started["user_code"]}),
         }
 
-    def _browser(self, user):
-        browser = SecureClient(enforce_csrf_checks=True, raise_request_exception=False)
+    def _cookies(self, user):
+        browser = SecureClient()
         if user is not None:
             browser.force_login(user)
         browser.cookies["csrftoken"] = TOKEN
+        return browser.cookies.output(attrs=(), header="", sep=";")
+
+    def browser(self, role):
+        """A browser as it was when that role had just signed in, even if it signed out since."""
+        browser = SecureClient(enforce_csrf_checks=True, raise_request_exception=False)
+        browser.cookies.load(self.cookies[role])
         return browser
 
-    def address(self, line, name=None):
-        """Where a line leads. `name` is one of those that a line with `*` is about."""
-        values = [self.things[one] for one in line.of if not one.startswith("?")]
+    def address(self, line, name, route):
+        """Where a line leads, for one of the patterns that it is about."""
+        takes = "<" in route or "(" in route
+        values = [self.things[one] for one in line.of if takes and not one.startswith("?")]
         query = "".join(self.things[one] for one in line.of if one.startswith("?"))
-        name = name or line.name
-        if "<" in name or "(" in name:
-            route = name.split("<")[0].split("^")[0].split("(")[0]
-            return "/" + route + "/".join(quote(str(value)) for value in values) + query
+        if name == route and takes:
+            start = route[: min(route.find(mark) % len(route) for mark in "<(")]
+            return "/" + start + "/".join(quote(str(value)) for value in values) + query
         return reverse(name, args=values) + query
+
+    def addresses(self):
+        """Yield each line with each address that it is about."""
+        for name, route in patterns():
+            for line in listed(name):
+                yield line, self.address(line, name, route)
 
     def fields(self, role):
         """What a form of any page would send that does its deed."""
@@ -151,6 +159,10 @@ class Town:
             "seen": client_secrets.mark_of(self._client()),
         }
 
+    def get(self, role, address):
+        """GET an address as a role."""
+        return self.browser(role).get(address)
+
     def post(self, role, address, *, token=TOKEN, **more):
         """POST that as a role; without a token if told so."""
         fields = self.fields(role) | more
@@ -158,7 +170,7 @@ class Town:
             fields["csrfmiddlewaretoken"] = token
         body = urlencode(fields, doseq=True)
         origin = {"HTTP_ORIGIN": "https://testserver"}
-        return self.browsers[role].post(address, body, content_type=FORM, **origin)
+        return self.browser(role).post(address, body, content_type=FORM, **origin)
 
     def _client(self):
         return toolkit.application_model().objects.get(pk=self.world.cron.row.pk)
@@ -180,10 +192,3 @@ def undone():
     with block:
         yield
         transaction.set_rollback(True)
-
-
-@contextmanager
-def one_town(blocker):
-    """One town for many tests. Each must take back what it does; see `undone`."""
-    with blocker.unblock(), undone():
-        yield Town()
