@@ -120,13 +120,14 @@ class Town:
         browser = SecureClient()
         if user is not None:
             browser.force_login(user)
-        browser.cookies["csrftoken"] = TOKEN
-        return browser.cookies.output(attrs=(), header="", sep=";")
+        found = {name: morsel.value for name, morsel in browser.cookies.items()}
+        return {**found, "csrftoken": TOKEN}
 
     def browser(self, role):
         """A browser as it was when that role had just signed in, even if it signed out since."""
         browser = SecureClient(enforce_csrf_checks=True, raise_request_exception=False)
-        browser.cookies.load(self.cookies[role])
+        for name, value in self.cookies[role].items():
+            browser.cookies[name] = value
         return browser
 
     def address(self, line, name, route):
