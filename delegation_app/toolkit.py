@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -46,12 +46,16 @@ class Application(Protocol):
     redirect_uris: str
     skip_authorization: bool
     delegation_policy: Any
+    delegation_former_secret: Any
 
     def get_allowed_schemes(self) -> list[str]:
         """Return the redirect schemes that may be registered."""
 
     def redirect_uri_allowed(self, uri: str) -> bool:
         """Tell whether `uri` is registered."""
+
+    def save(self, *, update_fields: Iterable[str] | None = None) -> None:
+        """Write the row."""
 
 
 def application_model() -> Any:
@@ -130,6 +134,20 @@ def secret_matches(application: Application, secret: str) -> bool:
         # Sites may keep a secret readable (hash_client_secret=False).
         return bool(stored) and hmac.compare_digest(stored.encode(), secret.encode())
     return check_password(secret, stored)
+
+
+def hashed_secret_matches(stored: str, secret: str) -> bool:
+    """Compare a client secret with what `hashed_secret` returned; slow on purpose."""
+    return check_password(secret, stored)
+
+
+def hashed_secret(secret: str) -> str:
+    """Return what may be stored of a secret. What is hashed already stays as it is."""
+    try:
+        identify_hasher(secret)
+    except ValueError:
+        return make_password(secret, hasher=oauth2_settings.CLIENT_SECRET_HASHER)
+    return secret
 
 
 def waste_time_on(secret: str) -> None:

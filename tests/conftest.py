@@ -43,6 +43,7 @@ _THOROUGH = (
     "services/test_narrowing.py",
     "services/test_state_machine.py",
     "services/test_tree_model.py",
+    "test_permission_matrix.py",
 )
 # and what no database decides.
 _ANY_DATABASE = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from delegation_app import toolkit
 from delegation_app.admin import limits
 from delegation_app.admin.changes import changed_fields
+from delegation_app.admin.client_secret import WithSecret
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.policy_form import PolicyForm, PolicyFormSet
 from delegation_app.admin.readonly import STYLES
@@ -25,11 +26,6 @@ from delegation_app.forms import KeepsSecret
 from delegation_app.models import ClientPolicy, Delegation
 from delegation_app.services import revoke
 from delegation_app.services.registry import record_client_change
-
-if TYPE_CHECKING:
-    _Admin = admin.ModelAdmin[Any]
-else:
-    _Admin = object
 
 
 class PolicyInline(admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
@@ -107,7 +103,7 @@ class PolicyInline(admin.StackedInline):  # type: ignore[type-arg]  # not generi
         return limits.as_list(obj.constraints)
 
 
-class WithPolicy(_Admin):
+class WithPolicy(WithSecret):
     """Mixed into whatever class administers applications."""
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> list[Any]:
@@ -152,11 +148,19 @@ class WithPolicy(_Admin):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Add the links to what the client holds."""
+        """Add the links to its secret and to what the client holds."""
         obj = context.get("original")
+        if obj is not None:
+            context |= self.secret_context(request, obj)
         if obj is not None and self.admin_site.is_registered(Delegation):
             context |= _links(self.admin_site, request, obj)
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def revoke_all_url(self, request: HttpRequest, application: Any) -> str:
+        """Return where everything that the client holds is ended, if this user may."""
+        if not self.admin_site.is_registered(Delegation):
+            return ""
+        return _links(self.admin_site, request, application).get("revoke_all_url", "")
 
     def get_view_on_site_url(self, obj: Any = None) -> str | None:
         """Leave out the link to the toolkit's own pages where a site has not mounted them."""

@@ -10,6 +10,7 @@ from delegation_app.models.code import AuthorizationCode
 from delegation_app.models.consent import ConsentRecord
 from delegation_app.models.delegation import Delegation
 from delegation_app.models.device_code import DeviceCode
+from delegation_app.models.former_secret import FormerSecret
 from delegation_app.models.keys import SigningKey
 from delegation_app.models.resource_server import ResourceServer
 from delegation_app.models.tokens import AccessToken, RefreshToken
@@ -22,6 +23,7 @@ __all__ = [
     "ConsentRecord",
     "Delegation",
     "DeviceCode",
+    "FormerSecret",
     "RefreshToken",
     "ResourceServer",
     "SigningKey",

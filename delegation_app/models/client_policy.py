@@ -137,6 +137,7 @@ class ClientPolicy(Tightening):
     class Meta:
         verbose_name = _("client policy")
         verbose_name_plural = _("client policies")
+        permissions = (("rotate_secret_clientpolicy", _("Can replace client secrets")),)
         indexes = (
             # Whoever judges a chain of clients asks for the few that are disabled.
             models.Index(

@@ -192,7 +192,7 @@ def find(client_id: str, relation: str = TARGETS) -> Client | None:
     """
     applications = toolkit.application_model()._default_manager.using(database())
     rows = with_servers(applications.filter(client_id=client_id), relation)
-    found = list(rows.select_related("delegation_policy"))
+    found = list(rows.select_related("delegation_policy", "delegation_former_secret"))
     return from_rows(found[0], found) if found else None
 
 
