@@ -27,6 +27,7 @@ from delegation_app.services import (
 from delegation_app.services.asked import Asked
 from delegation_app.services.terms import Terms
 from delegation_app.services.transactions import joined
+from delegation_app.services.words import plain
 
 Decision = ConsentRecord.Decision
 _PENDING: Final = ConsentRecord.Confirmation.PENDING
@@ -144,7 +145,7 @@ def open_on(
 
 def _it_needs(asked: Asked, missing: Scope) -> str:
     known = toolkit.all_scopes()
-    names = ", ".join(str(known.get(name, name)) for name in missing)
+    names = ", ".join(plain(known.get(name, name)) for name in missing)
     sentence = _("%(app)s can not work without: %(scopes)s. Tick it too, or press Deny.")
     return sentence % {"app": question_text.app_name(asked), "scopes": names}
 
