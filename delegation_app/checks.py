@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -13,7 +13,7 @@ from django.core.checks import Warning as Caution
 from django.db import DatabaseError, InterfaceError, router
 from django.db.models import F
 
-from delegation_app.conf import DEFAULTS, LONGEST_ACCESS_TOKEN, SETTING, conf, configured
+from delegation_app.conf import DEFAULTS, LONGEST_ACCESS_TOKEN, RISKS, SETTING, conf, configured
 from delegation_app.protocol.addresses import parse_network
 from delegation_app.protocol.jwk import ALGORITHMS
 
@@ -152,6 +152,7 @@ def _unusable_values() -> Iterator[str]:
         yield f"SIGNING_ALGORITHM must be one of {', '.join(ALGORITHMS)}."
     if conf.cache not in settings.CACHES:
         yield f"CACHE {conf.cache!r} is not in CACHES."
+    yield from _unusable_risks()
     secrets: tuple[object, ...] = conf.secrets
     if not all(isinstance(secret, str) and secret for secret in secrets):
         yield "KEY_ENCRYPTION_KEY must be a string that is not empty, or several."
@@ -190,6 +191,30 @@ def _unusable_networks() -> Iterator[str]:
             parse_network(str(network))
         except ValueError:
             yield f"TRUSTED_PROXIES must be networks such as 10.0.0.0/8, not {network!r}."
+
+
+def _unusable_risks() -> Iterator[str]:
+    risks = configured().get("SCOPE_RISKS", {})
+    if not isinstance(risks, dict):
+        yield "SCOPE_RISKS must be a dict of scopes."
+        return
+    known = _known_scopes()
+    for name, level in risks.items():
+        if level not in RISKS:
+            yield f"The risk of {name} must be one of {', '.join(RISKS)}, not {level!r}."
+        # A slip of the pen would leave the scope that was meant without its mark
+        if known is not None and name not in known:
+            yield f"SCOPE_RISKS names {name!r}, which is no scope of this site."
+
+
+def _known_scopes() -> Container[str] | None:
+    from delegation_app import toolkit  # noqa: PLC0415 - the check below says if it is missing
+
+    try:
+        return toolkit.all_scopes()
+    except (DatabaseError, InterfaceError):
+        # A site may keep its scopes in tables that are not made yet
+        return None
 
 
 def _is_count(value: object) -> bool:

@@ -40,7 +40,11 @@ DEFAULTS: Final[dict[str, Any]] = {
     "CACHE": "default",
     "TRUSTED_PROXIES": (),
     "CONSTRAINTS": (),
+    "SCOPE_RISKS": {},
 }
+
+# How much harm a scope can do, in rising order
+RISKS: Final = ("low", "medium", "high")
 
 
 def configured() -> dict[str, Any]:
@@ -210,6 +214,12 @@ class Conf:
     def constraints(self) -> tuple[str, ...]:
         """The dotted paths of constraint classes of other packages."""
         return self._strings("CONSTRAINTS")
+
+    @property
+    def scope_risks(self) -> dict[str, str]:
+        """The risk of those scopes that the site has judged: low, medium or high."""
+        value = self._get("SCOPE_RISKS")
+        return value if isinstance(value, dict) else {}
 
 
 conf: Final = Conf()

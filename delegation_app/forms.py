@@ -46,9 +46,9 @@ class ScopeFormField(forms.CharField):
         return set(self.prepare_value(initial).split()) != set(self.prepare_value(data).split())
 
 
-def scope_field(model: type[ClientPolicy | ResourceServer]) -> ScopeFormField:
-    """Return the form field for a model's column `scopes`."""
-    column = model._meta.get_field("scopes")
+def scope_field(model: type[ClientPolicy | ResourceServer], name: str = "scopes") -> ScopeFormField:
+    """Return the form field for a model's column of scopes."""
+    column: Any = model._meta.get_field(name)
     return ScopeFormField(
         label=capfirst(column.verbose_name),
         required=False,

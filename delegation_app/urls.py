@@ -15,6 +15,7 @@ from delegation_app.views.device import device_page
 from delegation_app.views.device_authorization import device_authorization
 from delegation_app.views.introspect import introspect
 from delegation_app.views.jwks import jwks
+from delegation_app.views.logo import logo
 from delegation_app.views.metadata import metadata
 from delegation_app.views.revoke import revoke
 from delegation_app.views.status_list import status_list, status_lists
@@ -42,6 +43,7 @@ urlpatterns = [
     path("oauth/revoke", revoke, name="revoke"),
     path("oauth/introspect", introspect, name="introspect"),
     path("oauth/jwks", jwks, name="jwks"),
+    path("oauth/logo/<str:name>", logo, name="logo"),
     path("oauth/status", status_lists, name="status-lists"),
     path("oauth/status/<str:name>", status_list, name="status-list"),
     path("connections/", connections.listed, name="connections"),

@@ -129,7 +129,16 @@ LOGOUT_REDIRECT_URL = "/accounts/login/"
 
 # The authorization server
 
-DELEGATION: dict[str, Any] = {"ISSUER": ISSUER}
+DELEGATION: dict[str, Any] = {
+    "ISSUER": ISSUER,
+    # How much harm each scope can do. What is high is never ticked beforehand.
+    "SCOPE_RISKS": {
+        "read:metrics": "low",
+        "read:profile": "medium",
+        "write:alerts": "medium",
+        "delete:alerts": "high",
+    },
+}
 
 # Only the toolkit's client registry is used, never its endpoints; they are set as strictly as they
 # go, in case a site mounts them.

@@ -16,7 +16,7 @@ from django.urls import NoReverseMatch
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app import toolkit
-from delegation_app.admin import limits
+from delegation_app.admin import limits, policy_asking
 from delegation_app.admin.changes import changed_fields
 from delegation_app.admin.client_secret import WithSecret
 from delegation_app.admin.origin import origin_of
@@ -28,7 +28,7 @@ from delegation_app.services import revoke
 from delegation_app.services.registry import record_client_change
 
 
-class PolicyInline(admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
+class PolicyInline(policy_asking.ShowsLogo, admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
     """The policy of one client. It can't be deleted: that would give back what it took away."""
 
     model = ClientPolicy
@@ -57,7 +57,8 @@ class PolicyInline(admin.StackedInline):  # type: ignore[type-arg]  # not generi
                 ),
             },
         ),
-        (_("How it is treated"), {"fields": ("token_endpoint_auth_method", "always_ask")}),
+        (_("What people are asked"), {"fields": policy_asking.FIELDS}),
+        (_("How it is treated"), {"fields": ("token_endpoint_auth_method",)}),
         (
             _("Lifetimes"),
             {
@@ -85,6 +86,7 @@ class PolicyInline(admin.StackedInline):  # type: ignore[type-arg]  # not generi
                     "fields": [
                         "constraint_list" if name == "constraints" else name
                         for name in options["fields"]
+                        if name not in policy_asking.UPLOADS
                     ],
                 },
             )
@@ -93,7 +95,7 @@ class PolicyInline(admin.StackedInline):  # type: ignore[type-arg]  # not generi
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Name what is no column, where it is shown."""
-        fields = tuple(super().get_readonly_fields(request, obj))
+        fields = (*super().get_readonly_fields(request, obj), "current_logo")
         may_change = self.has_change_permission(request, obj)
         return fields if may_change else (*fields, "constraint_list")
 
@@ -184,6 +186,7 @@ class WithPolicy(WithSecret):
     ) -> None:
         """Save, and record what differs now, all of it as one change."""
         super().save_related(request, form, formsets, change)
+        policy_asking.save_logos(formsets)
         fields = changed_fields(form, formsets)
         if fields or not change:
             record_client_change(

@@ -7,28 +7,30 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.admin import limits, names
-from delegation_app.admin.confirmation import Confirmation, ask, consequences, deed
-from delegation_app.admin.deed_forms import RevocationForm
-from delegation_app.admin.deeds import tell_ended
-from delegation_app.admin.filters import WithdrawnFilter
+from delegation_app.admin import consent_deeds, consent_review, limits, names
+from delegation_app.admin.confirmation import deed
+from delegation_app.admin.filters import ConfirmationFilter, WithdrawnFilter
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.models import ConsentRecord
-from delegation_app.services import consent as consents
-from delegation_app.services import selections
-from delegation_app.services.preview import preview
+from delegation_app.services import confirmation
 
 _DELEGATIONS = 50
+# A longer queue is only said to be long
+_QUEUE = 100
+_CONFIRMED = ("confirmation", "confirmation_at", "confirmed_by_whom", "confirmation_reason")
 
 
 @admin.register(ConsentRecord)
 class ConsentAdmin(ReadOnlyAdmin):
     """Read-only, but for one deed: withdraw."""
 
-    deed_pages: ClassVar = {"withdraw": "<path:object_id>/withdraw/"}
+    deed_pages: ClassVar = {
+        name: f"<path:object_id>/{name}/" for name in ("withdraw", "confirm", "refuse")
+    }
     list_display = (
         "who",
         "client_name",
@@ -38,9 +40,10 @@ class ConsentAdmin(ReadOnlyAdmin):
         "limits_in_short",
         "decided_at",
         "chosen_expiry",
+        "confirmation",
         "withdrawn_at",
     )
-    list_filter = ("decision", WithdrawnFilter, "decided_at")
+    list_filter = ("decision", ConfirmationFilter, WithdrawnFilter, "decided_at")
     list_select_related = ("user",)
     sortable_by = ("decided_at",)
     search_fields = ("subject",)
@@ -70,9 +73,14 @@ class ConsentAdmin(ReadOnlyAdmin):
         ),
     )
 
+    class Media:
+        css: ClassVar = {"all": ["delegation_app/consent_review.css"]}
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Add when it was withdrawn, if it was."""
+        """Add what became of it later, if anything did."""
         fieldsets = list(super().get_fieldsets(request, obj))
+        if obj is not None and obj.confirmation_at is not None:
+            fieldsets.insert(1, (_("Confirmation"), {"fields": _CONFIRMED}))
         if obj is not None and obj.withdrawn_at is not None:
             fields = ("withdrawn_at", "withdrawn_by_whom")
             fieldsets.insert(1, (_("Withdrawal"), {"fields": fields}))
@@ -117,10 +125,16 @@ class ConsentAdmin(ReadOnlyAdmin):
         """Name whoever withdrew it."""
         return names.with_name(obj.withdrawn_by, names.of_subjects([obj.withdrawn_by]))
 
+    @admin.display(description=_("by"))
+    def confirmed_by_whom(self, obj: ConsentRecord) -> str:
+        """Name whoever confirmed it, or refused to."""
+        return names.with_name(obj.confirmation_by, names.of_subjects([obj.confirmation_by]))
+
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """Add the delegations that hang on it, and the button."""
         site = self.admin_site
         found = obj.delegations.all()[:_DELEGATIONS]
+        review = consent_review.of(obj)
         return {
             "subtitle": self._short(obj),
             "related": [
@@ -129,46 +143,81 @@ class ConsentAdmin(ReadOnlyAdmin):
                 *((_("Delegation"), names.link(site, request, row, str(row))) for row in found),
             ],
             "withdraw_url": self.url("withdraw", obj.pk) if self.may_withdraw(request, obj) else "",
+            **self._decision_urls(request, obj),
+            "review": review,
+            "review_before": consent_review.link(self, request, review.before),
+            "review_after": consent_review.link(self, request, review.following),
+            "shown": obj.shown,
         }
 
     def may_withdraw(self, request: HttpRequest, obj: ConsentRecord) -> bool:
         """Tell whether there is something to withdraw, and this user may."""
         return self.may(request, "withdraw") and _stands(obj)
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Add the way to the queue."""
+        queue = ""
+        if self.has_view_permission(request):
+            waiting = ConsentRecord.objects.awaiting(timezone.now()).order_by()
+            found = len(waiting.values_list("pk")[:_QUEUE])
+            queue = f"{found}+" if found == _QUEUE else str(found)
+        context = {
+            "queue": queue,
+            "queue_url": f"{self.url('changelist')}?confirmation=pending",
+            **(extra_context or {}),
+        }
+        return super().changelist_view(request, context)
+
+    def _decision_urls(self, request: HttpRequest, obj: ConsentRecord) -> dict[str, str]:
+        if not self.may(request, "confirm"):
+            return {}
+        if not consent_deeds.may_be_decided(obj, origin_of(request)):
+            return {}
+        return {
+            "confirm_url": self.url("confirm", obj.pk),
+            "refuse_url": self.url("refuse", obj.pk),
+        }
+
     @deed
     def withdraw_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask, and withdraw."""
         self.require(request, "withdraw")
         record: ConsentRecord = self.find(request, object_id)
-        back = HttpResponseRedirect(self.url("change", record.pk))
         if not _stands(record):
-            self.message_user(request, _("There is nothing to withdraw."), messages.WARNING)
-            return back
-        form = RevocationForm(request.POST if request.method == "POST" else None)
-        if form.is_valid():
-            reason = form.cleaned_data["reason"]
-            ended = consents.withdraw(record, origin_of(request), reason=reason)
-            self.message_user(request, _("The consent was withdrawn."), messages.SUCCESS)
-            tell_ended(self, request, ended)
-            return back
-        return ask(self, request, self._question(record, form))
+            return self._nothing(request, record, _("There is nothing to withdraw."))
+        return consent_deeds.withdraw(self, request, record)
+
+    @deed
+    def confirm_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, and confirm."""
+        return self._decided(request, object_id, consent_deeds.confirm)
+
+    @deed
+    def refuse_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, and refuse to confirm."""
+        return self._decided(request, object_id, consent_deeds.refuse)
+
+    def _decided(self, request: HttpRequest, object_id: str, decide: Any) -> HttpResponse:
+        self.require(request, "confirm")
+        record: ConsentRecord = self.find(request, object_id)
+        origin = origin_of(request)
+        # Four eyes; the service says the same
+        if confirmation.is_own(record, origin.actor):
+            text = _("Somebody else has to confirm what you have allowed yourself.")
+            return self._nothing(request, record, text)
+        if not consent_deeds.may_be_decided(record, origin):
+            return self._nothing(request, record, _("There is nothing to confirm."))
+        response: HttpResponse = decide(self, request, record)
+        return response
+
+    def _nothing(self, request: HttpRequest, record: ConsentRecord, text: Any) -> HttpResponse:
+        self.message_user(request, text, messages.WARNING)
+        return HttpResponseRedirect(self.url("change", record.pk))
 
     def _short(self, record: ConsentRecord) -> str:
         return f"{self.who(record)} → {record.client_name}"
-
-    def _question(self, record: ConsentRecord, form: RevocationForm) -> Confirmation:
-        return Confirmation(
-            title=str(_("Withdraw this consent?")),
-            question=str(
-                _("This ends all that hangs on it, at once. The person is asked again next time.")
-            ),
-            consequences=consequences(preview([selections.of_consent(record)])),
-            button=str(_("Withdraw")),
-            back=self.url("change", record.pk),
-            form=form,
-            record=record,
-            about=f"{self._short(record)}: {record.scopes_granted}",
-        )
 
 
 def _stands(record: ConsentRecord) -> bool:

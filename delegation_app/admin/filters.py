@@ -14,7 +14,7 @@ from delegation_app.admin import names, summary
 from delegation_app.events import REGISTRY as EVENTS
 from delegation_app.forms import grant_choices
 from delegation_app.grants import REGISTRY as GRANTS
-from delegation_app.models import AuditEvent, Delegation
+from delegation_app.models import AuditEvent, ConsentRecord, Delegation
 from delegation_app.protocol.names import TOKEN_EXCHANGE
 from delegation_app.services.states import in_state
 
@@ -170,6 +170,27 @@ class EndpointFilter(SimpleListFilter):
             # The token endpoint takes exchanges too
             there |= Q(details__grant_type=TOKEN_EXCHANGE)
         return queryset.filter(there, outcome=AuditEvent.Outcome.REFUSED)
+
+
+class ConfirmationFilter(SimpleListFilter):
+    """Consents by what an operator has to say, or has said; `pending` is the queue."""
+
+    title = _("confirmation")
+    parameter_name = "confirmation"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> _Choices:
+        """Return those that are about one."""
+        del request, model_admin
+        return [choice for choice in ConsentRecord.Confirmation.choices if choice[0]]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the chosen ones; of the pending ones those that can still be confirmed."""
+        chosen = self.value()
+        if chosen == ConsentRecord.Confirmation.PENDING:
+            return queryset & ConsentRecord.objects.awaiting(timezone.now())
+        if chosen in {name for name, _label in self.lookups(request, None)}:
+            return queryset.filter(confirmation=chosen)
+        return queryset
 
 
 class WithdrawnFilter(SimpleListFilter):

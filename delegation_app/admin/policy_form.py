@@ -15,15 +15,37 @@ from delegation_app import toolkit
 from delegation_app.admin.constraint_field import ConstraintsFormField
 from delegation_app.forms import KnowsScopes, grant_choices, scope_field
 from delegation_app.grants import REGISTRY
-from delegation_app.models import ClientPolicy
+from delegation_app.models import ClientLogo, ClientPolicy
 from delegation_app.protocol.constraints import Constraints
-from delegation_app.services import clients
+from delegation_app.services import clients, logos
+
+
+def web_address(name: str) -> forms.CharField:
+    """Return the form field of a column that holds an https address."""
+    column: Any = ClientPolicy._meta.get_field(name)
+    return forms.CharField(
+        label=capfirst(column.verbose_name),
+        required=False,
+        max_length=column.max_length,
+        help_text=_("An https address. People are shown its host beside the link."),
+        widget=forms.URLInput(attrs={"class": "vURLField"}),
+    )
 
 
 class PolicyForm(KnowsScopes):
     """The policy of a client, the installed grant types as boxes to tick."""
 
     scopes = scope_field(ClientPolicy)
+    required_scopes = scope_field(ClientPolicy, "required_scopes")
+    home_page = web_address("home_page")
+    privacy_page = web_address("privacy_page")
+    logo_file = forms.FileField(
+        label=_("Logo"),
+        required=False,
+        help_text=_("PNG, JPEG or WebP, at most 64 KiB. It is shown for clients with a secret."),
+        widget=forms.FileInput(attrs={"accept": ",".join(ClientLogo.Kind.values)}),
+    )
+    logo_away = forms.BooleanField(label=_("No logo any more"), required=False)
     grants = forms.MultipleChoiceField(
         label=capfirst(ClientPolicy._meta.get_field("grants").verbose_name),
         required=False,
@@ -88,9 +110,32 @@ class PolicyForm(KnowsScopes):
             raise ValidationError(_("There is no client with this id."), code="unknown")
         return client_id
 
+    def clean_logo_file(self) -> bytes | None:
+        """Return the bytes of an image that may be shown."""
+        file = self.cleaned_data["logo_file"]
+        if file is None:
+            return None
+        try:
+            # One byte more than there may be tells that it is too large
+            data: bytes = file.read(logos.LARGEST + 1)
+            logos.kind_of(data)
+        except logos.NoLogo as error:
+            raise ValidationError(error.description, code="invalid") from error
+        return data
+
+    def save_logo(self) -> None:
+        """Keep what was uploaded, or drop what there is. Side effects: at most one row."""
+        if data := self.cleaned_data.get("logo_file"):
+            logos.put(self.instance, data)
+        elif self.cleaned_data.get("logo_away"):
+            logos.drop(self.instance)
+
     def clean(self) -> dict[str, Any] | None:
-        """Refuse a default audience that the client may not have."""
+        """Refuse needed scopes, or a default audience, that the client may not have."""
         cleaned = super().clean()
+        needed, had = (self.cleaned_data.get(name) for name in ("required_scopes", "scopes"))
+        if needed and had is not None and not set(needed.split()) <= set(had.split()):
+            self.add_error("required_scopes", _("It may not have all of these."))
         chosen, allowed = (
             self.cleaned_data.get(name) for name in ("default_audience", "audiences")
         )

@@ -5,6 +5,7 @@ one way (fields and base first, then registry rows, delegation, what hangs on it
 """
 
 from delegation_app.models.audit import AuditEvent
+from delegation_app.models.client_logo import ClientLogo
 from delegation_app.models.client_policy import ClientPolicy
 from delegation_app.models.code import AuthorizationCode
 from delegation_app.models.consent import ConsentRecord
@@ -19,6 +20,7 @@ __all__ = [
     "AccessToken",
     "AuditEvent",
     "AuthorizationCode",
+    "ClientLogo",
     "ClientPolicy",
     "ConsentRecord",
     "Delegation",

@@ -14,7 +14,13 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app.conf import LONGEST_ACCESS_TOKEN
 from delegation_app.models.base import PrimaryManager
-from delegation_app.models.fields import ConstraintsField, ScopeField, empty_list, read_scope
+from delegation_app.models.fields import (
+    ConstraintsField,
+    ScopeField,
+    empty_list,
+    read_scope,
+    validate_web_address,
+)
 from delegation_app.models.resource_server import ResourceServer
 from delegation_app.models.tightening import Tightening, TighteningQuerySet
 from delegation_app.protocol import names
@@ -77,6 +83,21 @@ class ClientPolicy(Tightening):
     )
     always_ask = models.BooleanField(
         _("always ask"), default=False, help_text=_("Ask the person each time, consent or not.")
+    )
+    required_scopes = ScopeField(
+        _("needed scopes"),
+        help_text=_("It can not work without these. People may only allow them or deny all."),
+    )
+    confirm_risky = models.BooleanField(
+        _("confirm what is risky"),
+        default=False,
+        help_text=_("A consent to a scope of high risk waits until an operator confirms it."),
+    )
+    home_page = models.CharField(
+        _("home page"), max_length=500, blank=True, default="", validators=[validate_web_address]
+    )
+    privacy_page = models.CharField(
+        _("privacy page"), max_length=500, blank=True, default="", validators=[validate_web_address]
     )
     may_introspect_all = models.BooleanField(
         _("may introspect every token"), default=False, help_text=_("For operators' own tools.")

@@ -10,7 +10,13 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app.models.base import PrimaryManager
-from delegation_app.models.fields import AudienceField, ConstraintsField, DigestField, ScopeField
+from delegation_app.models.fields import (
+    AudienceField,
+    ConstraintsField,
+    DigestField,
+    ScopeField,
+    empty_object,
+)
 from delegation_app.toolkit import APPLICATION_MODEL
 
 
@@ -18,14 +24,22 @@ class ConsentQuerySet(models.QuerySet["ConsentRecord"]):
     """Consents, and which of them still speak."""
 
     def standing(self, now: datetime) -> ConsentQuerySet:
-        """Keep what was granted and neither withdrawn nor run out."""
+        """Keep what was granted and neither withdrawn nor run out, nor waits for an operator."""
+        kinds = ConsentRecord.Confirmation
+        return self._unended(now).filter(confirmation__in=[kinds.NOT_NEEDED, kinds.CONFIRMED])
+
+    def awaiting(self, now: datetime) -> ConsentQuerySet:
+        """Keep what an operator has to confirm, and still can."""
+        return self._unended(now).filter(confirmation=ConsentRecord.Confirmation.PENDING)
+
+    def _unended(self, now: datetime) -> ConsentQuerySet:
         return self.filter(decision=ConsentRecord.Decision.GRANTED, withdrawn_at=None).filter(
             models.Q(chosen_expiry=None) | models.Q(chosen_expiry__gt=now)
         )
 
 
 class ConsentRecord(models.Model):
-    """One answer to one question. It is never edited, only withdrawn."""
+    """One answer to one question. It is never edited, only confirmed or refused, and withdrawn."""
 
     class Decision(models.TextChoices):
         """How it ended."""
@@ -33,6 +47,14 @@ class ConsentRecord(models.Model):
         GRANTED = "granted", _("granted")
         DENIED = "denied", _("denied")
         TRUSTED = "trusted", _("not asked: trusted client")
+
+    class Confirmation(models.TextChoices):
+        """Whether an operator has to say yes too, and has."""
+
+        NOT_NEEDED = "", _("not needed")
+        PENDING = "pending", _("pending")
+        CONFIRMED = "confirmed", _("confirmed")
+        REFUSED = "refused", _("refused")
 
     public_id = models.UUIDField(_("consent id"), unique=True, default=uuid.uuid4, editable=False)
     # A shown page can be answered once: the second answer has the same digest.
@@ -64,12 +86,29 @@ class ConsentRecord(models.Model):
     constraints = ConstraintsField(_("constraints"))
     text_version = models.CharField(_("text version"), max_length=32, blank=True)
     locale = models.CharField(_("locale"), max_length=32, blank=True)
+    # The page word for word; `services.question_text` tells what is in it. Empty: none was shown
+    shown = models.JSONField(_("text as shown"), default=empty_object)
     chosen_expiry = models.DateTimeField(_("expires"), null=True)
 
     decision = models.CharField(_("decision"), max_length=8, choices=Decision.choices)
     decided_at = models.DateTimeField(_("decided"))
     ip_address = models.GenericIPAddressField(_("IP address"), null=True)
     user_agent = models.CharField(_("user agent"), max_length=255, blank=True)
+
+    # How the person had signed in, for what is opened later than the answer was given
+    auth_time = models.DateTimeField(_("signed in"), null=True, editable=False)
+    acr = models.CharField(_("authentication context"), max_length=100, blank=True, editable=False)
+
+    confirmation = models.CharField(
+        _("confirmation"),
+        max_length=9,
+        choices=Confirmation.choices,
+        blank=True,
+        default=Confirmation.NOT_NEEDED,
+    )
+    confirmation_at = models.DateTimeField(_("confirmed or refused"), null=True)
+    confirmation_by = models.CharField(_("by"), max_length=300, blank=True)
+    confirmation_reason = models.CharField(_("reason"), max_length=255, blank=True)
 
     withdrawn_at = models.DateTimeField(_("withdrawn"), null=True)
     withdrawn_by = models.CharField(_("withdrawn by"), max_length=300, blank=True)
@@ -80,10 +119,35 @@ class ConsentRecord(models.Model):
         verbose_name = _("consent record")
         verbose_name_plural = _("consent records")
         ordering = ("-decided_at",)
-        permissions = (("withdraw_consentrecord", _("Can withdraw consent")),)
+        permissions = (
+            ("withdraw_consentrecord", _("Can withdraw consent")),
+            ("confirm_consentrecord", _("Can confirm consent")),
+        )
         indexes = (
             models.Index(
                 fields=["subject", "client_id_value"], name="consent_of_subject_at_client"
+            ),
+            models.Index(fields=["-decided_at", "-id"], name="consent_newest"),
+            models.Index(fields=["decision", "-decided_at", "-id"], name="consent_decision"),
+            # Few are in either, and operators look for just these
+            models.Index(
+                fields=["confirmation", "-decided_at", "-id"],
+                name="consent_confirmation",
+                condition=~models.Q(confirmation=""),
+            ),
+            models.Index(
+                fields=["-decided_at", "-id"],
+                name="consent_withdrawn",
+                condition=models.Q(withdrawn_at__isnull=False),
+            ),
+        )
+        constraints = (
+            models.CheckConstraint(
+                name="consent_confirmed_by_somebody",
+                condition=models.Q(confirmation__in=["", "pending"], confirmation_at=None)
+                | models.Q(
+                    confirmation__in=["confirmed", "refused"], confirmation_at__isnull=False
+                ),
             ),
         )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -23,6 +25,8 @@ else:
     _ConstraintsJson = models.JSONField
     _ScopeText = _AudienceText = models.TextField
     _DigestText = models.CharField
+
+_https: Final = URLValidator(schemes=["https"])
 
 
 class ScopeField(_ScopeText):
@@ -150,6 +154,17 @@ def validate_resource_identifier(value: str) -> None:
     """Refuse an identifier that `resource` and `aud` could not carry (RFC 8707 section 2)."""
     if not is_absolute_uri(value):
         raise ValidationError(_("Enter an absolute URI without a fragment."), code="invalid")
+
+
+def validate_web_address(value: str) -> None:
+    """Refuse what people should not be led to: only https, no user name, plain characters."""
+    try:
+        _https(value)
+        parts = urlsplit(value)
+    except (ValidationError, ValueError):
+        parts = None
+    if parts is None or "@" in parts.netloc or not value.isascii():
+        raise ValidationError(_("Enter an https address."), code="invalid")
 
 
 def empty_object() -> dict[str, Any]:

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import IntegrityError
 from django.utils import timezone
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
+from delegation_app import toolkit
 from delegation_app.events import CONSENT_DENIED, CONSENT_GRANTED, CONSENT_SKIPPED, Event
 from delegation_app.models import ConsentRecord, Delegation
-from delegation_app.protocol.audience import Audience
-from delegation_app.protocol.constraints import Constraints
-from delegation_app.protocol.errors import InvalidRequest
+from delegation_app.protocol.errors import InvalidRequest, InvalidScope
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import audit, delegate
-from delegation_app.services.clients import Client
-from delegation_app.services.terms import SignIn, Terms
+from delegation_app.services import (
+    audit,
+    delegate,
+    prior,
+    question_scopes,
+    question_text,
+    risk,
+)
+from delegation_app.services.asked import Asked
+from delegation_app.services.terms import Terms
 from delegation_app.services.transactions import joined
-
-TEXT_VERSION: Final = "1"
+from delegation_app.services.words import plain
 
 Decision = ConsentRecord.Decision
+_PENDING: Final = ConsentRecord.Confirmation.PENDING
 _EVENTS: Final[dict[str, Event]] = {
     Decision.GRANTED: CONSENT_GRANTED,
     Decision.DENIED: CONSENT_DENIED,
@@ -32,52 +39,85 @@ _EVENTS: Final[dict[str, Event]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a person is asked.
+class Answer:
+    """What a person says.
 
     Attributes:
-        client: who asks.
-        sign_in: the person.
-        scope, audience, constraints: what for, where, within which limits.
-        grant_type: the grant that asks.
-        leads_to: where the page says that the answer leads.
-        request_digest: names the question; each is answered once.
+        granted: the scopes that the app may have, those that it had before too.
+        lifetime: for how long; None for no end.
+        pending: whether an operator has to confirm it.
+        until: when what an operator has confirmed before ends; None for no such bound.
     """
 
-    client: Client
-    sign_in: SignIn
-    scope: Scope
-    audience: Audience
-    constraints: Constraints
-    grant_type: str
-    leads_to: str
-    request_digest: str
+    granted: Scope = Scope()
+    lifetime: timedelta | None = None
+    pending: bool = False
+    until: datetime | None = None
+
+
+class AskAgain(InvalidRequest):
+    """The answer can't be taken as it is: the page is shown again. Nothing is recorded.
+
+    Args:
+        sentence: why, for the person, in their language.
+    """
+
+    def __init__(self, sentence: str, *, detail: str) -> None:
+        super().__init__("The answer is not complete.", detail=detail)
+        self.sentence = sentence
+
+
+def judged(asked: Asked, ticked: Scope, lifetime: timedelta | None) -> Answer | None:
+    """Return what an answer means; None if nothing was left ticked, which is a denial. Reads only.
+
+    Args:
+        asked: the question.
+        ticked: the scopes that the person left ticked.
+        lifetime: for how long the person allows it; None for no end.
+
+    Raises:
+        InvalidScope: something was ticked that was not shown.
+        AskAgain: something is not ticked that the app needs; or nothing is, and what was offered
+            has to be ticked by hand.
+    """
+    if not ticked <= asked.scope:
+        raise InvalidScope("The answer has scopes that were not asked for.")
+    ticked &= asked.offered
+    if missing := asked.required - asked.held - ticked:
+        raise AskAgain(_it_needs(asked, missing), detail=f"needed: {missing}")
+    if not ticked:
+        if risk.risky(asked.offered):
+            raise AskAgain(_("Tick what you allow, or press Deny."), detail="nothing ticked")
+        return None
+    return _weighed(asked, ticked, lifetime)
 
 
 def record(
     asked: Asked,
     decision: Decision,
-    granted: Scope,
+    answer: Answer,
     origin: audit.Origin,
-    lifetime: timedelta | None = None,
+    text: question_text.Text | None = None,
 ) -> ConsentRecord:
     """Store an answer.
 
     Args:
-        asked: what was shown.
+        asked: what was asked.
         decision: how it ended.
-        granted: the scopes that were left ticked.
+        answer: what the person said.
         origin: the person, and from where.
-        lifetime: for how long the person allows it; None for no end.
+        text: the page word for word; None if none was shown.
 
     Raises:
         InvalidRequest: this question was answered before.
 
     Side effects: one row, one audit event. Call it inside a transaction.
     """
-    consent = _row(asked, decision, granted, origin, lifetime)
+    consent = _row(asked, decision, answer, origin, text)
     _insert_once(consent)
-    details = {"granted": str(granted), "refused": str(consent.scopes_refused)}
+    details = {"granted": str(answer.granted), "refused": str(consent.scopes_refused)}
+    if answer.pending:
+        details["confirmation"] = consent.confirmation
     audit.record(_EVENTS[decision], origin, consent=consent, details=details)
     return consent
 
@@ -103,14 +143,34 @@ def open_on(
     return delegate.open_delegation(terms, origin)
 
 
+def _it_needs(asked: Asked, missing: Scope) -> str:
+    known = toolkit.all_scopes()
+    names = ", ".join(plain(known.get(name, name)) for name in missing)
+    sentence = _("%(app)s can not work without: %(scopes)s. Tick it too, or press Deny.")
+    return sentence % {"app": question_text.app_name(asked), "scopes": names}
+
+
+def _weighed(asked: Asked, ticked: Scope, lifetime: timedelta | None) -> Answer:
+    risky = ticked & question_scopes.to_be_confirmed(asked)
+    confirmed = prior.confirmed(asked, risky) if risky else None
+    return Answer(
+        granted=ticked | asked.held,
+        lifetime=lifetime,
+        pending=bool(risky) and confirmed is None,
+        # No answer of the person's alone lasts longer than what was confirmed
+        until=None if confirmed is None else confirmed.chosen_expiry,
+    )
+
+
 def _row(
     asked: Asked,
     decision: Decision,
-    granted: Scope,
+    answer: Answer,
     origin: audit.Origin,
-    lifetime: timedelta | None,
+    text: question_text.Text | None,
 ) -> ConsentRecord:
     now = timezone.now()
+    denied = decision == Decision.DENIED
     return ConsentRecord(
         request_digest=asked.request_digest,
         user_id=asked.sign_in.user.pk,
@@ -120,18 +180,28 @@ def _row(
         client_name=str(asked.client.application),
         redirect_host=asked.leads_to,
         scopes_asked=asked.scope,
-        scopes_granted=granted,
-        scopes_refused=asked.scope - granted,
+        scopes_granted=answer.granted,
+        # A denial takes nothing of what was granted before
+        scopes_refused=asked.offered if denied else asked.scope - answer.granted,
         audience=asked.audience,
         constraints=asked.constraints,
-        text_version="" if decision == Decision.TRUSTED else TEXT_VERSION,
-        locale=get_language() or "",
-        chosen_expiry=None if lifetime is None else now + lifetime,
+        text_version="" if text is None else question_text.VERSION,
+        locale=get_language() or "" if text is None else text.locale,
+        shown={} if text is None else text.content,
+        chosen_expiry=_end(answer, now),
+        auth_time=asked.sign_in.auth_time,
+        acr=asked.sign_in.acr,
+        confirmation=_PENDING if answer.pending else "",
         decision=decision,
         decided_at=now,
         ip_address=origin.ip,
         user_agent=audit.printable(origin.user_agent, 255),
     )
+
+
+def _end(answer: Answer, now: datetime) -> datetime | None:
+    chosen = None if answer.lifetime is None else now + answer.lifetime
+    return min((end for end in (chosen, answer.until) if end is not None), default=None)
 
 
 def _insert_once(consent: ConsentRecord) -> None:

@@ -75,8 +75,8 @@ def end_all(
 ) -> int:
     """End everything of a person, or of one app, and return how many delegations ended.
 
-    Answers that still speak are withdrawn as well: an app that gave its own tokens back could
-    start again on one without asking.
+    Answers that still speak, or will once an operator has confirmed them, are withdrawn as well:
+    an app that gave its own tokens back could start again on one without asking.
 
     Raises:
         NoSuchConnection: there is no such app.
@@ -85,7 +85,9 @@ def end_all(
     """
     reason = reason or NO_REASON
     ended = revoke.chosen([_all(person, client_id)], origin, reason=reason)
-    answers = ConsentRecord.objects.standing(timezone.now()).filter(user=person.pk)
+    now = timezone.now()
+    still = ConsentRecord.objects.standing(now) | ConsentRecord.objects.awaiting(now)
+    answers = still.filter(user=person.pk)
     if client_id:
         answers = answers.filter(client_id_value=client_id)
     for answer in answers.order_by("pk"):

@@ -15,9 +15,10 @@ from django.utils import timezone
 from delegation_app.models import ConsentRecord, Delegation, RefreshToken
 from delegation_app.models.validity import in_force
 from delegation_app.services import connections, connections_facts, connections_past
+from delegation_app.services.asked import ON_A_DEVICE
 from delegation_app.services.connections import Connection
 from delegation_app.services.connections_past import Happening
-from delegation_app.services.question import ON_A_DEVICE, descriptions
+from delegation_app.services.question import descriptions
 from delegation_app.services.states import state
 
 # A tree is as wide as services like; what stands highest and has not ended is shown

@@ -8,44 +8,67 @@ from django.utils import timezone
 
 from delegation_app.events import CONSENT_WITHDRAWN
 from delegation_app.models import ConsentRecord
-from delegation_app.protocol.errors import AccessDenied, InvalidRequest, InvalidScope, OAuthError
+from delegation_app.protocol.errors import AccessDenied, InvalidRequest, OAuthError
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import answers, audit, codes, revoke
-from delegation_app.services.answers import Decision
-from delegation_app.services.question import Question, covering
+from delegation_app.services import answers, audit, codes, confirmation, question_text, revoke
+from delegation_app.services.answers import Answer, Decision
+from delegation_app.services.prior import covering
+from delegation_app.services.question import Question
 from delegation_app.services.transactions import joined, own
+
+
+class AwaitsConfirmation(AccessDenied):
+    """The person said yes; an operator has to say so too, and nothing is open until then."""
 
 
 @own
 def allow(
-    question: Question, granted: Scope, origin: audit.Origin, *, lifetime: timedelta | None
+    question: Question,
+    ticked: Scope,
+    origin: audit.Origin,
+    *,
+    lifetime: timedelta | None,
+    text: question_text.Text | None = None,
 ) -> str | OAuthError:
     """Record what the person allowed, open the delegation, and return a code for it.
 
     Args:
         question: what was shown.
-        granted: the scopes that the person left ticked.
+        ticked: the scopes that the person left ticked.
         origin: the person, and from where.
         lifetime: for how long the person allows it; None for no end.
+        text: the page as it was shown; made now if left out.
 
     Raises:
         InvalidScope: something was ticked that was not shown; nothing is recorded.
+        AskAgain: the answer is not complete; nothing is recorded.
         AccessDenied: nothing was left ticked; that is recorded as a denial.
+        AwaitsConfirmation: an operator has to confirm it; that is recorded, nothing is opened.
         InvalidRequest: this question was answered before.
 
-    Side effects: three rows, three audit events.
+    Side effects: three rows, three audit events; if it waits, one of each.
     """
-    if not granted <= question.request.scope:
-        raise InvalidScope("The answer has scopes that were not asked for.")
-    if not granted:
-        return _denied(question, origin)
-    consent = answers.record(question.asked, Decision.GRANTED, granted, origin, lifetime)
-    return _code(question, consent, granted, origin)
+    asked = question.asked
+    text = text or question_text.compose(asked)
+    answer = answers.judged(asked, ticked, lifetime)
+    if answer is None:
+        return _denied(question, origin, text)
+    consent = answers.record(asked, Decision.GRANTED, answer, origin, text)
+    if answer.pending:
+        return awaiting(question)
+    return _code(question, consent, answer.granted, origin)
 
 
 @own
-def deny(question: Question, origin: audit.Origin) -> AccessDenied:
+def deny(
+    question: Question, origin: audit.Origin, *, text: question_text.Text | None = None
+) -> AccessDenied:
     """Record that the person said no.
+
+    Args:
+        question: what was shown.
+        origin: the person, and from where.
+        text: the page as it was shown; None if nobody knows that any more.
 
     Raises:
         AccessDenied: always, after the record is committed.
@@ -53,7 +76,7 @@ def deny(question: Question, origin: audit.Origin) -> AccessDenied:
 
     Side effects: one row, one audit event.
     """
-    return _denied(question, origin)
+    return _denied(question, origin, text)
 
 
 @own
@@ -67,24 +90,35 @@ def proceed(question: Question, origin: audit.Origin) -> str:
 
     Side effects: locks the consent; two or three rows, as many audit events.
     """
-    scope = question.request.scope
+    asked, scope = question.asked, question.request.scope
     if question.client.is_trusted:
-        longest = question.client.delegation_lifetime
-        consent = answers.record(question.asked, Decision.TRUSTED, scope, origin, longest)
+        answer = Answer(scope, question.client.delegation_lifetime)
+        consent = answers.record(asked, Decision.TRUSTED, answer, origin)
     else:
-        consent = _held(covering(question))
+        consent = _held(covering(asked))
     return _code(question, consent, scope, origin)
+
+
+def awaiting(question: Question) -> AwaitsConfirmation:
+    """Return what an app is told while an operator has to confirm an answer."""
+    error = AwaitsConfirmation("An operator has to confirm this first. Ask again later.")
+    # The record of the answer tells it all; asking again adds nothing
+    error.recorded = True
+    error.redirect = question.request.target
+    return error
 
 
 def withdraw(consent: ConsentRecord, origin: audit.Origin, *, reason: str) -> int:
     """Withdraw a consent and revoke what hangs on it; return how many delegations ended.
 
-    Side effects: one row, one audit event, and those of `revoke.each`.
+    Side effects: one row, one audit event, and those of `revoke.each`; a device that waits for
+    an operator is told no.
     """
     with joined():
         standing = ConsentRecord.objects.filter(pk=consent.pk, withdrawn_at=None)
         actor = audit.printable(origin.actor, 300)
         if standing.update(withdrawn_at=timezone.now(), withdrawn_by=actor):
+            confirmation.turn_away(consent)
             audit.record(CONSENT_WITHDRAWN, origin, consent=consent, reason=reason)
         return revoke.of_consent(consent, origin, reason=reason)
 
@@ -98,8 +132,10 @@ def _held(consent: ConsentRecord | None) -> ConsentRecord:
     return held
 
 
-def _denied(question: Question, origin: audit.Origin) -> AccessDenied:
-    answers.record(question.asked, Decision.DENIED, Scope(), origin)
+def _denied(
+    question: Question, origin: audit.Origin, text: question_text.Text | None
+) -> AccessDenied:
+    answers.record(question.asked, Decision.DENIED, Answer(), origin, text)
     error = AccessDenied("The person denied the request.")
     error.recorded = True
     error.redirect = question.request.target

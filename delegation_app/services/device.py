@@ -11,16 +11,16 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from delegation_app.conf import conf
-from delegation_app.models import DeviceCode
+from delegation_app.models import ConsentRecord, DeviceCode
 from delegation_app.protocol import names
-from delegation_app.protocol.errors import InvalidRequest, InvalidScope, OAuthError
+from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.user_code import normalised
-from delegation_app.services import answers, audit, clients, throttle
-from delegation_app.services.answers import Asked, Decision
+from delegation_app.services import answers, audit, clients, question_text, throttle
+from delegation_app.services.answers import Answer, Decision
+from delegation_app.services.asked import ON_A_DEVICE, Asked
 from delegation_app.services.clients import Client
 from delegation_app.services.device_start import digests_of
-from delegation_app.services.question import ON_A_DEVICE
 from delegation_app.services.terms import SignIn
 from delegation_app.services.transactions import own
 
@@ -87,51 +87,67 @@ def again(shown: Mapping[str, Any], sign_in: SignIn) -> Waiting:
 
 @own
 def allow(
-    waiting: Waiting, granted: Scope, origin: audit.Origin, *, lifetime: timedelta | None
-) -> bool | OAuthError:
+    waiting: Waiting,
+    ticked: Scope,
+    origin: audit.Origin,
+    *,
+    lifetime: timedelta | None,
+    text: question_text.Text | None = None,
+) -> ConsentRecord | None:
     """Record what the person allowed, and open the delegation that the device will find.
 
     Args:
         waiting: what was shown.
-        granted: the scopes that the person left ticked.
+        ticked: the scopes that the person left ticked.
         origin: the person, and from where.
         lifetime: for how long the person allows it; None for no end.
+        text: the page as it was shown; made now if left out.
 
     Returns:
-        False if nothing was left ticked: that is recorded as a denial.
+        The record; if an operator has to confirm it, nothing is opened, and the device polls on.
+        None if nothing was left ticked: that is recorded as a denial.
 
     Raises:
         InvalidScope: something was ticked that was not shown; nothing is recorded.
+        AskAgain: the answer is not complete; nothing is recorded.
         InvalidRequest: it was answered before, or has expired; nothing is recorded.
 
-    Side effects: three rows, two audit events; a denial: two rows and one.
+    Side effects: three rows, two audit events; if it waits or is denied, two rows and one.
     """
-    asked, now = waiting.asked, timezone.now()
-    if not granted <= asked.scope:
-        raise InvalidScope("The answer has scopes that were not asked for.")
-    if not granted:
-        _deny(waiting, origin)
-        return False
-    consent = answers.record(asked, Decision.GRANTED, granted, origin, lifetime)
-    delegation = answers.open_on(asked, consent, granted, origin)
-    _answer(waiting, approved_at=now, consent=consent, delegation=delegation)
-    return True
+    asked = waiting.asked
+    text = text or question_text.compose(asked)
+    answer = answers.judged(asked, ticked, lifetime)
+    if answer is None:
+        _deny(waiting, origin, text)
+        return None
+    consent = answers.record(asked, Decision.GRANTED, answer, origin, text)
+    if answer.pending:
+        _answer(waiting, consent=consent)
+        return consent
+    delegation = answers.open_on(asked, consent, answer.granted, origin)
+    _answer(waiting, approved_at=timezone.now(), consent=consent, delegation=delegation)
+    return consent
 
 
 @own
-def deny(waiting: Waiting, origin: audit.Origin) -> None:
+def deny(waiting: Waiting, origin: audit.Origin, *, text: question_text.Text | None = None) -> None:
     """Record that the person said no.
+
+    Args:
+        waiting: what was shown.
+        origin: the person, and from where.
+        text: the page as it was shown; None if nobody knows that any more.
 
     Raises:
         InvalidRequest: it was answered before, or has expired; nothing is recorded.
 
     Side effects: two rows, one audit event.
     """
-    _deny(waiting, origin)
+    _deny(waiting, origin, text)
 
 
-def _deny(waiting: Waiting, origin: audit.Origin) -> None:
-    consent = answers.record(waiting.asked, Decision.DENIED, Scope(), origin)
+def _deny(waiting: Waiting, origin: audit.Origin, text: question_text.Text | None) -> None:
+    consent = answers.record(waiting.asked, Decision.DENIED, Answer(), origin, text)
     _answer(waiting, denied_at=timezone.now(), consent=consent)
 
 
@@ -143,7 +159,11 @@ def _answer(waiting: Waiting, **columns: Any) -> None:
 
 def _unanswered() -> QuerySet[DeviceCode]:
     return DeviceCode.objects.filter(
-        approved_at=None, denied_at=None, expires_at__gt=timezone.now()
+        # One with an answer but neither of these waits for an operator
+        approved_at=None,
+        denied_at=None,
+        consent=None,
+        expires_at__gt=timezone.now(),
     )
 
 

@@ -1,24 +1,59 @@
-"""What every page shows that asks a person to let a client act for them."""
+"""What every page does that asks a person to let a client act for them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from delegation_app.services.answers import Asked
-from delegation_app.services.question import descriptions, lifetimes
+from delegation_app.protocol.parameters import Parameters
+from delegation_app.services.answers import AskAgain
+from delegation_app.services.question_text import Text
 
 
-def shown(asked: Asked) -> dict[str, Any]:
-    """Return the variables of the question's own part of a page."""
-    client, longest = asked.client, asked.client.delegation_lifetime
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a person answered that could not be taken, so that they need not do it again.
+
+    Attributes:
+        why: the sentence that says what is wrong.
+        ticked: what they had ticked.
+        lifetime: the time that they had chosen.
+    """
+
+    why: str
+    ticked: frozenset[str]
+    lifetime: str
+
+    @classmethod
+    def of(cls, parameters: Parameters, error: AskAgain) -> Before:
+        """Return what a form said that came too soon."""
+        ticked = frozenset(parameters.all("scopes"))
+        return cls(error.sentence, ticked, parameters.get("lifetime") or "")
+
+
+def shown(text: Text, before: Before | None = None) -> dict[str, Any]:
+    """Return the variables of the question's own part of a page.
+
+    Args:
+        text: the question word for word.
+        before: what was answered before, if the page is shown again.
+    """
+    content = text.content
+    boxes = [row for group in content["groups"] for row in group["scopes"]]
+    if before is None:
+        ticked = frozenset(row["name"] for row in boxes if row["ticked"])
+        return {"question": content, "ticked": ticked, "lifetime": content["time"]["chosen"]}
     return {
-        "client": client,
-        "person": asked.sign_in.user,
-        "scopes": descriptions(asked.scope),
-        "servers": [client.servers[name] for name in asked.audience],
-        "limits": asked.constraints.describe(),
-        "expires_at": None if longest is None else timezone.now() + longest,
-        "lifetimes": lifetimes(client),
+        "question": content,
+        "ticked": before.ticked,
+        "lifetime": before.lifetime,
+        "why_again": before.why,
     }
+
+
+def changed() -> AskAgain:
+    """Return the refusal of an answer to a page that would say something else now."""
+    sentence = _("What this page says has changed just now. Read it again before you answer.")
+    return AskAgain(sentence, detail="the text has changed")

@@ -18,9 +18,13 @@ from delegation_app.protocol.errors import (
 from delegation_app.protocol.parameters import Parameters
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import new_secret
-from delegation_app.services import audit, authorization, consent
-from delegation_app.services.question import Question, chosen_lifetime, must_ask
+from delegation_app.services import audit, authorization, consent, prior, times
+from delegation_app.services.answers import AskAgain
+from delegation_app.services.question import Question, must_ask
+from delegation_app.services.question_text import Text, app_name, compose
 from delegation_app.views import asking, http, pages, pending, sign_in
+from delegation_app.views.asking import Before
+from delegation_app.views.pending import Seen
 
 logger = logging.getLogger("delegation_app")
 
@@ -82,18 +86,32 @@ def _ask_person(
         return pages.redirect(asked.target.carrying(code=code))
     if silent:
         raise ConsentRequired("The person must be asked.").redirected_to(proven.target)
-    return _consent_page(request, question)
+    whole = "consent" in interaction.prompts
+    # Who has answered and waits for an operator would only lengthen the queue
+    if not whole and prior.waiting(question.asked) is not None:
+        return _waiting_page(request, question, consent.awaiting(question))
+    return _consent_page(request, question.looked_back(whole=whole), whole=whole)
 
 
-def _consent_page(request: HttpRequest, question: Question) -> HttpResponse:
-    asked = question.asked
+def _consent_page(
+    request: HttpRequest, question: Question, before: Before | None = None, *, whole: bool
+) -> HttpResponse:
+    text = compose(question.asked)
+    seen = Seen.of(text, question.asked, whole=whole)
     context = {
-        "handle": pending.keep(request, question.request),
-        "redirect_host": asked.leads_to,
-        **asking.shown(asked),
+        "handle": pending.keep(request, question.request, seen),
+        **asking.shown(text, before),
     }
-    target = question.request.target.uri
-    return pages.page(request, "consent.html", context, form_leads_to=target)
+    target, status = question.request.target.uri, 200 if before is None else 400
+    return pages.page(request, "consent.html", context, status=status, form_leads_to=target)
+
+
+def _waiting_page(
+    request: HttpRequest, question: Question, error: consent.AwaitsConfirmation
+) -> HttpResponse:
+    # RFC 6749 section 4.1.2.1: no redirect of its own, or the person would not read it
+    context = {"app": app_name(question.asked), "back": _error_address(error)}
+    return pages.page(request, "consent_waiting.html", context)
 
 
 def _answer(request: HttpRequest) -> HttpResponse:
@@ -102,28 +120,57 @@ def _answer(request: HttpRequest) -> HttpResponse:
     person = sign_in.current(request)
     if person is None:
         raise InvalidRequest("You are signed out. Start again in the app.")
-    asked = pending.peek(request, handle)
-    client = authorization.prove_again(asked)
+    asked, seen = pending.peek(request, handle)
+    question = Question(asked, authorization.prove_again(asked), person, handle)
     if decision not in {"allow", "deny"}:
         raise InvalidRequest("The decision must be allow or deny.")
-    question = Question(asked, client, person, handle)
-    origin = http.origin_of(request, person.subject)
+    question = question.as_shown(held=Scope(seen.held.split()), known=Scope(seen.known.split()))
     try:
-        if decision == "deny":
-            consent.deny(question, origin)
-        lifetime = chosen_lifetime(client, parameters.get("lifetime"))
-        code = consent.allow(question, Scope(parameters.all("scopes")), origin, lifetime=lifetime)
+        response = _decide(request, question, parameters, seen)
     except OAuthError as error:
         pending.forget(request, handle)
-        audit.record_refusal(error, origin, client_id=asked.client_id, endpoint=request.path)
-        raise
+        if not isinstance(error, AskAgain):
+            origin = http.origin_of(request, person.subject)
+            audit.record_refusal(error, origin, client_id=asked.client_id, endpoint=request.path)
+            raise
+        again, question = Before.of(parameters, error), question.looked_back(whole=seen.whole)
+        return _consent_page(request, question, again, whole=seen.whole)
     pending.forget(request, handle)
-    return pages.redirect(asked.target.carrying(code=code))
+    return response
+
+
+def _decide(
+    request: HttpRequest, question: Question, parameters: Parameters, seen: Seen
+) -> HttpResponse:
+    origin = http.origin_of(request, question.sign_in.subject)
+    text = seen.again(question.asked)
+    if parameters.get("decision") == "deny":
+        consent.deny(question, origin, text=text)
+    try:
+        code = _allow(question, parameters, origin, text)
+    except consent.AwaitsConfirmation as error:
+        return _waiting_page(request, question, error)
+    return pages.redirect(question.request.target.carrying(code=code))
+
+
+def _allow(
+    question: Question, parameters: Parameters, origin: audit.Origin, text: Text | None
+) -> str:
+    lifetime = times.chosen(question.client, parameters.get("lifetime"))
+    # Nobody has agreed to words that were never shown
+    if text is None:
+        raise asking.changed()
+    ticked = Scope(parameters.all("scopes"))
+    return consent.allow(question, ticked, origin, lifetime=lifetime, text=text)
 
 
 def _refusal(request: HttpRequest, error: OAuthError) -> HttpResponse:
     if error.redirect is None:
         return pages.error_page(request, error)
-    return pages.redirect(
-        error.redirect.carrying(error=error.code, error_description=error.description)
-    )
+    return pages.redirect(_error_address(error))
+
+
+def _error_address(error: OAuthError) -> str:
+    if error.redirect is None:
+        return ""
+    return error.redirect.carrying(error=error.code, error_description=error.description)

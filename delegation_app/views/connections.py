@@ -9,7 +9,12 @@ from django.urls import reverse
 
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.parameters import Parameters
-from delegation_app.services import connections, connections_end, connections_one
+from delegation_app.services import (
+    connections,
+    connections_end,
+    connections_one,
+    connections_waiting,
+)
 from delegation_app.services.connections import Chosen, Show
 from delegation_app.services.terms import SignIn
 from delegation_app.views import http
@@ -30,6 +35,7 @@ def listed(request: HttpRequest, person: SignIn) -> HttpResponse:
         "newer": _address(chosen, after=listing.newer) if listing.newer else "",
         "older": _address(chosen, before=listing.older) if listing.older else "",
         "done": telling(request),
+        "waiting": connections_waiting.waiting(person.user),
     }
     return show(request, person, "list.html", context)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_protect
@@ -10,11 +12,14 @@ from delegation_app.protocol.errors import InvalidRequest, OAuthError, TooManyAt
 from delegation_app.protocol.parameters import Parameters
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.user_code import normalised
-from delegation_app.services import audit, device
+from delegation_app.services import audit, device, times
+from delegation_app.services.answers import AskAgain
 from delegation_app.services.device import Waiting
-from delegation_app.services.question import chosen_lifetime
+from delegation_app.services.question_text import Text, app_name, compose
 from delegation_app.services.terms import SignIn
 from delegation_app.views import asking, http, pages, pending, sign_in
+from delegation_app.views.asking import Before
+from delegation_app.views.pending import Seen
 
 
 @csrf_protect
@@ -61,13 +66,21 @@ def _question_page(request: HttpRequest, typed: str, person: SignIn) -> HttpResp
         raise
     if waiting is None:
         return _wrong_code(request, typed, origin)
+    # RFC 8628 section 3.3.1: shown also where it was not typed, to be compared with the device
+    return _ask(request, waiting, user_code=normalised(typed) or "")
+
+
+def _ask(
+    request: HttpRequest, waiting: Waiting, before: Before | None = None, *, user_code: str = ""
+) -> HttpResponse:
+    text = compose(waiting.asked)
     context = {
-        "handle": pending.keep_device(request, waiting.as_json()),
-        # RFC 8628 section 3.3.1: shown also where it was not typed, to be compared with the device
-        "user_code": normalised(typed),
-        **asking.shown(waiting.asked),
+        "handle": pending.keep_device(request, waiting.as_json(), Seen.of(text, waiting.asked)),
+        "user_code": user_code,
+        **asking.shown(text, before),
     }
-    return pages.page(request, "device_question.html", context)
+    status = 200 if before is None else 400
+    return pages.page(request, "device_question.html", context, status=status)
 
 
 def _wrong_code(request: HttpRequest, typed: str, origin: audit.Origin) -> HttpResponse:
@@ -78,24 +91,35 @@ def _wrong_code(request: HttpRequest, typed: str, origin: audit.Origin) -> HttpR
 
 def _answer(request: HttpRequest, parameters: Parameters, person: SignIn) -> HttpResponse:
     handle, decision = parameters.require("handle"), parameters.require("decision")
-    shown = pending.peek_device(request, handle)
+    shown, seen = pending.peek_device(request, handle)
     if decision not in {"allow", "deny"}:
         raise InvalidRequest("The decision must be allow or deny.")
     origin = http.origin_of(request, person.subject)
     try:
         waiting = device.again(shown, person)
-        allowed = decision == "allow" and _allow(waiting, parameters, origin)
+        text = seen.again(waiting.asked)
         if decision == "deny":
-            device.deny(waiting, origin)
+            device.deny(waiting, origin, text=text)
+        consent = _allow(waiting, parameters, origin, text) if decision == "allow" else None
+    except AskAgain as error:
+        pending.forget(request, handle)
+        return _ask(request, waiting, Before.of(parameters, error))
     except OAuthError as error:
         pending.forget(request, handle)
         audit.record_refusal(error, origin, client_id="", endpoint=request.path)
         raise
     pending.forget(request, handle)
-    context = {"client": waiting.asked.client, "allowed": allowed}
+    context = {"app": app_name(waiting.asked), "consent": consent}
     return pages.page(request, "device_done.html", context)
 
 
-def _allow(waiting: Waiting, parameters: Parameters, origin: audit.Origin) -> bool:
-    lifetime = chosen_lifetime(waiting.asked.client, parameters.get("lifetime"))
-    return device.allow(waiting, Scope(parameters.all("scopes")), origin, lifetime=lifetime)
+def _allow(
+    waiting: Waiting, parameters: Parameters, origin: audit.Origin, text: Text | None
+) -> Any:
+    lifetime = times.chosen(waiting.asked.client, parameters.get("lifetime"))
+    # Nobody has agreed to words that were never shown
+    if text is None:
+        raise asking.changed()
+    return device.allow(
+        waiting, Scope(parameters.all("scopes")), origin, lifetime=lifetime, text=text
+    )

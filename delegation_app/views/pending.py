@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Self
 
 from django.contrib.sessions.backends.base import UpdateError
 from django.db import DatabaseError, OperationalError
@@ -15,40 +17,75 @@ from delegation_app.conf import conf
 from delegation_app.protocol.authorization_request import AuthorizationRequest
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.secrets import new_secret
+from delegation_app.services.asked import Asked
+from delegation_app.services.question_text import Text, compose
 
 logger = logging.getLogger("delegation_app")
 
 _REQUESTS: Final = "delegation_requests"
 _DEVICES: Final = "delegation_devices"
+_SEEN: Final = "seen"
 # A person with more pages of a kind open than this has lost track anyway.
 _MOST: Final = 8
 
 
-def keep(request: HttpRequest, asked: AuthorizationRequest) -> str:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What tells whether a text is the one that a person saw, without the text.
+
+    Attributes:
+        digest: of the text.
+        locale: its language.
+        at: the moment from which times in it are told, in seconds since 1970.
+        held, known: what was granted before, as the page said.
+        whole: whether all was asked, also what was granted before.
+    """
+
+    digest: str
+    locale: str
+    at: int
+    held: str = ""
+    known: str = ""
+    whole: bool = True
+
+    @classmethod
+    def of(cls, text: Text, asked: Asked, *, whole: bool = True) -> Self:
+        """Return what is kept of the text of a question."""
+        moment = int(text.at.timestamp())
+        return cls(text.digest, text.locale, moment, str(asked.held), str(asked.known), whole)
+
+    def again(self, asked: Asked) -> Text | None:
+        """Return the text that the person saw; None if the page would say something else now."""
+        text = compose(asked, datetime.fromtimestamp(self.at, UTC), self.locale)
+        return text if text.digest == self.digest else None
+
+
+def keep(request: HttpRequest, asked: AuthorizationRequest, seen: Seen) -> str:
     """Store a question, and return the handle that its form posts back.
 
     Side effects: saves the session now, so that a failure is seen before the page is shown.
     """
-    return _put(request, _REQUESTS, asked.to_json())
+    return _put(request, _REQUESTS, {**asked.to_json(), _SEEN: asdict(seen)})
 
 
-def keep_device(request: HttpRequest, shown: Mapping[str, Any]) -> str:
+def keep_device(request: HttpRequest, shown: Mapping[str, Any], seen: Seen) -> str:
     """Store what was shown of a device; see `keep`."""
-    return _put(request, _DEVICES, shown)
+    return _put(request, _DEVICES, {**shown, _SEEN: asdict(seen)})
 
 
-def peek(request: HttpRequest, handle: str) -> AuthorizationRequest:
-    """Return the question behind a handle of this session and this person.
+def peek(request: HttpRequest, handle: str) -> tuple[AuthorizationRequest, Seen]:
+    """Return the question behind a handle of this session and this person, and how it was shown.
 
     Raises:
         InvalidRequest: there is none, it is too old, or it was shown to somebody else.
     """
-    return AuthorizationRequest.from_json(_get(request, _REQUESTS, handle))
+    stored, seen = _split(_get(request, _REQUESTS, handle))
+    return AuthorizationRequest.from_json(stored), seen
 
 
-def peek_device(request: HttpRequest, handle: str) -> dict[str, Any]:
+def peek_device(request: HttpRequest, handle: str) -> tuple[dict[str, Any], Seen]:
     """Return what was shown of a device; see `peek`."""
-    return _get(request, _DEVICES, handle)
+    return _split(_get(request, _DEVICES, handle))
 
 
 def forget(request: HttpRequest, handle: str) -> None:
@@ -93,6 +130,14 @@ def _get(request: HttpRequest, kind: str, handle: str) -> dict[str, Any]:
     if stored["user_id"] != str(request.user.pk):
         raise InvalidRequest("This page was shown to somebody else. Start again in the app.")
     return stored
+
+
+def _split(stored: dict[str, Any]) -> tuple[dict[str, Any], Seen]:
+    if _SEEN not in stored:
+        # Kept by the release before this one
+        raise InvalidRequest("This page is too old. Start again in the app.")
+    rest = {name: value for name, value in stored.items() if name != _SEEN}
+    return rest, Seen(**stored[_SEEN])
 
 
 def _save(request: HttpRequest) -> None:

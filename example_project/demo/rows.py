@@ -12,10 +12,11 @@ from django.db.models import Q
 from delegation_app import toolkit
 from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol import names
-from delegation_app.services import clients, registry, standing
+from delegation_app.protocol.scope import Scope
+from delegation_app.services import clients, logos, registry, standing
 from delegation_app.services.audit import Origin
 from delegation_app.services.transactions import hold, joined
-from example_project.demo import world
+from example_project.demo import logo, world
 from example_project.demo.credentials import Credentials
 
 M = TypeVar("M", bound=models.Model)
@@ -34,6 +35,8 @@ _PLAIN: Final[Mapping[str, Any]] = {
     "access_token_lifetime": None,
     "refresh_token_lifetime": None,
     "delegation_lifetime": None,
+    "required_scopes": Scope(),
+    "confirm_risky": False,
 }
 
 
@@ -134,10 +137,20 @@ def _seed_policy(
         "grants": list(spec.grants),
         "scopes": spec.scopes,
         "default_audience": audiences[0] if audiences else None,
+        "home_page": f"{spec.site}/" if spec.site else "",
+        "privacy_page": f"{spec.site}/privacy" if spec.site else "",
         **_PLAIN,
     }
     policy, changed = _bring(ClientPolicy, {"application": application}, values)
-    return changed | _set(policy.audiences, audiences, "audiences")
+    changed |= _set(policy.audiences, audiences, "audiences")
+    return changed | _seed_logo(policy, spec)
+
+
+def _seed_logo(policy: ClientPolicy, spec: world.Client) -> set[str]:
+    if spec.colour is None or logos.address_of(policy):
+        return set()
+    logos.put(policy, logo.png(spec.colour))
+    return {"logo"}
 
 
 def _readmit_if_stopped(client_id: str) -> None:

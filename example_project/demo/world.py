@@ -32,6 +32,8 @@ class Client:
         redirect_uris: where codes may be sent to.
         public: whether it can't keep a secret.
         speaks_for: the service that it is; it may introspect that service's tokens.
+        site: where people read about it; empty for what people never see.
+        colour: of its logo, as red, green and blue; None for no logo.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Client:
     redirect_uris: tuple[str, ...] = ()
     public: bool = False
     speaks_for: str | None = None
+    site: str = ""
+    colour: tuple[int, int, int] | None = None
 
 
 _METRICS: Final = Scope(["read:metrics", "write:alerts"])
@@ -61,6 +65,8 @@ CLIENTS: Final[Mapping[str, Client]] = {
         _PERSONAL,
         ("service_a",),
         redirect_uris=("https://web.example.com/callback",),
+        site="https://web.example.com",
+        colour=(11, 92, 173),
     ),
     "mobile": Client(
         "Mobile app",
@@ -69,6 +75,7 @@ CLIENTS: Final[Mapping[str, Client]] = {
         ("service_a",),
         redirect_uris=("http://127.0.0.1/callback",),
         public=True,
+        site="https://mobile.example.com",
     ),
     "service_a": Client("Service A", _SERVICE, _METRICS, ("service_b",), speaks_for="service_a"),
     "service_b": Client("Service B", _SERVICE, _METRICS, ("service_c",), speaks_for="service_b"),

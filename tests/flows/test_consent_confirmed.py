@@ -1,0 +1,191 @@
+"""Consents to what is risky, which an operator has to confirm where the policy says so."""
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from delegation_app.models import AuditEvent, ConsentRecord, Delegation
+from delegation_app.protocol.scope import Scope
+from delegation_app.services import audit, confirmation, consent
+from delegation_app.services.confirmation import NothingToConfirm, OwnConsent
+from tests.support.world import Story, redirected
+
+ALL = "read:metrics delete:alerts"
+OPERATOR = audit.Origin(actor="user:4711")
+
+
+@pytest.fixture
+def story(world, settings):
+    """A world in which deleting is a high risk that somebody else has to confirm."""
+    settings.DELEGATION = {**settings.DELEGATION, "SCOPE_RISKS": {"delete:alerts": "high"}}
+    for app in (world.web, world.mobile, world.tv):
+        app.change(scopes=f"{ALL} write:alerts", confirm_risky=True)
+    return Story(world, world.alice)
+
+
+def waiting(story, app=None, **changes):
+    """Alice allows all of it; return the page that she gets, and the record."""
+    page = story.answer(story.authorize(app, scope=ALL), scopes=ALL.split(), **changes)
+    return page, ConsentRecord.objects.latest("pk")
+
+
+def events():
+    return list(AuditEvent.objects.order_by("id").values_list("event", flat=True))
+
+
+def test_consent_when_risky_then_it_waits_nothing_opens_and_the_way_back_says_no(story):
+    page, record = waiting(story)
+    assert page.status_code == 200
+    html = page.content.decode()
+    assert "An operator has to confirm this" in html
+    back = html.split('class="actions"><a href="')[1].split('"')[0].replace("&amp;", "&")
+    page.status_code, page["Location"] = 303, back
+    answer = redirected(page)
+    assert (answer["error"], answer["state"]) == ("access_denied", "af0ifjsldkj")
+    assert answer["iss"]
+    assert "operator" in answer["error_description"]
+    assert record.confirmation == "pending"
+    assert not Delegation.objects.exists()
+    assert events() == ["consent.granted"]
+
+
+def test_consent_when_nothing_risky_is_ticked_then_it_does_not_wait(story):
+    page = story.authorize(scope=ALL)
+    assert "an operator has to confirm your answer first" in page.content.decode()
+    assert "code" in redirected(story.answer(page, scopes=["read:metrics"]))
+
+
+def test_app_when_it_asks_again_meanwhile_then_the_queue_does_not_grow(story):
+    waiting(story)
+    page = story.authorize(scope=ALL)
+    assert "An operator has to confirm this" in page.content.decode()
+    assert redirected(story.authorize(scope=ALL, prompt="none"))["error"] == "consent_required"
+    # What is not risky is another question
+    assert b'name="decision"' in story.authorize(scope="write:alerts").content
+    assert ConsentRecord.objects.count() == 1
+
+
+def test_consent_when_confirmed_then_the_next_request_opens_it_without_a_page(story):
+    _page, record = waiting(story)
+    confirmation.confirm(record, OPERATOR, reason="asked her")
+    assert not Delegation.objects.exists()
+    tokens = story.tokens(scope=ALL)
+    assert tokens["scope"] == "delete:alerts read:metrics"
+    assert Delegation.objects.get().consent == record
+    assert events()[:2] == ["consent.granted", "consent.confirmed"]
+    event = AuditEvent.objects.get(event="consent.confirmed")
+    assert (event.actor, event.reason, event.consent) == ("user:4711", "asked her", record)
+
+
+def test_public_client_when_confirmed_then_it_is_asked_but_does_not_wait_again(story, clock):
+    app = story.world.mobile
+    _page, record = waiting(story, app, lifetime="86400")
+    confirmation.confirm(record, OPERATOR, reason="fine")
+    page = story.authorize(app, scope=ALL)
+    assert "What an operator has confirmed for you ends on" in page.content.decode()
+    assert "code" in redirected(story.answer(page, scopes=ALL.split(), lifetime="2592000"))
+    # Nobody makes more of a confirmation than was confirmed
+    assert Delegation.objects.get().expires_at == record.chosen_expiry
+    consent.withdraw(record, OPERATOR, reason="over")
+    assert b"has to confirm" in waiting(story, app)[0].content
+
+
+def test_consent_when_refused_then_nothing_opens_and_she_is_asked_again(story):
+    _page, record = waiting(story)
+    confirmation.refuse(record, OPERATOR, reason="no need")
+    assert b'name="decision"' in story.authorize(scope=ALL).content
+    with pytest.raises(NothingToConfirm):
+        confirmation.confirm(record, OPERATOR, reason="after all")
+    assert events() == ["consent.granted", "consent.confirmation_refused"]
+
+
+def test_confirmation_when_it_is_ones_own_then_refused(story):
+    _page, record = waiting(story)
+    own = audit.Origin(actor=record.subject)
+    for decide in (confirmation.confirm, confirmation.refuse):
+        with pytest.raises(OwnConsent):
+            decide(record, own, reason="me")
+    record.refresh_from_db()
+    assert (record.confirmation, events()) == ("pending", ["consent.granted"])
+
+
+def test_confirmation_when_withdrawn_or_over_then_there_is_nothing_to_confirm(story, clock):
+    _page, first = waiting(story)
+    consent.withdraw(first, OPERATOR, reason="x")
+    _page, second = waiting(story, lifetime="3600")
+    clock.forward(seconds=3601)
+    for record in (first, second):
+        with pytest.raises(NothingToConfirm):
+            confirmation.confirm(record, OPERATOR, reason="late")
+    assert not Delegation.objects.exists()
+
+
+def test_connections_when_something_waits_then_the_person_sees_it_and_others_do_not(story):
+    _page, record = waiting(story)
+    html = story.browser.get("/connections/").content.decode()
+    assert "Waiting for an operator" in html
+    assert "Until then the app may do nothing of it." in html
+    confirmation.confirm(record, OPERATOR, reason="secret note of operators")
+    html = story.browser.get("/connections/").content.decode()
+    assert "Start again in the app." in html
+    assert "secret note" not in html
+    story.tokens(scope=ALL)
+    assert "Waiting for" not in story.browser.get("/connections/").content.decode()
+    bob = Story(story.world, story.world.bob)
+    assert "Waiting for" not in bob.browser.get("/connections/").content.decode()
+
+
+def test_end_everything_when_something_waits_then_it_is_taken_back_too(story):
+    waiting(story)
+    page = story.browser.get("/connections/end").content.decode()
+    mark = page.split('name="person" value="')[1].split('"')[0]
+    story.browser.post(
+        "/connections/end",
+        f"person={mark}",
+        content_type="application/x-www-form-urlencoded",
+    )
+    assert ConsentRecord.objects.get().withdrawn_at is not None
+
+
+# Devices
+
+
+def connected(story):
+    started = story.start(scope=ALL).json()
+    done = story.connect(story.enter(started["user_code"]), scopes=ALL.split())
+    assert "An operator has to confirm this" in done.content.decode()
+    return started, ConsentRecord.objects.latest("pk")
+
+
+def test_device_when_its_consent_waits_then_it_polls_on_until_it_is_confirmed(story):
+    started, record = connected(story)
+    assert story.poll(started["device_code"]).json()["error"] == "authorization_pending"
+    # Nobody answers it a second time
+    assert "There is no such code" in story.enter(started["user_code"]).content.decode()
+    confirmation.confirm(record, OPERATOR, reason="fine")
+    tokens = story.poll(started["device_code"]).json()
+    assert tokens["scope"] == "delete:alerts read:metrics"
+    delegation = Delegation.objects.get()
+    assert (delegation.consent, delegation.principal_user) == (record, story.world.alice)
+    assert delegation.auth_time == record.auth_time
+    assert delegation.scopes == Scope(ALL.split())
+
+
+@pytest.mark.parametrize("how", ["refused", "withdrawn"])
+def test_device_when_its_consent_is_not_confirmed_then_it_is_told_no(story, how):
+    started, record = connected(story)
+    if how == "refused":
+        confirmation.refuse(record, OPERATOR, reason="no")
+    else:
+        consent.withdraw(record, OPERATOR, reason="no")
+    assert story.poll(started["device_code"]).json()["error"] == "access_denied"
+
+
+def test_device_when_confirmed_too_late_then_the_next_one_does_not_wait(story, clock):
+    started, record = connected(story)
+    clock.forward(seconds=601)
+    confirmation.confirm(record, OPERATOR, reason="sorry")
+    assert story.poll(started["device_code"]).json()["error"] == "expired_token"
+    story.browser.force_login(get_user_model().objects.get(pk=story.world.alice.pk))
+    again = story.start(scope=ALL).json()
+    done = story.connect(story.enter(again["user_code"]), scopes=ALL.split())
+    assert "The device is connected" in done.content.decode()
