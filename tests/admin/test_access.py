@@ -39,11 +39,18 @@ MATRIX = {
         "readmit": (*DOERS[:3], 302, 302),
     },
     ConsentRecord: RECORD | {"withdraw": DOERS},
-    AuditEvent: RECORD,
+    AuditEvent: RECORD
+    | {
+        "why": READERS,
+        "asof": READERS,
+        "json": READERS,
+        # It takes only POST
+        "export": (*DOERS[:3], 405, 405),
+    },
     SigningKey: RECORD | {"rotate": DOERS},
     ResourceServer: EDITED,
 }
-WITHOUT_RECORD = {"changelist", "add", "rotate"}
+WITHOUT_RECORD = {"changelist", "add", "rotate", "why", "asof", "export"}
 
 DEEDS = [
     (Delegation, "revoke"),
@@ -122,6 +129,7 @@ def test_record_when_somebody_posts_an_edit_then_it_is_refused(story, model, nam
         (Delegation, "readmit"),
         (ConsentRecord, "withdraw"),
         (SigningKey, "rotate"),
+        (AuditEvent, "export"),
     ],
 )
 def test_deed_when_somebody_without_permission_posts_then_nothing_happens(story, model, name, role):
