@@ -21,11 +21,17 @@ def subjects(term: str) -> list[str]:
     Args:
         term: as typed; a user name in full, since a part of one has no index.
     """
-    if term == _SYSTEM or term.startswith(_PREFIXES):
+    known = person(term)
+    if known == term:
         return [term]
+    return [*([known] if known else []), client_subject(term)]
+
+
+def person(term: str) -> str | None:
+    """Return the subject of somebody by user name, or of whom a subject names; None for nobody."""
+    if term == _SYSTEM or term.startswith(_PREFIXES):
+        return term
     users = get_user_model()
     found = users._default_manager.filter(**{users.USERNAME_FIELD: term})
-    return [
-        *(user_subject(key) for key in found.values_list("pk", flat=True)[:1]),
-        client_subject(term),
-    ]
+    key = found.values_list("pk", flat=True).first()
+    return None if key is None else user_subject(key)
