@@ -25,7 +25,7 @@ SELECT
        WHEN n % 10007 = 0 THEN 'resource_server.changed'
        ELSE (ARRAY['delegation.opened', 'delegation.revoked', 'consent.granted'])[1 + n % 3] END,
   CASE WHEN k BETWEEN 93 AND 96 THEN 'refused' ELSE 'done' END,
-  now() - (%(total)s - n) * interval '1 second' * 7776000 / %(total)s,
+  now() - (%(total)s - n) * (7776000.0 / %(total)s) * interval '1 second',
   CASE WHEN k = 99 THEN 'user:' || n %% 20 ELSE 'client:app' || c END,
   'user:' || u, 'app' || c, 1 + n %% 50000,
   CASE WHEN k < 93 THEN substr(md5(n::text) || md5('x' || n), 1, 27) ELSE '' END,
@@ -51,9 +51,19 @@ def plant(events: int) -> None:
 
     statement = _EVENTS.replace("n % 10007", "n %% 10007").replace("n % 3]", "n %% 3]")
     with connection.cursor() as cursor:
+        # Built at the end they take a fifth of the time
+        cursor.execute(
+            "SELECT indexname, indexdef FROM pg_indexes WHERE indexname NOT LIKE '%_pkey'"
+            " AND tablename = 'delegation_app_auditevent'"
+        )
+        indexes = cursor.fetchall()
+        for name, _definition in indexes:
+            cursor.execute(f'DROP INDEX "{name}"')
         for first in range(1, events + 1, _BATCH):
             last = min(first + _BATCH - 1, events)
             cursor.execute(statement, {"total": events, "first": first, "last": last})
+        for _name, definition in indexes:
+            cursor.execute(definition)
     tidy()
 
 
@@ -128,7 +138,8 @@ def writes(runs: int) -> None:
 
     dropped = "; ".join(f"DROP INDEX {name}" for name in _WITHOUT.split())
     insert = (
-        "INSERT INTO delegation_app_auditevent (event, outcome, occurred_at, actor, subject, client_id_value,"
+        "INSERT INTO delegation_app_auditevent"
+        " (event, outcome, occurred_at, actor, subject, client_id_value,"
         " delegation_id, jti, reason, request_id, details) SELECT 'token.issued', 'done', now(),"
         " 'client:app7', 'user:' || n, 'app7', n, substr(md5(random()::text) || 'abcdef', 1, 27),"
         " '', md5(random()::text), '{}' FROM generate_series(1, 2000) AS n"

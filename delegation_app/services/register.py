@@ -101,7 +101,8 @@ def judged(rows: QuerySet[Delegation]) -> QuerySet[Delegation]:
 def with_scope(rows: QuerySet[Delegation], scope: str) -> QuerySet[Delegation]:
     """Keep those that have a scope by this name."""
     # As text between spaces: a part of a name is another scope
-    text = Concat(Value(" "), Cast("scopes", TextField()), Value(" "))
+    space = Value(" ", TextField())
+    text = Concat(space, Cast("scopes", TextField()), space)
     return rows.annotate(scope_text=text).filter(scope_text__contains=f" {scope} ")
 
 
