@@ -40,6 +40,15 @@ FORMER_SECRET_ENDED: Final = Event("client.former_secret_ended", _("Former clien
 RESOURCE_SERVER_CHANGED: Final = Event("resource_server.changed", _("Resource server changed"))
 KEY_CREATED: Final = Event("key.created", _("Signing key made"))
 KEY_ROTATED: Final = Event("key.rotated", _("Signing key rotated"))
+AUDIT_EXPORTED: Final = Event("audit.exported", _("Audit trail exported"))
+
+# Nearly all of the trail. Indexes that serve the search for other events leave these out.
+OF_TOKENS: Final = (
+    TOKEN_ISSUED.name,
+    TOKEN_REFRESHED.name,
+    TOKEN_EXCHANGED.name,
+    TOKEN_IMPERSONATED.name,
+)
 
 REGISTRY: Final = {
     event.name: event for event in list(globals().values()) if isinstance(event, Event)

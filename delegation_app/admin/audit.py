@@ -2,53 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from http import HTTPStatus
+from typing import Any, ClassVar, Final
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    JsonResponse,
+    StreamingHttpResponse,
+)
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
 
-from delegation_app.admin import details, evidence, limits, names
-from delegation_app.admin.filters import EndpointFilter, EventFilter
-from delegation_app.admin.readonly import ReadOnlyAdmin
-from delegation_app.models import AuditEvent, ConsentRecord
-from delegation_app.protocol.claims import user_subject
+from delegation_app.admin import as_of_page, details, evidence, limits, names, why_page
+from delegation_app.admin.audit_pages import render
+from delegation_app.admin.origin import origin_of
+from delegation_app.admin.readonly import STYLES, ReadOnlyAdmin
+from delegation_app.admin.trail_form import TrailForm
+from delegation_app.models import AuditEvent
+from delegation_app.services import exports, trail
+from delegation_app.services.keyset import Page
 
-
-class AuditChangeList(ChangeList):
-    """Names the people of a page in one query."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        """Read the page, then the names of those who acted and whom it is about."""
-        super().get_results(request)
-        events = list(self.result_list)
-        known = names.of_subjects(s for event in events for s in (event.actor, event.subject))
-        for event in events:
-            event.people = known
-        self.result_list = events
+_PER_PAGE: Final = 50
 
 
 @admin.register(AuditEvent)
 class AuditAdmin(ReadOnlyAdmin):
-    """Newest first, and nothing to press."""
+    """Newest first, and nothing to press but to look closer and to take a copy."""
 
-    list_display = (
-        "occurred_at",
-        "label",
-        "outcome",
-        "why",
-        "acted",
-        "concerned",
-        "client_id_value",
-    )
-    list_filter = (EventFilter, "outcome", EndpointFilter, "occurred_at")
-    sortable_by = ("occurred_at",)
-    search_fields = ("subject",)
-    search_help_text = _(
-        "A person or subject, or the id of a client, token, request, delegation or consent."
-    )
+    deed_pages: ClassVar = {
+        "export": "export/",
+        "why": "why/",
+        "asof": "as-of/",
+        "json": "<path:object_id>/json/",
+    }
     fieldsets = (
         (None, {"fields": ("occurred_at", "kind", "outcome", "reason")}),
         (_("Who"), {"fields": ("acted", "concerned", "client_id_value", "jti")}),
@@ -56,10 +50,47 @@ class AuditAdmin(ReadOnlyAdmin):
         (_("Details"), {"fields": ("details_text",)}),
     )
 
-    def get_changelist(self, request: HttpRequest, **_kwargs: Any) -> type[ChangeList]:
-        """Return the list that knows names."""
-        del request
-        return AuditChangeList
+    class Media:
+        css: ClassVar = {"all": [STYLES, "delegation_app/audit.css"]}
+        js = ("delegation_app/audit.js",)
+
+    @method_decorator(require_safe)
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show some events and the way to the others, without counting them."""
+        del extra_context
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        form = TrailForm(request.GET.dict())
+        page: Page[AuditEvent] = Page([])
+        if form.is_valid():
+            page = form.trail().page(_PER_PAGE, form.cleaned_data["at"])
+        people = names.of_subjects(s for e in page.rows for s in (e.actor, e.subject))
+        for event in page.rows:
+            event.people = people  # type: ignore[attr-defined]  # read by the columns
+        context = {
+            "form": form,
+            "lines": [self._line(event) for event in page.rows],
+            "page": page,
+            "is_first": not form.data.get("at"),
+            "may_export": self.may(request, "export"),
+            "filters": form.query(),
+            "events": page.rows,
+        }
+        title = _("Audit trail")
+        status = HTTPStatus.OK if form.is_valid() else HTTPStatus.BAD_REQUEST
+        return render(self, request, "browser", title, context, status=status)
+
+    def _line(self, event: AuditEvent) -> dict[str, Any]:
+        return {
+            "event": event,
+            "url": self.url("change", event.pk),
+            "label": self.label(event),
+            "why": details.why(event),
+            "actor": names.with_name(event.actor, _people(event)),
+            "subject": names.with_name(event.subject, _people(event)),
+        }
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
@@ -70,29 +101,37 @@ class AuditAdmin(ReadOnlyAdmin):
             found.people = names.of_subjects((found.actor, found.subject))
         return found
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Look for exact values, and for people by name."""
-        del request
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        if (public_id := names.as_uuid(term)) is not None:
-            consents = ConsentRecord.objects.filter(
-                Q(public_id=public_id) | Q(delegations__public_id=public_id)
-            )
-            about = Q(delegation__public_id=public_id) | Q(consent__in=consents.values("pk"))
-            return queryset.filter(about | Q(request_id=term)), False
-        subjects = [term, *map(user_subject, names.people_called(term))]
-        condition = (
-            Q(actor__in=subjects)
-            | Q(subject__in=subjects)
-            | Q(client_id_value=term)
-            | Q(jti=term)
-            | Q(request_id=term)
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Send the filtered events as a file, while they are read."""
+        self.require(request, "export")
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        form, kind = TrailForm(request.POST.dict()), request.POST.get("format", "")
+        if not form.is_valid() or kind not in exports.TYPES:
+            raise BadRequest("no such export")
+        events = trail.export(form.trail(), origin_of(request), kind)
+        response = StreamingHttpResponse(
+            exports.lines(events, kind), content_type=exports.TYPES[kind]
         )
-        return queryset.filter(condition), False
+        name = f"audit-{timezone.now():%Y%m%dT%H%M%SZ}.{kind}"
+        response["Content-Disposition"] = f'attachment; filename="{name}"'
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def json_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show one event as JSON."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        event = self.find(request, object_id)
+        return JsonResponse(exports.members(event), json_dumps_params={"indent": 2})
+
+    def why_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask for an id or a token, and tell what became of it."""
+        return why_page.answer(self, request)
+
+    def asof_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask for a person and a time, and tell who could act for them."""
+        return as_of_page.answer(self, request)
 
     @admin.display(description=_("event"))
     def label(self, obj: AuditEvent) -> str:
@@ -135,6 +174,8 @@ class AuditAdmin(ReadOnlyAdmin):
                 if row is not None
             ],
             "facts": details.lines(self.admin_site, request, obj),
+            "as_json": json.dumps(exports.members(obj), indent=2, ensure_ascii=False),
+            "json_url": self.url("json", obj.pk),
         }
 
 

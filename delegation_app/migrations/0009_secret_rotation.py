@@ -8,7 +8,7 @@ from delegation_app.toolkit import APPLICATION_MODEL
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('delegation_app', '0007_consent_page'),
+        ('delegation_app', '0008_audit_indexes'),
     ]
 
     operations = [

@@ -147,6 +147,7 @@ def _answer_behind(terms: Terms | ChildTerms) -> dict[str, str]:
 
 def _insert(terms: Terms | ChildTerms, origin: audit.Origin, event: Event) -> Delegation:
     delegation = Delegation.objects.create(**terms.columns(), issued_at=timezone.now())
+    ends = terms.expires_at
     audit.record(
         event,
         origin,
@@ -155,6 +156,7 @@ def _insert(terms: Terms | ChildTerms, origin: audit.Origin, event: Event) -> De
             "scope": str(terms.scope),
             "audience": list(terms.audience),
             "constraints": terms.constraints.as_json(),
+            "expires_at": None if ends is None else ends.isoformat(),
             "chain": delegation.chain,
             **_answer_behind(terms),
         },

@@ -45,9 +45,16 @@ def introspect(text: str, caller: Client) -> dict[str, Any]:
     return _access_token(found, caller)
 
 
+def refusal_at(found: presented.PresentedAccessToken, server: Server) -> str | None:
+    """Return which limit of its delegation keeps a token from a service now, or None."""
+    where = Audience([server.identifier])
+    access = Access(Moment.INTROSPECTION, timezone.now(), audience=where)
+    return found.row.delegation.constraints.refusal(access)
+
+
 def _access_token(found: presented.PresentedAccessToken, caller: Client) -> dict[str, Any]:
     token = found.row
-    places = [server for server in _places(found, caller) if _is_usable_at(found, server)]
+    places = [server for server in _places(found, caller) if refusal_at(found, server) is None]
     # RFC 7662 section 2.2: a resource server is told of the scopes that concern it
     scope = Scope(name for server in places for name in found.scope_at(server))
     # Nothing is left of it: the policy or the resource servers changed since it was issued.
@@ -70,12 +77,6 @@ def _places(found: presented.PresentedAccessToken, caller: Client) -> list[Serve
     if own or found.client is None or not _may_know(found.row.delegation, caller):
         return own
     return [found.client.servers[name] for name in found.audience]
-
-
-def _is_usable_at(found: presented.PresentedAccessToken, server: Server) -> bool:
-    where = Audience([server.identifier])
-    access = Access(Moment.INTROSPECTION, timezone.now(), audience=where)
-    return found.row.delegation.constraints.refusal(access) is None
 
 
 def _record(token: AccessToken) -> dict[str, Any]:

@@ -93,6 +93,11 @@ def access_token(text: str) -> PresentedAccessToken | None:
     return presented if isinstance(presented, PresentedAccessToken) else None
 
 
+def by_id(jti: str) -> PresentedAccessToken | None:
+    """Return the access token with this id, whether it is a JWT or opaque. One statement."""
+    return _access_token(jti=jti)
+
+
 def _by_jti(text: str, *, allow_expired: bool) -> PresentedAccessToken | None:
     try:
         claims = jose.verify(

@@ -13,13 +13,13 @@ def text_of(response):
 
 
 def listed(client, **query):
-    return [event.event for event in client.get(LIST, query).context["cl"].result_list]
+    return [event.event for event in client.get(LIST, query).context["events"]]
 
 
 def test_list_when_opened_then_newest_is_first_and_people_have_names(story, auditor):
     story.tokens()
     response = auditor.get(LIST)
-    shown = [event.pk for event in response.context["cl"].result_list]
+    shown = [event.pk for event in response.context["events"]]
     assert shown == list(AuditEvent.objects.order_by("-pk").values_list("pk", flat=True))
     assert f"alice (user:{story.world.alice.pk})" in text_of(response)
 
@@ -27,7 +27,7 @@ def test_list_when_opened_then_newest_is_first_and_people_have_names(story, audi
 def test_filter_when_listed_then_it_has_the_label_of_every_event(story, auditor):
     html = text_of(auditor.get(LIST))
     for event in events.REGISTRY.values():
-        assert f"?event={event.name}" in html
+        assert f'<option value="{event.name}">' in html
         assert str(event.label) in html
 
 
@@ -149,13 +149,13 @@ def test_list_when_exchanges_were_refused_then_they_can_be_found_with_their_reas
     assert refused.status_code == 400
     story.redeem("wrong")
     response = auditor.get(LIST, {"endpoint": "exchange"})
-    [event] = response.context["cl"].result_list
+    [event] = response.context["events"]
     assert event.client_id_value == "service-a"
     assert "invalid_target: An audience is unknown or not for this client. (/oauth/exchange)" in (
         text_of(response)
     )
     assert listed(auditor, endpoint="token") == ["request.refused"]
-    assert len(listed(auditor, endpoint="made-up")) > 2
+    assert auditor.get(LIST, {"endpoint": "made-up"}).status_code == 400
     facts, _ = detail(auditor, "request.refused")
     assert facts["Endpoint"] == "/oauth/token"
 

@@ -109,7 +109,8 @@ def test_search_when_it_is_a_secret_then_nothing_is_found(story, model, operator
     digests = RefreshToken.objects.values_list("digest", flat=True)
     for term in (tokens["refresh_token"], *digests, digests[0][:8]):
         found = operator.get(page(model, "changelist"), {"q": term})
-        assert found.context["cl"].result_count == 0
+        rows = found.context["events"] if model == "auditevent" else found.context["cl"].result_list
+        assert list(rows) == []
 
 
 @pytest.mark.parametrize(

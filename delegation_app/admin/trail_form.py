@@ -1,0 +1,155 @@
+"""The form above the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+from delegation_app.events import REGISTRY as EVENTS
+from delegation_app.models import AuditEvent
+from delegation_app.services import trail
+from delegation_app.services.keyset import Cursor, InvalidCursor
+from delegation_app.services.trail import Trail
+
+_ID: Final = {"autocomplete": "off", "spellcheck": "false"}
+_LONGEST: Final = 300
+# What the pages of older versions called it; bookmarks and links still do
+_ALIASES: Final = {
+    "outcome__exact": "outcome",
+    "occurred_at__gte": "from",
+    "occurred_at__lt": "to",
+}
+
+
+class Range(TextChoices):
+    """How far back."""
+
+    ALL = "", _("all")
+    HOUR = "hour", _("the last hour")
+    DAY = "day", _("24 hours")
+    WEEK = "week", _("7 days")
+    MONTH = "month", _("30 days")
+
+
+def _text(label: Any, help_text: Any = "") -> forms.CharField:
+    widget = forms.TextInput(attrs=_ID)
+    return forms.CharField(label=label, help_text=help_text, widget=widget, max_length=_LONGEST)
+
+
+class TrailForm(forms.Form):
+    """What to look for. Everything is optional, and all of it is typed: no list is loaded."""
+
+    q = _text(
+        _("Any id or name"),
+        _("A user name or subject, or the id of a client, token, request, delegation or consent."),
+    )
+    range = forms.ChoiceField(label=_("How far back"), choices=Range.choices)
+    event = forms.ChoiceField(label=_("Event"))
+    outcome = forms.ChoiceField(label=_("Outcome"))
+    actor = _text(_("Actor"))
+    subject = _text(_("Subject"))
+    client = _text(_("Client id"))
+    reason = _text(_("Reason"))
+    endpoint = forms.ChoiceField(label=_("Refused at"))
+    delegation = forms.UUIDField(label=_("Delegation id"))
+    request = _text(_("Request id"))
+    jti = _text(_("Token id"))
+    since = forms.DateTimeField(label=_("From"))
+    until = forms.DateTimeField(label=_("Before"))
+    at = forms.CharField(widget=forms.HiddenInput)
+
+    FIRST: Final = ("q", "range", "event", "outcome")
+    _NAMES: Final = {"since": "from", "until": "to"}
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        super().__init__({_ALIASES.get(name, name): value for name, value in data.items()})
+        self._fill_choices()
+        for field in self.fields.values():
+            field.required = False
+            if isinstance(field, forms.DateTimeField):
+                field.widget = forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"})
+
+    def _fill_choices(self) -> None:
+        any_one = ("", _("any"))
+        fields: dict[str, Any] = self.fields
+        fields["event"].choices = [
+            any_one,
+            *sorted(((e.name, e.label) for e in EVENTS.values()), key=lambda c: str(c[1])),
+        ]
+        fields["outcome"].choices = [any_one, *AuditEvent.Outcome.choices]
+        fields["endpoint"].choices = [any_one, *ENDPOINT_LABELS.items()]
+
+    def add_prefix(self, field_name: str) -> str:
+        """Return the name in addresses: Python has words of its own for two of them."""
+        return self._NAMES.get(field_name, field_name)
+
+    @property
+    def first_fields(self) -> list[Any]:
+        """Those that are always seen."""
+        return [self[name] for name in self.FIRST]
+
+    @property
+    def more_fields(self) -> list[Any]:
+        """The others."""
+        return [field for field in self.visible_fields() if field.name not in self.FIRST]
+
+    @property
+    def uses_more(self) -> bool:
+        """Whether one of the others says something."""
+        return any(self.data.get(field.html_name) or field.errors for field in self.more_fields)
+
+    def clean_at(self) -> Cursor | None:
+        """Return the place in the list."""
+        try:
+            return Cursor.parse(self.cleaned_data["at"]) if self.cleaned_data["at"] else None
+        except InvalidCursor as error:
+            raise ValidationError(_("This is no place in the list."), code="invalid") from error
+
+    def trail(self) -> Trail:
+        """Return what the form asks for, once it is valid."""
+        said = self.cleaned_data
+        starts: list[datetime] = [
+            each for each in (said["since"], trail.newest(said["range"])) if each is not None
+        ]
+        return Trail(
+            since=max(starts, default=None),
+            until=said["until"],
+            client_id=said["client"],
+            request_id=said["request"],
+            about=said["q"],
+            **{name: said[name] for name in _SAME},
+        )
+
+    def query(self) -> dict[str, str]:
+        """Return the parameters of an address with the same filters, on its first page."""
+        return {
+            field.html_name: str(self.data[field.html_name])
+            for field in self.visible_fields()
+            if self.data.get(field.html_name)
+        }
+
+
+ENDPOINT_LABELS: Final = {
+    "exchange": _("token exchange"),
+    "token": _("token"),
+    "authorize": _("authorization"),
+    "device_authorization": _("device authorization"),
+    "introspect": _("introspection"),
+    "revoke": _("revocation"),
+}
+_SAME: Final = (
+    "event",
+    "outcome",
+    "actor",
+    "subject",
+    "reason",
+    "endpoint",
+    "delegation",
+    "jti",
+)

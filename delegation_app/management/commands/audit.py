@@ -1,0 +1,133 @@
+"""`manage.py audit`: the audit trail on a terminal and in scripts."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from delegation_app.events import REGISTRY
+from delegation_app.management.console import arguments, output
+from delegation_app.management.console.follow import Follower
+from delegation_app.management.console.origin import origin
+from delegation_app.models import AuditEvent
+from delegation_app.services import exports, trail
+from delegation_app.services.trail import Trail
+
+_SAME: Final = ("event", "outcome", "reason", "actor", "subject", "delegation", "endpoint", "jti")
+
+
+class Command(BaseCommand):
+    """Show, follow or export events."""
+
+    help = (
+        "Show the newest events of the audit trail, oldest first; follow it; or export it, newest "
+        "first. A value that begins with a minus is written --jti=-abc."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("about", nargs="?", default="", help="any id or user name")
+        parser.add_argument("--since", type=arguments.moment, help="from this time on")
+        parser.add_argument("--until", type=arguments.moment, help="before this time")
+        parser.add_argument("--last", type=arguments.age, help="not older than that: 1h, 7d")
+        parser.add_argument("--event", default="", choices=sorted(REGISTRY), metavar="NAME")
+        parser.add_argument("--outcome", default="", choices=AuditEvent.Outcome.values)
+        parser.add_argument("--endpoint", default="", choices=trail.ENDPOINTS)
+        parser.add_argument("--reason", default="")
+        parser.add_argument("--actor", default="", help="a subject, user name or client id")
+        parser.add_argument("--subject", "--user", default="", dest="subject")
+        parser.add_argument("--client", default="", help="a client id")
+        parser.add_argument("--delegation", type=arguments.public_id, metavar="ID")
+        parser.add_argument("--request", default="", help="a request id")
+        parser.add_argument("--jti", default="", help="a token id")
+        parser.add_argument("--limit", type=arguments.count, default=50)
+        parser.add_argument("--json", action="store_true", help="one JSON object per line")
+        parser.add_argument("--follow", action="store_true", help="go on with what comes")
+        parser.add_argument("--interval", type=float, default=2.0, help="seconds between two looks")
+        parser.add_argument("--export", choices=sorted(exports.TYPES), help="all, to the output")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Do what was asked for.
+
+        Raises:
+            CommandError: options that do not go together.
+        """
+        asked = _trail(options)
+        if options["export"] and (options["follow"] or options["json"]):
+            raise CommandError("--export goes with filters only.")
+        try:
+            if options["export"]:
+                self._export(asked, options["export"])
+            else:
+                self._show(asked, options)
+        # Whoever read it has seen enough: `| head`, or Ctrl-C while following
+        except (BrokenPipeError, KeyboardInterrupt):
+            return
+
+    def _export(self, asked: Trail, form: str) -> None:
+        for text in exports.lines(trail.export(asked, origin(), form), form):
+            self.stdout.write(text, ending="")
+
+    def _show(self, asked: Trail, options: dict[str, Any]) -> None:
+        started = timezone.now()
+        newest = list(islice(asked.events.all(options["limit"]), options["limit"]))
+        newest.reverse()
+        self._tell(newest, as_json=options["json"])
+        if options["follow"]:
+            self._follow(asked, started, newest, options)
+
+    def _follow(
+        self, asked: Trail, started: datetime, told: list[AuditEvent], options: dict[str, Any]
+    ) -> None:
+        follower = Follower(asked, told[0].occurred_at if told else started)
+        for event in told:
+            follower.skip(event)
+        while True:
+            time.sleep(max(options["interval"], 0.1))
+            self._tell(follower.news(), as_json=options["json"])
+            self.stdout.flush()
+
+    def _tell(self, events: Iterable[AuditEvent], *, as_json: bool) -> None:
+        for event in events:
+            self.stdout.write(
+                exports.line(event) if as_json else f"{_in_words(event)}\n", ending=""
+            )
+
+
+def _trail(options: dict[str, Any]) -> Trail:
+    since: datetime | None = options["since"]
+    if options["last"] is not None:
+        recent = timezone.now() - options["last"]
+        since = recent if since is None else max(since, recent)
+    return Trail(
+        since=since,
+        until=options["until"],
+        client_id=options["client"],
+        request_id=options["request"],
+        about=options["about"],
+        **{name: options[name] for name in _SAME},
+    )
+
+
+def _in_words(event: AuditEvent) -> str:
+    detail = str(event.details.get("detail") or "")
+    parts = [
+        output.moment(event.occurred_at),
+        event.event.ljust(20),
+        event.outcome.ljust(7),
+        event.actor or "-",
+        f"for {event.subject}" if event.subject else "",
+        f"at {event.client_id_value}" if event.client_id_value else "",
+        f"delegation {found}" if (found := exports.members(event)["delegation"]) else "",
+        f"request {event.request_id}" if event.request_id else "",
+        f"token {event.jti}" if event.jti else "",
+        ": ".join(filter(None, (event.reason, detail))),
+    ]
+    return exports.escaped("  ".join(filter(None, parts)))

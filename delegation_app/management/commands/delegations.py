@@ -1,0 +1,206 @@
+"""`manage.py delegations`: find delegations, look at one, and end them, without a browser.
+
+Exit codes: 0 done; 1 it could not be done, or an option is wrong for it; 2 an option can't be
+read; 3 nothing matched what was to be revoked; 4 it was not confirmed; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any, Final, TextIO
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from delegation_app.management.console import arguments, output, revoking, told
+from delegation_app.management.console.origin import origin
+from delegation_app.models import Delegation
+from delegation_app.services import as_of, register, search
+from delegation_app.services.exports import escaped
+from delegation_app.services.register import Register
+
+_NOTHING: Final = 3
+_NOT_CONFIRMED: Final = 4
+_INTERRUPTED: Final = 130
+
+
+class Command(BaseCommand):
+    """List, show and revoke."""
+
+    # Who answers the question; a test puts somebody else here
+    stdin: TextIO = sys.stdin
+
+    help = "Find delegations, show one as a tree, and revoke them with all that was made from them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        deeds = parser.add_subparsers(dest="deed", required=True, metavar="list|show|revoke")
+        listing = deeds.add_parser("list", help="list them, newest first")
+        _add_filters(listing)
+        listing.add_argument("--as-of", type=arguments.moment, metavar="TIME", help="as it was")
+        listing.add_argument("--limit", type=arguments.count, default=100)
+        showing = deeds.add_parser("show", help="show one, and the tree around it")
+        showing.add_argument("id", type=arguments.public_id)
+        ending = deeds.add_parser("revoke", help="end some, with what was made from them")
+        ending.add_argument("id", nargs="*", type=arguments.public_id, default=[])
+        _add_filters(ending)
+        ending.add_argument("--reason", help="a sentence for the record")
+        ending.add_argument("--dry-run", action="store_true", help="only tell what would end")
+        ending.add_argument("--yes", action="store_true", help="do not ask")
+        for each in (listing, showing, ending):
+            each.add_argument("--json", action="store_true", help="for scripts")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Do what was asked for."""
+        try:
+            match options["deed"]:
+                case "list":
+                    self._list(options)
+                case "show":
+                    self._show(options)
+                case _other:
+                    self._revoke(options)
+        except BrokenPipeError:
+            return
+
+    def _list(self, options: dict[str, Any]) -> None:
+        if options["as_of"] is not None:
+            self._list_as_of(options)
+            return
+        limit = options["limit"]
+        rows = list(islice(_asked(options).delegations.all(min(limit + 1, 2000)), limit + 1))
+        if options["json"]:
+            self._lines(output.as_json(told.members(row)) for row in rows[:limit])
+        else:
+            self._lines(output.table(told.HEAD, map(told.line, rows[:limit])))
+        if len(rows) > limit:
+            self.stderr.write(f"There are more. Filter them, or say --limit {limit * 10}.")
+
+    def _list_as_of(self, options: dict[str, Any]) -> None:
+        if options["state"] or options["older_than"] is not None or options["grant_type"]:
+            raise CommandError("--as-of goes with --user, --client and --scope only.")
+        if options["as_of"] > timezone.now():
+            raise CommandError("--as-of is in the future.")
+        question = as_of.Question(
+            options["as_of"], _principal(options["user"]), options["client"], options["scope"]
+        )
+        answered = as_of.who_could_act(question)
+        if options["json"]:
+            self._lines(output.as_json(told.members_as_of(line)) for line in answered.lines)
+        else:
+            self._lines(output.table(told.HEAD_AS_OF, map(told.line_as_of, answered.lines)))
+        if answered.is_cut:
+            self.stderr.write(f"Only the newest {as_of.MOST} were looked at. Filter them.")
+
+    def _show(self, options: dict[str, Any]) -> None:
+        row = self._find([options["id"]])[0]
+        rows = _read(Delegation.objects.filter(root__public_id=row.root_id).order_by("path"))
+        if options["json"]:
+            tree = [told.members(each) for each in rows]
+            self.stdout.write(output.as_json({**told.members(row), "tree": tree}))
+            return
+        facts = told.members(row)
+        self._lines(
+            escaped(f"{name.replace('_', ' '):14}{output.plain(value)}")
+            for name, value in facts.items()
+            if value not in (None, "", [])
+        )
+        self._lines(["", *told.tree(rows, row)])
+
+    def _revoke(self, options: dict[str, Any]) -> None:
+        asked = _asked(options)
+        if bool(options["id"]) == (not asked.is_empty or bool(options["state"])):
+            raise CommandError("Name delegations by id, or filter them; one of the two.")
+        if not options["dry_run"] and not options["reason"]:
+            raise CommandError("--reason is missing: a sentence for the record.")
+        rows: Iterable[Delegation]
+        if options["id"]:
+            rows = [row for row in self._find(options["id"]) if row.revoked_at is None]
+            matched = len(rows)
+        else:
+            # What has ended by itself needs no revocation, unless it is asked for
+            asked = asked if asked.state else _asked({**options, "state": register.STANDING})
+            rows, matched = asked.delegations.all(revoking.BATCH), revoking.count(asked)
+        if not matched:
+            raise CommandError(
+                "Nothing to revoke: nothing matches, or it ended.", returncode=_NOTHING
+            )
+        self._end(rows, asked, matched, options)
+
+    def _end(
+        self, rows: Iterable[Delegation], asked: Register, matched: int, options: dict[str, Any]
+    ) -> None:
+        some = rows if options["id"] else asked.delegations.all(revoking.BATCH + 1)
+        counted = revoking.what_ends(some)
+        words = f"{matched} delegations match, and all that was made from them ends too."
+        words = words if counted is None else told.preview(counted)
+        answer: dict[str, Any] = {"matched": matched, "dry_run": options["dry_run"], "ended": 0}
+        if options["dry_run"]:
+            self.stdout.write(output.as_json(answer) if options["json"] else f"Dry run. {words}")
+            return
+        self._confirm(words, options)
+        who, progress = origin(), output.Progress(self.stderr, matched)
+        try:
+            for ended in revoking.end(rows, who, options["reason"], progress):
+                answer["ended"] += ended
+        except KeyboardInterrupt:
+            text = f"Interrupted; {answer['ended']} delegations ended. Run it again to go on."
+            raise CommandError(text, returncode=_INTERRUPTED) from None
+        answer["request_id"] = who.request_id
+        text = f"{answer['ended']} delegations ended. Events: request id {who.request_id}"
+        self.stdout.write(output.as_json(answer) if options["json"] else text)
+
+    def _confirm(self, words: str, options: dict[str, Any]) -> None:
+        if options["yes"]:
+            return
+        if not output.is_terminal(self.stdin):
+            raise CommandError("Nobody to ask: say --yes.", returncode=_NOT_CONFIRMED)
+        self.stderr.write(f"{words} This can't be undone. Type yes to go on: ", str, "")
+        self.stderr.flush()
+        if self.stdin.readline().strip() != "yes":
+            raise CommandError("Nothing was done.", returncode=_NOT_CONFIRMED)
+
+    def _find(self, ids: list[Any]) -> list[Delegation]:
+        rows = list(_read(Delegation.objects.filter(public_id__in=ids)))
+        if missing := set(ids) - {row.public_id for row in rows}:
+            raise CommandError(f"There is no delegation {min(missing)}.")
+        return rows
+
+    def _lines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.stdout.write(line)
+
+
+def _add_filters(parser: ArgumentParser) -> None:
+    parser.add_argument("--user", default="", help="a user name, or a subject such as user:7")
+    parser.add_argument("--client", default="", help="a client id")
+    parser.add_argument("--scope", default="", help="has this scope")
+    parser.add_argument("--state", default="", choices=register.STATES)
+    parser.add_argument("--grant-type", default="")
+    parser.add_argument("--older-than", type=arguments.age, metavar="AGE", help="90d, 12h")
+
+
+def _asked(options: dict[str, Any]) -> Register:
+    older = options["older_than"]
+    return Register(
+        state=options["state"],
+        principal=_principal(options["user"]),
+        client_id=options["client"],
+        scope=options["scope"],
+        issued_before=None if older is None else timezone.now() - older,
+        grant_type=options["grant_type"],
+    )
+
+
+def _principal(term: str) -> str:
+    found = search.person(term) if term else ""
+    if found is None:
+        raise CommandError(f"There is no user {escaped(term)}.")
+    return found
+
+
+def _read(rows: Any) -> Any:
+    return register.judged(rows).select_related("principal_user", "principal_client", "delegate")

@@ -1,0 +1,1 @@
+"""What the commands for operators share: who acts, what is typed, and what a terminal shows."""

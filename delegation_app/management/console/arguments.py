@@ -1,0 +1,60 @@
+"""What operators type: times, ages, ids."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentTypeError
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+_AGE: Final = re.compile(r"([0-9]{1,6})([smhdw])", re.ASCII)
+_MOST: Final = 1_000_000
+_UNITS: Final = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+
+
+def age(text: str) -> timedelta:
+    """Read a duration such as 90d, 12h, 30m, 45s or 2w."""
+    found = _AGE.fullmatch(text)
+    if found is None:
+        raise ArgumentTypeError(f"{text!r} is no age. Write 45s, 30m, 12h, 90d or 2w.")
+    # No date is that long ago
+    return min(int(found[1]) * _UNITS[found[2]], timedelta(days=365 * 100))
+
+
+def moment(text: str) -> datetime:
+    """Read a time, 2026-11-03T14:00 or a day, in the site's time zone unless it names another."""
+    try:
+        when = parse_datetime(text)
+        day = parse_date(text) if when is None else None
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is no date: {error}.") from error
+    if when is None and day is not None:
+        when = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - made aware below
+    if when is None:
+        raise ArgumentTypeError(f"{text!r} is no time. Write 2026-11-03T14:00.")
+    return when if timezone.is_aware(when) else timezone.make_aware(when)
+
+
+def public_id(text: str) -> UUID:
+    """Read the id of a delegation."""
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is no delegation id.") from error
+
+
+def count(text: str) -> int:
+    """Read how many at most."""
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:9]) <= _MOST:
+        raise ArgumentTypeError("Write a number from 1 to 1000000.")
+    return int(text)

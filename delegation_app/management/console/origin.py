@@ -1,0 +1,29 @@
+"""Who acts when a command does."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import secrets
+
+from delegation_app.services.audit import Origin
+
+_PLAIN = re.compile(r"[^A-Za-z0-9_-]")
+
+
+def origin() -> Origin:
+    """Return the origin of what this command does.
+
+    The actor is `system`; the request id, `manage.<account>.<random>`, tells whose shell it was,
+    and is the same for all that one call of a command does.
+    """
+    return Origin(request_id=f"manage.{_account()}.{secrets.token_hex(8)}")
+
+
+def _account() -> str:
+    try:
+        name = getpass.getuser()
+    # In a container there may be no entry for the number of the account
+    except (KeyError, OSError):
+        name = "unknown"
+    return _PLAIN.sub("_", name)[:32]

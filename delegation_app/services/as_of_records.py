@@ -1,0 +1,254 @@
+"""Delegations as they were: their rows taken back by what the trail tells."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.utils.dateparse import parse_datetime
+
+from delegation_app.events import (
+    CLIENT_CHANGED,
+    DELEGATION_HANDED_ON,
+    DELEGATION_NARROWED,
+    DELEGATION_OPENED,
+    DELEGATION_REVOKED,
+)
+from delegation_app.models import AuditEvent, ClientPolicy, Delegation
+from delegation_app.protocol.scope import Scope
+
+_MADE: Final = (DELEGATION_OPENED.name, DELEGATION_HANDED_ON.name)
+_OF_TERMS: Final = (*_MADE, DELEGATION_NARROWED.name, DELEGATION_REVOKED.name)
+_SWITCH: Final = "clientpolicy.enabled"
+
+
+class Answer(Enum):
+    """Whether somebody could act."""
+
+    YES = "yes"
+    NO = "no"
+    UNSURE = "unsure"
+
+
+class Gap(Enum):
+    """What the records do not tell about one delegation."""
+
+    NOT_OPENED = "not_opened"
+    """Its opening is not in the trail: the terms are those of now."""
+
+    EXPIRY = "expiry"
+    """The trail did not tell its expiry yet when it was opened, and it was narrowed from above."""
+
+    PERSON = "person"
+    """The person is disabled now, and nothing tells since when."""
+
+    CLIENT = "client"
+    """A client is disabled now, and nothing tells since when."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A delegation as it was.
+
+    Attributes:
+        delegation: its row, as it is now.
+        via: the client ids on the way to it, its own the last.
+        scopes, audience: what it allowed, and where.
+        since, until: when it began, and when it was to end by itself; None for no end.
+        ended_at: when it was revoked after that; None if it was not.
+        answer: whether it could be used.
+        stopped_by: the client ids of those that were disabled, here or above.
+        gaps: what the records do not tell.
+        events: what proves it, oldest first.
+    """
+
+    delegation: Delegation
+    via: tuple[str, ...]
+    scopes: Scope
+    audience: tuple[str, ...]
+    since: datetime
+    until: datetime | None
+    ended_at: datetime | None
+    answer: Answer
+    stopped_by: tuple[str, ...]
+    gaps: tuple[Gap, ...]
+    events: tuple[AuditEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    scopes: Scope
+    audience: tuple[str, ...]
+    until: datetime | None
+    gaps: list[Gap] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What is on file about some delegations, read in a number of statements that does not grow.
+
+    Attributes:
+        when: the moment that is asked about.
+        chain: the delegations on the way to each, by public id.
+        events: what happened to each of those, oldest first, by key.
+        switched: how often each client was enabled or disabled since, by client id.
+        disabled: since when those are that are disabled now, if that is known, by client id.
+    """
+
+    when: datetime
+    chain: Mapping[UUID, Delegation]
+    events: Mapping[int, Sequence[AuditEvent]]
+    switched: Mapping[str, Sequence[AuditEvent]]
+    disabled: Mapping[str, datetime | None]
+
+    @classmethod
+    def of(cls, rows: Iterable[Delegation], when: datetime) -> Records:
+        """Read what is on file; four statements."""
+        ids = {UUID(public_id) for row in rows for public_id in row.chain}
+        chain = {row.public_id: row for row in Delegation.objects.filter(public_id__in=ids)}
+        clients = {row.delegate_client_id for row in chain.values()}
+        events: dict[int, list[AuditEvent]] = defaultdict(list)
+        for event in _events_of(chain.values()):
+            events[event.delegation_id or 0].append(event)
+        switched: dict[str, list[AuditEvent]] = defaultdict(list)
+        for event in _changes_of(clients, when):
+            if _SWITCH in _strings(event.details.get("fields")):
+                switched[event.client_id_value].append(event)
+        return cls(when, chain, events, switched, _disabled(clients))
+
+    def line(self, row: Delegation) -> Line:
+        """Return one of those delegations as it was."""
+        chain = [self.chain[UUID(public_id)] for public_id in row.chain]
+        terms = self._terms(row, chain)
+        stopped = tuple(
+            client
+            for client in dict.fromkeys(each.delegate_client_id for each in chain)
+            if self._was_disabled(client)
+        )
+        gaps = [*terms.gaps, *self._gaps(row, chain)]
+        unsure = {Gap.PERSON, Gap.CLIENT} & set(gaps)
+        return Line(
+            delegation=row,
+            via=tuple(each.delegate_client_id for each in chain),
+            scopes=terms.scopes,
+            audience=terms.audience,
+            since=row.issued_at,
+            until=terms.until,
+            ended_at=row.revoked_at,
+            answer=Answer.NO if stopped else Answer.UNSURE if unsure else Answer.YES,
+            stopped_by=stopped,
+            gaps=tuple(gaps),
+            events=tuple(self._proof(row, chain)),
+        )
+
+    def _terms(self, row: Delegation, chain: Sequence[Delegation]) -> _Terms:
+        own = self.events.get(row.pk, ())
+        opened = next((event for event in own if event.event in _MADE), None)
+        if opened is None:
+            return _Terms(row.scopes, tuple(row.audience), row.expires_at, [Gap.NOT_OPENED])
+        gaps: list[Gap] = []
+        until = self._first_expiry(row, opened, gaps)
+        scopes, audience = _scope(opened.details), _strings(opened.details.get("audience"))
+        for event in self._narrowings(chain):
+            after = event.details.get("after") or {}
+            scopes &= _scope(after)
+            until = _earlier(until, _time(after.get("expires_at")))
+            if event.delegation_id == row.pk:
+                audience = _strings(after.get("audience"))
+        return _Terms(scopes, audience, until, gaps)
+
+    def _first_expiry(
+        self, row: Delegation, opened: AuditEvent, gaps: list[Gap]
+    ) -> datetime | None:
+        if "expires_at" in opened.details:
+            return _time(opened.details["expires_at"])
+        # Opened by an older version: what its first narrowing found, or else what stands there
+        for event in self.events.get(row.pk, ()):
+            if event.event == DELEGATION_NARROWED.name:
+                return _time((event.details.get("before") or {}).get("expires_at"))
+        if row.last_wider_token is not None:
+            gaps.append(Gap.EXPIRY)
+        return row.expires_at
+
+    def _narrowings(self, chain: Sequence[Delegation]) -> list[AuditEvent]:
+        made = chain[-1].issued_at
+        return [
+            event
+            for each in chain
+            for event in self.events.get(each.pk, ())
+            if event.event == DELEGATION_NARROWED.name and made <= event.occurred_at <= self.when
+        ]
+
+    def _proof(self, row: Delegation, chain: Sequence[Delegation]) -> list[AuditEvent]:
+        made = [event for event in self.events.get(row.pk, ()) if event.event in _MADE]
+        ends = [
+            event
+            for each in chain
+            for event in self.events.get(each.pk, ())
+            if event.event == DELEGATION_REVOKED.name and event.occurred_at > self.when
+        ]
+        turned = [
+            event for each in chain for event in self.switched.get(each.delegate_client_id, ())
+        ]
+        found = {event.pk: event for event in (*made, *self._narrowings(chain), *turned, *ends)}
+        return sorted(found.values(), key=lambda event: (event.occurred_at, event.pk))
+
+    def _was_disabled(self, client_id: str) -> bool:
+        turned = len(self.switched.get(client_id, ()))
+        if client_id not in self.disabled:
+            return turned % 2 == 1
+        since = self.disabled[client_id]
+        if turned:
+            return turned % 2 == 0
+        return since is not None and since <= self.when
+
+    def _gaps(self, row: Delegation, chain: Sequence[Delegation]) -> list[Gap]:
+        gaps = []
+        person = row.principal_user
+        if person is not None and not getattr(person, "is_active", True):
+            gaps.append(Gap.PERSON)
+        clients = {each.delegate_client_id for each in chain}
+        unknown = (c for c in clients & self.disabled.keys() if self.disabled[c] is None)
+        if any(not self.switched.get(client) for client in unknown):
+            gaps.append(Gap.CLIENT)
+        return gaps
+
+
+def _events_of(rows: Iterable[Delegation]) -> QuerySet[AuditEvent]:
+    keys = [row.pk for row in rows]
+    found = AuditEvent.objects.filter(delegation__in=keys, event__in=_OF_TERMS)
+    return found.order_by("occurred_at", "pk")
+
+
+def _changes_of(client_ids: Iterable[str], since: datetime) -> QuerySet[AuditEvent]:
+    found = AuditEvent.objects.filter(
+        client_id_value__in=client_ids, event=CLIENT_CHANGED.name, occurred_at__gt=since
+    )
+    return found.order_by("occurred_at", "pk")
+
+
+def _disabled(client_ids: Iterable[str]) -> dict[str, datetime | None]:
+    rows = ClientPolicy.objects.filter(application__client_id__in=client_ids, enabled=False)
+    return dict(rows.values_list("application__client_id", "disabled_at"))
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
+
+
+def _scope(details: Mapping[str, Any]) -> Scope:
+    return Scope(str(details.get("scope") or "").split())
+
+
+def _time(value: Any) -> datetime | None:
+    return parse_datetime(value) if isinstance(value, str) else None
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((each for each in (one, other) if each is not None), default=None)

@@ -1,0 +1,126 @@
+"""Audit events as text: JSON for one, a line of CSV or JSON for each of many.
+
+What clients and people sent stands in these columns. So nothing of it may be a formula to a
+spreadsheet, or move the cursor of a terminal.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from django.db.models import Model
+
+from delegation_app.models import AuditEvent
+
+CSV: Final = "csv"
+NDJSON: Final = "ndjson"
+TYPES: Final[Mapping[str, str]] = {
+    CSV: "text/csv; charset=utf-8; header=present",
+    NDJSON: "application/x-ndjson",
+}
+
+# Control characters, line separators, and what turns the direction of writing around
+_CONTROL: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+)
+_FORMULA: Final = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
+_COLUMNS: Final = (
+    "id",
+    "occurred_at",
+    "event",
+    "outcome",
+    "actor",
+    "subject",
+    "client_id",
+    "delegation",
+    "consent",
+    "jti",
+    "reason",
+    "ip_address",
+    "request_id",
+    "details",
+)
+
+
+def members(event: AuditEvent) -> dict[str, Any]:
+    """Return an event as JSON has it.
+
+    Args:
+        event: as `trail.with_public_ids` reads it, or else its delegation and consent are read.
+    """
+    return {
+        "id": event.pk,
+        "occurred_at": event.occurred_at.isoformat(),
+        "event": event.event,
+        "outcome": event.outcome,
+        "actor": event.actor,
+        "subject": event.subject,
+        "client_id": event.client_id_value,
+        "delegation": _public_id(event, "delegation"),
+        "consent": _public_id(event, "consent"),
+        "jti": event.jti,
+        "reason": event.reason,
+        "ip_address": event.ip_address,
+        "request_id": event.request_id,
+        "details": event.details,
+    }
+
+
+def lines(events: Iterable[AuditEvent], form: str) -> Iterator[str]:
+    """Yield the text of many events in a format, CSV or NDJSON; as lazy as `events`."""
+    return _csv(events) if form == CSV else map(line, events)
+
+
+def line(event: AuditEvent) -> str:
+    """Return an event as one line of JSON in ASCII, with its end."""
+    return json.dumps(members(event), separators=(",", ":")) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Return `text` on one line, with what a terminal would obey written as an escape."""
+    return _CONTROL.sub(_escape, text)
+
+
+def cell(value: object) -> str:
+    """Return a value as a spreadsheet may read it: text that is no formula, on one line."""
+    if value is None:
+        return ""
+    text = escaped(value if isinstance(value, str) else json.dumps(value))
+    return f"'{text}" if text.lstrip()[:1] in _FORMULA and text.strip() else text
+
+
+def _csv(events: Iterable[AuditEvent]) -> Iterator[str]:
+    # RFC 4180 section 2: CRLF, a header line, quotes where they are needed
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)
+    writer.writerow(_COLUMNS)
+    for event in events:
+        yield _taken(buffer)
+        writer.writerow(map(cell, members(event).values()))
+    yield _taken(buffer)
+
+
+def _taken(buffer: io.StringIO) -> str:
+    text = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return text
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"  # noqa: PLR2004 - one byte
+
+
+def _public_id(event: AuditEvent, name: str) -> str | None:
+    if hasattr(event, f"about_{name}"):
+        found = getattr(event, f"about_{name}")
+    else:
+        related: Model | None = getattr(event, name)
+        found = getattr(related, "public_id", None)
+    return None if found is None else str(found)

@@ -1,0 +1,168 @@
+"""Who could act at a time, against what was true when it was that time."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from delegation_app.models import AuditEvent, ClientPolicy, Delegation
+from delegation_app.protocol.scope import Scope
+from delegation_app.services import audit, delegate, registry, revoke
+from delegation_app.services.as_of import Question, who_could_act
+from delegation_app.services.as_of_records import Answer, Gap
+from delegation_app.services.narrowing import Narrowing
+from tests.support.world import SERVICE_A, delegation_of
+
+
+class Past:
+    """Moments by name, and who could act at each."""
+
+    def __init__(self, clock):
+        self._clock = clock
+        self._moments = {}
+
+    def note(self, name):
+        self._clock.forward(minutes=1)
+        self._moments[name] = self._clock()
+        self._clock.forward(minutes=1)
+
+    def at(self, name, **asked):
+        return who_could_act(Question(self._moments[name], **{"principal": "alice", **asked})).lines
+
+    def time(self, name):
+        return self._moments[name]
+
+
+@pytest.fixture
+def past(clock):
+    return Past(clock)
+
+
+def switch(client_id, *, enabled):
+    """As the admin does it."""
+    policy = ClientPolicy.objects.get(application__client_id=client_id)
+    policy.enabled = enabled
+    policy.save()
+    fields = ["clientpolicy.enabled"]
+    registry.record_client_change(
+        policy.application, audit.Origin(), change="changed", fields=fields
+    )
+
+
+def test_as_of_when_it_was_opened_narrowed_and_revoked_then_each_time_has_its_own_terms(
+    past, story, clock
+):
+    past.note("before")
+    row = delegation_of(story.tokens())
+    past.note("open")
+    ends = clock() + timedelta(days=1)
+    to = Narrowing(scope=Scope(["read:metrics"]), expires_at=ends)
+    delegate.narrow(row, to, audit.Origin(), reason="less")
+    past.note("narrow")
+    revoke.subtree(row, audit.Origin(), reason="over")
+    past.note("after")
+
+    assert past.at("before") == past.at("after") == []
+    [opened] = past.at("open")
+    assert opened.scopes == Scope(["read:metrics", "write:alerts"])
+    assert opened.audience == (SERVICE_A,)
+    assert opened.until == row.expires_at
+    assert opened.ended_at > past.time("narrow")
+    assert [e.event for e in opened.events] == ["delegation.opened", "delegation.revoked"]
+    [narrowed] = past.at("narrow")
+    assert (narrowed.scopes, narrowed.until) == (Scope(["read:metrics"]), ends)
+    assert "delegation.narrowed" in [event.event for event in narrowed.events]
+    assert {opened.answer, narrowed.answer} == {Answer.YES}
+    assert opened.gaps == narrowed.gaps == ()
+    assert past.at("narrow", scope="write:alerts") == past.at("open", client_id="other") == []
+    assert len(past.at("open", scope="write:alerts", client_id="web")) == 1
+
+
+def test_as_of_when_the_root_was_narrowed_then_the_child_had_more_before(past, story):
+    first = story.tokens()
+    story.exchange(first["access_token"])
+    past.note("both")
+    root = delegation_of(first)
+    narrowing = Narrowing(scope=Scope(["read:metrics"]))
+    delegate.narrow(root, narrowing, audit.Origin(), reason="less")
+    past.note("less")
+    for name, scopes in (("both", "read:metrics write:alerts"), ("less", "read:metrics")):
+        child = next(line for line in past.at(name) if line.delegation.depth)
+        assert str(child.scopes) == scopes
+        assert child.via == ("web", "service-a")
+        assert child.gaps == ()
+
+
+def test_as_of_when_a_client_above_was_off_for_a_while_then_nobody_below_could_act(past, story):
+    story.exchange(story.tokens()["access_token"])
+    past.note("on")
+    switch("web", enabled=False)
+    past.note("off")
+    switch("web", enabled=True)
+    past.note("on again")
+    switch("web", enabled=False)
+    answers = {
+        name: {(line.answer, line.stopped_by) for line in past.at(name)}
+        for name in ("on", "off", "on again")
+    }
+    assert answers["on"] == answers["on again"] == {(Answer.YES, ())}
+    assert answers["off"] == {(Answer.NO, ("web",))}
+    [child] = [line for line in past.at("off") if line.delegation.depth]
+    assert "client.changed" in [event.event for event in child.events]
+
+
+def test_as_of_when_a_client_was_disabled_by_a_script_then_its_stamp_tells(past, story):
+    story.tokens()
+    past.note("on")
+    ClientPolicy.objects.filter(application__client_id="web").update(enabled=False)
+    past.note("off")
+    assert [line.answer for line in past.at("on")] == [Answer.YES]
+    assert [line.answer for line in past.at("off")] == [Answer.NO]
+
+
+def test_as_of_when_the_person_is_disabled_now_then_the_answer_is_unsure_and_says_why(past, story):
+    story.tokens()
+    past.note("open")
+    get_user_model().objects.filter(username="alice").update(is_active=False)
+    [line] = past.at("open")
+    assert (line.answer, line.gaps) == (Answer.UNSURE, (Gap.PERSON,))
+
+
+def test_as_of_when_the_person_is_gone_then_the_subject_still_finds_it(past, story):
+    story.tokens()
+    past.note("open")
+    subject = f"user:{story.world.alice.pk}"
+    story.world.alice.delete()
+    assert past.at("open") == []
+    [line] = past.at("open", principal=subject)
+    assert line.answer is Answer.YES
+
+
+def test_as_of_when_an_older_version_opened_it_then_what_is_missing_is_told(past, story, clock):
+    row = delegation_of(story.tokens())
+    past.note("open")
+    opened = AuditEvent.objects.get(event="delegation.opened")
+    del opened.details["expires_at"]
+    # As a database has it that was filled by an older version
+    AuditEvent.objects.filter(pk=opened.pk)._raw_delete("default")
+    [line] = past.at("open")
+    assert line.gaps == (Gap.NOT_OPENED,)
+    AuditEvent.objects.bulk_create([opened])
+    [line] = past.at("open")
+    assert (line.until, line.gaps) == (row.expires_at, ())
+    to = Narrowing(expires_at=clock() + timedelta(minutes=5))
+    delegate.narrow(row, to, audit.Origin(), reason="x")
+    [line] = past.at("open")
+    assert (line.until, line.gaps) == (row.expires_at, ())
+    clock.forward(hours=1)
+    assert len(past.at("open")) == 1
+
+
+def test_as_of_when_there_are_more_lines_then_the_statements_are_the_same(
+    past, story, django_assert_max_num_queries
+):
+    for _ in range(3):
+        story.exchange(story.tokens(prompt="consent")["access_token"])
+    past.note("open")
+    with django_assert_max_num_queries(8):
+        assert len(past.at("open")) == Delegation.objects.count() == 6
