@@ -5,19 +5,24 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.admin import deeds, everything, evidence, limits, names, summary, tree
+from delegation_app import toolkit
+from delegation_app.admin import deeds, everything, evidence, limits, names, shapes, summary, tree
 from delegation_app.admin import narrow as narrowing
 from delegation_app.admin.confirmation import deed
-from delegation_app.admin.filters import OF_DELEGATIONS
 from delegation_app.admin.readonly import ReadOnlyAdmin
+from delegation_app.admin.register_filters import OF_DELEGATIONS
+from delegation_app.admin.register_list import RegisterChangeList
 from delegation_app.forms import grant_label
 from delegation_app.models import Delegation
 from delegation_app.services import clients, standing
+from delegation_app.services.register import forced
 
 
 @admin.register(Delegation)
@@ -33,20 +38,20 @@ class DelegationAdmin(ReadOnlyAdmin):
     }
     actions = ("revoke_selected",)
     list_display = (
-        "who",
-        "to_whom",
-        "state",
+        "sentence",
+        "state_mark",
+        "person",
+        "client",
         "level",
-        "scopes",
-        "audience",
         "grant",
         "issued_at",
         "expires_at",
         "last_used_at",
     )
-    list_filter = (*OF_DELEGATIONS, "issued_at")
+    list_filter = OF_DELEGATIONS
     list_select_related = ("principal_user", "principal_client", "delegate")
-    sortable_by = ("issued_at",)
+    # The pages of the list follow the order of issue; see `services/leafing.py`
+    sortable_by = ()
     search_fields = ("subject",)
     search_help_text = _("A person, a client, a subject or a delegation id.")
     fieldsets = (
@@ -75,9 +80,9 @@ class DelegationAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Say of each whether it is in force, in the same query."""
-        live = Delegation.objects.live(timezone.now()).filter(pk=OuterRef("pk"))
-        rows: QuerySet[Any] = super().get_queryset(request).annotate(is_in_force=Exists(live))
-        return rows
+        rows = super().get_queryset(request)
+        stated: QuerySet[Any] = rows.annotate(is_in_force=forced(timezone.now()))
+        return stated
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
@@ -92,22 +97,42 @@ class DelegationAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Look where an index helps: a search must not read every delegation."""
+        """Leave that to the list, which reads the whole address."""
+        del request, search_term
+        return queryset, False
+
+    def get_changelist(self, request: HttpRequest, **_kwargs: Any) -> type[ChangeList]:
+        """Return the list that leafs."""
         del request
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        if (public_id := names.as_uuid(term)) is not None:
-            return queryset.filter(public_id=public_id), False
-        called = names.clients_called(term)
-        condition = (
-            Q(subject__startswith=term)
-            | Q(delegate_client_id__startswith=term)
-            | Q(principal_user__in=names.people_called(term))
-            | Q(principal_client__in=called)
-            | Q(delegate__in=called)
-        )
-        return queryset.filter(condition), False
+        return RegisterChangeList
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list; a client that was picked by its key is written into the address by id."""
+        if (key := request.GET.get("client_key")) is not None:
+            return HttpResponseRedirect(_with_client(request, key))
+        return super().changelist_view(request, extra_context)
+
+    @admin.display(description=_("summary"))
+    def sentence(self, obj: Delegation) -> str:
+        """Say who lets whom do what."""
+        return str(obj.sentence)  # type: ignore[attr-defined]  # set by the list
+
+    @admin.display(description=_("person"))
+    def person(self, obj: Delegation) -> str:
+        """Link to who grants."""
+        return str(obj.person_link)  # type: ignore[attr-defined]  # set by the list
+
+    @admin.display(description=_("client"))
+    def client(self, obj: Delegation) -> str:
+        """Link to who receives."""
+        return str(obj.client_link)  # type: ignore[attr-defined]  # set by the list
+
+    @admin.display(description=_("state"))
+    def state_mark(self, obj: Delegation) -> str:
+        """Say the state by colour, by shape and by word."""
+        return shapes.mark(summary.state(obj))
 
     @admin.display(description=_("who"))
     def who(self, obj: Delegation) -> str:
@@ -237,3 +262,14 @@ class DelegationAdmin(ReadOnlyAdmin):
     ) -> HttpResponse | None:
         """Ask, and revoke each."""
         return deeds.revoke_each(self, request, queryset)
+
+
+def _with_client(request: HttpRequest, key: str) -> str:
+    query = request.GET.copy()
+    query.pop("client_key")
+    model = toolkit.application_model()
+    try:
+        query["client"] = model._default_manager.get(pk=key).client_id
+    except (model.DoesNotExist, ValidationError, ValueError):
+        query.pop("client", None)
+    return f"{request.path}?{query.urlencode()}"

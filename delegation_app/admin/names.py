@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.contrib.auth import get_user_model
-from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db.models import Model, Q
+from django.core.exceptions import ValidationError
+from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -17,36 +16,21 @@ from django.utils.html import format_html
 from delegation_app import toolkit
 from delegation_app.models import ResourceServer
 from delegation_app.protocol.claims import user_subject
+from delegation_app.services.lookup import as_uuid, clients_called, people_called
 
-# More namesakes than that are no help to anybody, and make a slow query.
-_MOST: Final = 200
-
-
-def as_uuid(term: str) -> uuid.UUID | None:
-    """Return a search term as a public id, or None."""
-    try:
-        return uuid.UUID(term)
-    except ValueError:
-        return None
-
-
-def people_called(term: str) -> list[Any]:
-    """Return the keys of the users whose name or e-mail address contains `term`."""
-    model = get_user_model()
-    condition = Q(**{f"{model.USERNAME_FIELD}__icontains": term})
-    try:
-        field = model._meta.get_field(model.get_email_field_name())
-    except FieldDoesNotExist:
-        pass
-    else:
-        condition |= Q(**{f"{field.name}__icontains": term})
-    return list(model._default_manager.filter(condition).values_list("pk", flat=True)[:_MOST])
-
-
-def clients_called(term: str) -> list[Any]:
-    """Return the keys of the applications whose name contains `term`."""
-    named = toolkit.application_model()._default_manager.filter(name__icontains=term)
-    return list(named.values_list("pk", flat=True)[:_MOST])
+__all__ = [
+    "address",
+    "as_uuid",
+    "clients_called",
+    "link",
+    "listed",
+    "of_client",
+    "of_clients",
+    "of_services",
+    "of_subjects",
+    "people_called",
+    "with_name",
+]
 
 
 def of_subjects(subjects: Iterable[str]) -> dict[str, str]:

@@ -24,7 +24,7 @@ def opened(client, delegation):
 
 
 def listed(client, **query):
-    return set(client.get(LIST, query).context["cl"].result_list.values_list("pk", flat=True))
+    return {row.pk for row in client.get(LIST, query).context["cl"].result_list}
 
 
 def summary_of(response):
