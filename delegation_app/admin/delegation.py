@@ -5,31 +5,34 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app import toolkit
-from delegation_app.admin import deeds, everything, evidence, limits, names, shapes, summary, tree
+from delegation_app.admin import (
+    bulk,
+    deeds,
+    everything,
+    evidence,
+    limits,
+    names,
+    summary,
+    tree,
+)
 from delegation_app.admin import narrow as narrowing
 from delegation_app.admin.confirmation import deed
-from delegation_app.admin.readonly import ReadOnlyAdmin
-from delegation_app.admin.register_filters import OF_DELEGATIONS
-from delegation_app.admin.register_list import RegisterChangeList
-from delegation_app.forms import grant_label
+from delegation_app.admin.register_page import RegisterAdmin
 from delegation_app.models import Delegation
 from delegation_app.services import clients, standing
-from delegation_app.services.register import forced
 
 
 @admin.register(Delegation)
-class DelegationAdmin(ReadOnlyAdmin):
+class DelegationAdmin(RegisterAdmin):
     """Read-only, but for a few deeds: revoke, narrow, and let a stopped client start again."""
 
     deed_pages: ClassVar = {
+        "bulk": "bulk/",
         "client": "of-client/<str:key>/",
         "revoke": "<path:object_id>/revoke/",
         "narrow": "<path:object_id>/narrow/",
@@ -37,23 +40,6 @@ class DelegationAdmin(ReadOnlyAdmin):
         "readmit": "<path:object_id>/readmit/",
     }
     actions = ("revoke_selected",)
-    list_display = (
-        "sentence",
-        "state_mark",
-        "person",
-        "client",
-        "level",
-        "grant",
-        "issued_at",
-        "expires_at",
-        "last_used_at",
-    )
-    list_filter = OF_DELEGATIONS
-    list_select_related = ("principal_user", "principal_client", "delegate")
-    # The pages of the list follow the order of issue; see `services/leafing.py`
-    sortable_by = ()
-    search_fields = ("subject",)
-    search_help_text = _("A person, a client, a subject or a delegation id.")
     fieldsets = (
         (None, {"fields": ("who", "to_whom", "state", "public_id")}),
         (_("What"), {"fields": ("scopes", "audience", "constraint_list", "grant")}),
@@ -78,12 +64,6 @@ class DelegationAdmin(ReadOnlyAdmin):
             fieldsets.insert(1, (_("Revocation"), {"fields": fields}))
         return fieldsets
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Say of each whether it is in force, in the same query."""
-        rows = super().get_queryset(request)
-        stated: QuerySet[Any] = rows.annotate(is_in_force=forced(timezone.now()))
-        return stated
-
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
@@ -93,46 +73,6 @@ class DelegationAdmin(ReadOnlyAdmin):
             return None
         related = (*self.list_select_related, "consent", "parent__delegate")
         return self.get_queryset(request).select_related(*related).get(pk=found.pk)
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Leave that to the list, which reads the whole address."""
-        del request, search_term
-        return queryset, False
-
-    def get_changelist(self, request: HttpRequest, **_kwargs: Any) -> type[ChangeList]:
-        """Return the list that leafs."""
-        del request
-        return RegisterChangeList
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """Show the list; a client that was picked by its key is written into the address by id."""
-        if (key := request.GET.get("client_key")) is not None:
-            return HttpResponseRedirect(_with_client(request, key))
-        return super().changelist_view(request, extra_context)
-
-    @admin.display(description=_("summary"))
-    def sentence(self, obj: Delegation) -> str:
-        """Say who lets whom do what."""
-        return str(obj.sentence)  # type: ignore[attr-defined]  # set by the list
-
-    @admin.display(description=_("person"))
-    def person(self, obj: Delegation) -> str:
-        """Link to who grants."""
-        return str(obj.person_link)  # type: ignore[attr-defined]  # set by the list
-
-    @admin.display(description=_("client"))
-    def client(self, obj: Delegation) -> str:
-        """Link to who receives."""
-        return str(obj.client_link)  # type: ignore[attr-defined]  # set by the list
-
-    @admin.display(description=_("state"))
-    def state_mark(self, obj: Delegation) -> str:
-        """Say the state by colour, by shape and by word."""
-        return shapes.mark(summary.state(obj))
 
     @admin.display(description=_("who"))
     def who(self, obj: Delegation) -> str:
@@ -148,16 +88,6 @@ class DelegationAdmin(ReadOnlyAdmin):
     def state(self, obj: Delegation) -> str:
         """Say the state in a word."""
         return summary.state_word(summary.state(obj))
-
-    @admin.display(description=_("depth"))
-    def level(self, obj: Delegation) -> str:
-        """Mark what was handed on, and how often."""
-        return f"↳ {obj.depth}" if obj.depth else str(self.get_empty_value_display())
-
-    @admin.display(description=_("grant type"))
-    def grant(self, obj: Delegation) -> str:
-        """Name the grant type."""
-        return grant_label(obj.grant_type)
 
     @admin.display(description=_("constraints"))
     def constraint_list(self, obj: Delegation) -> str:
@@ -237,6 +167,14 @@ class DelegationAdmin(ReadOnlyAdmin):
         self.require(request, "revoke")
         return everything.from_delegation(self, request, self.find(request, object_id), whose)
 
+    # Each batch is durable before it is told of, so none can be part of a request's transaction
+    @transaction.non_atomic_requests
+    @deed
+    def bulk_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask, and revoke all that a filtered list holds, some at a time."""
+        self.require(request, "revoke")
+        return bulk.revoke(self, request)
+
     @deed
     def client_view(self, request: HttpRequest, key: str) -> HttpResponse:
         """Ask, and revoke all that a client holds."""
@@ -262,14 +200,3 @@ class DelegationAdmin(ReadOnlyAdmin):
     ) -> HttpResponse | None:
         """Ask, and revoke each."""
         return deeds.revoke_each(self, request, queryset)
-
-
-def _with_client(request: HttpRequest, key: str) -> str:
-    query = request.GET.copy()
-    query.pop("client_key")
-    model = toolkit.application_model()
-    try:
-        query["client"] = model._default_manager.get(pk=key).client_id
-    except (model.DoesNotExist, ValidationError, ValueError):
-        query.pop("client", None)
-    return f"{request.path}?{query.urlencode()}"

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.widgets import get_select2_language
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +16,7 @@ from delegation_app.admin import names, summary
 from delegation_app.forms import grant_choices
 from delegation_app.grants import REGISTRY as GRANTS
 from delegation_app.models import Delegation
+from delegation_app.services.register import Chosen
 
 _Choices = list[tuple[str, Any]]
 
@@ -176,7 +177,7 @@ class TreeFilter(_OneDelegationFilter):
     parameter_name = "root"
 
 
-OF_DELEGATIONS: Final = (
+OF_DELEGATIONS: Final[tuple[type[_Filter], ...]] = (
     StateFilter,
     ClientFilter,
     GrantTypeFilter,
@@ -187,3 +188,20 @@ OF_DELEGATIONS: Final = (
     ParentFilter,
     TreeFilter,
 )
+
+
+def in_words(chosen: Chosen, query: str) -> list[str]:
+    """Return the filters of a list, a line each.
+
+    Args:
+        chosen: what they choose.
+        query: the address of the list, from its question mark on.
+    """
+    params = QueryDict(query)
+    lines = [_("search: %(term)s") % {"term": chosen.term}] if chosen.term else []
+    for kind in OF_DELEGATIONS:
+        value = params.get(str(kind.parameter_name))
+        if value:
+            labels = dict(grant_choices(GRANTS) if kind is GrantTypeFilter else kind.among)
+            lines.append(f"{kind.title}: {labels.get(value, value)}")
+    return lines

@@ -27,7 +27,7 @@ _PLACES: Final = (OLDER, NEWER)
 _Reader = Callable[[str, datetime], dict[str, Any]]
 
 
-def chosen(params: Mapping[str, str], now: datetime) -> Chosen:
+def chosen(params: Mapping[str, Any], now: datetime) -> Chosen:
     """Return what the parameters of a list choose; nothing at all if one makes no sense.
 
     Args:
@@ -98,6 +98,9 @@ _READERS: Final[dict[str, _Reader]] = {
     "age": _age("issued_after", "issued_before", "over-"),
     "used": _used,
 }
+
+
+PARAMETERS: Final = frozenset(_READERS)
 
 
 class RegisterChangeList(ChangeList):
