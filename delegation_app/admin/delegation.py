@@ -13,17 +13,20 @@ from django.utils.translation import gettext_lazy as _
 from delegation_app.admin import (
     bulk,
     deeds,
+    drawing,
     everything,
     evidence,
     limits,
     names,
+    shapes,
     summary,
+    timeline,
     tree,
 )
 from delegation_app.admin import narrow as narrowing
 from delegation_app.admin.confirmation import deed
 from delegation_app.admin.register_page import RegisterAdmin
-from delegation_app.models import Delegation
+from delegation_app.models import AuditEvent, Delegation
 from delegation_app.services import clients, standing
 
 
@@ -112,17 +115,28 @@ class DelegationAdmin(RegisterAdmin):
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """Add what hangs on it, where it comes from, and the buttons."""
+        around = tree.of(self, request, obj)
         return {
             "subtitle": summary.short(obj),
             "summary": summary.sentences(obj),
+            "limits": obj.constraints.describe(),
             "related": summary.related(self.admin_site, request, obj),
-            "tree": tree.of(self, request, obj),
-            "tables": evidence.tables(self.admin_site, request, obj),
+            "tree": around,
+            "drawing": drawing.of(around),
+            "marks": [shapes.mark(state) for state in Delegation.State],
+            "timeline": timeline.of(self.admin_site, request, obj),
+            "events_url": names.list_address(self.admin_site, request, AuditEvent, q=obj.public_id),
+            "tables": evidence.tables(request, obj),
             "revoke_url": self.url("revoke", obj.pk) if self.may_revoke(request, obj) else "",
             "narrow_url": self.url("narrow", obj.pk) if self.may_narrow(request, obj) else "",
             "everything": everything.links(self, obj) if self.may(request, "revoke") else (),
+            "person_url": self._person_url(request, obj),
             "readmit_url": self.url("readmit", obj.pk) if self.may_readmit(request, obj) else "",
         }
+
+    def _person_url(self, request: HttpRequest, obj: Delegation) -> str:
+        may = obj.principal_user is not None and self.may_revoke(request, obj)
+        return self.url("everything", obj.pk, "person") if may else ""
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         """Tell whether this user may revoke; Django asks by this name for the bulk action."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.admin import AdminSite
 from django.contrib.auth import get_user_model
@@ -23,7 +24,9 @@ __all__ = [
     "as_uuid",
     "clients_called",
     "link",
+    "list_address",
     "listed",
+    "may_see",
     "of_client",
     "of_clients",
     "of_services",
@@ -94,3 +97,19 @@ def link(site: AdminSite, request: HttpRequest, row: Model | None, text: str) ->
     """Return `text` as a link to a row's own page, if there is one that the user may see."""
     found = "" if row is None else address(site, request, row)
     return format_html('<a href="{}">{}</a>', found, text) if found else text
+
+
+def list_address(site: AdminSite, request: HttpRequest, model: type[Model], **query: object) -> str:
+    """Return the address of a model's list with a query; empty if the user may not see it."""
+    if not may_see(site, request, model):
+        return ""
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
+    found = reverse(name, current_app=site.name)
+    return f"{found}?{urlencode(query)}" if query else found
+
+
+def may_see(site: AdminSite, request: HttpRequest, model: type[Model]) -> bool:
+    """Tell whether the site has pages of a model that this user may see."""
+    if not site.is_registered(model):
+        return False
+    return site.get_model_admin(model).has_view_or_change_permission(request)
