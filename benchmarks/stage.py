@@ -13,8 +13,11 @@ _ENOUGH = 100
 
 
 @contextmanager
-def staged() -> Iterator[object]:
-    """Make a test database and yield a story: alice signed in, and the apps beside her."""
+def staged(*, keep: bool = False) -> Iterator[object]:
+    """Make a test database and yield a story: alice signed in, and the apps beside her.
+
+    With `keep` it is left for the next time, which then yields None: all is there already.
+    """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     django.setup()
     import logging
@@ -26,11 +29,16 @@ def staged() -> Iterator[object]:
 
     logging.disable(logging.WARNING)
     setup_test_environment(debug=False)
-    runner = DiscoverRunner(verbosity=0, interactive=False)
+    runner = DiscoverRunner(verbosity=0, interactive=False, keepdb=keep)
     databases = runner.setup_databases()
+    from delegation_app.toolkit import application_model
+
     try:
-        world = build_world()
-        yield Story(world, world.alice)
+        if application_model().objects.exists():
+            yield None
+        else:
+            world = build_world()
+            yield Story(world, world.alice)
     finally:
         runner.teardown_databases(databases)
 

@@ -47,6 +47,8 @@ if not ALLOWED_HOSTS and not DEBUG:
     ALLOWED_HOSTS = [urlsplit(ISSUER).hostname or ""]
 
 INSTALLED_APPS = [
+    # Before the admin, whose start page it completes
+    "delegation_app",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -55,7 +57,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "oauth2_provider",
-    "delegation_app",
     "example_project",
 ]
 

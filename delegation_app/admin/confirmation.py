@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
-from delegation_app.services.preview import Preview
+from delegation_app.services.preview import Preview, followers_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,13 @@ def consequences(preview: Preview) -> list[str]:
         },
     ]
     if (seconds := offline_seconds(preview)) is not None:
+        within = followers_seconds()
+        stop = ngettext(
+            "Offline verifiers stop within %(count)d second if they follow the status lists.",
+            "Offline verifiers stop within %(count)d seconds if they follow the status lists.",
+            within,
+        )
+        lines.append(stop % {"count": within})
         lines.append(
             ngettext(
                 "A service that never asks here may accept a token for %(count)d more second.",

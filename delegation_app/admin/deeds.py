@@ -150,7 +150,10 @@ def _ask_about_each(
     confirmation = Confirmation(
         title=_("Revoke the selected delegations?"),
         question=_("This ends all of them at once and can't be undone."),
-        consequences=[*consequences(preview(selections.each(rows))), *_not_refused(rows)],
+        consequences=[
+            *consequences(preview([selections.together(selected.filter(pk__in=keys))])),
+            *_not_refused(rows),
+        ],
         button=_("Revoke"),
         back=request.get_full_path(),
         form=form,
@@ -164,10 +167,14 @@ def _what_follows(delegation: Delegation) -> str:
     if delegation.parent is not None:
         return _(
             "This ends it and all that was made from it, at once. What it was made from goes on, "
-            "so its client may ask for another one unless you refuse that below."
+            "so its client may ask for another one unless you refuse that below. It can't be "
+            "undone."
         )
     if delegation.subject == client_subject(delegation.delegate_client_id):
-        return _("This ends it at once, and its client gets no other until it is let in again.")
+        return _(
+            "This ends it at once and can't be undone. Its client gets no other one until it is "
+            "let in again."
+        )
     return _("This ends it at once and can't be undone. The client has to ask the person anew.")
 
 

@@ -5,26 +5,37 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.admin import deeds, everything, evidence, limits, names, summary, tree
+from delegation_app.admin import (
+    bulk,
+    deeds,
+    drawing,
+    everything,
+    evidence,
+    limits,
+    names,
+    shapes,
+    summary,
+    timeline,
+    tree,
+)
 from delegation_app.admin import narrow as narrowing
 from delegation_app.admin.confirmation import deed
-from delegation_app.admin.filters import OF_DELEGATIONS
-from delegation_app.admin.readonly import ReadOnlyAdmin
-from delegation_app.forms import grant_label
-from delegation_app.models import Delegation
+from delegation_app.admin.register_page import RegisterAdmin
+from delegation_app.models import AuditEvent, Delegation
 from delegation_app.services import clients, standing
 
 
 @admin.register(Delegation)
-class DelegationAdmin(ReadOnlyAdmin):
+class DelegationAdmin(RegisterAdmin):
     """Read-only, but for a few deeds: revoke, narrow, and let a stopped client start again."""
 
     deed_pages: ClassVar = {
+        "bulk": "bulk/",
         "client": "of-client/<str:key>/",
         "revoke": "<path:object_id>/revoke/",
         "narrow": "<path:object_id>/narrow/",
@@ -32,23 +43,6 @@ class DelegationAdmin(ReadOnlyAdmin):
         "readmit": "<path:object_id>/readmit/",
     }
     actions = ("revoke_selected",)
-    list_display = (
-        "who",
-        "to_whom",
-        "state",
-        "level",
-        "scopes",
-        "audience",
-        "grant",
-        "issued_at",
-        "expires_at",
-        "last_used_at",
-    )
-    list_filter = (*OF_DELEGATIONS, "issued_at")
-    list_select_related = ("principal_user", "principal_client", "delegate")
-    sortable_by = ("issued_at",)
-    search_fields = ("subject",)
-    search_help_text = _("A person, a client, a subject or a delegation id.")
     fieldsets = (
         (None, {"fields": ("who", "to_whom", "state", "public_id")}),
         (_("What"), {"fields": ("scopes", "audience", "constraint_list", "grant")}),
@@ -73,12 +67,6 @@ class DelegationAdmin(ReadOnlyAdmin):
             fieldsets.insert(1, (_("Revocation"), {"fields": fields}))
         return fieldsets
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Say of each whether it is in force, in the same query."""
-        live = Delegation.objects.live(timezone.now()).filter(pk=OuterRef("pk"))
-        rows: QuerySet[Any] = super().get_queryset(request).annotate(is_in_force=Exists(live))
-        return rows
-
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
@@ -88,26 +76,6 @@ class DelegationAdmin(ReadOnlyAdmin):
             return None
         related = (*self.list_select_related, "consent", "parent__delegate")
         return self.get_queryset(request).select_related(*related).get(pk=found.pk)
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Look where an index helps: a search must not read every delegation."""
-        del request
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        if (public_id := names.as_uuid(term)) is not None:
-            return queryset.filter(public_id=public_id), False
-        called = names.clients_called(term)
-        condition = (
-            Q(subject__startswith=term)
-            | Q(delegate_client_id__startswith=term)
-            | Q(principal_user__in=names.people_called(term))
-            | Q(principal_client__in=called)
-            | Q(delegate__in=called)
-        )
-        return queryset.filter(condition), False
 
     @admin.display(description=_("who"))
     def who(self, obj: Delegation) -> str:
@@ -123,16 +91,6 @@ class DelegationAdmin(ReadOnlyAdmin):
     def state(self, obj: Delegation) -> str:
         """Say the state in a word."""
         return summary.state_word(summary.state(obj))
-
-    @admin.display(description=_("depth"))
-    def level(self, obj: Delegation) -> str:
-        """Mark what was handed on, and how often."""
-        return f"↳ {obj.depth}" if obj.depth else str(self.get_empty_value_display())
-
-    @admin.display(description=_("grant type"))
-    def grant(self, obj: Delegation) -> str:
-        """Name the grant type."""
-        return grant_label(obj.grant_type)
 
     @admin.display(description=_("constraints"))
     def constraint_list(self, obj: Delegation) -> str:
@@ -157,17 +115,28 @@ class DelegationAdmin(ReadOnlyAdmin):
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """Add what hangs on it, where it comes from, and the buttons."""
+        around = tree.of(self, request, obj)
         return {
             "subtitle": summary.short(obj),
             "summary": summary.sentences(obj),
+            "limits": obj.constraints.describe(),
             "related": summary.related(self.admin_site, request, obj),
-            "tree": tree.of(self, request, obj),
-            "tables": evidence.tables(self.admin_site, request, obj),
+            "tree": around,
+            "drawing": drawing.of(around),
+            "marks": [shapes.mark(state) for state in Delegation.State],
+            "timeline": timeline.of(self.admin_site, request, obj),
+            "events_url": names.list_address(self.admin_site, request, AuditEvent, q=obj.public_id),
+            "tables": evidence.tables(request, obj),
             "revoke_url": self.url("revoke", obj.pk) if self.may_revoke(request, obj) else "",
             "narrow_url": self.url("narrow", obj.pk) if self.may_narrow(request, obj) else "",
             "everything": everything.links(self, obj) if self.may(request, "revoke") else (),
+            "person_url": self._person_url(request, obj),
             "readmit_url": self.url("readmit", obj.pk) if self.may_readmit(request, obj) else "",
         }
+
+    def _person_url(self, request: HttpRequest, obj: Delegation) -> str:
+        may = obj.principal_user is not None and self.may_revoke(request, obj)
+        return self.url("everything", obj.pk, "person") if may else ""
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         """Tell whether this user may revoke; Django asks by this name for the bulk action."""
@@ -211,6 +180,14 @@ class DelegationAdmin(ReadOnlyAdmin):
         """Ask, and revoke all of its person, of its client or of both."""
         self.require(request, "revoke")
         return everything.from_delegation(self, request, self.find(request, object_id), whose)
+
+    # Each batch is durable before it is told of, so none can be part of a request's transaction
+    @transaction.non_atomic_requests
+    @deed
+    def bulk_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask, and revoke all that a filtered list holds, some at a time."""
+        self.require(request, "revoke")
+        return bulk.revoke(self, request)
 
     @deed
     def client_view(self, request: HttpRequest, key: str) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""What was issued under a delegation and what happened to it, as rows for its page.
+"""What was issued under a delegation, as rows for its page.
 
 Of a secret only the first characters of its digest are shown, as in the audit trail.
 """
@@ -10,18 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django.contrib.admin import AdminSite
-from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.admin import details, names
 from delegation_app.events import REGISTRY
 from delegation_app.models import (
     AccessToken,
-    AuditEvent,
     AuthorizationCode,
     Delegation,
     DeviceCode,
@@ -30,7 +26,6 @@ from delegation_app.models import (
 from delegation_app.protocol.names import DEVICE_CODE
 
 _TOKENS: Final = 20
-_EVENTS: Final = 50
 _DIGEST: Final = 8
 
 
@@ -49,7 +44,7 @@ class Table:
         return len(self.rows) >= self.most
 
 
-def tables(site: AdminSite, request: HttpRequest, delegation: Delegation) -> list[Table]:
+def tables(request: HttpRequest, delegation: Delegation) -> list[Table]:
     """Return the tables that this user may see, newest rows first."""
     may = request.user.has_perm
     found = []
@@ -61,8 +56,6 @@ def tables(site: AdminSite, request: HttpRequest, delegation: Delegation) -> lis
         found.append(_codes(delegation))
     if delegation.grant_type == DEVICE_CODE and may("delegation_app.view_devicecode"):
         found.append(_device_codes(delegation))
-    if may("delegation_app.view_auditevent"):
-        found.append(_events(site, request, delegation))
     return found
 
 
@@ -127,30 +120,6 @@ def _single_use(
             for row in rows
         ],
         _TOKENS,
-    )
-
-
-def _events(site: AdminSite, request: HttpRequest, delegation: Delegation) -> Table:
-    about = Q(delegation=delegation)
-    if delegation.consent_id is not None:
-        about |= Q(consent=delegation.consent_id)
-    events = list(AuditEvent.objects.filter(about).order_by("-occurred_at", "-id")[:_EVENTS])
-    people = names.of_subjects(event.actor for event in events)
-    return Table(
-        _("Audit events"),
-        (_("when"), _("event"), _("outcome"), _("actor"), _("reason and details"), _("IP address")),
-        [
-            (
-                event.occurred_at,
-                names.link(site, request, event, str(event_label(event.event))),
-                event.get_outcome_display(),
-                names.with_name(event.actor, people),
-                details.why(event),
-                event.ip_address,
-            )
-            for event in events
-        ],
-        _EVENTS,
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.admin import AdminSite
 from django.contrib.auth import get_user_model
-from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db.models import Model, Q
+from django.core.exceptions import ValidationError
+from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -17,36 +17,23 @@ from django.utils.html import format_html
 from delegation_app import toolkit
 from delegation_app.models import ResourceServer
 from delegation_app.protocol.claims import user_subject
+from delegation_app.services.lookup import as_uuid, clients_called, people_called
 
-# More namesakes than that are no help to anybody, and make a slow query.
-_MOST: Final = 200
-
-
-def as_uuid(term: str) -> uuid.UUID | None:
-    """Return a search term as a public id, or None."""
-    try:
-        return uuid.UUID(term)
-    except ValueError:
-        return None
-
-
-def people_called(term: str) -> list[Any]:
-    """Return the keys of the users whose name or e-mail address contains `term`."""
-    model = get_user_model()
-    condition = Q(**{f"{model.USERNAME_FIELD}__icontains": term})
-    try:
-        field = model._meta.get_field(model.get_email_field_name())
-    except FieldDoesNotExist:
-        pass
-    else:
-        condition |= Q(**{f"{field.name}__icontains": term})
-    return list(model._default_manager.filter(condition).values_list("pk", flat=True)[:_MOST])
-
-
-def clients_called(term: str) -> list[Any]:
-    """Return the keys of the applications whose name contains `term`."""
-    named = toolkit.application_model()._default_manager.filter(name__icontains=term)
-    return list(named.values_list("pk", flat=True)[:_MOST])
+__all__ = [
+    "address",
+    "as_uuid",
+    "clients_called",
+    "link",
+    "list_address",
+    "listed",
+    "may_see",
+    "of_client",
+    "of_clients",
+    "of_services",
+    "of_subjects",
+    "people_called",
+    "with_name",
+]
 
 
 def of_subjects(subjects: Iterable[str]) -> dict[str, str]:
@@ -110,3 +97,19 @@ def link(site: AdminSite, request: HttpRequest, row: Model | None, text: str) ->
     """Return `text` as a link to a row's own page, if there is one that the user may see."""
     found = "" if row is None else address(site, request, row)
     return format_html('<a href="{}">{}</a>', found, text) if found else text
+
+
+def list_address(site: AdminSite, request: HttpRequest, model: type[Model], **query: object) -> str:
+    """Return the address of a model's list with a query; empty if the user may not see it."""
+    if not may_see(site, request, model):
+        return ""
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
+    found = reverse(name, current_app=site.name)
+    return f"{found}?{urlencode(query)}" if query else found
+
+
+def may_see(site: AdminSite, request: HttpRequest, model: type[Model]) -> bool:
+    """Tell whether the site has pages of a model that this user may see."""
+    if not site.is_registered(model):
+        return False
+    return site.get_model_admin(model).has_view_or_change_permission(request)

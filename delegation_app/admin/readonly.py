@@ -16,6 +16,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 STYLES: Final = "delegation_app/admin.css"
+DRAWN: Final = "delegation_app/console.css"
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at run time
@@ -50,7 +51,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
     show_facets = admin.ShowFacets.NEVER
 
     class Media:
-        css: ClassVar = {"all": [STYLES]}
+        css: ClassVar = {"all": [STYLES, DRAWN]}
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Nobody."""

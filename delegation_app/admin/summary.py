@@ -51,6 +51,31 @@ def sentences(delegation: Delegation) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
+def in_short(delegation: Delegation, services: dict[str, str]) -> str:
+    """Return who lets whom do what, for a list.
+
+    Args:
+        delegation: read with its people and clients, and those of its parent.
+        services: names of resource servers by identifier.
+    """
+    words = {
+        "who": principal(delegation),
+        "client": names.of_client(delegation.delegate, delegation.delegate_client_id),
+        "scopes": ", ".join(delegation.scopes) or _("nothing"),
+        "audience": names.listed(delegation.audience, services) or _("no service"),
+    }
+    parent = delegation.parent
+    if parent is not None and parent.delegate_client_id != delegation.delegate_client_id:
+        words["above"] = names.of_client(parent.delegate, parent.delegate_client_id)
+        return (
+            _("%(client)s, on behalf of %(who)s through %(above)s: %(scopes)s at %(audience)s")
+            % words
+        )
+    if acts_for_itself(delegation):
+        return _("%(client)s, for itself: %(scopes)s at %(audience)s") % words
+    return _("%(who)s lets %(client)s do %(scopes)s at %(audience)s") % words
+
+
 def _granted(delegation: Delegation) -> str:
     words = {
         "who": principal(delegation),

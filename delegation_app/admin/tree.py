@@ -25,6 +25,8 @@ class Node:
 
     Attributes:
         label: its client, as a link to its page.
+        client: the name of its client.
+        url: the address of its page.
         whose: whose authority it is, in words.
         state: how it stands.
         scopes, audience: what it allows, and where.
@@ -33,6 +35,8 @@ class Node:
     """
 
     label: str
+    client: str
+    url: str
     whose: str
     state: Delegation.State
     scopes: str
@@ -92,6 +96,8 @@ def of(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) -> Tre
     def node(row: Delegation) -> Node:
         return Node(
             label=names.link(page.admin_site, request, row, _client(row)),
+            client=_client(row),
+            url=names.address(page.admin_site, request, row),
             whose=_whose(row),
             state=summary.state(row),
             scopes=", ".join(row.scopes) or _("nothing"),

@@ -1,120 +1,187 @@
-"""Looking through the delegations: the same filters for the console and the command line."""
+"""Which delegations are meant: one set of filters for lists, for bulk revocation and for others.
+
+What is chosen is a value: it can be signed into a token, written into a command line, compared.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, TextField, Value
-from django.db.models.functions import Cast, Concat
+from django.db.models import BooleanField, Case, Exists, OuterRef, Q, QuerySet, Value, When
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from delegation_app.models import Delegation
-from delegation_app.services import search
-from delegation_app.services.keyset import Cursor, Newest, Page
+from delegation_app.models.validity import in_force
+from delegation_app.services.lookup import as_uuid, clients_called, people_called
 
 _State = Delegation.State
-
-# What has not ended: live, or suspended for as long as somebody is disabled
-STANDING: Final = "standing"
-STATES: Final = (*_State.values, STANDING)
+_NONE: Final = Q(pk__in=())
+_TIMES: Final = frozenset({"issued_after", "issued_before", "used_after", "not_used_after"})
 
 
 @dataclass(frozen=True, slots=True)
-class Register:
-    """Which delegations; what is left empty keeps all.
+class Chosen:
+    """Filters, all of which must hold. What is left out filters nothing.
 
     Attributes:
-        state: one of STATES.
-        principal: whose authority it is: a subject, a user name or a client id.
-        client_id: who holds it.
-        scope: the name of a scope that is still in it.
-        issued_before: granted or handed on before that.
-        grant_type: how it came about.
+        term: a person or a client by a part of its name, the beginning of a subject or of a client
+            id, or a delegation id.
+        client_id: of the delegate.
+        parent, root: the public id of what it was made from, and of the top of its tree.
+        state: a `Delegation.State`.
+        grant_type: as stored.
+        issued_after, issued_before: the time of issue, both included.
+        used_after: used then or later.
+        not_used_after: neither used nor issued since then.
+        never_used: whether it was never used.
+        roots: True for what was granted directly, False for what was handed on.
+        has_children: whether something was made from it.
+        unrevoked: whether what was revoked is left out.
+        nothing: whether nothing at all is chosen: what could not be understood must not be taken
+            for everything, since all that is chosen can be revoked.
     """
 
-    state: str = ""
-    principal: str = ""
+    term: str = ""
     client_id: str = ""
-    scope: str = ""
-    issued_before: datetime | None = None
+    parent: str = ""
+    root: str = ""
+    state: str = ""
     grant_type: str = ""
+    issued_after: datetime | None = None
+    issued_before: datetime | None = None
+    used_after: datetime | None = None
+    not_used_after: datetime | None = None
+    never_used: bool = False
+    roots: bool | None = None
+    has_children: bool | None = None
+    unrevoked: bool = False
+    nothing: bool = False
 
-    @property
-    def delegations(self) -> Newest[Delegation]:
-        """The delegations, newest first."""
-        return Newest("issued_at", list(self._branches()))
-
-    def page(self, size: int, cursor: Cursor | None = None) -> Page[Delegation]:
-        """Return a page of them, newest first."""
-        return self.delegations.page(size, cursor)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is filtered but the state."""
-        return Register(state=self.state) == self
-
-    def _branches(self) -> Iterator[QuerySet[Delegation]]:
-        conditions: dict[str, Any] = {
-            "delegate_client_id": self.client_id,
-            "issued_at__lt": self.issued_before,
-            "grant_type": self.grant_type,
+    def as_json(self) -> dict[str, Any]:
+        """Return what is set, as JSON types."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in found.items()
+            if value != getattr(_NOTHING, name)
         }
-        chosen = {name: value for name, value in conditions.items() if value}
-        rows = judged(in_state(Delegation.objects.filter(**chosen), self.state))
-        if self.scope:
-            rows = with_scope(rows, self.scope)
-        rows = rows.select_related("principal_user", "principal_client", "delegate")
-        if not self.principal:
-            yield rows
-        else:
-            for subject in search.subjects(self.principal):
-                yield rows.filter(subject=subject)
+
+    @classmethod
+    def of_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Return what `as_json` gave.
+
+        Raises:
+            TypeError, ValueError: it did not come from there.
+        """
+        values: dict[str, Any] = dict(stored)
+        for name in _TIMES & values.keys():
+            values[name] = parse_datetime(values[name])
+        return cls(**values)
+
+    def named(self) -> Q | None:
+        """Return the conditions that an index answers, or None. Names are looked up here."""
+        if self.nothing:
+            return _NONE
+        found = []
+        if self.term:
+            found.append(_called(self.term))
+        if self.client_id:
+            found.append(Q(delegate_client_id=self.client_id))
+        for path, value in (("parent__public_id", self.parent), ("root__public_id", self.root)):
+            if value:
+                public_id = as_uuid(value)
+                found.append(_NONE if public_id is None else Q(**{path: public_id}))
+        return Q(*found) if found else None
+
+    def span(self) -> Q:
+        """Return the condition on the time of issue, by which lists are ordered."""
+        found = Q()
+        if self.issued_after is not None:
+            found &= Q(issued_at__gte=self.issued_after)
+        if self.issued_before is not None:
+            found &= Q(issued_at__lte=self.issued_before)
+        return found
+
+    @property
+    def is_sifted(self) -> bool:
+        """Whether there are conditions that no index answers."""
+        uses = (self.used_after, self.not_used_after)
+        others = (self.state, self.grant_type, self.never_used, self.unrevoked)
+        return any(others) or (*uses, self.roots, self.has_children) != (None,) * 4
+
+    def sift(self, rows: QuerySet[Delegation], now: datetime) -> QuerySet[Delegation]:
+        """Keep the rows that meet the conditions that no index answers."""
+        if self.grant_type:
+            rows = rows.filter(grant_type=self.grant_type)
+        if self.unrevoked:
+            rows = rows.filter(revoked_at=None)
+        if self.never_used:
+            rows = rows.filter(last_used_at=None)
+        if self.used_after is not None:
+            rows = rows.filter(last_used_at__gte=self.used_after)
+        if self.not_used_after is not None:
+            unused = Q(last_used_at=None, issued_at__lt=self.not_used_after)
+            rows = rows.filter(unused | Q(last_used_at__lt=self.not_used_after))
+        if self.roots is not None:
+            rows = rows.filter(parent__isnull=self.roots)
+        if self.has_children is not None:
+            made = Exists(Delegation.objects.filter(parent=OuterRef("pk")))
+            rows = rows.filter(made if self.has_children else ~made)
+        return in_state(rows, self.state, now)
+
+    def rows(self, now: datetime | None = None) -> QuerySet[Delegation]:
+        """Return the delegations, in no order.
+
+        Args:
+            now: the time to judge the state by; the present if left out.
+        """
+        rows = Delegation.objects.order_by().filter(self.span())
+        if (named := self.named()) is not None:
+            rows = rows.filter(named)
+        return self.sift(rows, now or timezone.now())
 
 
-def in_state(rows: QuerySet[Delegation], state: str) -> QuerySet[Delegation]:
-    """Keep the delegations in a state; all, if it is none. See `Delegation.State`."""
-    now = timezone.now()
-    current = rows.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
+_NOTHING: Final = Chosen()
+
+
+def in_state(rows: QuerySet[Delegation], state: str, now: datetime) -> QuerySet[Delegation]:
+    """Keep the delegations in a state; see `Delegation.State`. An unknown one keeps all."""
     match state:
         case _State.LIVE:
-            return rows.filter(_is_live(now))
+            return rows.filter(in_force(now))
         case _State.SUSPENDED:
-            return current.filter(~_is_live(now))
+            current = rows.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
+            # Not the negation: where a person or client is gone, that is neither true nor false
+            return current.alias(force=forced(now)).filter(force=False)
         case _State.EXPIRED:
             return rows.filter(expires_at__lte=now, revoked_at=None)
         case _State.REVOKED:
             return rows.filter(revoked_at__isnull=False)
-        case "standing":
-            return current
         case _:
             return rows
 
 
-def judged(rows: QuerySet[Delegation]) -> QuerySet[Delegation]:
-    """Say of each whether it is in force, as `is_in_force`, in the same statement."""
-    return rows.annotate(is_in_force=_is_live(timezone.now()))
+def forced(now: datetime) -> Case:
+    """Return the expression that says whether a delegation is in force."""
+    return Case(
+        When(in_force(now), then=Value(True)),  # noqa: FBT003 - an SQL value
+        default=Value(False),  # noqa: FBT003 - an SQL value
+        output_field=BooleanField(),
+    )
 
 
-def with_scope(rows: QuerySet[Delegation], scope: str) -> QuerySet[Delegation]:
-    """Keep those that have a scope by this name."""
-    # As text between spaces: a part of a name is another scope
-    space = Value(" ", TextField())
-    text = Concat(space, Cast("scopes", TextField()), space)
-    return rows.annotate(scope_text=text).filter(scope_text__contains=f" {scope} ")
-
-
-def state_of(row: Delegation) -> Delegation.State:
-    """Return the state of a delegation that was read by `judged`."""
-    if row.revoked_at is not None:
-        return _State.REVOKED
-    if row.expires_at is not None and row.expires_at <= timezone.now():
-        return _State.EXPIRED
-    in_force: bool = row.is_in_force  # type: ignore[attr-defined]  # annotated by `judged`
-    return _State.LIVE if in_force else _State.SUSPENDED
-
-
-def _is_live(now: datetime) -> Exists:
-    return Exists(Delegation.objects.live(now).filter(pk=OuterRef("pk")))
+def _called(term: str) -> Q:
+    if (public_id := as_uuid(term)) is not None:
+        return Q(public_id=public_id)
+    called = clients_called(term)
+    return (
+        Q(subject__startswith=term)
+        | Q(delegate_client_id__startswith=term)
+        | Q(principal_user__in=people_called(term))
+        | Q(principal_client__in=called)
+        | Q(delegate__in=called)
+    )

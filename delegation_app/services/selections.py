@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import Q, QuerySet
+from django.db.models import CharField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.models.delegation import lineage_of
@@ -70,6 +70,20 @@ def each(delegations: Iterable[Delegation]) -> Iterator[Selection]:
             below |= Q(root=top.root_id, path__startswith=top.path)
         standing = _standing()
         yield Selection(standing.filter(below), standing.filter(pk__in=[top.pk for top in some]))
+
+
+def together(tops: QuerySet[Delegation]) -> Selection:
+    """Choose several delegations at once, each with everything below it.
+
+    For counting: a revocation takes them `each`, some at a time.
+    """
+    tops = tops.filter(revoked_at=None)
+    above = tops.filter(root=OuterRef("root")).annotate(
+        of=ExpressionWrapper(OuterRef("path"), output_field=CharField())
+    )
+    # Only trees that any of them stands in are looked at
+    rows = _standing().filter(root__in=tops.values("root"))
+    return Selection(rows.filter(Exists(above.filter(of__startswith=F("path")))), tops)
 
 
 def _standing() -> QuerySet[Delegation]:

@@ -12,7 +12,7 @@ LIST = "/admin/delegation_app/delegation/"
 
 
 def listed(client, **query):
-    return set(client.get(LIST, query).context["cl"].result_list.values_list("pk", flat=True))
+    return {row.pk for row in client.get(LIST, query).context["cl"].result_list}
 
 
 def text_of(response):
@@ -126,7 +126,8 @@ def test_list_when_filtered_by_state_then_each_state_has_its_own(story, operator
     assert listed(operator, state="revoked") == {revoked.pk}
     html = text_of(operator.get(LIST))
     for state in ("live", "suspended", "expired", "revoked"):
-        assert f'<td class="field-state">{state}</td>' in html
+        assert f'<span class="delegation-mark delegation-{state}">' in html
+        assert f"</svg> {state}</span>" in html
 
 
 def test_list_when_searched_then_it_finds_by_person_client_and_id(story, operator):

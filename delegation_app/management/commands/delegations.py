@@ -18,9 +18,9 @@ from django.utils import timezone
 from delegation_app.management.console import arguments, output, revoking, told
 from delegation_app.management.console.origin import origin
 from delegation_app.models import Delegation
-from delegation_app.services import as_of, register, search
+from delegation_app.services import as_of, ledger, search
 from delegation_app.services.exports import escaped
-from delegation_app.services.register import Register
+from delegation_app.services.ledger import Ledger
 
 _NOTHING: Final = 3
 _NOT_CONFIRMED: Final = 4
@@ -122,7 +122,7 @@ class Command(BaseCommand):
             matched = len(rows)
         else:
             # What has ended by itself needs no revocation, unless it is asked for
-            asked = asked if asked.state else _asked({**options, "state": register.STANDING})
+            asked = asked if asked.state else _asked({**options, "state": ledger.STANDING})
             rows, matched = asked.delegations.all(revoking.BATCH), revoking.count(asked)
         if not matched:
             raise CommandError(
@@ -131,7 +131,7 @@ class Command(BaseCommand):
         self._end(rows, asked, matched, options)
 
     def _end(
-        self, rows: Iterable[Delegation], asked: Register, matched: int, options: dict[str, Any]
+        self, rows: Iterable[Delegation], asked: Ledger, matched: int, options: dict[str, Any]
     ) -> None:
         some = rows if options["id"] else asked.delegations.all(revoking.BATCH + 1)
         counted = revoking.what_ends(some)
@@ -178,14 +178,14 @@ def _add_filters(parser: ArgumentParser) -> None:
     parser.add_argument("--user", default="", help="a user name, or a subject such as user:7")
     parser.add_argument("--client", default="", help="a client id")
     parser.add_argument("--scope", default="", help="has this scope")
-    parser.add_argument("--state", default="", choices=register.STATES)
+    parser.add_argument("--state", default="", choices=ledger.STATES)
     parser.add_argument("--grant-type", default="")
     parser.add_argument("--older-than", type=arguments.age, metavar="AGE", help="90d, 12h")
 
 
-def _asked(options: dict[str, Any]) -> Register:
+def _asked(options: dict[str, Any]) -> Ledger:
     older = options["older_than"]
-    return Register(
+    return Ledger(
         state=options["state"],
         principal=_principal(options["user"]),
         client_id=options["client"],
@@ -203,4 +203,4 @@ def _principal(term: str) -> str:
 
 
 def _read(rows: Any) -> Any:
-    return register.judged(rows).select_related("principal_user", "principal_client", "delegate")
+    return ledger.judged(rows).select_related("principal_user", "principal_client", "delegate")

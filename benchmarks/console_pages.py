@@ -1,0 +1,75 @@
+"""The pages that `benchmarks.console` asks for: a name and an address for each."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+_LIST = "/admin/delegation_app/delegation/"
+
+# Pages of one record: they may take more statements, and longer
+OBJECTS = frozenset(
+    {
+        "delegation: one of many",
+        "delegation: with 1,000 children",
+        "delegation: one of 1,000 children",
+        "revoke: with 1,000 children",
+    }
+)
+
+# Filters of the list of delegations, as they stand in its address
+FILTERS: dict[str, dict[str, str]] = {
+    "default": {},
+    "state live": {"state": "live"},
+    "state suspended": {"state": "suspended"},
+    "state expired": {"state": "expired"},
+    "state revoked": {"state": "revoked"},
+    "grant type, common": {"grant": "authorization_code"},
+    "grant type, rare": {"grant": "urn:ietf:params:oauth:grant-type:device_code"},
+    "grant type, none of it": {"grant": "nothing"},
+    "client, a fifth of all": {"client": "web"},
+    "client, a few": {"client": "client-900"},
+    "client, none of it": {"client": "nobody"},
+    "client, a fifth, suspended": {"client": "web", "state": "suspended"},
+    "client, a few, revoked": {"client": "client-900", "state": "revoked"},
+    "age less than a day": {"age": "day"},
+    "age more than a year": {"age": "over-year"},
+    "last use never": {"used": "never"},
+    "last use in the last day": {"used": "day"},
+    "last use not for 90 days": {"used": "not-quarter"},
+    "has children": {"children": "yes"},
+    "has no children": {"children": "no"},
+    "made from nothing": {"from": "roots"},
+    "made from another": {"from": "handed_on"},
+    "search, a person": {"q": "person4711"},
+    "search, many people": {"q": "person4"},
+    "search, a client of a fifth": {"q": "web"},
+    "search, nobody": {"q": "nobody at all"},
+    "everything at once": {
+        "state": "suspended", "grant": "authorization_code", "used": "never", "children": "yes",
+        "age": "over-month",
+    },
+}  # fmt: skip
+
+
+def addresses(site: Any) -> dict[str, str]:
+    """Return the pages by name. A page more is a line more."""
+    pages = {f"list: {name}": _list(**query) for name, query in FILTERS.items()}
+    pages |= {
+        "list: page 200": _list(older=site.position(200 * 50)),
+        "list: page 200 of revoked": _list(state="revoked", older=site.position(200 * 50 * 20)),
+        "list: newer than the middle": _list(newer=site.position(site.sizes.delegations // 2)),
+        "list: children of one": _list(parent=site.wide.public_id),
+        "list: tree of one": _list(root=site.wide.root_id),
+        "delegation: one of many": f"{_LIST}{site.one.pk}/change/",
+        "delegation: with 1,000 children": f"{_LIST}{site.wide.pk}/change/",
+        "delegation: one of 1,000 children": f"{_LIST}{site.child.pk}/change/",
+        "revoke: with 1,000 children": f"{_LIST}{site.wide.pk}/revoke/",
+        "bulk: preview of a client": f"{_LIST}bulk/?{urlencode({'client': 'web'})}",
+        "bulk: preview of the unused": f"{_LIST}bulk/?{urlencode({'used': 'not-quarter'})}",
+        "start page": "/admin/",
+        "start page of the app": "/admin/delegation_app/",
+    }
+    return pages
+
+
+def _list(**query: object) -> str:
+    return f"{_LIST}?{urlencode(query)}"

@@ -1,0 +1,137 @@
+"""Ending all delegations of a filter, some at a time: to be interrupted and repeated at will.
+
+Each batch is a transaction of its own. What ended drops out of the filter, so a batch that is
+repeated ends nothing twice; what was issued after the start is left alone, unless it was made from
+what ends.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from django.utils import timezone
+
+from delegation_app.models import Delegation
+from delegation_app.services import audit, leafing, revoke, selections
+from delegation_app.services.leafing import Position
+from delegation_app.services.register import Chosen
+from delegation_app.services.selections import Selection
+from delegation_app.services.transactions import own
+
+BATCH: Final = 500
+PREVIEWED: Final = 1000
+COUNTED: Final = 10_000
+_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be ended, and how far that has come.
+
+    Attributes:
+        chosen: which delegations, as the operator saw them.
+        started_at: nothing that was issued later is chosen.
+        position: where to go on; None at the beginning.
+        ended: how many ended so far, with what was made from them.
+        is_over: whether all was looked at.
+    """
+
+    chosen: Chosen
+    started_at: datetime
+    position: Position | None = None
+    ended: int = 0
+    is_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """How many are left.
+
+    Attributes:
+        count: how many were found.
+        is_all: whether there are no more than that.
+    """
+
+    count: int
+    is_all: bool
+
+
+def begin(chosen: Chosen) -> Task:
+    """Return a task that ends what is chosen now. Nothing is written."""
+    return Task(chosen, timezone.now())
+
+
+def advance(task: Task, origin: audit.Origin, *, reason: str, seconds: float = _SECONDS) -> Task:
+    """End batches until `seconds` have passed, at least one, and return how far that came.
+
+    Args:
+        task: from `begin`, or what the call before returned. An older one may be repeated.
+        origin: who ends it.
+        reason: a sentence for the record.
+        seconds: after how long no further batch is begun.
+
+    Raises:
+        RuntimeError: a transaction is open already; each batch has one of its own.
+
+    Side effects: those of `revoke.chosen`, for each batch.
+    """
+    until = time.monotonic() + seconds
+    while not task.is_over:
+        task = next_batch(task, origin, reason=reason)
+        if time.monotonic() >= until:
+            break
+    return task
+
+
+def next_batch(
+    task: Task, origin: audit.Origin, *, reason: str, most: int = BATCH, dry_run: bool = False
+) -> Task:
+    """End the next delegations, at most `most` with what was made from them; see `advance`.
+
+    With `dry_run` nothing is written, and `ended` counts only those that the filter names.
+    """
+    # Oldest first: what was made from others ends with them, and is not looked at again
+    stretch = leafing.look(
+        _standing(task), most=most, start=task.position, newest_first=False, now=task.started_at
+    )
+    keys = [place.pk for place in stretch.found]
+    ended = len(keys) if dry_run or not keys else _end(keys, origin, reason)
+    over = stretch.goes_on is None
+    return replace(task, position=stretch.goes_on, ended=task.ended + ended, is_over=over)
+
+
+def remaining(task: Task) -> Remaining:
+    """Return how many of the filter are left, as far as one look counts. Reads only."""
+    if task.is_over:
+        return Remaining(0, is_all=True)
+    stretch = _look(task, COUNTED)
+    return Remaining(len(stretch.found), is_all=stretch.goes_on is None)
+
+
+def sample(task: Task) -> tuple[Selection, Remaining]:
+    """Return the first that would end, with what was made from them, and how many are left."""
+    stretch = _look(task, COUNTED)
+    keys = [place.pk for place in stretch.found[:PREVIEWED]]
+    tops = Delegation.objects.filter(pk__in=keys).order_by()
+    left = Remaining(len(stretch.found), is_all=stretch.goes_on is None)
+    return selections.together(tops), left
+
+
+def _look(task: Task, most: int) -> leafing.Stretch:
+    return leafing.look(
+        _standing(task), most=most, start=task.position, newest_first=False, now=task.started_at
+    )
+
+
+def _standing(task: Task) -> Chosen:
+    before = task.chosen.issued_before
+    last = task.started_at if before is None else min(before, task.started_at)
+    return replace(task.chosen, issued_before=last, unrevoked=True)
+
+
+@own
+def _end(keys: list[int], origin: audit.Origin, reason: str) -> int:
+    return revoke.each(Delegation.objects.filter(pk__in=keys), origin, reason=reason)
