@@ -102,7 +102,7 @@ def narrow(row: Delegation, to: Narrowing, origin: audit.Origin) -> Delegation:
     Raises:
         InvalidRequest: nothing would change.
     """
-    if to.expires_at is None and to.scope in {None, row.scopes}:
+    if to.expires_at in {None, row.expires_at} and to.scope in {None, row.scopes}:
         raise InvalidRequest("This would change nothing.")
     return delegate.narrow(row, to, origin, reason=_NARROWED)
 

@@ -5,7 +5,11 @@ import uuid
 from io import BytesIO
 
 import pytest
+from rest_framework.throttling import BaseThrottle
 
+from delegation_app import urls
+from delegation_app.services import catalogue
+from delegation_app.views.api.endpoint import Endpoint
 from tests.admin.conftest import browser
 from tests.support import SecureClient
 from tests.support.answers import each, nothing_stored, recorded
@@ -316,7 +320,7 @@ def test_cursor_when_a_character_changes_or_it_is_of_another_list_then_400(chain
     refused(story.browser.get(MINE, {"cursor": of_mine}), "invalid_request")
 
 
-def test_site_when_its_own_rest_settings_are_lax_then_ours_are_as_they_were(
+def test_request_when_it_wants_another_format_or_comes_in_the_clear_then_refused_as_json(
     chain, client, plain_http_client, world
 ):
     for address in (MINE, THEIRS):
@@ -331,3 +335,37 @@ def test_reason_when_it_forges_a_line_then_it_is_one_line(chain, operator):
     did(operator, theirs(chain.rows[0], "revoke"), reason="a\r\nb\x1b[31m\u2028c")
     told = got(operator, theirs(chain.rows[0]))
     assert told["revocation_reason"] == "a\ufffd\ufffdb\ufffd[31m\ufffdc"
+
+
+def test_throttle_when_the_site_has_one_then_its_refusal_is_one_of_ours(
+    chain, story, operator, monkeypatch
+):
+    class Full(BaseThrottle):
+        def allow_request(self, request, view):
+            return False
+
+        def wait(self):
+            return 6.5
+
+    monkeypatch.setattr(Endpoint, "throttle_classes", (Full,))
+    for client, address in ((story.browser, MINE), (operator, THEIRS)):
+        answer = client.get(address)
+        refused(answer, "temporarily_unavailable", 429)
+        assert answer["Retry-After"] == "7"
+
+
+def test_error_when_nobody_thought_of_it_then_it_is_one_of_ours_and_tells_nothing(
+    operator, monkeypatch
+):
+    monkeypatch.setattr(catalogue, "listed", lambda *_: 1 / 0)
+    answer = operator.get(THEIRS)
+    refused(answer, "server_error", 500)
+    assert b"zero" not in answer.content
+
+
+def test_transaction_when_the_site_opens_one_for_each_request_then_not_for_these():
+    # Services own theirs: what is told has to be durable
+    ours = [pattern for pattern in urls.urlpatterns if "/api/" in str(pattern.pattern)]
+    assert len(ours) == 12
+    for pattern in ours:
+        assert pattern.callback._non_atomic_requests == {"default"}

@@ -133,6 +133,13 @@ def test_narrow_when_it_would_change_nothing_or_widen_then_refused(chain, story,
     assert told["error"] in {"invalid_request", "invalid_scope"}
 
 
+def test_narrow_when_it_ends_then_anyway_then_refused(chain, story):
+    ends = got(story.browser, mine(chain.rows[0]))["connection"]["expires_at"]
+    with nothing_stored(), recorded():
+        told = did(story.browser, mine(chain.rows[0], "narrow"), status=400, expires_at=ends)
+    assert told["error_description"] == "This would change nothing."
+
+
 def test_end_when_asked_then_all_of_it_is_over_and_again_is_no_error(chain, story, world):
     with recorded("delegation.revoked"):
         told = did(story.browser, mine(chain.rows[0], "end"), reason="lost my phone")

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from delegation_app.models import Delegation
+from delegation_app.services import catalogue
 from tests.admin.conftest import browser
 from tests.admin.test_queries import add
 from tests.support import SecureClient
@@ -190,6 +191,29 @@ def test_bulk_when_in_batches_then_only_what_the_dry_run_saw_ends_and_repeating_
     standing = Delegation.objects.filter(revoked_at=None)
     assert {row.principal_user.username for row in standing} == {"alice", "person50"}
     assert last_event(event="delegation.revoked").reason == "old"
+
+
+def test_bulk_when_it_finds_more_than_anybody_counts_then_it_says_so(world, operator, monkeypatch):
+    add(world, 4)
+    monkeypatch.setattr(catalogue, "MOST_COUNTED", 3)
+    tried = did(operator, MANY, filter={"state": "live"}, limit=1)
+    assert tried["remaining"] == {"count": 3, "is_more": True}
+
+
+def test_bulk_when_told_to_end_what_expired_then_that_too_but_only_then(world, operator):
+    add(world, 2)
+    gone = Delegation.objects.first()
+    long_ago = timezone.now() - timedelta(days=9)
+    Delegation.objects.filter(pk=gone.pk).update(
+        issued_at=long_ago, expires_at=long_ago + timedelta(days=1)
+    )
+    for what, count in (({"grant_type": "authorization_code"}, 1), ({"state": "expired"}, 1)):
+        tried = did(operator, MANY, filter=what)
+        assert tried["remaining"]["count"] == count
+    call = {"filter": what, "confirm": tried["confirm"], "dry_run": False, "reason": "tidy"}
+    assert did(operator, MANY, **call)["ended"] == 1
+    gone.refresh_from_db()
+    assert gone.revoked_at is not None
 
 
 def test_bulk_when_a_tree_is_found_then_what_is_below_counts_once(chain, operator):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from rest_framework import exceptions
 from rest_framework.authentication import SessionAuthentication
@@ -44,8 +44,6 @@ class May(BasePermission):
 
     A view says in `needs` which deed its methods do.
     """
-
-    deeds: ClassVar = {"revoke", "narrow"}
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Tell whether whoever is signed in may do this; nobody being signed in is told apart."""
