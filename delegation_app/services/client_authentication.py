@@ -57,6 +57,7 @@ _verified_former = _VerifiedSecrets()
 def forget() -> None:
     """Forget which secrets this process has verified: each pays its slow hash once more."""
     _verified.forget()
+    _verified_former.forget()
 
 
 def authenticate(credentials: Credentials, *, ip: str | None, relation: str = TARGETS) -> Client:
