@@ -115,6 +115,9 @@ def test_deed_when_the_csrf_token_is_missing_wrong_or_from_elsewhere_then_403(
             form = csrf_client.post(address, {"csrfmiddlewaretoken": token}, **ORIGIN)
             refused(form, "unsupported_media_type", 415)
     good = {"HTTP_X_CSRFTOKEN": token, **ORIGIN}
+    for junk in ("deep", "wide", "cut off"):
+        answer = csrf_client.post(mine(chain.rows[0], "end"), BAD_BODIES[junk], JSON, **good)
+        refused(answer, "invalid_request")
     answer = csrf_client.post(mine(chain.rows[0], "end"), "{}", JSON, **good)
     assert answer.json() == {"ended": 3}
 

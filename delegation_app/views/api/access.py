@@ -30,8 +30,10 @@ class SessionOnly(SessionAuthentication):
         Raises:
             CsrfFailed: no token, a wrong one, or another origin.
         """
+        # Django's own: some versions of the framework's parse the body to look for a field
+        sent: Any = request._request  # noqa: SLF001 - there is no other way to it
         try:
-            super().enforce_csrf(request)
+            super().enforce_csrf(sent)
         except exceptions.PermissionDenied as error:
             raise CsrfFailed(
                 "The CSRF check failed. Send the cookie's value as X-CSRFToken, from this site.",
