@@ -73,7 +73,7 @@ def _content(asked: Asked, at: datetime) -> dict[str, Any]:
                 _("You are signed in as %(person)s. "),
                 person=plain(asked.sign_in.user.get_username()),
             ),
-            *pieces(_("%(app)s never sees your password."), app=name),
+            *pieces(_("The app never sees your password.")),
         ],
         "app": _app(asked, name, at),
         "warnings": _warnings(asked, name),
@@ -84,6 +84,7 @@ def _content(asked: Asked, at: datetime) -> dict[str, Any]:
         "facts": _facts(asked, at),
         "notes": _notes(asked),
         "time": _time(asked, at),
+        "foot": pieces(_("You can end this at any time under %(page)s."), page=_("Connections")),
         "deny": _("Deny"),
         "allow": _("Allow"),
     }

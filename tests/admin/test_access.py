@@ -38,7 +38,13 @@ MATRIX = {
         "client": DOERS,
         "readmit": (*DOERS[:3], 302, 302),
     },
-    ConsentRecord: RECORD | {"withdraw": DOERS},
+    ConsentRecord: RECORD
+    | {
+        "withdraw": DOERS,
+        # There is nothing to confirm
+        "confirm": (*DOERS[:3], 302, 302),
+        "refuse": (*DOERS[:3], 302, 302),
+    },
     AuditEvent: RECORD,
     SigningKey: RECORD | {"rotate": DOERS},
     ResourceServer: EDITED,
@@ -121,6 +127,8 @@ def test_record_when_somebody_posts_an_edit_then_it_is_refused(story, model, nam
         (Delegation, "client"),
         (Delegation, "readmit"),
         (ConsentRecord, "withdraw"),
+        (ConsentRecord, "confirm"),
+        (ConsentRecord, "refuse"),
         (SigningKey, "rotate"),
     ],
 )
@@ -162,6 +170,7 @@ def test_deed_when_it_is_only_looked_at_then_nothing_changes(story, operator, me
         ("delegation", "client"),
         ("delegation", "readmit"),
         ("consentrecord", "withdraw"),
+        ("consentrecord", "confirm"),
     ],
 )
 @pytest.mark.parametrize("key", ["4711", "nobody", "9" * 30, "a\x00b"])
