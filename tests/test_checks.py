@@ -209,3 +209,20 @@ def test_check_when_tables_are_missing_then_audiences_are_not_judged(monkeypatch
     monkeypatch.setattr(checks, "_audience_problems", fail)
 
     assert checks.check_audiences() == []
+
+
+@pytest.mark.parametrize(
+    ("risks", "problem"),
+    [
+        ({"read:metrics": "high"}, None),
+        ({"read:metrics": "grave"}, "must be one of low, medium, high"),
+        ({"read:metrisc": "high"}, "no scope of this site"),
+        (["read:metrics"], "must be a dict"),
+    ],
+    ids=["good", "level", "scope", "list"],
+)
+def test_settings_when_risks_of_scopes_are_wrong_then_e004(settings, risks, problem):
+    settings.DELEGATION = {**settings.DELEGATION, "SCOPE_RISKS": risks}
+    found = [error.msg for error in checks.check_settings() if error.id == "delegation_app.E004"]
+    assert len(found) == (problem is not None)
+    assert problem is None or problem in found[0]

@@ -64,9 +64,10 @@ def _rows(record: ConsentRecord) -> list[Row]:
 
 
 def _answer(record: ConsentRecord, name: str) -> str:
-    if name in record.scopes_granted:
-        return _("granted")
-    return _("refused") if name in record.scopes_refused else _("as before")
+    held = (record.shown.get("held") or {}).get("scopes", ())
+    if name in {row["name"] for row in held}:
+        return _("granted before")
+    return _("granted") if name in record.scopes_granted else _("refused")
 
 
 def _differences(before: ConsentRecord, now: ConsentRecord) -> list[str]:

@@ -152,13 +152,12 @@ def _it_needs(asked: Asked, missing: Scope) -> str:
 
 def _weighed(asked: Asked, ticked: Scope, lifetime: timedelta | None) -> Answer:
     risky = ticked & question_scopes.to_be_confirmed(asked)
-    confirmed = prior.confirmed(asked, risky) if risky else None
     return Answer(
         granted=ticked | asked.held,
         lifetime=lifetime,
-        pending=bool(risky) and confirmed is None,
-        # No answer of the person's alone lasts longer than what was confirmed
-        until=None if confirmed is None else confirmed.chosen_expiry,
+        pending=bool(risky) and prior.confirmed(asked, risky) is None,
+        # Nobody makes what is risky last longer by an answer that no operator has seen
+        until=question_scopes.bound(asked, risky),
     )
 
 

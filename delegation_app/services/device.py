@@ -104,8 +104,8 @@ def allow(
         text: the page as it was shown; made now if left out.
 
     Returns:
-        The record; if an operator has to confirm it, nothing is opened, and the device polls on.
-        None if nothing was left ticked: that is recorded as a denial.
+        The record; while it waits for an operator, nothing is opened and the device polls on.
+        None for a denial: nothing was left ticked.
 
     Raises:
         InvalidScope: something was ticked that was not shown; nothing is recorded.
@@ -115,8 +115,7 @@ def allow(
     Side effects: three rows, two audit events; if it waits or is denied, two rows and one.
     """
     asked = waiting.asked
-    text = text or question_text.compose(asked)
-    answer = answers.judged(asked, ticked, lifetime)
+    text, answer = text or question_text.compose(asked), answers.judged(asked, ticked, lifetime)
     if answer is None:
         _deny(waiting, origin, text)
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -58,6 +59,17 @@ def confirmed(asked: Asked, scope: Scope) -> ConsentRecord | None:
     """Return a standing consent in which an operator has confirmed all of `scope`, or None."""
     found = _speaking(asked, confirmation=ConsentRecord.Confirmation.CONFIRMED)
     return next((one for one in found if scope <= one.scopes_granted), None)
+
+
+def held_until(asked: Asked, scope: Scope) -> datetime | None:
+    """Return how long all of `scope` is granted already; None for no end, or none of it."""
+    speaking = _speaking(asked) if scope else []
+    ends = []
+    for name in scope:
+        found = [one.chosen_expiry for one in speaking if name in one.scopes_granted]
+        if found and None not in found:
+            ends.append(max(end for end in found if end is not None))
+    return min(ends, default=None)
 
 
 def waiting(asked: Asked) -> ConsentRecord | None:

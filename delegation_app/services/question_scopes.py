@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from delegation_app import toolkit
 from delegation_app.models import ClientPolicy
 from delegation_app.models.fields import validate_web_address
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import risk
+from delegation_app.services import prior, risk
 from delegation_app.services.asked import Asked
 from delegation_app.services.words import plain
 
@@ -54,6 +55,23 @@ def links(policy: ClientPolicy) -> list[dict[str, str]]:
 def to_be_confirmed(asked: Asked) -> Scope:
     """Return the scopes that an operator has to confirm, if they are ticked."""
     return risk.risky(asked.offered) if asked.client.policy.confirm_risky else Scope()
+
+
+def bound(asked: Asked, risky: Scope) -> datetime | None:
+    """Return when an answer ends at the latest, for the sake of what is risky and was granted.
+
+    Args:
+        asked: the question.
+        risky: what has to be confirmed, and may be already.
+    """
+    if not asked.client.policy.confirm_risky:
+        return None
+    confirmed = prior.confirmed(asked, risky) if risky else None
+    ends = [
+        prior.held_until(asked, risk.risky(asked.held)),
+        None if confirmed is None else confirmed.chosen_expiry,
+    ]
+    return min((end for end in ends if end is not None), default=None)
 
 
 def ticked_first(asked: Asked) -> Scope:

@@ -73,7 +73,7 @@ def _content(asked: Asked, at: datetime) -> dict[str, Any]:
                 _("You are signed in as %(person)s. "),
                 person=plain(asked.sign_in.user.get_username()),
             ),
-            *pieces(_("%(app)s never sees your password."), app=name),
+            *pieces(_("The app never sees your password.")),
         ],
         "app": _app(asked, name, at),
         "warnings": _warnings(asked, name),
@@ -84,6 +84,7 @@ def _content(asked: Asked, at: datetime) -> dict[str, Any]:
         "facts": _facts(asked, at),
         "notes": _notes(asked),
         "time": _time(asked, at),
+        "foot": pieces(_("You can end this at any time under %(page)s."), page=_("Connections")),
         "deny": _("Deny"),
         "allow": _("Allow"),
     }
@@ -198,21 +199,20 @@ def _targets(asked: Asked, at: datetime) -> list[dict[str, Any]]:
 
 def _notes(asked: Asked) -> list[str]:
     risky = question_scopes.to_be_confirmed(asked)
-    if not risky:
-        return []
-    if (confirmed := prior.confirmed(asked, risky)) is None:
-        return [
+    notes = []
+    if risky and prior.confirmed(asked, risky) is None:
+        notes.append(
             _(
                 "If you tick something of high risk, an operator has to confirm your answer first. "
                 "Until then the app gets nothing of it."
             )
-        ]
-    if confirmed.chosen_expiry is None:
-        return []
-    return [
-        _("What an operator has confirmed for you ends on %(day)s at the latest.")
-        % {"day": _day(confirmed.chosen_expiry)}
-    ]
+        )
+    if (until := question_scopes.bound(asked, risky)) is not None:
+        notes.append(
+            _("What has a high risk was allowed until %(day)s. This answer does not last longer.")
+            % {"day": _day(until)}
+        )
+    return notes
 
 
 def _time(asked: Asked, at: datetime) -> dict[str, Any]:

@@ -64,7 +64,9 @@ def test_page_when_it_says_all_that_it_can_then_it_can_be_read_everywhere(
     asking, visit, name, width, scheme
 ):
     named(name)
-    Story(asking.world, asking.world.alice).tokens(scope="read:profile")
+    Story(asking.world, asking.world.alice).tokens(
+        scope="read:profile", redirect_uri=asking.app.uri
+    )
     page = visit(viewport={"width": width, "height": 740}, color_scheme=scheme)
     open_page(asking, page)
     picture(page, f"question-{width}-{scheme}-{len(name)}")
@@ -109,8 +111,9 @@ def test_operator_when_reviewing_a_consent_then_it_is_there_as_the_person_saw_it
     asking, visit, width, scheme
 ):
     story = Story(asking.world, asking.world.alice)
-    story.tokens(scope="read:profile read:metrics", scopes=["read:metrics"])
-    story.answer(story.authorize(scope=ALL), scopes=["read:metrics", "delete:alerts"])
+    story.tokens(scope="read:metrics", redirect_uri=asking.app.uri)
+    asked = story.authorize(scope=ALL, redirect_uri=asking.app.uri)
+    story.answer(asked, scopes=["write:alerts", "delete:alerts"])
     record = ConsentRecord.objects.latest("pk")
     get_user_model().objects.create_superuser("root", password=PASSWORD)
     page = visit(viewport={"width": width, "height": 740}, color_scheme=scheme)

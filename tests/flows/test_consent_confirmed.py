@@ -81,12 +81,23 @@ def test_public_client_when_confirmed_then_it_is_asked_but_does_not_wait_again(s
     _page, record = waiting(story, app, lifetime="86400")
     confirmation.confirm(record, OPERATOR, reason="fine")
     page = story.authorize(app, scope=ALL)
-    assert "What an operator has confirmed for you ends on" in page.content.decode()
+    assert "This answer does not last longer." in page.content.decode()
     assert "code" in redirected(story.answer(page, scopes=ALL.split(), lifetime="2592000"))
     # Nobody makes more of a confirmation than was confirmed
     assert Delegation.objects.get().expires_at == record.chosen_expiry
     consent.withdraw(record, OPERATOR, reason="over")
     assert b"has to confirm" in waiting(story, app)[0].content
+
+
+def test_second_question_when_what_is_held_is_risky_then_it_does_not_last_longer_by_that(story):
+    _page, record = waiting(story, lifetime="86400")
+    confirmation.confirm(record, OPERATOR, reason="for a day")
+    page = story.authorize(scope=f"{ALL} write:alerts")
+    assert "This answer does not last longer." in page.content.decode()
+    assert "code" in redirected(story.answer(page, scopes=["write:alerts"], lifetime=""))
+    delegation = Delegation.objects.get()
+    assert str(delegation.scopes) == "delete:alerts read:metrics write:alerts"
+    assert delegation.expires_at == record.chosen_expiry
 
 
 def test_consent_when_refused_then_nothing_opens_and_she_is_asked_again(story):
