@@ -38,6 +38,7 @@ ENDPOINTS: Final = (
     "revoke",
 )
 _MOST_CONSENTS: Final = 20
+_TOKEN_ID_LENGTH: Final = 27
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +171,11 @@ def _about(term: str) -> list[Q]:
             *(Q(consent=key) for key in keys),
             Q(request_id=term),
         ]
-    found = [Q(client_id_value=term), Q(jti=term), Q(request_id=term)]
-    for subject in search.subjects(term):
+    found = [Q(client_id_value=term), Q(request_id=term)]
+    if len(term) == _TOKEN_ID_LENGTH:
+        found.append(Q(jti=term))
+    # What a client does has its id as well
+    if (subject := search.person(term)) is not None:
         found += [Q(actor=subject), Q(subject=subject)]
     return found
 
