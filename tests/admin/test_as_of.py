@@ -24,6 +24,7 @@ def an_hour_ago(forest):
     now = timezone.now()
     Delegation.objects.update(issued_at=now - timedelta(hours=2))
     revoke.subtree(forest.root, audit.Origin(), reason="over")
+    Delegation.objects.update(revoked_at=now - timedelta(minutes=30))
     return now - timedelta(hours=1)
 
 
