@@ -19,6 +19,7 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_safe
 
 from delegation_app.admin import as_of_page, details, evidence, limits, names, why_page
@@ -125,6 +126,7 @@ class AuditAdmin(ReadOnlyAdmin):
         event = self.find(request, object_id)
         return JsonResponse(exports.members(event), json_dumps_params={"indent": 2})
 
+    @method_decorator(sensitive_post_parameters("text"))
     def why_view(self, request: HttpRequest) -> HttpResponse:
         """Ask for an id or a token, and tell what became of it."""
         return why_page.answer(self, request)

@@ -11,7 +11,6 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.debug import sensitive_post_parameters
 
 from delegation_app.admin import details, evidence, names
 from delegation_app.admin.audit_pages import render
@@ -39,7 +38,6 @@ class WhyForm(forms.Form):
     )
 
 
-@sensitive_post_parameters("text")
 def answer(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
     """Ask, or tell. What is pasted comes by POST only, so that no address has it.
 

@@ -1,4 +1,6 @@
 import django.db.models.deletion
+import django.db.models.fields.json
+import django.db.models.functions
 from django.db import migrations, models
 
 
@@ -49,6 +51,14 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='auditevent',
             index=models.Index(condition=models.Q(('reason', ''), _negated=True), fields=['reason', '-occurred_at', '-id'], name='audit_reason'),
+        ),
+        migrations.AddIndex(
+            model_name='auditevent',
+            index=models.Index(django.db.models.functions.Cast(django.db.models.fields.json.KeyTextTransform('endpoint', 'details'), models.TextField()), models.OrderBy(models.F('occurred_at'), descending=True), models.OrderBy(models.F('id'), descending=True), condition=models.Q(('outcome', 'refused')), name='audit_refused_at'),
+        ),
+        migrations.AddIndex(
+            model_name='auditevent',
+            index=models.Index(django.db.models.functions.Cast(django.db.models.fields.json.KeyTextTransform('grant_type', 'details'), models.TextField()), models.OrderBy(models.F('occurred_at'), descending=True), models.OrderBy(models.F('id'), descending=True), condition=models.Q(('outcome', 'refused')), name='audit_refused_grant'),
         ),
         migrations.RemoveIndex(
             model_name='auditevent',

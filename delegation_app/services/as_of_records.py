@@ -210,8 +210,7 @@ class Records:
 
     def _gaps(self, row: Delegation, chain: Sequence[Delegation]) -> list[Gap]:
         gaps = []
-        person = row.principal_user
-        if person is not None and not getattr(person, "is_active", True):
+        if not getattr(row.principal_user, "is_active", True):
             gaps.append(Gap.PERSON)
         clients = {each.delegate_client_id for each in chain}
         unknown = (c for c in clients & self.disabled.keys() if self.disabled[c] is None)
@@ -221,16 +220,13 @@ class Records:
 
 
 def _events_of(rows: Iterable[Delegation]) -> QuerySet[AuditEvent]:
-    keys = [row.pk for row in rows]
-    found = AuditEvent.objects.filter(delegation__in=keys, event__in=_OF_TERMS)
+    found = AuditEvent.objects.filter(delegation__in=[row.pk for row in rows], event__in=_OF_TERMS)
     return found.order_by("occurred_at", "pk")
 
 
 def _changes_of(client_ids: Iterable[str], since: datetime) -> QuerySet[AuditEvent]:
-    found = AuditEvent.objects.filter(
-        client_id_value__in=client_ids, event=CLIENT_CHANGED.name, occurred_at__gt=since
-    )
-    return found.order_by("occurred_at", "pk")
+    found = AuditEvent.objects.filter(event=CLIENT_CHANGED.name, occurred_at__gt=since)
+    return found.filter(client_id_value__in=client_ids).order_by("occurred_at", "pk")
 
 
 def _disabled(client_ids: Iterable[str]) -> dict[str, datetime | None]:

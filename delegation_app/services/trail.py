@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from delegation_app.events import AUDIT_EXPORTED
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation
+from delegation_app.models.audit import detail_text
 from delegation_app.protocol.names import TOKEN_EXCHANGE
 from delegation_app.services import audit, search
 from delegation_app.services.keyset import Cursor, Newest, Page
@@ -38,6 +39,7 @@ ENDPOINTS: Final = (
     "revoke",
 )
 _MOST_CONSENTS: Final = 20
+_TOKEN_ID_LENGTH: Final = 27
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,10 @@ class Trail:
             "jti": self.jti,
         }
         chosen = {name: value for name, value in conditions.items() if value}
-        return with_public_ids(AuditEvent.objects.filter(**chosen))
+        rows = with_public_ids(AuditEvent.objects.filter(**chosen))
+        if not self.endpoint:
+            return rows
+        return rows.alias(at=detail_text("endpoint"), grant=detail_text("grant_type"))
 
 
 def with_public_ids(rows: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
@@ -170,8 +175,11 @@ def _about(term: str) -> list[Q]:
             *(Q(consent=key) for key in keys),
             Q(request_id=term),
         ]
-    found = [Q(client_id_value=term), Q(jti=term), Q(request_id=term)]
-    for subject in search.subjects(term):
+    found = [Q(client_id_value=term), Q(request_id=term)]
+    if len(term) == _TOKEN_ID_LENGTH:
+        found.append(Q(jti=term))
+    # What a client does has its id as well
+    if (subject := search.person(term)) is not None:
         found += [Q(actor=subject), Q(subject=subject)]
     return found
 
@@ -192,8 +200,8 @@ def _refused_at(endpoint: str) -> list[Q]:
     except NoReverseMatch:
         return []
     refused = Q(outcome=AuditEvent.Outcome.REFUSED)
-    found = [refused & Q(details__endpoint=path)]
+    found = [refused & Q(at=path)]
     if endpoint == "exchange":
         # The token endpoint takes exchanges too
-        found.append(refused & Q(details__grant_type=TOKEN_EXCHANGE))
+        found.append(refused & Q(grant=TOKEN_EXCHANGE))
     return found

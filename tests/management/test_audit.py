@@ -71,6 +71,9 @@ def test_follower_when_an_event_is_committed_late_then_it_is_told_once(db, clock
     late, newest = event(seconds=30), event(seconds=0)
     assert list(follower.news()) == [late, newest]
     assert list(follower.news()) == []
+    clock.forward(hours=1)
+    between = event(minutes=30)
+    assert list(follower.news()) == [between]
     clock.forward(seconds=WINDOW.total_seconds() + 1)
     assert list(follower.news()) == []
     assert follower._told == {}

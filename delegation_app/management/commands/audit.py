@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser
+from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from delegation_app.events import REGISTRY
 from delegation_app.management.console import arguments, output
-from delegation_app.management.console.follow import Follower
+from delegation_app.management.console.follow import WINDOW, Follower
 from delegation_app.management.console.origin import origin
 from delegation_app.models import AuditEvent
 from delegation_app.services import exports, trail
@@ -76,17 +77,17 @@ class Command(BaseCommand):
             self.stdout.write(text, ending="")
 
     def _show(self, asked: Trail, options: dict[str, Any]) -> None:
-        started = timezone.now()
+        follower = Follower(asked, timezone.now() - WINDOW)
+        if options["follow"]:
+            # What is there already is no news, also where the limit leaves it out below
+            deque(follower.news(), maxlen=0)
         newest = list(islice(asked.events.all(options["limit"]), options["limit"]))
         newest.reverse()
         self._tell(newest, as_json=options["json"])
         if options["follow"]:
-            self._follow(asked, started, newest, options)
+            self._follow(follower, newest, options)
 
-    def _follow(
-        self, asked: Trail, started: datetime, told: list[AuditEvent], options: dict[str, Any]
-    ) -> None:
-        follower = Follower(asked, told[0].occurred_at if told else started)
+    def _follow(self, follower: Follower, told: list[AuditEvent], options: dict[str, Any]) -> None:
         for event in told:
             follower.skip(event)
         while True:

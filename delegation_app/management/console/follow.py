@@ -13,7 +13,7 @@ from delegation_app.models import AuditEvent
 from delegation_app.services.trail import Trail
 
 # An event has the time at which it was written, and is seen when its transaction commits. So the
-# last minute is read again each time; what was told already is known by its key.
+# minute before the last look is read again; what was told already is known by its key.
 WINDOW: Final = timedelta(seconds=60)
 
 
@@ -26,12 +26,14 @@ class Follower:
     """
 
     def __init__(self, trail: Trail, since: datetime) -> None:
-        self._trail, self._since = trail, since
+        self._trail, self._since, self._looked = trail, since, since
         self._told: dict[int, datetime] = {}
 
     def news(self) -> Iterator[AuditEvent]:
         """Yield what was not told yet, oldest first."""
-        start = max(self._since, timezone.now() - WINDOW)
+        # From the last look on, not from now: somebody may look once an hour
+        start = max(self._since, self._looked - WINDOW)
+        self._looked = timezone.now()
         found = list(replace(self._trail, since=start).events.all())
         self._told = {key: when for key, when in self._told.items() if when >= start}
         for event in reversed(found):

@@ -1,0 +1,64 @@
+"""“Who could act?” as a page."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from delegation_app.models import Delegation
+from delegation_app.services import audit, revoke
+from tests.admin.conftest import page, person, text_of
+from tests.support import SecureClient
+
+AS_OF = "/admin/delegation_app/auditevent/as-of/"
+
+
+def asked(browser, moment=None, **query):
+    local = timezone.localtime(moment or timezone.now())
+    return browser.get(AS_OF, {"person": "alice", "when": f"{local:%Y-%m-%dT%H:%M:%S}", **query})
+
+
+@pytest.fixture
+def an_hour_ago(forest):
+    """A tree that was there an hour ago, and was revoked since."""
+    now = timezone.now()
+    Delegation.objects.update(issued_at=now - timedelta(hours=2))
+    revoke.subtree(forest.root, audit.Origin(), reason="over")
+    Delegation.objects.update(revoked_at=now - timedelta(minutes=30))
+    return now - timedelta(hours=1)
+
+
+def test_as_of_when_asked_then_each_line_says_who_by_way_of_whom_and_what_proves_it(
+    forest, auditor, an_hour_ago
+):
+    html = text_of(asked(auditor, an_hour_ago))
+    for row in (forest.root, forest.middle, forest.leaf):
+        assert page("delegation", "change", row.pk) in html
+    assert "by way of web → service-a" in html
+    assert html.count("audit-as-yes") == 3
+    assert "Delegation revoked" in html
+    assert "leaves no event" in html
+    assert "Nobody" in text_of(asked(auditor))
+
+
+def test_as_of_when_narrowed_to_a_client_then_the_others_are_gone(forest, auditor, an_hour_ago):
+    only = asked(auditor, an_hour_ago, client="service-b", scope="read:metrics")
+    assert len(only.context["lines"]) == 1
+    assert asked(auditor, an_hour_ago, scope="read:profile").context["lines"] == []
+
+
+@pytest.mark.parametrize(
+    "query", [{"when": "2999-01-01T00:00"}, {"when": "noon"}, {"person": ""}, {"person": "\x00"}]
+)
+def test_as_of_when_it_can_not_be_read_then_it_says_so(auditor, query):
+    html = text_of(asked(auditor, **query))
+    assert "errorlist" in html
+    assert "as far as it is on record" not in html
+
+
+def test_as_of_when_somebody_may_not_see_delegations_then_403(db):
+    user = person("auditor")
+    user.user_permissions.remove(user.user_permissions.get(codename="view_delegation"))
+    client = SecureClient()
+    client.force_login(user)
+    assert client.get(AS_OF).status_code == 403
