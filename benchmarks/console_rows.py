@@ -106,7 +106,8 @@ def _delegations(like: Any, big: int, sizes: argparse.Namespace) -> None:
         "subject": f"'user:' || ({person})",
         "principal_user_id": person,
         "delegate_id": f"CASE WHEN {of_big} THEN {big} ELSE {key} END",
-        "delegate_client_id": f"CASE WHEN {of_big} THEN 'web' ELSE 'client-' || ({key} - {_CLIENT}) END",
+        "delegate_client_id": f"CASE WHEN {of_big} THEN 'web' "
+        f"ELSE 'client-' || ({key} - {_CLIENT}) END",
         "grant_type": f"CASE WHEN n.i %% {_DEVICE} = 5 THEN "
         "'urn:ietf:params:oauth:grant-type:device_code' ELSE t.grant_type END",
         "issued_at": _ago(age),

@@ -36,6 +36,7 @@ MATRIX = {
         "narrow": DOERS,
         "everything": DOERS,
         "client": DOERS,
+        "bulk": DOERS,
         "readmit": (*DOERS[:3], 302, 302),
     },
     ConsentRecord: RECORD | {"withdraw": DOERS},
@@ -43,13 +44,14 @@ MATRIX = {
     SigningKey: RECORD | {"rotate": DOERS},
     ResourceServer: EDITED,
 }
-WITHOUT_RECORD = {"changelist", "add", "rotate"}
+WITHOUT_RECORD = {"changelist", "add", "rotate", "bulk"}
 
 DEEDS = [
     (Delegation, "revoke"),
     (Delegation, "narrow"),
     (Delegation, "everything"),
     (Delegation, "client"),
+    (Delegation, "bulk"),
     (ConsentRecord, "withdraw"),
     (SigningKey, "rotate"),
 ]
@@ -70,7 +72,8 @@ def address(model, name):
         args = [record.pk, "both"]
     else:
         args = [] if name in WITHOUT_RECORD else [record.pk]
-    return page(model._meta.model_name, name, *args)
+    found = page(model._meta.model_name, name, *args)
+    return f"{found}?client=web" if name == "bulk" else found
 
 
 @pytest.mark.parametrize(("model", "name", "role", "expected"), CASES)
@@ -119,6 +122,7 @@ def test_record_when_somebody_posts_an_edit_then_it_is_refused(story, model, nam
         (Delegation, "narrow"),
         (Delegation, "everything"),
         (Delegation, "client"),
+        (Delegation, "bulk"),
         (Delegation, "readmit"),
         (ConsentRecord, "withdraw"),
         (SigningKey, "rotate"),
@@ -148,7 +152,8 @@ def test_deed_when_it_is_only_looked_at_then_nothing_changes(story, operator, me
     story.tokens()
     events = AuditEvent.objects.count()
     for model, name in DEEDS:
-        url = f"{address(model, name)}?reason=x&force=on&scopes=read:metrics"
+        url = address(model, name)
+        url += f"{'&' if '?' in url else '?'}reason=x&force=on&scopes=read:metrics"
         assert getattr(operator, method)(url).status_code == 200
     assert AuditEvent.objects.count() == events
     assert Delegation.objects.live().count() == 1
@@ -179,8 +184,9 @@ def test_deed_when_the_csrf_token_is_missing_then_403(story, csrf_client, django
     assert Delegation.objects.live().count() == 1
 
 
-def test_rotate_when_requests_are_atomic_then_it_stays_outside():
-    view = resolve(reverse("admin:delegation_app_signingkey_rotate")).func
+@pytest.mark.parametrize("name", ["signingkey_rotate", "delegation_bulk"])
+def test_deed_when_requests_are_atomic_then_it_stays_outside(name):
+    view = resolve(reverse(f"admin:delegation_app_{name}")).func
     assert view._non_atomic_requests == {"default"}
 
 
