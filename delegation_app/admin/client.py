@@ -110,6 +110,10 @@ class PolicyInline(admin.StackedInline):  # type: ignore[type-arg]  # not generi
 class WithPolicy(_Admin):
     """Mixed into whatever class administers applications."""
 
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """Have an order, where the site's class has none: those who look for a client page."""
+        return super().get_ordering(request) or ("-pk",)
+
     def get_inlines(self, request: HttpRequest, obj: Any) -> list[Any]:
         """Add the policy, once there is a client for it to be derived from."""
         found = list(super().get_inlines(request, obj))
