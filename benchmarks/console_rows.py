@@ -46,9 +46,9 @@ class Site:
     def find(self) -> None:
         """Look up those that have a name."""
         self.one = self.rows.get(pk=_FIRST + self.sizes.delegations // 2 + 1)
-        # Opened after all others, by the story itself
-        self.wide = self.rows.filter(pk__lt=_FIRST, depth=0).order_by("-pk")[0]
-        self.child = self.rows.filter(parent=self.wide).order_by("pk")[0]
+        held = self.rows.filter(delegate_client_id="service-a").order_by("pk")
+        self.child = held.select_related("parent")[0]
+        self.wide = self.child.parent
 
     def position(self, number: int) -> str:
         """Return where the newest `number` delegations end, as the list writes it."""
