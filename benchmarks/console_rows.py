@@ -46,9 +46,9 @@ class Site:
     def find(self) -> None:
         """Look up those that have a name."""
         self.one = self.rows.get(pk=_FIRST + self.sizes.delegations // 2 + 1)
-        # Opened after all others, by the story itself
-        self.wide = self.rows.filter(pk__lt=_FIRST, depth=0).order_by("-pk")[0]
-        self.child = self.rows.filter(parent=self.wide).order_by("pk")[0]
+        held = self.rows.filter(delegate_client_id="service-a").order_by("pk")
+        self.child = held.select_related("parent")[0]
+        self.wide = self.child.parent
 
     def position(self, number: int) -> str:
         """Return where the newest `number` delegations end, as the list writes it."""
@@ -106,7 +106,8 @@ def _delegations(like: Any, big: int, sizes: argparse.Namespace) -> None:
         "subject": f"'user:' || ({person})",
         "principal_user_id": person,
         "delegate_id": f"CASE WHEN {of_big} THEN {big} ELSE {key} END",
-        "delegate_client_id": f"CASE WHEN {of_big} THEN 'web' ELSE 'client-' || ({key} - {_CLIENT}) END",
+        "delegate_client_id": f"CASE WHEN {of_big} THEN 'web' "
+        f"ELSE 'client-' || ({key} - {_CLIENT}) END",
         "grant_type": f"CASE WHEN n.i %% {_DEVICE} = 5 THEN "
         "'urn:ietf:params:oauth:grant-type:device_code' ELSE t.grant_type END",
         "issued_at": _ago(age),

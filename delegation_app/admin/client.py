@@ -108,6 +108,10 @@ class PolicyInline(policy_asking.ShowsLogo, admin.StackedInline):  # type: ignor
 class WithPolicy(WithSecret):
     """Mixed into whatever class administers applications."""
 
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """Have an order, where the site's class has none: those who look for a client page."""
+        return super().get_ordering(request) or ("-pk",)
+
     def get_inlines(self, request: HttpRequest, obj: Any) -> list[Any]:
         """Add the policy, once there is a client for it to be derived from."""
         found = list(super().get_inlines(request, obj))

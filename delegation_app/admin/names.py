@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.contrib.admin import AdminSite
@@ -19,10 +19,13 @@ from delegation_app.models import ResourceServer
 from delegation_app.protocol.claims import user_subject
 from delegation_app.services.lookup import as_uuid, clients_called, people_called
 
+_LONGEST: Final = 60
+
 __all__ = [
     "address",
     "as_uuid",
     "clients_called",
+    "cut",
     "link",
     "list_address",
     "listed",
@@ -106,6 +109,11 @@ def list_address(site: AdminSite, request: HttpRequest, model: type[Model], **qu
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
     found = reverse(name, current_app=site.name)
     return f"{found}?{urlencode(query)}" if query else found
+
+
+def cut(name: str) -> str:
+    """Return a name as long as a line of a list has room for."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def may_see(site: AdminSite, request: HttpRequest, model: type[Model]) -> bool:

@@ -148,8 +148,9 @@ class RegisterChangeList(ChangeList):
         self.result_list = [by_key[key] for key in keys if key in by_key]
         self._name(request)
         self._link(stretch, found, back=back)
-        self.result_count, self.full_result_count = len(found), None
-        self.show_full_result_count = self.show_admin_actions = True
+        # The same, so that no page speaks of results that nobody counted
+        self.result_count = self.full_result_count = len(found)
+        self.show_full_result_count, self.show_admin_actions = False, bool(found)
         self.can_show_all, self.multi_page = True, False
         # Django's own tags ask it for the numbers of the pages
         self.paginator = Paginator(self.result_list, max(1, len(found)))
@@ -193,6 +194,6 @@ class RegisterChangeList(ChangeList):
         for row in rows:
             row.sentence = summary.in_short(row, services)
             person = row.principal_user or row.principal_client
-            row.person_link = names.link(site, request, person, summary.principal(row))
+            row.person_link = names.link(site, request, person, names.cut(summary.principal(row)))
             client = names.of_client(row.delegate, row.delegate_client_id)
-            row.client_link = names.link(site, request, row.delegate, client)
+            row.client_link = names.link(site, request, row.delegate, names.cut(client))

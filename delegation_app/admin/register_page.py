@@ -82,7 +82,7 @@ class RegisterAdmin(ReadOnlyAdmin):
         # What Django's own autocomplete fields bring along, for the filter by client
         field = Delegation._meta.get_field("delegate")
         finder = AutocompleteSelect(field, self.admin_site).media
-        found: Media = self.media + finder + Media(js=["delegation_app/console.js"])
+        found: Media = self.media + finder
         return found
 
     def _bulk_url(self, request: HttpRequest) -> str:

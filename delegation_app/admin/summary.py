@@ -59,14 +59,14 @@ def in_short(delegation: Delegation, services: dict[str, str]) -> str:
         services: names of resource servers by identifier.
     """
     words = {
-        "who": principal(delegation),
-        "client": names.of_client(delegation.delegate, delegation.delegate_client_id),
+        "who": names.cut(principal(delegation)),
+        "client": names.cut(names.of_client(delegation.delegate, delegation.delegate_client_id)),
         "scopes": ", ".join(delegation.scopes) or _("nothing"),
         "audience": names.listed(delegation.audience, services) or _("no service"),
     }
     parent = delegation.parent
     if parent is not None and parent.delegate_client_id != delegation.delegate_client_id:
-        words["above"] = names.of_client(parent.delegate, parent.delegate_client_id)
+        words["above"] = names.cut(names.of_client(parent.delegate, parent.delegate_client_id))
         return (
             _("%(client)s, on behalf of %(who)s through %(above)s: %(scopes)s at %(audience)s")
             % words

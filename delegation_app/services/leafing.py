@@ -21,7 +21,7 @@ from delegation_app.models import Delegation
 from delegation_app.services.register import Chosen
 
 # How many rows one look may read; both are measured by `python -m benchmarks.console`
-WINDOW: Final = 50_000
+WINDOW: Final = 25_000
 FEW: Final = 10_000
 
 

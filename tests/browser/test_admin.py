@@ -8,6 +8,7 @@ from django.contrib.auth.models import Permission
 
 from delegation_app.models import Delegation
 from delegation_app.protocol.constraints import Constraints
+from delegation_app.services import bulk
 from tests.browser.conftest import sync_api
 from tests.browser.test_pages import overflows, picture
 from tests.support.world import PASSWORD, SERVICE_C, VERIFIER, Story, delegation_of, redirected
@@ -68,16 +69,21 @@ def test_operator_when_opening_a_leaf_then_sees_the_way_to_it(site, trees, visit
     page = signed_in(visit, site)
     page.goto(trees.url(leaf))
     tree = page.locator(".delegation-tree")
+    tree.get_by_text("The same as a list").click()
     lines = tree.locator(".delegation-node")
     sync_api.expect(lines).to_contain_text(["Web", "Service-A", "Service-B"])
-    sync_api.expect(tree.locator('[aria-current="true"]')).to_contain_text("Service-B")
+    sync_api.expect(tree.locator('.delegation-node[aria-current="true"]')).to_contain_text(
+        "Service-B"
+    )
     indents = [lines.nth(number).bounding_box()["x"] for number in range(3)]
     assert indents == sorted(set(indents))
     picture(page, "admin-leaf")
 
-    tree.get_by_role("link", name="Service-A").click()
+    tree.get_by_role("link", name="Service-A", exact=True).click()
     page.wait_for_url(trees.url(middle))
-    sync_api.expect(tree.locator('[aria-current="true"]')).to_contain_text("Service-A")
+    sync_api.expect(tree.locator('.delegation-node[aria-current="true"]')).to_contain_text(
+        "Service-A"
+    )
     picture(page, "admin-middle")
 
 
@@ -92,7 +98,7 @@ def test_operator_when_revoking_the_middle_of_a_tree_then_sees_what_is_left(site
     page.get_by_label("Reason").fill("Service A was broken into")
     page.get_by_role("button", name="Revoke").click()
     sync_api.expect(page.get_by_text("2 delegations ended.")).to_be_visible()
-    states = page.locator(".delegation-state").all_inner_texts()
+    states = page.locator(".delegation-state").all_text_contents()
     assert states == ["live", "revoked", "revoked"]
     picture(page, "admin-revoked")
     live = set(Delegation.objects.live().values_list("pk", flat=True))
@@ -156,6 +162,8 @@ def test_pages_when_opened_on_a_phone_or_a_desktop_then_nothing_lies_outside(
         "revoke": trees.url(row, "revoke"),
         "everything": trees.url(row, "everything/both"),
         "list": f"{admin}/delegation_app/delegation/?root={row.root_id}",
+        "bulk": f"{admin}/delegation_app/delegation/bulk/?client=web",
+        "start": f"{admin}/",
         "audit": f"{admin}/delegation_app/auditevent/",
         "event": f"{admin}/delegation_app/auditevent/{event.pk}/change/",
         "consents": f"{admin}/delegation_app/consentrecord/",
@@ -175,3 +183,56 @@ def test_tree_when_a_screen_reader_reads_it_then_it_is_a_nested_list(site, trees
     nested = tree.locator("ul > li > ul > li > ul > li")
     sync_api.expect(nested).to_have_count(1)
     sync_api.expect(nested).to_contain_text(re.compile("Service-B.*for alice.*live", re.DOTALL))
+
+
+def test_tree_when_drawn_then_its_boxes_are_links_for_the_keyboard(site, trees, visit):
+    root, middle, _leaf = trees.alices
+    page = signed_in(visit, site)
+    page.goto(trees.url(middle))
+    drawing = page.get_by_role("group", name="The tree as a drawing; the list below says the same")
+    boxes = drawing.get_by_role("link")
+    sync_api.expect(boxes).to_have_count(3)
+    sync_api.expect(drawing.locator('[aria-current="true"]')).to_have_accessible_name(
+        re.compile("Service-A, for alice, live: .* \\(this one\\)")
+    )
+    drawing.focus()
+    page.keyboard.press("Tab")
+    sync_api.expect(boxes.first).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url(trees.url(root))
+
+
+def test_list_when_a_client_is_picked_by_name_then_all_of_it_can_be_revoked(
+    site, trees, visit, monkeypatch
+):
+    monkeypatch.setattr(bulk.advance, "__kwdefaults__", {"seconds": 0})
+    monkeypatch.setattr(bulk.next_batch, "__kwdefaults__", {"most": 1, "dry_run": False})
+    page = signed_in(visit, site)
+    page.goto(f"{site.url}/admin/delegation_app/delegation/")
+    page.locator(".delegation-filter .select2-selection").click()
+    page.keyboard.type("We")
+    page.get_by_role("option", name="Web").click()
+    page.wait_for_url("**client=web**")
+    page.get_by_role("link", name="Revoke all that this list holds").click()
+    page.get_by_label("Reason").fill("Web was sold")
+    page.get_by_role("button", name="Revoke all of them").click()
+    # The second batch follows by itself
+    sync_api.expect(page.get_by_text("6 delegations ended so far.")).to_be_visible()
+    picture(page, "admin-bulk-done")
+    assert not Delegation.objects.live().exists()
+
+
+def test_bulk_when_scripts_are_off_then_a_button_goes_on(site, trees, visit, monkeypatch):
+    monkeypatch.setattr(bulk.advance, "__kwdefaults__", {"seconds": 0})
+    monkeypatch.setattr(bulk.next_batch, "__kwdefaults__", {"most": 1, "dry_run": False})
+    page = signed_in(visit, site, java_script_enabled=False)
+    page.goto(f"{site.url}/admin/delegation_app/delegation/")
+    page.get_by_label("Client id").fill("web")
+    page.get_by_role("button", name="Filter").click()
+    page.get_by_role("link", name="Revoke all that this list holds").click()
+    page.get_by_label("Reason").fill("Web was sold")
+    page.get_by_role("button", name="Revoke all of them").click()
+    sync_api.expect(page.get_by_text("3 delegations ended so far.")).to_be_visible()
+    picture(page, "admin-bulk-part")
+    page.get_by_role("button", name="Continue").click()
+    sync_api.expect(page.get_by_text("6 delegations ended so far.")).to_be_visible()
