@@ -136,9 +136,7 @@ class WithSecret(_Admin):
     ) -> Confirmation:
         lines = [
             _("The new secret is shown once, on the next page. Nobody can read it again."),
-            _(
-                "Tokens that the client has stay valid. If its secret leaked, somebody else may have some."
-            ),
+            _("Tokens that it has stay valid. If its secret leaked, others may have some."),
         ]
         if client_secrets.former_of(application) is not None:
             lines.insert(0, _("The one before the present one goes on now. It ends at once."))
