@@ -175,3 +175,24 @@ def test_tree_when_a_screen_reader_reads_it_then_it_is_a_nested_list(site, trees
     nested = tree.locator("ul > li > ul > li > ul > li")
     sync_api.expect(nested).to_have_count(1)
     sync_api.expect(nested).to_contain_text(re.compile("Service-B.*for alice.*live", re.DOTALL))
+
+
+def test_keyboard_when_it_is_all_there_is_then_an_operator_can_revoke(site, trees, visit):
+    page = signed_in(visit, site)
+    page.goto(trees.url(trees.alices[0]))
+
+    def tab_to(name):
+        for _step in range(80):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.textContent.trim()") == name:
+                return
+        pytest.fail(f"no way to {name}")
+
+    tab_to("Revoke")
+    page.keyboard.press("Enter")
+    page.wait_for_url(trees.url(trees.alices[0], "revoke"))
+    page.get_by_label("Reason").focus()
+    page.keyboard.type("without a mouse")
+    page.keyboard.press("Enter")
+    page.wait_for_url(trees.url(trees.alices[0]))
+    assert Delegation.objects.filter(revocation_reason="without a mouse").count() == 3

@@ -24,7 +24,7 @@ from tests.support.world import App, Story, delegation_of
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 MOST_BYTES = 150 * 1024
-VIEWPORT = {"width": 1000, "height": 700}
+VIEWPORT = {"width": 1200, "height": 740}
 
 
 @pytest.fixture
