@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
 from django.views.generic import TemplateView
 
 from delegation_app.conf import conf
 
 
+@method_decorator(never_cache, name="dispatch")
 class Home(TemplateView):
     """What is where."""
 

@@ -120,6 +120,20 @@ def test_readme_when_its_edits_are_made_to_an_existing_project_then_it_works(tmp
     assert result.returncode == 0, result.stderr
 
 
+def test_readme_when_it_shows_pages_then_their_pictures_are_there_and_small():
+    shown = re.findall(r"!\[([^]]+)\]\(([^)]+)\)", README)
+
+    assert len(shown) >= 2
+    for text, path in shown:
+        assert len(text) > 20, "a text for those who do not see it"
+        picture = ROOT / path
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert picture.stat().st_size <= 150 * 1024
+    command = re.search(r"PICTURES_DIR=(\S+) \S+ (\S+)", README)
+    assert {Path(path).parent for _, path in shown} == {Path(command[1])}
+    assert (ROOT / command[2]).exists()
+
+
 CONSTRAINTS = (ROOT / "docs/constraints.md").read_text()
 
 

@@ -21,7 +21,7 @@ from delegation_app.admin.changes import changed_fields
 from delegation_app.admin.client_secret import WithSecret
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.policy_form import PolicyForm, PolicyFormSet
-from delegation_app.admin.readonly import STYLES
+from delegation_app.admin.readonly import HISTORY, STYLES
 from delegation_app.forms import KeepsSecret
 from delegation_app.models import ClientPolicy, Delegation
 from delegation_app.services import revoke
@@ -226,7 +226,8 @@ def extend(site: AdminSite = admin.site) -> None:
     registered = type(site.get_model_admin(model))
     if not issubclass(registered, WithPolicy):
         site.unregister(model)
-        site.register(model, type(registered.__name__, (WithPolicy, registered), {}))
+        more = {"object_history_template": registered.object_history_template or HISTORY}
+        site.register(model, type(registered.__name__, (WithPolicy, registered), more))
 
 
 def _links(site: AdminSite, request: HttpRequest, application: Any) -> dict[str, str]:

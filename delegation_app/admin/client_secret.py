@@ -136,13 +136,13 @@ class WithSecret(_Admin):
     ) -> Confirmation:
         lines = [
             _("The new secret is shown once, on the next page. Nobody can read it again."),
-            _("Tokens that the client has stay valid. Whoever had its secret may have some too:"),
+            _("Tokens that it has stay valid. If its secret leaked, others may have some."),
         ]
         if client_secrets.former_of(application) is not None:
             lines.insert(0, _("The one before the present one goes on now. It ends at once."))
         if url := self.revoke_all_url(request, application):
             link = '{} <a href="{}">{}</a>'
-            lines[-1] = format_html(link, lines[-1], url, _("revoke everything that it holds"))
+            lines[-1] = format_html(link, lines[-1], url, _("Revoke everything that it holds"))
         else:
             lines.pop()
         return Confirmation(

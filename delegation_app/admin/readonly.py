@@ -17,6 +17,8 @@ from django.utils.translation import gettext_lazy as _
 
 STYLES: Final = "delegation_app/admin.css"
 DRAWN: Final = "delegation_app/console.css"
+# Django's page does not load what the other pages of an admin do
+HISTORY: Final = "admin/delegation_app/object_history.html"
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at run time

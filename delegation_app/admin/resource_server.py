@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app.admin.changes import changed_fields
 from delegation_app.admin.origin import origin_of
+from delegation_app.admin.readonly import HISTORY, STYLES
 from delegation_app.forms import ResourceServerForm
 from delegation_app.models import ResourceServer
 from delegation_app.services.registry import record_resource_server_change
@@ -22,6 +23,7 @@ class ResourceServerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not ge
     """Added and changed by operators; each change is recorded."""
 
     form = ResourceServerForm
+    object_history_template = HISTORY
     list_display = ("name", "identifier", "scopes", "token_format", "active")
     list_filter = ("active", "token_format")
     search_fields = ("name", "identifier")
@@ -31,6 +33,9 @@ class ResourceServerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not ge
         (_("Tokens"), {"fields": ("scopes", "token_format")}),
         (_("Introspection"), {"fields": ("introspectors",)}),
     )
+
+    class Media:
+        css: ClassVar = {"all": [STYLES]}
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: ResourceServer | None = None

@@ -34,7 +34,7 @@ def rotate(client, row, overlap=DAY, seen=None):
 def shown(response):
     """The secret on the page that answers."""
     assert response.status_code == 200, response.content
-    found = re.search(r'id="new-secret"[^>]* value="([^"]+)"', response.content.decode())
+    found = re.search(r'id="new-secret"[^>]*>([^<]+)<', response.content.decode())
     return html.unescape(found[1])
 
 

@@ -1,5 +1,7 @@
 """No page of the admin shows a secret, or enough of its digest to look one up."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
 
@@ -9,10 +11,12 @@ from delegation_app.models import (
     AuthorizationCode,
     ConsentRecord,
     Delegation,
+    FormerSecret,
     RefreshToken,
     ResourceServer,
     SigningKey,
 )
+from delegation_app.services import audit, client_secrets
 from tests.admin.conftest import browser, page
 from tests.support.world import VERIFIER
 
@@ -23,6 +27,16 @@ def texts(responses):
         yield tokens["access_token"].rsplit(".", 1)[-1]
         if "refresh_token" in tokens:
             yield tokens["refresh_token"]
+
+
+def rotated(story):
+    """Replace the secret of cron, and return everything that stands of it."""
+    row = story.world.cron.row
+    seen = client_secrets.mark_of(row)
+    origin = audit.Origin()
+    made = client_secrets.replace(row, origin, overlap=timedelta(days=1), seen=seen)
+    former = FormerSecret.objects.get()
+    return [made.secret, former.hashed, former.successor_digest[:9], former.beside[:9]]
 
 
 def digests():
@@ -62,6 +76,8 @@ def addresses(story):
         for name in ("change", "history", "delete"):
             yield page("application", name, app.row.pk, app="oauth2_provider")
     yield page("application", "changelist", app="oauth2_provider")
+    for name in ("new_secret", "end_former_secret"):
+        yield page("application", name, story.world.cron.row.pk, app="oauth2_provider")
     for delegation in Delegation.objects.all():
         yield page("delegation", "revoke", delegation.pk)
         yield page("delegation", "narrow", delegation.pk)
@@ -84,7 +100,8 @@ def test_pages_when_all_are_opened_then_none_has_a_secret(story, role):
     story.exchange(responses[1]["refresh_token"])
     story.redeem(code)
     client = browser(role)
-    canaries = [code, VERIFIER, *texts(responses), *digests(), *kept(story)]
+    secrets = rotated(story)
+    canaries = [code, VERIFIER, *texts(responses), *secrets, *digests(), *kept(story)]
     assert len(canaries) > 30
     opened = 0
     for address in addresses(story):

@@ -12,7 +12,7 @@ class Page:
     Attributes:
         name: of its pictures.
         role: who looks; see `tests.support.site_map.ROLES`.
-        address: the name of its URL, or the address itself if it has a slash; `?` and more may follow.
+        address: the name of its URL, or what has a slash: the address itself.
         of: what the address is made of, see `Town.things`.
         then: what is pressed once it is open, a button or link after the other.
         status: of the answer.

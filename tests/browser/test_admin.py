@@ -236,3 +236,24 @@ def test_bulk_when_scripts_are_off_then_a_button_goes_on(site, trees, visit, mon
     picture(page, "admin-bulk-part")
     page.get_by_role("button", name="Continue").click()
     sync_api.expect(page.get_by_text("6 delegations ended so far.")).to_be_visible()
+
+
+def test_keyboard_when_it_is_all_there_is_then_an_operator_can_revoke(site, trees, visit):
+    page = signed_in(visit, site)
+    page.goto(trees.url(trees.alices[0]))
+
+    def tab_to(name):
+        for _step in range(80):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.textContent.trim()") == name:
+                return
+        pytest.fail(f"no way to {name}")
+
+    tab_to("Revoke")
+    page.keyboard.press("Enter")
+    page.wait_for_url(trees.url(trees.alices[0], "revoke"))
+    page.get_by_label("Reason").focus()
+    page.keyboard.type("without a mouse")
+    page.keyboard.press("Enter")
+    page.wait_for_url(trees.url(trees.alices[0]))
+    assert Delegation.objects.filter(revocation_reason="without a mouse").count() == 3

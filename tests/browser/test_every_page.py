@@ -27,7 +27,7 @@ LONG = "Metrics for all that you ever measured, " + "Whatever" * 20
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "preload": False}
 CONTRAST = {"runOnly": ["color-contrast"], "preload": False}
-# What the templates and scripts of Django's own admin do: the rule, and the elements that it is about
+# What the templates and scripts of Django's own admin do: the rule, and the elements it is about
 DJANGOS = {
     # Told by their place: the trail above each page, the list of what a deletion takes along
     "link-in-text-block": ".breadcrumbs > a, #deleted-objects a",
@@ -40,7 +40,8 @@ OVERFLOW = """() => {
   const more = document.scrollingElement.scrollWidth - innerWidth;
   const wide = [...document.body.querySelectorAll('*')]
     .filter(one => one.getBoundingClientRect().right > innerWidth + 1 && !one.children.length);
-  return more > 0 ? `${more} px too wide, see ${wide.slice(0, 3).map(one => one.outerHTML.slice(0, 150))}` : '';
+  const some = wide.slice(0, 3).map(one => one.outerHTML.slice(0, 150));
+  return more > 0 ? `${more} px too wide, see ${some}` : '';
 }"""
 
 
@@ -123,6 +124,22 @@ def town(site):
     return town
 
 
+def looked_at(looking, one, things):
+    """Open a page once, and look at it in three ways."""
+    page = looking.page
+    page.set_viewport_size(WIDE)
+    looking.open(one, things)
+    looking.picture("light")
+    looking.axe("light", RULES)
+    page.emulate_media(color_scheme="dark")
+    looking.picture("dark")
+    looking.axe("dark", CONTRAST)
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(NARROW)
+    looking.fits("narrow")
+    looking.picture("narrow")
+
+
 @pytest.mark.parametrize("role", sorted({one.role for one in PAGES}))
 def test_pages_when_looked_at_in_every_way_then_all_can_read_and_use_them(
     chromium, site, town, role
@@ -130,21 +147,9 @@ def test_pages_when_looked_at_in_every_way_then_all_can_read_and_use_them(
     require_or_skip(Axe, "axe-playwright-python is not installed")
     looking = Look(chromium, site, town, role)
     plain = Look(chromium, site, town, role, java_script_enabled=False)
-    page = looking.page
     pages = [one for one in PAGES if one.role == role]
     for one in pages:
-        page.set_viewport_size(WIDE)
-        page.emulate_media(color_scheme="light")
-        looking.open(one, town.things)
-        looking.picture("light")
-        looking.axe("light", RULES)
-        page.emulate_media(color_scheme="dark")
-        looking.picture("dark")
-        looking.axe("dark", CONTRAST)
-        page.emulate_media(color_scheme="light")
-        page.set_viewport_size(NARROW)
-        looking.fits("narrow")
-        looking.picture("narrow")
+        looked_at(looking, one, town.things)
         plain.open(one, town.things)
         if not plain.page.locator("h1, h2, form").first.is_visible():
             plain.blame("shows nothing without scripts")

@@ -94,6 +94,8 @@ class Town:
             **{role: person(role) for role in ROLES[3:]},
         }
         self.cookies = {role: self._cookies(user) for role, user in self.users.items()}
+        cron = toolkit.application_model().objects.get(pk=world.cron.row.pk)
+        self.seen = client_secrets.mark_of(cron)
         self.started = self.story.start().json()
         root, child, _leaf = self.chain.rows
         self.things = {
@@ -157,7 +159,7 @@ class Town:
             "force": "on",
             "post": "yes",
             "overlap": "0",
-            "seen": client_secrets.mark_of(self._client()),
+            "seen": self.seen,
         }
 
     def get(self, role, address):
@@ -172,9 +174,6 @@ class Town:
         body = urlencode(fields, doseq=True)
         origin = {"HTTP_ORIGIN": "https://testserver"}
         return self.browser(role).post(address, body, content_type=FORM, **origin)
-
-    def _client(self):
-        return toolkit.application_model().objects.get(pk=self.world.cron.row.pk)
 
 
 def told(response):

@@ -1,0 +1,219 @@
+"""Attacks on all pages at once (SECURITY.md B10, G8, G10), by the table of addresses."""
+
+from html.parser import HTMLParser
+from urllib.parse import urlencode
+
+import pytest
+from django.urls import reverse
+
+from delegation_app import toolkit
+from delegation_app.events import REQUEST_REFUSED
+from delegation_app.models import AuditEvent, ConsentRecord, Delegation, ResourceServer
+from delegation_app.services import audit
+from tests.support import site_map
+from tests.support.world import delegation_of
+
+PAYLOAD = "\"'><x-mark x-mark=1><!--</title></script><script>x-mark()</script>"
+
+
+@pytest.fixture
+def town(world):
+    return site_map.Town(world)
+
+
+def is_page(answer):
+    redirects = 300 <= answer.status_code < 400
+    return not redirects and answer.get("Content-Type", "").startswith("text/html")
+
+
+def visitor_of(line):
+    return "superuser" if line.name.startswith("admin") else "alice"
+
+
+def test_page_when_sent_to_anybody_then_nobody_frames_it_and_nobody_stores_what_is_personal(town):
+    wrong, seen = [], set()
+    for line, address in town.addresses():
+        for role in ("nobody", "bob", visitor_of(line)):
+            with site_map.undone():
+                answers = [
+                    town.get(role, address),
+                    town.post(role, address),
+                    town.post(role, address, token=""),
+                ]
+            for answer in filter(is_page, answers):
+                seen.add(answer.status_code)
+                policy = answer.get("Content-Security-Policy", "")
+                if (
+                    answer.get("X-Frame-Options") != "DENY"
+                    or "frame-ancestors 'none'" not in policy
+                ):
+                    wrong.append(f"{address} as {role} can be framed")
+                user = town.users[role]
+                names = user is not None and f">{user.username}<".encode() in answer.content
+                if (
+                    names
+                    and line.name not in KEPT
+                    and "no-store" not in answer.get("Cache-Control", "")
+                ):
+                    wrong.append(f"{address} as {role} may be stored")
+    assert not wrong, "\n".join(wrong)
+    # Errors are pages too
+    assert {200, 400, 403, 404, 405} <= seen
+
+
+# Django's own, which lets browsers keep them; they name nobody but the person
+KEPT = {"admin:password_change", "admin:password_change_done"}
+
+
+class Marks(HTMLParser):
+    """What was made of the payload: an element, an attribute or a script."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.found, self._in_script = [], False
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self._in_script = tag in {"script", "style"}
+        if "x-mark" in tag or any("x-mark" in name for name, _ in attrs):
+            self.found.append(self.get_starttag_text()[:200])
+        for name, value in attrs:
+            if name in {"href", "src", "action"} and (value or "").lower().startswith(
+                "javascript:"
+            ):
+                self.found.append(f"{name}={value}")
+
+    def handle_data(self, data):
+        if self._in_script and "<x-mark" in data:
+            self.found.append(data[:200])
+        self._in_script = False
+
+    def handle_comment(self, data):
+        if "x-mark" in data:
+            self.found.append(data[:200])
+
+
+@pytest.fixture
+def hostile(town, settings):
+    """The payload stands in every field that somebody else may have filled in."""
+    ended = delegation_of(town.story.tokens(town.world.mobile))
+    registry = toolkit.application_model().objects
+    registry.update(
+        name=PAYLOAD,
+        redirect_uris=f"https://web.example.com/callback javascript:x-mark() https://a/{PAYLOAD}",
+        post_logout_redirect_uris=PAYLOAD,
+        allowed_origins=PAYLOAD,
+    )
+    for number, server in enumerate(ResourceServer.objects.all()):
+        server.name = f"{PAYLOAD}{number}"
+        server.save()
+    descriptions = dict.fromkeys(toolkit.all_scopes(), PAYLOAD)
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "SCOPES": descriptions}
+    for role, user in town.users.items():
+        if user is not None:
+            type(user).objects.filter(pk=user.pk).update(
+                username=f"{role}{PAYLOAD}", first_name=PAYLOAD, last_name=PAYLOAD, email=PAYLOAD
+            )
+    Delegation.objects.filter(pk=ended.pk).update(
+        revoked_at=ended.issued_at, revoked_by=PAYLOAD, revocation_reason=PAYLOAD
+    )
+    ConsentRecord.objects.update(client_name=PAYLOAD, user_agent=PAYLOAD)
+    about = {"delegation": town.chain.rows[0], "reason": PAYLOAD, "details": {PAYLOAD: [PAYLOAD]}}
+    audit.record(REQUEST_REFUSED, audit.Origin(actor=PAYLOAD, request_id="x-mark"), **about)
+    town.things["event"] = AuditEvent.objects.order_by("pk").last().pk
+    return town
+
+
+QUERIES = ("state", "scope", "client_id", "q", "app", "show", "user_code", "error", "next", "o")
+
+
+def test_text_when_somebody_chose_it_then_no_page_makes_markup_of_it(hostile):
+    wrong, shown = [], 0
+    for line, address in hostile.addresses():
+        role, mark = visitor_of(line), "&" if "?" in address else "?"
+        with site_map.undone():
+            answers = [
+                hostile.get(role, address),
+                hostile.get(role, f"{address}{mark}{urlencode(dict.fromkeys(QUERIES, PAYLOAD))}"),
+                hostile.post(role, address, **dict.fromkeys((*QUERIES, "reason", "name"), PAYLOAD)),
+            ]
+        for answer in filter(is_page, answers):
+            html = answer.content.decode()
+            shown += "&lt;x-mark" in html
+            wrong += [f"{address}: {found}" for found in Marks(html).found]
+    assert not wrong, "\n".join(wrong)
+    assert shown > 40
+
+
+ODD = (
+    "%00",
+    "a%00b",
+    "%ED%A0%80",
+    "%FF",
+    "9" * 30,
+    "-1",
+    "x" * 3000,
+    "%0d%0aX-Evil:%201",
+    "%D9%A3",
+)
+
+
+def test_address_when_a_part_of_it_is_odd_then_it_is_refused_and_never_a_500(town):
+    wrong = []
+    for line, address in town.addresses():
+        values = [str(town.things[one]) for one in line.of if not one.startswith("?")]
+        if not values or "*" in line.name or f"/{values[-1]}" not in address:
+            continue
+        for odd in ODD:
+            before, _, after = address.rpartition(f"/{values[-1]}")
+            with site_map.undone():
+                for method in (town.get, town.post):
+                    answer = method(visitor_of(line), f"{before}/{odd}{after}")
+                    if answer.status_code >= 500 or "X-Evil" in answer:
+                        wrong.append(f"{answer.status_code} {before}/{odd[:20]}{after}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["{}=1&{}=2", "{}=%00", "{}=%ED%A0%80", "{}=" + "9" * 40, "{}=%FF"],
+    ids=["twice", "NUL", "surrogate", "number", "no UTF-8"],
+)
+def test_query_when_it_is_odd_then_it_is_refused_and_never_a_500(town, query):
+    names = (*QUERIES, "before", "after", "p", "root", "grant", "issued_at__gte", "e", "_popup")
+    text = "&".join(query.replace("{}", name) for name in names)
+    wrong = []
+    for line, address in town.addresses():
+        bare = address.partition("?")[0]
+        with site_map.undone():
+            answer = town.get(visitor_of(line), f"{bare}?{text}")
+        if answer.status_code >= 500:
+            wrong.append(f"{answer.status_code} {bare}")
+    assert not wrong, "\n".join(wrong)
+
+
+AWAY = (
+    "https://evil.example/",
+    "//evil.example",
+    "/\\evil.example",
+    "\thttps://evil.example",
+    "javascript:x",
+)
+
+
+def test_next_when_it_leads_away_then_nobody_is_sent_there(town):
+    for away in AWAY:
+        for name in ("login", "admin:login"):
+            for method in (town.get, town.post):
+                fields = {} if method == town.get else {"next": away}
+                for role, more in (("superuser", fields), ("nobody", fields | _good(fields))):
+                    with site_map.undone():
+                        answer = method(role, f"{reverse(name)}?next={away}", **more)
+                    assert "evil" not in answer.get("Location", ""), (name, away)
+                    assert "javascript" not in answer.get("Location", "")
+                    assert f'href="{away}'.encode() not in answer.content
+
+
+def _good(fields):
+    return {"username": "alice", "password": "correct horse battery staple"} if fields else {}

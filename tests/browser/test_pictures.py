@@ -1,0 +1,82 @@
+"""The pictures of README and docs, taken from the seeded demo.
+
+    PICTURES_DIR=docs/pictures pytest tests/browser/test_pictures.py
+
+writes them; without the variable they are taken all the same, and thrown away.
+"""
+
+import json
+import os
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlencode
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+
+from delegation_app import toolkit
+from tests.browser.test_pages import sign_in
+from tests.support.world import App, Story, delegation_of
+
+# One worker: the live server, its database and the browser are shared
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+MOST_BYTES = 150 * 1024
+VIEWPORT = {"width": 1200, "height": 740}
+
+
+@pytest.fixture
+def demo(live_server, transactional_db, settings, tmp_path):
+    """The seeded demo, in which service A has passed on what alice let Web do."""
+    settings.ISSUER = live_server.url
+    settings.DELEGATION = {"ISSUER": live_server.url}
+    settings.DEMO_CREDENTIALS = tmp_path / "credentials.json"
+    printed = StringIO()
+    call_command("seed_demo", "--json", stdout=printed)
+    seeded = json.loads(printed.getvalue())
+    rows = toolkit.application_model().objects
+    apps = {
+        name: App(rows.get(client_id=one["client_id"]), one["client_secret"])
+        for name, one in seeded["clients"].items()
+    }
+    story = Story(SimpleNamespace(**apps), get_user_model().objects.get(username="alice"))
+    first = story.tokens(apps["web"])
+    audience = seeded["audiences"]["service_b"]
+    handed = story.exchange(first["access_token"], apps["service_a"], audience=audience)
+    assert handed.status_code == 200, handed.content
+    story.client_credentials(apps["cron"])
+    row = delegation_of(first)
+    return SimpleNamespace(url=live_server.url, users=seeded["users"], story=story, row=row)
+
+
+def signed_in(chromium, demo, role, path):
+    page = chromium.new_page(viewport=VIEWPORT)
+    page.goto(f"{demo.url}/accounts/login/?next={path}")
+    sign_in(page, demo.users[role]["username"], demo.users[role]["password"])
+    page.wait_for_url(f"{demo.url}{path}")
+    return page
+
+
+def test_pictures_when_taken_from_the_demo_then_they_are_small_enough(chromium, demo, tmp_path):
+    folder = Path(os.environ.get("PICTURES_DIR") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    alice = signed_in(chromium, demo, "alice", "/connections/")
+    operator = signed_in(chromium, demo, "operator", "/admin/")
+    asks = demo.story.authorize_parameters(prompt="consent")
+    record = f"/admin/delegation_app/delegation/{demo.row.pk}/change/"
+    # A page more is a line more
+    for name, page, address in (
+        ("consent", alice, "/oauth/authorize?" + urlencode(asks)),
+        ("connections", alice, "/connections/"),
+        ("connection", alice, f"/connections/{demo.row.public_id}"),
+        ("admin-delegation", operator, record),
+        ("admin-audit", operator, "/admin/delegation_app/auditevent/"),
+    ):
+        answer = page.goto(demo.url + address)
+        page.wait_for_load_state("load")
+        assert answer.status == 200, name
+        path = folder / f"{name}.png"
+        page.screenshot(path=str(path), scale="css")
+        assert path.stat().st_size <= MOST_BYTES, name
