@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.core.exceptions import BadRequest, PermissionDenied
@@ -74,7 +75,7 @@ class AuditAdmin(ReadOnlyAdmin):
             "form": form,
             "lines": [self._line(event) for event in page.rows],
             "page": page,
-            "is_first": not form.data.get("at"),
+            "newest": f"?{urlencode(form.query())}" if form.data.get("at") else "",
             "may_export": self.may(request, "export"),
             "filters": form.query(),
             "events": page.rows,

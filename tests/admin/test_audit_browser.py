@@ -48,7 +48,9 @@ def test_list_when_leafed_through_then_older_and_newer_lead_through_all_of_it(
         assert "range=hour&amp;at=" in text_of(response)
     assert found == expected
     assert 'rel="next"' not in text_of(response)
+    assert '<a href="?range=hour">Newest</a>' in text_of(response)
     response = auditor.get(LIST, {"at": response.context["page"].newer})
+    assert '<a href="?">Newest</a>' in text_of(response)
     assert shown(response) == expected[-4:-2]
 
 
