@@ -21,7 +21,6 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_safe
 
 from delegation_app.admin import as_of_page, details, evidence, limits, names, why_page
 from delegation_app.admin.audit_pages import render
@@ -56,7 +55,6 @@ class AuditAdmin(ReadOnlyAdmin):
         css: ClassVar = {"all": [STYLES, "delegation_app/audit.css"]}
         js = ("delegation_app/audit.js",)
 
-    @method_decorator(require_safe)
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -64,6 +62,8 @@ class AuditAdmin(ReadOnlyAdmin):
         del extra_context
         if not self.has_view_permission(request):
             raise PermissionDenied
+        if request.method not in {"GET", "HEAD"}:
+            return HttpResponseNotAllowed(["GET", "HEAD"])
         form = TrailForm(request.GET.dict())
         page: Page[AuditEvent] = Page([])
         if form.is_valid():

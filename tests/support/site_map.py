@@ -1,5 +1,6 @@
 """Every address of the example project, and who gets in: `tests/permission_matrix.txt`."""
 
+import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -160,7 +161,21 @@ class Town:
             "post": "yes",
             "overlap": "0",
             "seen": self.seen,
+            "format": "csv",
         }
+
+    def members(self, role, address):
+        """What a caller would send as JSON that does the deed of an address, whoever that is."""
+        match address.rsplit("/", 1)[1]:
+            case "narrow":
+                wanted = {"scopes": ["read:metrics"]}
+                return wanted if "connections" in address else wanted | {"reason": "for a test"}
+            case "end" if address.endswith("api/end"):
+                return {"confirm": self.get(role, address).json().get("confirm", "?")}
+            case "revoke" if address.endswith("api/revoke"):
+                return {"filter": {"client": "web"}, "reason": "for a test"}
+            case _:
+                return {"reason": "for a test"}
 
     def get(self, role, address):
         """GET an address as a role."""
@@ -168,16 +183,24 @@ class Town:
 
     def post(self, role, address, *, token=TOKEN, **more):
         """POST that as a role; without a token if told so."""
+        if "/api/" in address:
+            body = json.dumps(self.members(role, address))
+            sent = {"HTTP_X_CSRFTOKEN": token} if token else {}
+            return self._send(role, address, body, "application/json", **sent)
         fields = self.fields(role) | more
         if token:
             fields["csrfmiddlewaretoken"] = token
-        body = urlencode(fields, doseq=True)
-        origin = {"HTTP_ORIGIN": "https://testserver"}
-        return self.browser(role).post(address, body, content_type=FORM, **origin)
+        return self._send(role, address, urlencode(fields, doseq=True), FORM)
+
+    def _send(self, role, address, body, content_type, **headers):
+        headers["HTTP_ORIGIN"] = "https://testserver"
+        return self.browser(role).post(address, body, content_type=content_type, **headers)
 
 
 def told(response):
     """What the table says of an answer: `in` for one that leads to a sign-in page."""
+    # What is sent as it is read ends with that
+    b"".join(response)
     if response.status_code in {302, 303} and "/login/" in response["Location"]:
         return "in"
     return str(response.status_code)
