@@ -102,25 +102,26 @@ def consequences(preview: Preview) -> list[str]:
             % {"count": preview.people},
         },
     ]
-    return lines + _offline(preview)
+    return [*lines, *_offline(preview)]
 
 
 def _offline(preview: Preview) -> list[str]:
+    """Return how long those who verify by themselves go on; nothing where nobody can."""
     seconds = offline_seconds(preview)
     if seconds is None:
         return []
     within = followers_seconds()
-    followers = ngettext(
+    stop = ngettext(
         "Offline verifiers stop within %(count)d second if they follow the status lists.",
         "Offline verifiers stop within %(count)d seconds if they follow the status lists.",
         within,
     )
-    others = ngettext(
+    accept = ngettext(
         "A service that never asks here may accept a token for %(count)d more second.",
         "A service that never asks here may accept a token for %(count)d more seconds.",
         seconds,
     )
-    return [followers % {"count": within}, others % {"count": seconds}]
+    return [stop % {"count": within}, accept % {"count": seconds}]
 
 
 def offline_seconds(preview: Preview) -> int | None:
