@@ -210,7 +210,7 @@ def test_list_when_a_client_is_picked_by_name_then_all_of_it_can_be_revoked(
     page = signed_in(visit, site)
     page.goto(f"{site.url}/admin/delegation_app/delegation/")
     page.locator(".delegation-filter .select2-selection").click()
-    page.keyboard.type("We")
+    page.keyboard.insert_text("We")
     page.get_by_role("option", name="Web").click()
     page.wait_for_url("**client=web**")
     page.get_by_role("link", name="Revoke all that this list holds").click()
