@@ -7,19 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models import QuerySet, TextField, Value
 from django.db.models.functions import Cast, Concat
-from django.utils import timezone
 
 from delegation_app.models import Delegation
 from delegation_app.services import search
 from delegation_app.services.keyset import Cursor, Newest, Page
+from delegation_app.services.states import STANDING, State, in_state, with_state
 
-_State = Delegation.State
-
-# What has not ended: live, or suspended for as long as somebody is disabled
-STANDING: Final = "standing"
-STATES: Final = (*_State.values, STANDING)
+STATES: Final = (*State.values, STANDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +59,7 @@ class Ledger:
             "grant_type": self.grant_type,
         }
         chosen = {name: value for name, value in conditions.items() if value}
-        rows = judged(in_state(Delegation.objects.filter(**chosen), self.state))
+        rows = with_state(in_state(Delegation.objects.filter(**chosen), self.state))
         if self.scope:
             rows = with_scope(rows, self.scope)
         rows = rows.select_related("principal_user", "principal_client", "delegate")
@@ -74,47 +70,9 @@ class Ledger:
                 yield rows.filter(subject=subject)
 
 
-def in_state(rows: QuerySet[Delegation], state: str) -> QuerySet[Delegation]:
-    """Keep the delegations in a state; all, if it is none. See `Delegation.State`."""
-    now = timezone.now()
-    current = rows.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
-    match state:
-        case _State.LIVE:
-            return rows.filter(_is_live(now))
-        case _State.SUSPENDED:
-            return current.filter(~_is_live(now))
-        case _State.EXPIRED:
-            return rows.filter(expires_at__lte=now, revoked_at=None)
-        case _State.REVOKED:
-            return rows.filter(revoked_at__isnull=False)
-        case "standing":
-            return current
-        case _:
-            return rows
-
-
-def judged(rows: QuerySet[Delegation]) -> QuerySet[Delegation]:
-    """Say of each whether it is in force, as `is_in_force`, in the same statement."""
-    return rows.annotate(is_in_force=_is_live(timezone.now()))
-
-
 def with_scope(rows: QuerySet[Delegation], scope: str) -> QuerySet[Delegation]:
     """Keep those that have a scope by this name."""
     # As text between spaces: a part of a name is another scope
     space = Value(" ", TextField())
     text = Concat(space, Cast("scopes", TextField()), space)
     return rows.annotate(scope_text=text).filter(scope_text__contains=f" {scope} ")
-
-
-def state_of(row: Delegation) -> Delegation.State:
-    """Return the state of a delegation that was read by `judged`."""
-    if row.revoked_at is not None:
-        return _State.REVOKED
-    if row.expires_at is not None and row.expires_at <= timezone.now():
-        return _State.EXPIRED
-    in_force: bool = row.is_in_force  # type: ignore[attr-defined]  # annotated by `judged`
-    return _State.LIVE if in_force else _State.SUSPENDED
-
-
-def _is_live(now: datetime) -> Exists:
-    return Exists(Delegation.objects.live(now).filter(pk=OuterRef("pk")))

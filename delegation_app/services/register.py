@@ -10,15 +10,14 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Self
 
-from django.db.models import BooleanField, Case, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from delegation_app.models import Delegation
-from delegation_app.models.validity import in_force
 from delegation_app.services.lookup import as_uuid, clients_called, people_called
+from delegation_app.services.states import in_state
 
-_State = Delegation.State
 _NONE: Final = Q(pk__in=())
 _TIMES: Final = frozenset({"issued_after", "issued_before", "used_after", "not_used_after"})
 
@@ -146,32 +145,6 @@ class Chosen:
 
 
 _NOTHING: Final = Chosen()
-
-
-def in_state(rows: QuerySet[Delegation], state: str, now: datetime) -> QuerySet[Delegation]:
-    """Keep the delegations in a state; see `Delegation.State`. An unknown one keeps all."""
-    match state:
-        case _State.LIVE:
-            return rows.filter(in_force(now))
-        case _State.SUSPENDED:
-            current = rows.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
-            # Not the negation: where a person or client is gone, that is neither true nor false
-            return current.alias(force=forced(now)).filter(force=False)
-        case _State.EXPIRED:
-            return rows.filter(expires_at__lte=now, revoked_at=None)
-        case _State.REVOKED:
-            return rows.filter(revoked_at__isnull=False)
-        case _:
-            return rows
-
-
-def forced(now: datetime) -> Case:
-    """Return the expression that says whether a delegation is in force."""
-    return Case(
-        When(in_force(now), then=Value(True)),  # noqa: FBT003 - an SQL value
-        default=Value(False),  # noqa: FBT003 - an SQL value
-        output_field=BooleanField(),
-    )
 
 
 def _called(term: str) -> Q:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from delegation_app.management.console import arguments, output, revoking, told
 from delegation_app.management.console.origin import origin
 from delegation_app.models import Delegation
-from delegation_app.services import as_of, ledger, search
+from delegation_app.services import as_of, ledger, search, states
 from delegation_app.services.exports import escaped
 from delegation_app.services.ledger import Ledger
 
@@ -122,7 +122,7 @@ class Command(BaseCommand):
             matched = len(rows)
         else:
             # What has ended by itself needs no revocation, unless it is asked for
-            asked = asked if asked.state else _asked({**options, "state": ledger.STANDING})
+            asked = asked if asked.state else _asked({**options, "state": states.STANDING})
             rows, matched = asked.delegations.all(revoking.BATCH), revoking.count(asked)
         if not matched:
             raise CommandError(
@@ -203,4 +203,4 @@ def _principal(term: str) -> str:
 
 
 def _read(rows: Any) -> Any:
-    return ledger.judged(rows).select_related("principal_user", "principal_client", "delegate")
+    return states.with_state(rows).select_related("principal_user", "principal_client", "delegate")
