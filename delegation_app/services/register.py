@@ -15,7 +15,8 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from delegation_app.models import Delegation
-from delegation_app.services.lookup import as_uuid, clients_called, people_called
+from delegation_app.protocol.public_id import as_uuid
+from delegation_app.services.search import clients_called, people_called
 from delegation_app.services.states import in_state
 
 _NONE: Final = Q(pk__in=())
@@ -92,7 +93,7 @@ class Chosen:
             found.append(Q(delegate_client_id=self.client_id))
         for path, value in (("parent__public_id", self.parent), ("root__public_id", self.root)):
             if value:
-                public_id = as_uuid(value)
+                public_id = as_uuid(value, as_typed=True)
                 found.append(_NONE if public_id is None else Q(**{path: public_id}))
         return Q(*found) if found else None
 
@@ -148,7 +149,7 @@ _NOTHING: Final = Chosen()
 
 
 def _called(term: str) -> Q:
-    if (public_id := as_uuid(term)) is not None:
+    if (public_id := as_uuid(term, as_typed=True)) is not None:
         return Q(public_id=public_id)
     called = clients_called(term)
     return (
