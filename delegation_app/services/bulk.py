@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.utils import timezone
@@ -25,6 +25,7 @@ BATCH: Final = 500
 PREVIEWED: Final = 1000
 COUNTED: Final = 10_000
 _SECONDS: Final = 2.0
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +128,10 @@ def _look(task: Task, most: int) -> leafing.Stretch:
 
 
 def _standing(task: Task) -> Chosen:
-    before = task.chosen.issued_before
-    last = task.started_at if before is None else min(before, task.started_at)
-    return replace(task.chosen, issued_before=last, unrevoked=True)
+    # What was issued at that very moment is meant too
+    end, before = task.started_at + _MICROSECOND, task.chosen.issued_before
+    end = end if before is None else min(before, end)
+    return replace(task.chosen, issued_before=end, unrevoked=True)
 
 
 @own

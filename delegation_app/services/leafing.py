@@ -8,7 +8,7 @@ how far it looked. What an index answers to a few rows is looked at whole.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
@@ -102,6 +102,35 @@ def look(
     if len(found) > most:
         return Stretch(found[:most], found[most - 1], is_full=True)
     return Stretch(found, end, is_full=False)
+
+
+def everything(chosen: Chosen, rows: QuerySet[Delegation], batch: int) -> Iterator[Any]:
+    """Yield all delegations that are meant, newest first, in constant memory.
+
+    Args:
+        chosen: which.
+        rows: what is read of each; see `read`.
+        batch: how many are read together.
+    """
+    place, now = None, timezone.now()
+    while True:
+        stretch = look(chosen, most=batch, start=place, now=now)
+        yield from read(stretch.found, rows)
+        place = stretch.goes_on
+        if place is None:
+            return
+
+
+def read(found: Iterable[Position], rows: QuerySet[Delegation]) -> list[Any]:
+    """Return the delegations at these positions, in their order. One statement.
+
+    Args:
+        found: where.
+        rows: delegations with what else is wanted of each. What is not among them is left out.
+    """
+    keys = [place.pk for place in found]
+    by_key = {row.pk: row for row in rows.filter(pk__in=keys)}
+    return [by_key[key] for key in keys if key in by_key]
 
 
 def _few(named: Q) -> QuerySet[Delegation, Any] | None:

@@ -36,10 +36,15 @@ def person(term: str) -> str | None:
     """Return the subject of somebody by user name, or of whom a subject names; None for nobody."""
     if term == _SYSTEM or term.startswith(_PREFIXES):
         return term
+    keys = people_named(term)
+    return user_subject(keys[0]) if keys else None
+
+
+def people_named(name: str) -> list[Any]:
+    """Return the keys of the users who sign in under a name: one, or none."""
     users = get_user_model()
-    found = users._default_manager.filter(**{users.USERNAME_FIELD: term})
-    key = found.values_list("pk", flat=True).first()
-    return None if key is None else user_subject(key)
+    found = users._default_manager.filter(**{users.USERNAME_FIELD: name})
+    return list(found.values_list("pk", flat=True)[:1])
 
 
 def people_called(term: str) -> list[Any]:
