@@ -131,10 +131,7 @@ class RegisterChangeList(ChangeList):
         if request.method != "POST":
             # Only an action wants all of them, and names would be looked up twice
             return rows
-        wanted = rows.filter(self.chosen.span())
-        if (named := self.chosen.named()) is not None:
-            wanted = wanted.filter(named)
-        return self.chosen.sift(wanted, now)
+        return self.chosen.among(rows, now)
 
     def get_results(self, request: HttpRequest) -> None:
         """Read one page."""

@@ -165,10 +165,14 @@ class Chosen:
         Args:
             now: the time to judge the state by; the present if left out.
         """
-        rows = Delegation.objects.order_by().filter(self.span())
+        return self.among(Delegation.objects.order_by(), now or timezone.now())
+
+    def among(self, rows: QuerySet[Delegation], now: datetime) -> QuerySet[Delegation]:
+        """Return those of `rows` that are chosen; see `rows`."""
+        rows = rows.filter(self.span())
         if (named := self.named()) is not None:
             rows = rows.filter(named)
-        return self.sift(rows, now or timezone.now())
+        return self.sift(rows, now)
 
 
 _NOTHING: Final = Chosen()
