@@ -25,8 +25,8 @@ from delegation_app.admin.deed_forms import RevocationForm
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.services import bulk
-from delegation_app.services.bulk import Remaining, Task
-from delegation_app.services.leafing import Position
+from delegation_app.services.bulk import Task
+from delegation_app.services.leafing import Count, Position
 from delegation_app.services.preview import preview
 from delegation_app.services.register import Chosen
 
@@ -116,7 +116,7 @@ def _question(
 ) -> HttpResponse:
     back = f"{page.url('changelist')}?{ticket.query}"
     selection, left = bulk.sample(ticket.task)
-    if left == Remaining(0, is_all=True):
+    if left == Count(0, is_all=True):
         page.message_user(request, _("All of it had ended already."), messages.WARNING)
         return HttpResponseRedirect(back)
     confirmation = Confirmation(
@@ -137,7 +137,7 @@ def _question(
     return ask(page, request, confirmation)
 
 
-def _of_sample(left: Remaining) -> list[str]:
+def _of_sample(left: Count) -> list[str]:
     if left.is_all and left.count <= bulk.PREVIEWED:
         return []
     return [
@@ -146,7 +146,7 @@ def _of_sample(left: Remaining) -> list[str]:
     ]
 
 
-def in_words(left: Remaining) -> str:
+def in_words(left: Count) -> str:
     """Return how many are left; at least, if they were not all counted."""
     if left.is_all:
         text = ngettext(

@@ -16,7 +16,8 @@ from delegation_app.admin.filters import ConfirmationFilter, WithdrawnFilter
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.models import ConsentRecord
-from delegation_app.services import confirmation
+from delegation_app.protocol.public_id import as_uuid
+from delegation_app.services import confirmation, search
 
 _DELEGATIONS = 50
 # A longer queue is only said to be long
@@ -94,14 +95,14 @@ class ConsentAdmin(ReadOnlyAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        if (public_id := names.as_uuid(term)) is not None:
+        if (public_id := as_uuid(term, as_typed=True)) is not None:
             return queryset.filter(public_id=public_id), False
         condition = (
             Q(subject=term)
             | Q(client_id_value=term)
             | Q(client_name=term)
-            | Q(user__in=names.people_called(term))
-            | Q(client__in=names.clients_called(term))
+            | Q(user__in=search.people_called(term))
+            | Q(client__in=search.clients_called(term))
         )
         return queryset.filter(condition), False
 

@@ -27,7 +27,7 @@ from delegation_app.admin import narrow as narrowing
 from delegation_app.admin.confirmation import deed
 from delegation_app.admin.register_page import RegisterAdmin
 from delegation_app.models import AuditEvent, Delegation
-from delegation_app.services import clients, standing
+from delegation_app.services import clients, standing, states
 
 
 @admin.register(Delegation)
@@ -90,7 +90,7 @@ class DelegationAdmin(RegisterAdmin):
     @admin.display(description=_("state"))
     def state(self, obj: Delegation) -> str:
         """Say the state in a word."""
-        return summary.state_word(summary.state(obj))
+        return summary.state_word(states.state(obj))
 
     @admin.display(description=_("constraints"))
     def constraint_list(self, obj: Delegation) -> str:
@@ -148,7 +148,7 @@ class DelegationAdmin(RegisterAdmin):
 
     def may_narrow(self, request: HttpRequest, obj: Delegation) -> bool:
         """Tell whether there is something to narrow, and this user may."""
-        return self.may(request, "narrow") and summary.state(obj) is Delegation.State.LIVE
+        return self.may(request, "narrow") and states.state(obj) is Delegation.State.LIVE
 
     def may_readmit(self, request: HttpRequest, obj: Delegation) -> bool:
         """Tell whether its client was stopped, and this user may let it start again."""

@@ -20,6 +20,7 @@ from delegation_app.admin import limits, names
 from delegation_app.forms import grant_label
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol.constraints import Constraints
+from delegation_app.protocol.public_id import as_uuid
 
 
 def short(event: AuditEvent) -> str:
@@ -103,7 +104,7 @@ def _chain(site: AdminSite, request: HttpRequest, chain: Any) -> str:
 
 
 def _as_uuid(item: Any) -> uuid.UUID | None:
-    return names.as_uuid(item) if isinstance(item, str) else None
+    return as_uuid(item, as_typed=True) if isinstance(item, str) else None
 
 
 def _actors(actors: Any) -> str:

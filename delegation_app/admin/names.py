@@ -1,4 +1,4 @@
-"""Finding people and clients by name, and naming them where a record has only their subject."""
+"""Naming people and clients where a record has only their subject or id, and linking to them."""
 
 from __future__ import annotations
 
@@ -17,26 +17,8 @@ from django.utils.html import format_html
 from delegation_app import toolkit
 from delegation_app.models import ResourceServer
 from delegation_app.protocol.claims import user_subject
-from delegation_app.services.lookup import as_uuid, clients_called, people_called
 
 _LONGEST: Final = 60
-
-__all__ = [
-    "address",
-    "as_uuid",
-    "clients_called",
-    "cut",
-    "link",
-    "list_address",
-    "listed",
-    "may_see",
-    "of_client",
-    "of_clients",
-    "of_services",
-    "of_subjects",
-    "people_called",
-    "with_name",
-]
 
 
 def of_subjects(subjects: Iterable[str]) -> dict[str, str]:

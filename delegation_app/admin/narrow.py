@@ -15,14 +15,14 @@ from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.models import Delegation
 from delegation_app.protocol.constraints import InvalidConstraint
 from delegation_app.protocol.errors import InvalidRequest, InvalidScope, OAuthError
-from delegation_app.services import delegate, selections
+from delegation_app.services import delegate, selections, states
 from delegation_app.services.preview import Preview, preview
 
 
 def narrow(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) -> HttpResponse:
     """Narrow a delegation and what was made from it."""
     back = HttpResponseRedirect(page.url("change", delegation.pk))
-    if summary.state(delegation) is not Delegation.State.LIVE:
+    if states.state(delegation) is not Delegation.State.LIVE:
         page.message_user(request, _("Only what is live can be narrowed."), messages.WARNING)
         return back
     form = NarrowingForm(delegation, request.POST if request.method == "POST" else None)

@@ -16,6 +16,7 @@ from delegation_app.admin import names, summary
 from delegation_app.forms import grant_choices
 from delegation_app.grants import REGISTRY as GRANTS
 from delegation_app.models import Delegation
+from delegation_app.protocol.public_id import as_uuid
 from delegation_app.services.register import Chosen
 
 _Choices = list[tuple[str, Any]]
@@ -158,7 +159,7 @@ class _OneDelegationFilter(_Filter):
             return []
         related = ("principal_user", "principal_client", "delegate")
         rows = Delegation.objects.select_related(*related)
-        public_id = names.as_uuid(value)
+        public_id = as_uuid(value, as_typed=True)
         found = None if public_id is None else rows.filter(public_id=public_id).first()
         return [(value, _("no such delegation") if found is None else summary.short(found))]
 

@@ -131,21 +131,15 @@ class RegisterChangeList(ChangeList):
         if request.method != "POST":
             # Only an action wants all of them, and names would be looked up twice
             return rows
-        wanted = rows.filter(self.chosen.span())
-        if (named := self.chosen.named()) is not None:
-            wanted = wanted.filter(named)
-        return self.chosen.sift(wanted, now)
+        return self.chosen.among(rows, now)
 
     def get_results(self, request: HttpRequest) -> None:
         """Read one page."""
         back = NEWER in self.params
         stretch = self._look(back=back)
         found = list(reversed(stretch.found)) if back else list(stretch.found)
-        keys = [place.pk for place in found]
         related = ("principal_user", "principal_client", "delegate", "parent__delegate")
-        rows = self.root_queryset.filter(pk__in=keys).select_related(*related)
-        by_key = {row.pk: row for row in rows}
-        self.result_list = [by_key[key] for key in keys if key in by_key]
+        self.result_list = leafing.read(found, self.root_queryset.select_related(*related))
         self._name(request)
         self._link(stretch, found, back=back)
         # The same, so that no page speaks of results that nobody counted

@@ -11,17 +11,16 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms import Media
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app import toolkit
-from delegation_app.admin import register_list, shapes, summary
+from delegation_app.admin import register_list, shapes
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.admin.register_filters import OF_DELEGATIONS
 from delegation_app.admin.register_list import RegisterChangeList
 from delegation_app.forms import grant_label
 from delegation_app.models import Delegation
-from delegation_app.services.register import forced
+from delegation_app.services.states import state, with_state
 
 
 class RegisterAdmin(ReadOnlyAdmin):
@@ -47,9 +46,7 @@ class RegisterAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Say of each whether it is in force, in the same query."""
-        rows = super().get_queryset(request)
-        stated: QuerySet[Any] = rows.annotate(is_in_force=forced(timezone.now()))
-        return stated
+        return with_state(super().get_queryset(request))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -110,7 +107,7 @@ class RegisterAdmin(ReadOnlyAdmin):
     @admin.display(description=_("state"))
     def state_mark(self, obj: Delegation) -> str:
         """Say the state by colour, by shape and by word."""
-        return shapes.mark(summary.state(obj))
+        return shapes.mark(state(obj))
 
     @admin.display(description=_("depth"))
     def level(self, obj: Delegation) -> str:

@@ -14,8 +14,7 @@ from django.utils.translation import gettext as _
 from delegation_app.admin import names
 from delegation_app.models import Delegation
 from delegation_app.protocol.claims import client_subject
-from delegation_app.services.states import State as _State
-from delegation_app.services.states import state as state  # noqa: PLC0414 - one of these words
+from delegation_app.services.states import State, state
 
 
 def state_word(of: Delegation.State) -> str:
@@ -129,7 +128,7 @@ def _acting(delegation: Delegation) -> str:
 
 def _standing(delegation: Delegation) -> str:
     match state(delegation):
-        case _State.REVOKED:
+        case State.REVOKED:
             by = names.with_name(delegation.revoked_by, names.of_subjects([delegation.revoked_by]))
             words = {
                 "when": _moment(delegation.revoked_at),
@@ -137,9 +136,9 @@ def _standing(delegation: Delegation) -> str:
                 "reason": delegation.revocation_reason or _("no reason given"),
             }
             return _("Revoked on %(when)s by %(by)s: %(reason)s") % words
-        case _State.EXPIRED:
+        case State.EXPIRED:
             return _("Expired on %(when)s") % {"when": _moment(delegation.expires_at)}
-        case _State.SUSPENDED:
+        case State.SUSPENDED:
             return _("Suspended: %(why)s.") % {"why": "; ".join(_stopped_by(delegation))}
         case _:
             if delegation.expires_at is None:

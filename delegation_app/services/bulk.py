@@ -8,23 +8,25 @@ what ends.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.utils import timezone
 
 from delegation_app.models import Delegation
 from delegation_app.services import audit, leafing, revoke, selections
-from delegation_app.services.leafing import Position
+from delegation_app.services.leafing import Count, Position, Stretch
 from delegation_app.services.register import Chosen
 from delegation_app.services.selections import Selection
 from delegation_app.services.transactions import own
 
 BATCH: Final = 500
 PREVIEWED: Final = 1000
-COUNTED: Final = 10_000
 _SECONDS: Final = 2.0
+_MICROSECOND: Final = timedelta(microseconds=1)
+_Look = Callable[..., Stretch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +46,6 @@ class Task:
     position: Position | None = None
     ended: int = 0
     is_over: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Remaining:
-    """How many are left.
-
-    Attributes:
-        count: how many were found.
-        is_all: whether there are no more than that.
-    """
-
-    count: int
-    is_all: bool
 
 
 def begin(chosen: Chosen) -> Task:
@@ -94,42 +83,55 @@ def next_batch(
     With `dry_run` nothing is written, and `ended` counts only those that the filter names.
     """
     # Oldest first: what was made from others ends with them, and is not looked at again
-    stretch = leafing.look(
-        _standing(task), most=most, start=task.position, newest_first=False, now=task.started_at
-    )
+    stretch = _ahead(task, most, leafing.look)
     keys = [place.pk for place in stretch.found]
     ended = len(keys) if dry_run or not keys else _end(keys, origin, reason)
     over = stretch.goes_on is None
     return replace(task, position=stretch.goes_on, ended=task.ended + ended, is_over=over)
 
 
-def remaining(task: Task) -> Remaining:
-    """Return how many of the filter are left, as far as one look counts. Reads only."""
-    if task.is_over:
-        return Remaining(0, is_all=True)
-    stretch = _look(task, COUNTED)
-    return Remaining(len(stretch.found), is_all=stretch.goes_on is None)
+def remaining(task: Task, *, most: int = leafing.COUNTED, look: _Look = leafing.look) -> Count:
+    """Return how many of the filter are left, as far as one look counts. Reads only.
+
+    Args:
+        task: which.
+        most: counts no further.
+        look: `leafing.look_on` to count on where one look ends.
+    """
+    return Count(0, is_all=True) if task.is_over else _counted(_ahead(task, most, look))
 
 
-def sample(task: Task) -> tuple[Selection, Remaining]:
-    """Return the first that would end, with what was made from them, and how many are left."""
-    stretch = _look(task, COUNTED)
-    keys = [place.pk for place in stretch.found[:PREVIEWED]]
+def sample(
+    task: Task, *, size: int = PREVIEWED, most: int = leafing.COUNTED, look: _Look = leafing.look
+) -> tuple[Selection, Count]:
+    """Return the first that would end, with what was made from them, and how many are left.
+
+    Args:
+        task: which.
+        size: how many are the first.
+        most, look: see `remaining`.
+    """
+    stretch = _ahead(task, most, look)
+    keys = [place.pk for place in stretch.found[:size]]
     tops = Delegation.objects.filter(pk__in=keys).order_by()
-    left = Remaining(len(stretch.found), is_all=stretch.goes_on is None)
-    return selections.together(tops), left
+    return selections.together(tops), _counted(stretch)
 
 
-def _look(task: Task, most: int) -> leafing.Stretch:
-    return leafing.look(
+def _counted(stretch: Stretch) -> Count:
+    return Count(len(stretch.found), is_all=stretch.goes_on is None)
+
+
+def _ahead(task: Task, most: int, look: _Look) -> Stretch:
+    return look(
         _standing(task), most=most, start=task.position, newest_first=False, now=task.started_at
     )
 
 
 def _standing(task: Task) -> Chosen:
-    before = task.chosen.issued_before
-    last = task.started_at if before is None else min(before, task.started_at)
-    return replace(task.chosen, issued_before=last, unrevoked=True)
+    # What was issued at that very moment is meant too
+    end, before = task.started_at + _MICROSECOND, task.chosen.issued_before
+    end = end if before is None else min(before, end)
+    return replace(task.chosen, issued_before=end, unrevoked=True)
 
 
 @own

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.functional import Promise
 
@@ -22,6 +21,7 @@ from delegation_app.services.narrowing import Narrowing
 from delegation_app.services.preview import Preview, preview
 from delegation_app.services.question import LIFETIMES
 from delegation_app.services.selections import Selection
+from delegation_app.services.states import not_over
 from delegation_app.services.transactions import own
 
 _NARROWED: Final = "narrowed by the person"
@@ -179,7 +179,7 @@ def _all(person: AbstractBaseUser, client_id: str) -> Selection:
 
 
 def _ending(selection: Selection) -> Ending:
-    rows = _not_over(selection.rows)
+    rows = not_over(selection.rows).order_by()
     ids = list(rows.values_list("delegate_client_id", flat=True).distinct()[:_MOST])
     reach = list(rows.values_list("audience", flat=True).distinct()[:_MOST])
     audience = sorted({identifier for some in reach for identifier in some})
@@ -194,7 +194,3 @@ def _ending(selection: Selection) -> Ending:
         # A list may be that old when it is served, and is asked for again after that time
         seconds=conf.status_list_ttl + conf.status_list_cache_seconds,
     )
-
-
-def _not_over(rows: QuerySet[Delegation]) -> QuerySet[Delegation]:
-    return rows.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now())).order_by()

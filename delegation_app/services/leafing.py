@@ -8,7 +8,7 @@ how far it looked. What an index answers to a few rows is looked at whole.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
@@ -23,6 +23,8 @@ from delegation_app.services.register import Chosen
 # How many rows one look may read; both are measured by `python -m benchmarks.console`
 WINDOW: Final = 25_000
 FEW: Final = 10_000
+# Beyond that nobody needs the exact number, and counting it costs
+COUNTED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,24 @@ class Stretch:
     is_full: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many there are, as far as that was looked at.
+
+    Attributes:
+        count: how many were found.
+        is_all: whether there are no more than that.
+    """
+
+    count: int
+    is_all: bool
+
+    @property
+    def is_more(self) -> bool:
+        """Whether there are, or may be, more than that."""
+        return not self.is_all
+
+
 def look(
     chosen: Chosen,
     *,
@@ -102,6 +122,62 @@ def look(
     if len(found) > most:
         return Stretch(found[:most], found[most - 1], is_full=True)
     return Stretch(found, end, is_full=False)
+
+
+def look_on(
+    chosen: Chosen,
+    *,
+    most: int,
+    start: Position | None = None,
+    newest_first: bool = True,
+    now: datetime | None = None,
+) -> Stretch:
+    """Do as `look`, again and again until as many are found as were asked for, or all.
+
+    For whoever takes a short answer for the end. As long as it finds little, it reads on.
+    """
+    found: list[Position] = []
+    # One more, so that an end of the page at the end of a look is no end of the list
+    while len(found) <= most:
+        stretch = look(
+            chosen, most=most + 1 - len(found), start=start, newest_first=newest_first, now=now
+        )
+        found += stretch.found
+        start = stretch.goes_on
+        if start is None:
+            break
+    if len(found) > most:
+        return Stretch(found[:most], found[most - 1], is_full=True)
+    return Stretch(found, None, is_full=False)
+
+
+def everything(chosen: Chosen, rows: QuerySet[Delegation], batch: int) -> Iterator[Any]:
+    """Yield all delegations that are meant, newest first, in constant memory.
+
+    Args:
+        chosen: which.
+        rows: what is read of each; see `read`.
+        batch: how many are read together.
+    """
+    place, now = None, timezone.now()
+    while True:
+        stretch = look(chosen, most=batch, start=place, now=now)
+        yield from read(stretch.found, rows)
+        place = stretch.goes_on
+        if place is None:
+            return
+
+
+def read(found: Iterable[Position], rows: QuerySet[Delegation]) -> list[Any]:
+    """Return the delegations at these positions, in their order. One statement.
+
+    Args:
+        found: where.
+        rows: delegations with what else is wanted of each. What is not among them is left out.
+    """
+    keys = [place.pk for place in found]
+    by_key = {row.pk: row for row in rows.filter(pk__in=keys)}
+    return [by_key[key] for key in keys if key in by_key]
 
 
 def _few(named: Q) -> QuerySet[Delegation, Any] | None:

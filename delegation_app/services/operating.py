@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
-
-from django.db.models import QuerySet
+from dataclasses import dataclass, replace
+from typing import Final
 
 from delegation_app.models import Delegation
 from delegation_app.protocol.errors import InvalidRequest
-from delegation_app.services import audit, catalogue, delegate, revoke, selections
-from delegation_app.services.catalogue import Count, Wanted
+from delegation_app.services import audit, bulk, catalogue, delegate, leafing, revoke, selections
+from delegation_app.services.leafing import Count
 from delegation_app.services.narrowing import Narrowing
 from delegation_app.services.preview import Preview, preview
-from delegation_app.services.states import not_over
+from delegation_app.services.register import Chosen
+from delegation_app.services.states import STANDING
 from delegation_app.services.transactions import own
 
 # So many trees are locked together by one call
@@ -78,40 +77,39 @@ def narrow_one(row: Delegation, to: Narrowing, origin: audit.Origin, *, reason: 
     return delegate.narrow(row, to, origin, reason=reason)
 
 
-def outlook(wanted: Wanted, size: int) -> Outlook:
-    """Return what revoking all that a filter finds would do. Reads only, and bounded."""
-    rows = _meant(wanted)
-    newest = rows.order_by("-pk").values_list("pk", flat=True).first() or 0
-    first = _first(rows, size)
-    return Outlook(catalogue.counted(rows), newest, preview(selections.each(first)))
+def outlook(chosen: Chosen, size: int) -> Outlook:
+    """Return what revoking all that a filter finds would do. Reads only."""
+    meant = _meant(chosen)
+    task = bulk.begin(meant)
+    first, matching = bulk.sample(
+        task, size=size, most=catalogue.MOST_COUNTED, look=leafing.look_on
+    )
+    keys = meant.rows(task.started_at).order_by("-pk").values_list("pk", flat=True)
+    return Outlook(matching, keys.first() or 0, preview([first]))
 
 
-@own
-def end_some(wanted: Wanted, newest: int, origin: audit.Origin, *, reason: str, size: int) -> Batch:
+def end_some(chosen: Chosen, newest: int, origin: audit.Origin, *, reason: str, size: int) -> Batch:
     """End some of what a filter finds, each with all below it; the next call goes on.
 
     It may stop after any call and be repeated at any time: what ended is not found again.
 
     Args:
-        wanted: which.
+        chosen: which.
         newest: as `outlook` told it: nothing that was opened later ends.
         origin: who ends it.
         reason: a sentence for the record.
         size: how many of those that the filter finds end at most.
 
-    Side effects: those of `revoke.each`.
+    Side effects: those of `revoke.each`, in one transaction.
     """
-    rows = _meant(wanted).filter(pk__lte=newest)
-    ended = revoke.each(_first(rows, size), origin, reason=reason)
-    return Batch(ended, catalogue.counted(rows))
+    task = bulk.begin(replace(_meant(chosen), last_key=newest))
+    # A look may find nothing without being at the end
+    while not (task.ended or task.is_over):
+        task = bulk.next_batch(task, origin, reason=reason, most=size)
+    left = bulk.remaining(task, most=catalogue.MOST_COUNTED, look=leafing.look_on)
+    return Batch(task.ended, left)
 
 
-def _meant(wanted: Wanted) -> QuerySet[Delegation]:
-    rows = catalogue.filtered(wanted)
+def _meant(chosen: Chosen) -> Chosen:
     # What expired has no need to be ended, unless somebody asks for just that
-    return rows.filter(revoked_at=None) if wanted.state is not None else not_over(rows)
-
-
-def _first(rows: QuerySet[Any], size: int) -> list[Any]:
-    # The oldest: what is above comes before what was made from it
-    return list(rows.order_by("pk")[:size])
+    return replace(chosen, state=chosen.state or STANDING, unrevoked=True)

@@ -1,4 +1,4 @@
-"""Which delegations are meant: one set of filters for lists, for bulk revocation and for others.
+"""Which delegations are meant: one set of filters for pages, for the command line and for scripts.
 
 What is chosen is a value: it can be signed into a token, written into a command line, compared.
 """
@@ -10,15 +10,16 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Self
 
-from django.db.models import BooleanField, Case, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Exists, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from delegation_app.models import Delegation
-from delegation_app.models.validity import in_force
-from delegation_app.services.lookup import as_uuid, clients_called, people_called
+from delegation_app.protocol.public_id import as_uuid
+from delegation_app.services.search import clients_called, people_called, people_named
+from delegation_app.services.states import in_state
 
-_State = Delegation.State
 _NONE: Final = Q(pk__in=())
 _TIMES: Final = frozenset({"issued_after", "issued_before", "used_after", "not_used_after"})
 
@@ -30,11 +31,16 @@ class Chosen:
     Attributes:
         term: a person or a client by a part of its name, the beginning of a subject or of a client
             id, or a delegation id.
+        subject: whose authority it is, as tokens name it.
+        user: the same by the name under which a person signs in.
         client_id: of the delegate.
         parent, root: the public id of what it was made from, and of the top of its tree.
-        state: a `Delegation.State`.
+        state: a `Delegation.State`, or `states.STANDING`.
         grant_type: as stored.
-        issued_after, issued_before: the time of issue, both included.
+        scope: the name of a scope that is still in it.
+        audience: the identifier of a resource server that it reaches.
+        issued_after, issued_before: issued from then on, and before then.
+        last_key: the key of the last one that is meant: what was stored later is not.
         used_after: used then or later.
         not_used_after: neither used nor issued since then.
         never_used: whether it was never used.
@@ -46,13 +52,18 @@ class Chosen:
     """
 
     term: str = ""
+    subject: str = ""
+    user: str = ""
     client_id: str = ""
     parent: str = ""
     root: str = ""
     state: str = ""
     grant_type: str = ""
+    scope: str = ""
+    audience: str = ""
     issued_after: datetime | None = None
     issued_before: datetime | None = None
+    last_key: int | None = None
     used_after: datetime | None = None
     not_used_after: datetime | None = None
     never_used: bool = False
@@ -89,49 +100,64 @@ class Chosen:
         found = []
         if self.term:
             found.append(_called(self.term))
+        if self.subject:
+            found.append(Q(subject=self.subject))
+        if self.user:
+            found.append(Q(principal_user__in=people_named(self.user)))
         if self.client_id:
             found.append(Q(delegate_client_id=self.client_id))
         for path, value in (("parent__public_id", self.parent), ("root__public_id", self.root)):
             if value:
-                public_id = as_uuid(value)
+                public_id = as_uuid(value, as_typed=True)
                 found.append(_NONE if public_id is None else Q(**{path: public_id}))
         return Q(*found) if found else None
 
     def span(self) -> Q:
-        """Return the condition on the time of issue, by which lists are ordered."""
+        """Return the condition on the order of issue, which lists follow."""
         found = Q()
         if self.issued_after is not None:
             found &= Q(issued_at__gte=self.issued_after)
         if self.issued_before is not None:
-            found &= Q(issued_at__lte=self.issued_before)
+            found &= Q(issued_at__lt=self.issued_before)
+        if self.last_key is not None:
+            found &= Q(pk__lte=self.last_key)
         return found
 
     @property
     def is_sifted(self) -> bool:
         """Whether there are conditions that no index answers."""
-        uses = (self.used_after, self.not_used_after)
-        others = (self.state, self.grant_type, self.never_used, self.unrevoked)
-        return any(others) or (*uses, self.roots, self.has_children) != (None,) * 4
+        words = (self.state, self.scope, self.audience, self.has_children is not None)
+        return any(words) or bool(self._uses()) or bool(self._columns())
 
     def sift(self, rows: QuerySet[Delegation], now: datetime) -> QuerySet[Delegation]:
         """Keep the rows that meet the conditions that no index answers."""
-        if self.grant_type:
-            rows = rows.filter(grant_type=self.grant_type)
-        if self.unrevoked:
-            rows = rows.filter(revoked_at=None)
-        if self.never_used:
-            rows = rows.filter(last_used_at=None)
-        if self.used_after is not None:
-            rows = rows.filter(last_used_at__gte=self.used_after)
-        if self.not_used_after is not None:
-            unused = Q(last_used_at=None, issued_at__lt=self.not_used_after)
-            rows = rows.filter(unused | Q(last_used_at__lt=self.not_used_after))
-        if self.roots is not None:
-            rows = rows.filter(parent__isnull=self.roots)
+        rows = rows.filter(self._uses(), **self._columns())
+        for column, word in (("scopes", self.scope), ("audience", self.audience)):
+            if word:
+                rows = _with_word(rows, column, word)
         if self.has_children is not None:
             made = Exists(Delegation.objects.filter(parent=OuterRef("pk")))
             rows = rows.filter(made if self.has_children else ~made)
         return in_state(rows, self.state, now)
+
+    def _columns(self) -> dict[str, Any]:
+        conditions = {
+            "grant_type": self.grant_type or None,
+            "revoked_at__isnull": self.unrevoked or None,
+            "parent__isnull": self.roots,
+        }
+        return {name: value for name, value in conditions.items() if value is not None}
+
+    def _uses(self) -> Q:
+        found = Q()
+        if self.never_used:
+            found &= Q(last_used_at=None)
+        if self.used_after is not None:
+            found &= Q(last_used_at__gte=self.used_after)
+        if self.not_used_after is not None:
+            unused = Q(last_used_at=None, issued_at__lt=self.not_used_after)
+            found &= unused | Q(last_used_at__lt=self.not_used_after)
+        return found
 
     def rows(self, now: datetime | None = None) -> QuerySet[Delegation]:
         """Return the delegations, in no order.
@@ -139,43 +165,21 @@ class Chosen:
         Args:
             now: the time to judge the state by; the present if left out.
         """
-        rows = Delegation.objects.order_by().filter(self.span())
+        return self.among(Delegation.objects.order_by(), now or timezone.now())
+
+    def among(self, rows: QuerySet[Delegation], now: datetime) -> QuerySet[Delegation]:
+        """Return those of `rows` that are chosen; see `rows`."""
+        rows = rows.filter(self.span())
         if (named := self.named()) is not None:
             rows = rows.filter(named)
-        return self.sift(rows, now or timezone.now())
+        return self.sift(rows, now)
 
 
 _NOTHING: Final = Chosen()
 
 
-def in_state(rows: QuerySet[Delegation], state: str, now: datetime) -> QuerySet[Delegation]:
-    """Keep the delegations in a state; see `Delegation.State`. An unknown one keeps all."""
-    match state:
-        case _State.LIVE:
-            return rows.filter(in_force(now))
-        case _State.SUSPENDED:
-            current = rows.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
-            # Not the negation: where a person or client is gone, that is neither true nor false
-            return current.alias(force=forced(now)).filter(force=False)
-        case _State.EXPIRED:
-            return rows.filter(expires_at__lte=now, revoked_at=None)
-        case _State.REVOKED:
-            return rows.filter(revoked_at__isnull=False)
-        case _:
-            return rows
-
-
-def forced(now: datetime) -> Case:
-    """Return the expression that says whether a delegation is in force."""
-    return Case(
-        When(in_force(now), then=Value(True)),  # noqa: FBT003 - an SQL value
-        default=Value(False),  # noqa: FBT003 - an SQL value
-        output_field=BooleanField(),
-    )
-
-
 def _called(term: str) -> Q:
-    if (public_id := as_uuid(term)) is not None:
+    if (public_id := as_uuid(term, as_typed=True)) is not None:
         return Q(public_id=public_id)
     called = clients_called(term)
     return (
@@ -185,3 +189,11 @@ def _called(term: str) -> Q:
         | Q(principal_client__in=called)
         | Q(delegate__in=called)
     )
+
+
+def _with_word(rows: QuerySet[Delegation], column: str, word: str) -> QuerySet[Delegation]:
+    # As text between spaces: a part of a name is another name
+    space = Value(" ", TextField())
+    text = Concat(space, Cast(column, TextField()), space)
+    name = f"{column}_text"
+    return rows.alias(**{name: text}).filter(**{f"{name}__contains": f" {word} "})

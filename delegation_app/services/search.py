@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Q
 
+from delegation_app import toolkit
 from delegation_app.protocol.claims import client_subject, user_subject
 
+# More namesakes than that are no help to anybody, and make a slow query.
+_MOST: Final = 200
 _SYSTEM: Final = "system"
 _PREFIXES: Final = (user_subject(""), client_subject(""))
 
@@ -31,7 +36,31 @@ def person(term: str) -> str | None:
     """Return the subject of somebody by user name, or of whom a subject names; None for nobody."""
     if term == _SYSTEM or term.startswith(_PREFIXES):
         return term
+    keys = people_named(term)
+    return user_subject(keys[0]) if keys else None
+
+
+def people_named(name: str) -> list[Any]:
+    """Return the keys of the users who sign in under a name: one, or none."""
     users = get_user_model()
-    found = users._default_manager.filter(**{users.USERNAME_FIELD: term})
-    key = found.values_list("pk", flat=True).first()
-    return None if key is None else user_subject(key)
+    found = users._default_manager.filter(**{users.USERNAME_FIELD: name})
+    return list(found.values_list("pk", flat=True)[:1])
+
+
+def people_called(term: str) -> list[Any]:
+    """Return the keys of the users whose name or e-mail address contains `term`."""
+    model = get_user_model()
+    condition = Q(**{f"{model.USERNAME_FIELD}__icontains": term})
+    try:
+        field = model._meta.get_field(model.get_email_field_name())
+    except FieldDoesNotExist:
+        pass
+    else:
+        condition |= Q(**{f"{field.name}__icontains": term})
+    return list(model._default_manager.filter(condition).values_list("pk", flat=True)[:_MOST])
+
+
+def clients_called(term: str) -> list[Any]:
+    """Return the keys of the applications whose name contains `term`."""
+    named = toolkit.application_model()._default_manager.filter(name__icontains=term)
+    return list(named.values_list("pk", flat=True)[:_MOST])

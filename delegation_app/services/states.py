@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from delegation_app.models import Delegation
+from delegation_app.models.validity import in_force
 
 State = Delegation.State
+
+# What has not ended: live, or suspended for as long as somebody is disabled
+STANDING: Final = "standing"
 
 
 def with_state(rows: QuerySet[Delegation]) -> QuerySet[Any]:
     """Return rows that `state` can tell about without another statement."""
-    live = Delegation.objects.live().filter(pk=OuterRef("pk"))
-    return rows.annotate(is_in_force=Exists(live))
+    return rows.annotate(is_in_force=_forced(timezone.now()))
 
 
 def state(row: Any) -> Delegation.State:
@@ -27,23 +31,43 @@ def state(row: Any) -> Delegation.State:
     return State.LIVE if row.is_in_force else State.SUSPENDED
 
 
-def in_state(rows: QuerySet[Delegation], state: str) -> QuerySet[Delegation]:
-    """Keep the delegations in a state; all of them for a word that is none."""
-    now = timezone.now()
-    live = Exists(Delegation.objects.live(now).filter(pk=OuterRef("pk")))
+def in_state(
+    rows: QuerySet[Delegation], state: str, now: datetime | None = None
+) -> QuerySet[Delegation]:
+    """Keep the delegations in a state, or the STANDING; all of them for a word that is none.
+
+    Args:
+        rows: among which.
+        state: a `Delegation.State`, or STANDING.
+        now: the time to judge by; the present if left out.
+    """
+    now = now or timezone.now()
     match state:
         case State.LIVE:
-            return rows.filter(live)
+            return rows.filter(in_force(now))
         case State.SUSPENDED:
-            return not_over(rows).filter(~live)
+            # Not the negation: where a person or client is gone, that is neither true nor false
+            return not_over(rows, now).alias(force=_forced(now)).filter(force=False)
         case State.EXPIRED:
             return rows.filter(expires_at__lte=now, revoked_at=None)
         case State.REVOKED:
             return rows.filter(revoked_at__isnull=False)
+        case _ if state == STANDING:
+            return not_over(rows, now)
         case _:
             return rows
 
 
-def not_over(rows: QuerySet[Delegation]) -> QuerySet[Delegation]:
+def not_over(rows: QuerySet[Delegation], now: datetime | None = None) -> QuerySet[Delegation]:
     """Keep what is neither revoked nor expired: what is live, and what is suspended."""
-    return rows.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
+    now = now or timezone.now()
+    return rows.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
+
+
+def _forced(now: datetime) -> Case:
+    # Said of the row itself: a look at each row by its key would cost as much again
+    return Case(
+        When(in_force(now), then=Value(True)),  # noqa: FBT003 - an SQL value
+        default=Value(False),  # noqa: FBT003 - an SQL value
+        output_field=BooleanField(),
+    )

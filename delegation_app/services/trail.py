@@ -20,6 +20,7 @@ from delegation_app.events import AUDIT_EXPORTED
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation
 from delegation_app.models.audit import detail_text
 from delegation_app.protocol.names import TOKEN_EXCHANGE
+from delegation_app.protocol.public_id import as_uuid
 from delegation_app.services import audit, search
 from delegation_app.services.keyset import Cursor, Newest, Page
 from delegation_app.services.transactions import joined
@@ -165,7 +166,7 @@ def _of_delegation(public_id: UUID | None) -> list[Q]:
 def _about(term: str) -> list[Q]:
     if not term:
         return [Q()]
-    if (public_id := _uuid(term)) is not None:
+    if (public_id := as_uuid(term, as_typed=True)) is not None:
         consents = ConsentRecord.objects.filter(
             Q(public_id=public_id) | Q(delegations__public_id=public_id)
         )
@@ -182,13 +183,6 @@ def _about(term: str) -> list[Q]:
     if (subject := search.person(term)) is not None:
         found += [Q(actor=subject), Q(subject=subject)]
     return found
-
-
-def _uuid(term: str) -> UUID | None:
-    try:
-        return UUID(term)
-    except ValueError:
-        return None
 
 
 def _refused_at(endpoint: str) -> list[Q]:

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from delegation_app.models import Delegation
-from delegation_app.services import catalogue
+from delegation_app.services import catalogue, leafing
 from tests.admin.conftest import browser
 from tests.admin.test_queries import add
 from tests.support import SecureClient
@@ -198,6 +198,28 @@ def test_bulk_when_it_finds_more_than_anybody_counts_then_it_says_so(world, oper
     monkeypatch.setattr(catalogue, "MOST_COUNTED", 3)
     tried = did(operator, MANY, filter={"state": "live"}, limit=1)
     assert tried["remaining"] == {"count": 3, "is_more": True}
+
+
+def test_filter_when_one_look_does_not_reach_far_enough_then_it_looks_on(
+    world, operator, monkeypatch
+):
+    add(world, 9)
+    first, second, last = Delegation.objects.filter(
+        principal_user__username__in=("person0", "person4", "person8")
+    ).order_by("pk")
+    rare = {"last_used_before": (timezone.now() - timedelta(days=30)).isoformat()}
+    long_ago = timezone.now() - timedelta(days=60)
+    Delegation.objects.filter(pk__in=(first.pk, second.pk, last.pk)).update(last_used_at=long_ago)
+    monkeypatch.setattr(leafing, "WINDOW", 2)
+    page = got(operator, THEIRS, limit=2, **rare)
+    assert ids(page) == [str(last.public_id), str(second.public_id)]
+    page = got(operator, THEIRS, limit=2, cursor=page["next"], **rare)
+    assert (ids(page), page["next"]) == ([str(first.public_id)], None)
+    tried = did(operator, MANY, filter=rare)
+    assert tried["remaining"] == {"count": 3, "is_more": False}
+    call = {"filter": rare, "confirm": tried["confirm"], "dry_run": False, "reason": "idle"}
+    told = [did(operator, MANY, limit=1, **call)["remaining"]["count"] for _ in range(3)]
+    assert told == [2, 1, 0]
 
 
 def test_bulk_when_told_to_end_what_expired_then_that_too_but_only_then(world, operator):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Final, TextIO
 
@@ -18,10 +19,11 @@ from django.utils import timezone
 from delegation_app.management.console import arguments, output, revoking, told
 from delegation_app.management.console.origin import origin
 from delegation_app.models import Delegation
-from delegation_app.services import as_of, ledger, search
+from delegation_app.services import as_of, leafing, search, states
 from delegation_app.services.exports import escaped
-from delegation_app.services.ledger import Ledger
+from delegation_app.services.register import Chosen
 
+_BATCH: Final = 2000
 _NOTHING: Final = 3
 _NOT_CONFIRMED: Final = 4
 _INTERRUPTED: Final = 130
@@ -71,7 +73,7 @@ class Command(BaseCommand):
             self._list_as_of(options)
             return
         limit = options["limit"]
-        rows = list(islice(_asked(options).delegations.all(min(limit + 1, 2000)), limit + 1))
+        rows = list(islice(_all(_asked(options), min(limit + 1, _BATCH)), limit + 1))
         if options["json"]:
             self._lines(output.as_json(told.members(row)) for row in rows[:limit])
         else:
@@ -112,7 +114,7 @@ class Command(BaseCommand):
 
     def _revoke(self, options: dict[str, Any]) -> None:
         asked = _asked(options)
-        if bool(options["id"]) == (not asked.is_empty or bool(options["state"])):
+        if bool(options["id"]) == (asked != Chosen()):
             raise CommandError("Name delegations by id, or filter them; one of the two.")
         if not options["dry_run"] and not options["reason"]:
             raise CommandError("--reason is missing: a sentence for the record.")
@@ -122,8 +124,8 @@ class Command(BaseCommand):
             matched = len(rows)
         else:
             # What has ended by itself needs no revocation, unless it is asked for
-            asked = asked if asked.state else _asked({**options, "state": ledger.STANDING})
-            rows, matched = asked.delegations.all(revoking.BATCH), revoking.count(asked)
+            asked = replace(asked, state=asked.state or states.STANDING)
+            rows, matched = _all(asked, revoking.BATCH), asked.rows().count()
         if not matched:
             raise CommandError(
                 "Nothing to revoke: nothing matches, or it ended.", returncode=_NOTHING
@@ -131,9 +133,9 @@ class Command(BaseCommand):
         self._end(rows, asked, matched, options)
 
     def _end(
-        self, rows: Iterable[Delegation], asked: Ledger, matched: int, options: dict[str, Any]
+        self, rows: Iterable[Delegation], asked: Chosen, matched: int, options: dict[str, Any]
     ) -> None:
-        some = rows if options["id"] else asked.delegations.all(revoking.BATCH + 1)
+        some = rows if options["id"] else _all(asked, revoking.BATCH + 1)
         counted = revoking.what_ends(some)
         words = f"{matched} delegations match, and all that was made from them ends too."
         words = words if counted is None else told.preview(counted)
@@ -178,16 +180,16 @@ def _add_filters(parser: ArgumentParser) -> None:
     parser.add_argument("--user", default="", help="a user name, or a subject such as user:7")
     parser.add_argument("--client", default="", help="a client id")
     parser.add_argument("--scope", default="", help="has this scope")
-    parser.add_argument("--state", default="", choices=ledger.STATES)
+    parser.add_argument("--state", default="", choices=[*states.State.values, states.STANDING])
     parser.add_argument("--grant-type", default="")
     parser.add_argument("--older-than", type=arguments.age, metavar="AGE", help="90d, 12h")
 
 
-def _asked(options: dict[str, Any]) -> Ledger:
+def _asked(options: dict[str, Any]) -> Chosen:
     older = options["older_than"]
-    return Ledger(
+    return Chosen(
         state=options["state"],
-        principal=_principal(options["user"]),
+        subject=_principal(options["user"]),
         client_id=options["client"],
         scope=options["scope"],
         issued_before=None if older is None else timezone.now() - older,
@@ -202,5 +204,9 @@ def _principal(term: str) -> str:
     return found
 
 
+def _all(asked: Chosen, batch: int) -> Iterator[Delegation]:
+    return leafing.everything(asked, _read(Delegation.objects.all()), batch)
+
+
 def _read(rows: Any) -> Any:
-    return ledger.judged(rows).select_related("principal_user", "principal_client", "delegate")
+    return states.with_state(rows).select_related("principal_user", "principal_client", "delegate")

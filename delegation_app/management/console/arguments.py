@@ -11,6 +11,8 @@ from uuid import UUID
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
+from delegation_app.protocol.public_id import as_uuid
+
 _AGE: Final = re.compile(r"([0-9]{1,6})([smhdw])", re.ASCII)
 _MOST: Final = 1_000_000
 _UNITS: Final = {
@@ -47,10 +49,10 @@ def moment(text: str) -> datetime:
 
 def public_id(text: str) -> UUID:
     """Read the id of a delegation."""
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise ArgumentTypeError(f"{text!r} is no delegation id.") from error
+    found = as_uuid(text, as_typed=True)
+    if found is None:
+        raise ArgumentTypeError(f"{text!r} is no delegation id.")
+    return found
 
 
 def count(text: str) -> int:

@@ -10,15 +10,9 @@ from delegation_app.management.console.output import Progress
 from delegation_app.models import Delegation
 from delegation_app.services import revoke, selections
 from delegation_app.services.audit import Origin
-from delegation_app.services.ledger import Ledger
 from delegation_app.services.preview import Preview, preview
 
 BATCH: Final = 500
-
-
-def count(asked: Ledger) -> int:
-    """Return how many delegations match; what is below them is not counted."""
-    return sum(rows.order_by().count() for rows in asked.delegations.branches)
 
 
 def what_ends(rows: Iterable[Delegation]) -> Preview | None:

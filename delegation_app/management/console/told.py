@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from delegation_app.management.console import output
 from delegation_app.models import Delegation
-from delegation_app.services import ledger
+from delegation_app.services import states
 from delegation_app.services.as_of_records import Line
 from delegation_app.services.exports import escaped
 from delegation_app.services.preview import Preview
@@ -26,7 +26,7 @@ def members(row: Delegation) -> dict[str, Any]:
     """Return a delegation as JSON has it."""
     return {
         "id": row.public_id,
-        "state": ledger.state_of(row).value,
+        "state": states.state(row).value,
         "subject": row.subject,
         "client_id": row.delegate_client_id,
         "scopes": list(row.scopes),
@@ -48,7 +48,7 @@ def line(row: Delegation) -> tuple[str, ...]:
     """Return the cells under HEAD."""
     return (
         str(row.public_id),
-        ledger.state_of(row).value,
+        states.state(row).value,
         who(row),
         row.delegate_client_id,
         output.moment(row.issued_at),
@@ -119,7 +119,7 @@ def _branch(
         if parent is None:
             joint = further = ""
         mark = "  <-- this one" if row.pk == chosen.pk else ""
-        state = ledger.state_of(row).value
+        state = states.state(row).value
         text = f"{row.delegate_client_id} [{state}] {row.scopes}  {row.public_id}"
         yield f"{indent}{joint}{escaped(text)}{mark}"
         yield from _branch(children, row.pk, indent + further, chosen)

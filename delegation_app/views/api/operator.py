@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from rest_framework.request import Request
@@ -13,16 +12,20 @@ from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import catalogue, operating
-from delegation_app.services.catalogue import Position, Wanted
 from delegation_app.services.narrowing import Narrowing
-from delegation_app.services.states import State
+from delegation_app.services.register import Chosen
 from delegation_app.views.api import common_shapes
 from delegation_app.views.api import operator_shapes as shapes
 from delegation_app.views.api.endpoint import Operation, OperatorEndpoint
 from delegation_app.views.api.sealed import seal, unseal
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
+# What the interface calls otherwise than `Chosen`
+_NAMES: Final = {
+    "client": "client_id",
+    "last_used_before": "not_used_after",
+    "parent_id": "parent",
+    "root_id": "root",
+}
 
 
 class Delegations(OperatorEndpoint):
@@ -43,9 +46,11 @@ class Delegations(OperatorEndpoint):
         given = self.given()
         limit, cursor = given.pop("limit"), given.pop("cursor", None)
         bound = ("delegations", as_text(given))
-        after = None if cursor is None else _position(unseal(cursor, *bound))
-        page = catalogue.listed(wanted(given), limit, after)
-        following = None if page.next is None else seal(_place(page.next), *bound)
+        after = "" if cursor is None else unseal(cursor, *bound)
+        if after is None:
+            raise InvalidRequest("The cursor is none of this list.")
+        page = catalogue.listed(chosen(given), limit, after)
+        following = seal(page.older, *bound) if page.older else None
         return self.told({"delegations": page.rows, "next": following})
 
 
@@ -130,26 +135,17 @@ class Revoke(OperatorEndpoint):
         return self.told({"ended": ended})
 
 
-def wanted(given: dict[str, Any]) -> Wanted:
+def chosen(given: dict[str, Any]) -> Chosen:
     """Return the conditions that a shape has read."""
-    state = given.get("state")
-    return Wanted(**{**given, "state": None if state is None else State(state)})
+    found = {_NAMES.get(name, name): value for name, value in given.items()}
+    return Chosen(
+        **found | {name: str(found[name]) for name in ("parent", "root") if name in found}
+    )
 
 
 def as_text(given: dict[str, Any]) -> dict[str, str]:
     """Return the conditions as what they were read from, to be signed."""
     return {name: str(value) for name, value in given.items()}
-
-
-def _place(position: Position) -> str:
-    return f"{(position.issued_at - _EPOCH) // _MICROSECOND}.{position.key}"
-
-
-def _position(text: str | None) -> Position:
-    if text is None:
-        raise InvalidRequest("The cursor is none of this list.")
-    moment, _, key = text.partition(".")
-    return Position(_EPOCH + int(moment) * _MICROSECOND, int(key))
 
 
 def _whole(row: Any) -> Any:

@@ -13,7 +13,7 @@ from delegation_app.services import operating
 from delegation_app.views.api import operator_shapes as shapes
 from delegation_app.views.api.endpoint import Operation, OperatorEndpoint
 from delegation_app.views.api.errors import PreviewNeeded
-from delegation_app.views.api.operator import as_text, wanted
+from delegation_app.views.api.operator import as_text, chosen
 from delegation_app.views.api.sealed import seal, unseal
 
 CONFIRM_WITHIN: Final = 3600
@@ -47,7 +47,7 @@ class RevokeMany(OperatorEndpoint):
         return self.told(self._tried(given) if given["dry_run"] else self._done(given))
 
     def _tried(self, given: dict[str, Any]) -> dict[str, Any]:
-        found = operating.outlook(wanted(given["filter"]), given["limit"])
+        found = operating.outlook(chosen(given["filter"]), given["limit"])
         now = int(timezone.now().timestamp())
         return {
             "dry_run": True,
@@ -65,7 +65,7 @@ class RevokeMany(OperatorEndpoint):
         if timezone.now().timestamp() - int(at) > CONFIRM_WITHIN:
             raise PreviewNeeded("Make a dry run first, and send the `confirm` of its answer.")
         batch = operating.end_some(
-            wanted(given["filter"]),
+            chosen(given["filter"]),
             int(newest),
             self.origin,
             reason=given["reason"],
