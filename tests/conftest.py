@@ -143,15 +143,20 @@ def pytest_collection_modifyitems(config, items):
             if unknown or not marker.args:
                 raise pytest.UsageError(f"{item.nodeid}: no such requirement: {sorted(unknown)}")
             item.user_properties.extend(("conformance", requirement) for requirement in marker.args)
-    # The longest first, or they are what everything waits for at the end
-    items.sort(key=lambda item: item.get_closest_marker("race") is None)
-    if connection.vendor == "postgresql":
-        # They would wait for each other, so one worker takes them while others do the rest
-        for item in items:
-            if item.get_closest_marker("many_connections"):
-                item.add_marker(pytest.mark.xdist_group("many connections"))
+    _put_in_order(items)
     _leave_out_other_databases(config, items)
     _leave_out_further_cases(config, items)
+
+
+def _put_in_order(items):
+    # The longest first, or they are what everything waits for at the end
+    items.sort(key=lambda item: item.get_closest_marker("race") is None)
+    if connection.vendor != "postgresql":
+        return
+    for item in items:
+        # They would wait for each other, so one worker takes them while others do the rest
+        if item.get_closest_marker("many_connections"):
+            item.add_marker(pytest.mark.xdist_group("many connections"))
 
 
 def _leave_out_further_cases(config, items):
