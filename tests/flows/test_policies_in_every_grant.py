@@ -29,6 +29,8 @@ OUTCOMES = {
     "denied": "unauthorized_client",
     "page": "error page",
     "sign-in": "sign-in",
+    "waits": "waiting page",
+    "pending": "authorization_pending",
     "token": {"scope": BOTH, "expires_in": 600},
     "less": {"scope": "read:metrics", "expires_in": 600},
     "minute": {"scope": BOTH, "expires_in": 60},
@@ -92,6 +94,11 @@ def several_audiences(case):
 def person_inactive(case):
     case.story.world.alice.is_active = False
     case.story.world.alice.save()
+
+
+def risky(case):
+    own = case.settings.DELEGATION
+    case.settings.DELEGATION = {**own, "SCOPE_RISKS": {"write:alerts": "high"}}
 
 
 def trusted(case):
@@ -161,6 +168,8 @@ delegation lifetime         minute     token   token    token   token     token 
 opened with a lifetime      minute     minute  minute   token   minute    minute     minute   minute
 person inactive             sign-in    grant   grant    token   request   request    sign-in  grant
 always ask                  asked      token   token    token   token     token      token    token
+needs a scope               token      token   token    token   token     token      token    token
+confirms what is risky      waits      token   token    token   token     token      pending  token
 consented before            silent     token   token    token   token     token      token    token
 trusted                     silent     token   token    token   token     token      token    token
 asks for constraints        request    token   token    token   request   request    request  token
@@ -205,6 +214,8 @@ POLICIES = {
     ),
     "person inactive": Policy("", person_inactive),
     "always ask": Policy("always_ask", changed(always_ask=True), consented),
+    "needs a scope": Policy("required_scopes", changed(required_scopes="read:metrics")),
+    "confirms what is risky": Policy("confirm_risky", both(changed(confirm_risky=True), risky)),
     "consented before": Policy("always_ask", nothing, consented),
     "trusted": Policy("", trusted),
     "asks for constraints": Policy("may_ask_for_constraints", asking(constraints=LIMIT)),
@@ -286,8 +297,9 @@ def test_table_when_a_policy_is_added_then_it_needs_a_row_in_both_parts():
 
 
 def test_table_when_a_field_of_the_policy_is_added_then_it_needs_a_row():
-    # The two times say which tokens a status list looks at, and no grant asks for them
-    apart = {"application", "disabled_at", "tightened_at"}
+    # The two times say which tokens a status list looks at, and no grant asks for them; the rest
+    # says to people who an app is
+    apart = {"application", "disabled_at", "tightened_at", "home_page", "privacy_page", "logo"}
     fields = {field.name for field in ClientPolicy._meta.get_fields()} - apart
     assert fields <= spoken_of(), fields - spoken_of()
 

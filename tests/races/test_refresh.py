@@ -14,7 +14,9 @@ ROUNDS = 100
 
 
 @pytest.mark.conformance("RT-11")
-def test_refresh_when_sent_by_many_at_once_then_all_get_the_one_successor(world, crowd):
+def test_refresh_when_sent_by_many_at_once_then_all_get_the_one_successor(world, crowd, settings):
+    # On a busy machine some wait for longer than the usual ten seconds
+    settings.DELEGATION = {**settings.DELEGATION, "REFRESH_RETRY_WINDOW": 120}
     stories = [Story(world) for _ in range(CROWD)]
     current = stories[0].redeem(new_code(world)).json()["refresh_token"]
     for _ in range(ROUNDS):

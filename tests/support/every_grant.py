@@ -79,6 +79,8 @@ def _authorize(case, _held):
     asked = response.status_code == 200
     if asked:
         response = story.answer(response)
+    if response.status_code == 200:
+        return "waiting page"
     if response.status_code == 400:
         return "error page"
     if response.status_code == 302:
