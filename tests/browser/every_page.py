@@ -14,7 +14,8 @@ class Page:
         role: who looks; see `tests.support.site_map.ROLES`.
         address: the name of its URL, or what has a slash: the address itself.
         of: what the address is made of, see `Town.things`.
-        then: what is pressed once it is open, a button or link after the other.
+        then: what is done once it is open, one after the other: the name of a button to press, or
+            the label of a field and what is typed there, which may be a name in `things`.
         status: of the answer.
     """
 
@@ -22,7 +23,7 @@ class Page:
     role: str
     address: str
     of: tuple[str, ...] = ()
-    then: tuple[str, ...] = ()
+    then: tuple[str | tuple[str, str], ...] = ()
     status: int = 200
 
     def url(self, things):
@@ -41,6 +42,10 @@ _DELEGATION, _CLIENT = "delegation_app_delegation", "oauth2_provider_application
 _SERVER, _KEY = "delegation_app_resourceserver", "delegation_app_signingkey"
 _CONSENT, _EVENT = "delegation_app_consentrecord", "delegation_app_auditevent"
 
+_FILTERED = "client=web&state=live&children=yes&age=day&used=day"
+_TRAIL = "event=delegation.opened&outcome=done&client=web&range=day"
+_WHY = "Request id, token id, or token"
+
 PAGES = (
     Page("home", "nobody", "home"),
     Page("sign-in", "nobody", "login"),
@@ -48,6 +53,9 @@ PAGES = (
     Page("admin-sign-in", "nobody", "admin:login"),
     Page("home", "alice", "home"),
     Page("consent", "alice", "delegation_app:authorize", ("?asks",)),
+    Page("consent-more", "alice", "delegation_app:authorize", ("?asks-more",)),
+    Page("consent-again", "alice", "delegation_app:authorize", ("?asks-risky",), then=("Allow",)),
+    Page("consent-waiting", "alice", "delegation_app:authorize", ("?waits",)),
     Page("consent-refused", "alice", "/oauth/authorize?client_id=nobody", status=400),
     Page("device", "alice", "delegation_app:device"),
     Page("device-question", "alice", "delegation_app:device", ("?code",), then=("Continue",)),
@@ -70,6 +78,15 @@ PAGES = (
     Page("connection-of-another", "alice", "delegation_app:connection", ("bobs",), status=404),
     _admin("operator", "index", "index"),
     _admin("operator", "delegations", f"{_DELEGATION}_changelist"),
+    _admin("operator", "delegations-filtered", f"{_DELEGATION}_changelist?{_FILTERED}"),
+    _admin("operator", "delegations-none", f"{_DELEGATION}_changelist?q=nobody"),
+    _admin("operator", "bulk", f"{_DELEGATION}_bulk?client=other"),
+    _admin(
+        "operator",
+        "bulk-progress",
+        f"{_DELEGATION}_bulk?client=other",
+        then=(("Reason", "Other was sold"), "Revoke all of them"),
+    ),
     _admin("operator", "delegation", f"{_DELEGATION}_change", "root"),
     _admin("operator", "delegation-child", f"{_DELEGATION}_change", "child"),
     _admin("operator", "revoke", f"{_DELEGATION}_revoke", "child"),
@@ -78,9 +95,26 @@ PAGES = (
     _admin("operator", "everything-of-client", f"{_DELEGATION}_client", "holder"),
     _admin("operator", "consents", f"{_CONSENT}_changelist"),
     _admin("operator", "consent", f"{_CONSENT}_change", "consent"),
+    _admin("operator", "consent-more", f"{_CONSENT}_change", "pending"),
+    _admin("operator", "queue", f"{_CONSENT}_changelist?confirmation=pending"),
+    _admin("operator", "confirm", f"{_CONSENT}_confirm", "pending"),
+    _admin("operator", "refuse", f"{_CONSENT}_refuse", "pending"),
     _admin("operator", "withdraw", f"{_CONSENT}_withdraw", "consent"),
     _admin("operator", "events", f"{_EVENT}_changelist"),
+    _admin("operator", "events-filtered", f"{_EVENT}_changelist?{_TRAIL}"),
+    _admin("operator", "events-none", f"{_EVENT}_changelist?q=nobody"),
+    _admin("operator", "events-wrong", f"{_EVENT}_changelist?at=x&delegation=x", status=400),
     _admin("operator", "event", f"{_EVENT}_change", "event"),
+    _admin("operator", "event-refused", f"{_EVENT}_change", "refusal"),
+    _admin("operator", "why", f"{_EVENT}_why"),
+    _admin("operator", "why-empty", f"{_EVENT}_why", then=("Explain",)),
+    _admin("operator", "why-unknown", f"{_EVENT}_why", then=((_WHY, "nothing"), "Explain")),
+    _admin("operator", "why-refused", f"{_EVENT}_why", then=((_WHY, "jti-refused"), "Explain")),
+    _admin("operator", "why-request", f"{_EVENT}_why", then=((_WHY, "request"), "Explain")),
+    _admin("operator", "why-accepted", f"{_EVENT}_why", then=((_WHY, "jti"), "Explain")),
+    _admin("operator", "as-of", f"{_EVENT}_asof"),
+    _admin("operator", "as-of-wrong", f"{_EVENT}_asof?person=nobody&when="),
+    _admin("operator", "as-of-answered", f"{_EVENT}_asof", "?alice-now"),
     _admin("operator", "clients", f"{_CLIENT}_changelist"),
     _admin("operator", "client", f"{_CLIENT}_change", "holder"),
     _admin("operator", "client-add", f"{_CLIENT}_add"),
@@ -97,12 +131,22 @@ PAGES = (
     _admin("operator", "key", f"{_KEY}_change", "key"),
     _admin("operator", "rotate", f"{_KEY}_rotate"),
     _admin("auditor", "index", "index"),
+    _admin("auditor", "delegations", f"{_DELEGATION}_changelist?client=web"),
     _admin("auditor", "delegation", f"{_DELEGATION}_change", "root"),
     _admin("auditor", "consent", f"{_CONSENT}_change", "consent"),
+    _admin("auditor", "consent-pending", f"{_CONSENT}_change", "pending"),
+    _admin("auditor", "queue", f"{_CONSENT}_changelist?confirmation=pending"),
+    _admin("auditor", "events", f"{_EVENT}_changelist"),
+    _admin("auditor", "event", f"{_EVENT}_change", "event"),
+    _admin("auditor", "why", f"{_EVENT}_why"),
+    _admin("auditor", "as-of-answered", f"{_EVENT}_asof", "?alice-now"),
     _admin("auditor", "client", f"{_CLIENT}_change", "holder"),
     _admin("auditor", "server", f"{_SERVER}_change", "server"),
     _admin("auditor", "keys", f"{_KEY}_changelist"),
     _admin("auditor", "refused", f"{_DELEGATION}_revoke", "child", status=403),
     _admin("staff", "index", "index"),
     _admin("staff", "refused", f"{_DELEGATION}_changelist", status=403),
+    _admin("staff", "refused-consent", f"{_CONSENT}_confirm", "pending", status=403),
+    _admin("staff", "refused-events", f"{_EVENT}_changelist", status=403),
+    _admin("staff", "refused-why", f"{_EVENT}_why", status=403),
 )

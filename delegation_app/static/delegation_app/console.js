@@ -45,6 +45,11 @@ for (const form of document.querySelectorAll("form[data-finder]")) {
       }),
     },
   });
+  // Without this it has no name until something is chosen
+  label.id = `${list.id}-label`;
+  const picked = $(list).data("select2").$selection;
+  picked.attr("aria-labelledby", label.id);
+  picked.find("[role=textbox]").attr("aria-labelledby", label.id);
   $(list).on("select2:select", () => {
     list.name = "client_key";
     form.submit();
