@@ -4,6 +4,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 _LIST = "/admin/delegation_app/delegation/"
+_TRAIL = "/admin/delegation_app/auditevent/"
+_API = "/delegations/api/"
 
 # Pages of one record: they may take more statements, and longer
 OBJECTS = frozenset(
@@ -49,6 +51,31 @@ FILTERS: dict[str, dict[str, str]] = {
     },
 }  # fmt: skip
 
+# Filters of the audit trail, and of the list that scripts read
+TRAIL: dict[str, dict[str, str]] = {
+    "default": {},
+    "last hour": {"range": "hour"},
+    "event, common": {"event": "token.issued"},
+    "event, rare": {"event": "delegation.revoked"},
+    "event, none of it": {"event": "key.rotated"},
+    "refused": {"outcome": "refused"},
+    "reason, none of it": {"reason": "nobody gave it"},
+    "client, a fifth of all": {"client": "web"},
+    "client, none of it": {"client": "nobody"},
+    "actor, none of it": {"actor": "user:0"},
+    "request id, none of it": {"request": "nothing"},
+    "anything, a client": {"q": "client-900"},
+    "anything, nobody": {"q": "nobody"},
+}
+SCRIPTS: dict[str, dict[str, str]] = {
+    "default": {},
+    "state revoked": {"state": "revoked"},
+    "client, a few": {"client": "client-900"},
+    "has children": {"has_children": "true"},
+    "last use not for 90 days": {"last_used_before": "2026-01-01T00:00:00Z"},
+    "audience, none of it": {"audience": "https://nowhere.example.com"},
+}
+
 
 def addresses(site: Any) -> dict[str, str]:
     """Return the pages by name. A page more is a line more."""
@@ -65,6 +92,16 @@ def addresses(site: Any) -> dict[str, str]:
         "revoke: with 1,000 children": f"{_LIST}{site.wide.pk}/revoke/",
         "bulk: preview of a client": f"{_LIST}bulk/?{urlencode({'client': 'web'})}",
         "bulk: preview of the unused": f"{_LIST}bulk/?{urlencode({'used': 'not-quarter'})}",
+        **{f"audit: {name}": _audit(**query) for name, query in TRAIL.items()},
+        "audit: one delegation": _audit(delegation=site.wide.public_id),
+        **{f"API: {name}": f"{_API}?{urlencode(query)}" for name, query in SCRIPTS.items()},
+        "API: one of many": f"{_API}{site.one.public_id}",
+        "consents": "/admin/delegation_app/consentrecord/",
+        "consents: waiting": "/admin/delegation_app/consentrecord/?confirmation=pending",
+        "clients": "/admin/oauth2_provider/application/",
+        "clients: search": "/admin/oauth2_provider/application/?q=client-900",
+        "resource servers": "/admin/delegation_app/resourceserver/",
+        "keys": "/admin/delegation_app/signingkey/",
         "start page": "/admin/",
         "start page of the app": "/admin/delegation_app/",
     }
@@ -73,3 +110,7 @@ def addresses(site: Any) -> dict[str, str]:
 
 def _list(**query: object) -> str:
     return f"{_LIST}?{urlencode(query)}"
+
+
+def _audit(**query: object) -> str:
+    return f"{_TRAIL}?{urlencode(query)}"
