@@ -17,6 +17,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 
 from delegation_app import toolkit
+from example_project import settings as example_settings
 from tests.browser.test_pages import sign_in
 from tests.support.world import App, Story, claims_of, delegation_of
 
@@ -31,7 +32,7 @@ VIEWPORT = {"width": 1200, "height": 740}
 def demo(live_server, transactional_db, settings, tmp_path):
     """The seeded demo, in which service A has passed on what alice let Web do."""
     settings.ISSUER = live_server.url
-    settings.DELEGATION = {"ISSUER": live_server.url}
+    settings.DELEGATION = {**example_settings.DELEGATION, "ISSUER": live_server.url}
     settings.DEMO_CREDENTIALS = tmp_path / "credentials.json"
     printed = StringIO()
     call_command("seed_demo", "--json", stdout=printed)
