@@ -1,5 +1,8 @@
 """Attacks on all pages at once (SECURITY.md B10, G8, G10), by the table of addresses."""
 
+import html
+import itertools
+import re
 from html.parser import HTMLParser
 from urllib.parse import urlencode
 
@@ -8,7 +11,13 @@ from django.urls import reverse
 
 from delegation_app import toolkit
 from delegation_app.events import REQUEST_REFUSED
-from delegation_app.models import AuditEvent, ConsentRecord, Delegation, ResourceServer
+from delegation_app.models import (
+    AuditEvent,
+    ClientPolicy,
+    ConsentRecord,
+    Delegation,
+    ResourceServer,
+)
 from delegation_app.services import audit
 from tests.support import site_map
 from tests.support.world import delegation_of
@@ -68,10 +77,10 @@ KEPT = {"admin:password_change", "admin:password_change_done"}
 class Marks(HTMLParser):
     """What was made of the payload: an element, an attribute or a script."""
 
-    def __init__(self, html):
+    def __init__(self, text):
         super().__init__()
         self.found, self._in_script = [], False
-        self.feed(html)
+        self.feed(text)
         self.close()
 
     def handle_starttag(self, tag, attrs):
@@ -108,6 +117,11 @@ def hostile(town, settings):
     for number, server in enumerate(ResourceServer.objects.all()):
         server.name = f"{PAYLOAD}{number}"
         server.save()
+    town.things["server"] = ResourceServer.objects.create(identifier=PAYLOAD, name=PAYLOAD).pk
+    # Scripts can store what the forms refuse
+    ClientPolicy.objects.update(
+        home_page="javascript:x-mark()", privacy_page=f"https://evil.example/{PAYLOAD}"
+    )
     descriptions = dict.fromkeys(toolkit.all_scopes(), PAYLOAD)
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "SCOPES": descriptions}
     for role, user in town.users.items():
@@ -139,9 +153,9 @@ def test_text_when_somebody_chose_it_then_no_page_makes_markup_of_it(hostile):
                 hostile.post(role, address, **dict.fromkeys((*QUERIES, "reason", "name"), PAYLOAD)),
             ]
         for answer in filter(is_page, answers):
-            html = answer.content.decode()
-            shown += "&lt;x-mark" in html
-            wrong += [f"{address}: {found}" for found in Marks(html).found]
+            text = answer.content.decode()
+            shown += "&lt;x-mark" in text
+            wrong += [f"{address}: {found}" for found in Marks(text).found]
     assert not wrong, "\n".join(wrong)
     assert shown > 40
 
@@ -213,6 +227,41 @@ def test_next_when_it_leads_away_then_nobody_is_sent_there(town):
                     assert "evil" not in answer.get("Location", ""), (name, away)
                     assert "javascript" not in answer.get("Location", "")
                     assert f'href="{away}'.encode() not in answer.content
+
+
+BACK = ("next", "back", "return_to", "_changelist_filters", "redirect_uri", "referer")
+LEADS = re.compile(r"""(?:href|action|formaction|src)=["']([^"']*)["']""")
+
+
+def leads_away(answer):
+    """Where an answer leads that somebody put into its address or its form."""
+    found = [answer.get("Location", "")]
+    if is_page(answer):
+        found += map(html.unescape, LEADS.findall(answer.content.decode()))
+    return [one for one in found if one.strip().startswith(tuple(a.strip() for a in AWAY))]
+
+
+def test_way_back_when_somebody_else_names_it_then_no_page_leads_there(town):
+    named = dict(zip(BACK, itertools.cycle(AWAY), strict=False))
+    wrong = []
+    for line, address in town.addresses():
+        role, mark = visitor_of(line), "&" if "?" in address else "?"
+        poisoned = f"{address}{mark}{urlencode(named)}"
+        with site_map.undone():
+            for answer in (town.get(role, poisoned), town.post(role, poisoned, **named)):
+                wrong += [f"{address}: {away}" for away in leads_away(answer)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("field", ["home_page", "privacy_page"])
+def test_address_of_an_app_when_it_is_no_https_then_the_form_refuses_it(town, field):
+    url = reverse("admin:oauth2_provider_application_change", args=[town.things["holder"]])
+    form = town.browser("superuser").get(url).context["inline_admin_formsets"][0].formset.forms[0]
+    others = ("data:text/html,x", "http://evil.example/", "https://u@evil.example/")
+    for away in (*AWAY[1:3], AWAY[4], *others):
+        bound = type(form)({**form.initial, field: away}, instance=form.instance)
+        assert field in bound.errors, away
+    assert field not in type(form)({field: AWAY[0]}, instance=form.instance).errors
 
 
 def _good(fields):

@@ -10,7 +10,7 @@ from delegation_app.models import Delegation
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.services import bulk
 from tests.browser.conftest import sync_api
-from tests.browser.test_pages import overflows, picture
+from tests.browser.test_pages import overflows, picture, tab_to
 from tests.support.world import PASSWORD, SERVICE_C, VERIFIER, Story, delegation_of, redirected
 
 # One worker: the live server, its database and the browser are shared
@@ -242,17 +242,10 @@ def test_keyboard_when_it_is_all_there_is_then_an_operator_can_revoke(site, tree
     page = signed_in(visit, site)
     page.goto(trees.url(trees.alices[0]))
 
-    def tab_to(name):
-        for _step in range(80):
-            page.keyboard.press("Tab")
-            if page.evaluate("document.activeElement.textContent.trim()") == name:
-                return
-        pytest.fail(f"no way to {name}")
-
-    tab_to("Revoke")
+    tab_to(page, "Revoke")
     page.keyboard.press("Enter")
     page.wait_for_url(trees.url(trees.alices[0], "revoke"))
-    page.get_by_label("Reason").focus()
+    tab_to(page, "Reason")
     page.keyboard.type("without a mouse")
     page.keyboard.press("Enter")
     page.wait_for_url(trees.url(trees.alices[0]))

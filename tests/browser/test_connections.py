@@ -9,7 +9,14 @@ from django.utils import timezone
 from delegation_app.models import Delegation, ResourceServer
 from delegation_app.protocol.constraints import Constraints
 from tests.browser.conftest import sync_api
-from tests.browser.test_pages import is_focus_visible, lowest_contrast, overflows, picture, sign_in
+from tests.browser.test_pages import (
+    is_focus_visible,
+    lowest_contrast,
+    overflows,
+    picture,
+    sign_in,
+    tab_to,
+)
 from tests.support.world import SERVICE_C, VERIFIER, Story, delegation_of, redirected
 
 # One worker: the live server, its database and the browser are shared
@@ -166,23 +173,20 @@ def test_alice_when_her_phone_is_lost_then_she_ends_everything(alice, page):
 
 def test_keyboard_when_it_is_all_there_is_then_a_connection_can_be_ended(alice, visit):
     page = alice.signed_in(visit)
-
-    def tab_to(name):
-        for _step in range(40):
-            page.keyboard.press("Tab")
-            if page.evaluate("document.activeElement.textContent.trim()") == name:
-                assert is_focus_visible(page)
-                return
-        pytest.fail(f"no way to {name}")
-
     for name, address in (("Metrics Web", ""), ("End it", "end")):
-        tab_to(name)
+        tab_to(page, name)
+        assert is_focus_visible(page)
         page.keyboard.press("Enter")
         page.wait_for_url(alice.at(alice.root, address))
-    tab_to("End it")
+    tab_to(page, "Reason (optional)")
+    page.keyboard.type("not used any more")
+    tab_to(page, "End it")
+    assert is_focus_visible(page)
     page.keyboard.press("Enter")
     page.get_by_role("status").wait_for()
-    assert Delegation.objects.get(pk=alice.root.pk).revoked_at is not None
+    ended = Delegation.objects.get(pk=alice.root.pk)
+    assert ended.revoked_at is not None
+    assert ended.revocation_reason == "not used any more"
 
 
 def test_day_when_it_is_chosen_then_the_browser_keeps_it_within_bounds(alice, visit):

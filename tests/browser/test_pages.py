@@ -180,6 +180,33 @@ def test_keyboard_when_it_is_all_there_is_then_the_whole_way_can_be_gone(site, v
     assert str(Delegation.objects.get().scopes) == "read:metrics read:profile"
 
 
+def tab_to(page, name):
+    """Press Tab until a button or field of that name has the focus."""
+    for _step in range(80):
+        page.keyboard.press("Tab")
+        if page.evaluate(NAME_OF_FOCUSED) == name:
+            return
+    pytest.fail(f"no way to {name}")
+
+
+NAME_OF_FOCUSED = """() => {
+  const one = document.activeElement;
+  return (one.labels && one.labels.length ? one.labels[0] : one).textContent.trim() || one.value;
+}"""
+
+
+def test_keyboard_when_tab_and_enter_are_all_there_is_then_a_person_can_deny(site, visit):
+    page = visit()
+    page.goto(site.authorize_url())
+    sign_in(page)
+    asked(page, "Web")
+    tab_to(page, "Deny")
+    assert is_focus_visible(page)
+    page.keyboard.press("Enter")
+    assert in_app(page, site)["error"] == "access_denied"
+    assert not Delegation.objects.exists()
+
+
 def test_enter_when_pressed_on_a_checkbox_then_nothing_is_allowed_by_accident(site, visit):
     page = visit()
     page.goto(site.authorize_url())
