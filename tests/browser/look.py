@@ -118,9 +118,8 @@ class Look:
 
     def picture(self, mode):
         PICTURES.mkdir(parents=True, exist_ok=True)
-        path = PICTURES / f"{self.role}-{self.at}-{mode}.jpg"
-        # A tenth of the work that the same takes as a PNG
-        self.page.screenshot(path=str(path), full_page=True, type="jpeg", quality=80)
+        path = PICTURES / f"{self.role}-{self.at}-{mode}.png"
+        self.page.screenshot(path=str(path), full_page=True)
 
     def fits(self, mode):
         if wrong := self.page.evaluate(OVERFLOW):
