@@ -119,7 +119,12 @@ class Visit:
         page.on("download", lambda download: self.downloads.add(download.url))
         page.on("console", self.console)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("requestfailed", lambda request: self.complaints.append(request.url))
+        page.on("requestfailed", self.failed)
+
+    def failed(self, request):
+        # What a page that is left or closed was still loading is given up, and no fault
+        if request.failure != "net::ERR_ABORTED":
+            self.complaints.append(f"{request.url}: {request.failure}")
 
     def console(self, message):
         # Chromium asks for an icon of its own accord, and calls every 400 an error
