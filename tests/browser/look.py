@@ -8,6 +8,8 @@ try:
 except ImportError:
     AXE_SCRIPT = None
 
+from tests.browser.conftest import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 PICTURES = Path(os.environ.get("PAGES_DIR") or ROOT / ".artifacts/pages")
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
@@ -54,7 +56,7 @@ class Look:
         self.url, self.role = url, role
         self.scripts = options.get("java_script_enabled", True)
         self.context = chromium.new_context(**{"viewport": WIDE, **options})
-        self.context.set_default_timeout(15_000)
+        self.context.set_default_timeout(PATIENCE)
         self.context.add_init_script(PATIENT)
         self.context.add_cookies(
             [{"name": name, "value": value, "url": url} for name, value in cookies.items()]

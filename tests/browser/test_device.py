@@ -5,7 +5,14 @@ import re
 import pytest
 
 from delegation_app.models import Delegation
-from tests.browser.test_pages import lowest_contrast, overflows, picture, sign_in
+from tests.browser.conftest import sync_api
+from tests.browser.test_pages import (
+    lowest_contrast,
+    overflows,
+    picture,
+    sign_in,
+    type_into_focused,
+)
 from tests.support.world import Story
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -71,11 +78,11 @@ def test_keyboard_when_it_is_all_there_is_then_a_mistake_can_be_mended(site, vis
     sign_in(page)
     page.get_by_role("heading", name="Connect a device").wait_for()
     # The first field has the focus by itself
-    page.keyboard.type("bbbb-bbbb")
+    type_into_focused(page, "Code", "bbbb-bbbb")
     page.keyboard.press("Enter")
     page.get_by_role("alert").wait_for()
     field = page.get_by_label("Code")
-    assert field.evaluate("field => field === document.activeElement")
+    sync_api.expect(field).to_be_focused()
     assert field.get_attribute("aria-invalid") == "true"
     field.fill(device.started["user_code"])
     page.keyboard.press("Enter")
