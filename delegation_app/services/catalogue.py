@@ -30,7 +30,8 @@ def listed(chosen: Chosen, size: int, after: str = "") -> Page[Any]:
 
     Args:
         chosen: which.
-        size: how many at most; fewer are the last ones.
+        size: how many at most. One page reads a bounded part of the table, so it may have fewer;
+            it is the last one if it has no `older`.
         after: the `older` of the page before.
 
     Raises:
@@ -40,7 +41,7 @@ def listed(chosen: Chosen, size: int, after: str = "") -> Page[Any]:
     if after:
         cursor = Cursor.parse(after)
         start = Position(cursor.when, cursor.key)
-    stretch = leafing.look_on(chosen, most=size, start=start)
+    stretch = leafing.look(chosen, most=size, start=start)
     end, rows = stretch.goes_on, leafing.read(stretch.found, _told(Delegation.objects.all()))
     return Page(rows, older="" if end is None else str(Cursor(end.issued_at, end.pk)))
 

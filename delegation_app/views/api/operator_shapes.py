@@ -71,7 +71,8 @@ class DelegationPage(Shape):
 
     delegations = DelegationRow(many=True)
     next = serializers.CharField(
-        allow_null=True, help_text="The `cursor` of the next page; null at the end."
+        allow_null=True,
+        help_text="The `cursor` of the next page; null at the end. Any page may be short.",
     )
 
 
