@@ -22,9 +22,10 @@ from delegation_app.services.register import Chosen
 from delegation_app.services.selections import Selection
 from delegation_app.services.transactions import own
 
-BATCH: Final = 500
+BATCH = 500
 PREVIEWED: Final = 1000
-_SECONDS: Final = 2.0
+# After so long no further batch is begun in one go
+SECONDS = 2.0
 _MICROSECOND: Final = timedelta(microseconds=1)
 _Look = Callable[..., Stretch]
 
@@ -53,39 +54,33 @@ def begin(chosen: Chosen) -> Task:
     return Task(chosen, timezone.now())
 
 
-def advance(task: Task, origin: audit.Origin, *, reason: str, seconds: float = _SECONDS) -> Task:
-    """End batches until `seconds` have passed, at least one, and return how far that came.
+def advance(task: Task, origin: audit.Origin, *, reason: str) -> Task:
+    """End batches until `SECONDS` have passed, at least one, and return how far that came.
 
     Args:
         task: from `begin`, or what the call before returned. An older one may be repeated.
         origin: who ends it.
         reason: a sentence for the record.
-        seconds: after how long no further batch is begun.
 
     Raises:
         RuntimeError: a transaction is open already; each batch has one of its own.
 
     Side effects: those of `revoke.chosen`, for each batch.
     """
-    until = time.monotonic() + seconds
+    until = time.monotonic() + SECONDS
     while not task.is_over:
-        task = next_batch(task, origin, reason=reason)
+        task = next_batch(task, origin, reason=reason, most=BATCH)
         if time.monotonic() >= until:
             break
     return task
 
 
-def next_batch(
-    task: Task, origin: audit.Origin, *, reason: str, most: int = BATCH, dry_run: bool = False
-) -> Task:
-    """End the next delegations, at most `most` with what was made from them; see `advance`.
-
-    With `dry_run` nothing is written, and `ended` counts only those that the filter names.
-    """
+def next_batch(task: Task, origin: audit.Origin, *, reason: str, most: int) -> Task:
+    """End the next delegations, at most `most` with what was made from them; see `advance`."""
     # Oldest first: what was made from others ends with them, and is not looked at again
     stretch = _ahead(task, most, leafing.look)
     keys = [place.pk for place in stretch.found]
-    ended = len(keys) if dry_run or not keys else _end(keys, origin, reason)
+    ended = _end(keys, origin, reason) if keys else 0
     over = stretch.goes_on is None
     return replace(task, position=stretch.goes_on, ended=task.ended + ended, is_over=over)
 

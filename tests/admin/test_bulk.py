@@ -42,8 +42,8 @@ def standing():
 def small_batches(monkeypatch):
     """A batch of two, and one of them at a time."""
     monkeypatch.setattr(bulk, "BATCH", 2)
-    monkeypatch.setattr(bulk.next_batch, "__kwdefaults__", {"most": 2, "dry_run": False})
-    monkeypatch.setattr(bulk.advance, "__kwdefaults__", {"seconds": 0})
+    monkeypatch.setattr(bulk, "BATCH", 2)
+    monkeypatch.setattr(bulk, "SECONDS", 0)
 
 
 def test_bulk_when_a_list_is_filtered_then_a_button_leads_to_the_question(world, operator):

@@ -205,8 +205,8 @@ def test_tree_when_drawn_then_its_boxes_are_links_for_the_keyboard(site, trees, 
 def test_list_when_a_client_is_picked_by_name_then_all_of_it_can_be_revoked(
     site, trees, visit, monkeypatch
 ):
-    monkeypatch.setattr(bulk.advance, "__kwdefaults__", {"seconds": 0})
-    monkeypatch.setattr(bulk.next_batch, "__kwdefaults__", {"most": 1, "dry_run": False})
+    monkeypatch.setattr(bulk, "SECONDS", 0)
+    monkeypatch.setattr(bulk, "BATCH", 1)
     page = signed_in(visit, site)
     page.goto(f"{site.url}/admin/delegation_app/delegation/")
     page.locator(".delegation-filter .select2-selection").click()
@@ -223,8 +223,8 @@ def test_list_when_a_client_is_picked_by_name_then_all_of_it_can_be_revoked(
 
 
 def test_bulk_when_scripts_are_off_then_a_button_goes_on(site, trees, visit, monkeypatch):
-    monkeypatch.setattr(bulk.advance, "__kwdefaults__", {"seconds": 0})
-    monkeypatch.setattr(bulk.next_batch, "__kwdefaults__", {"most": 1, "dry_run": False})
+    monkeypatch.setattr(bulk, "SECONDS", 0)
+    monkeypatch.setattr(bulk, "BATCH", 1)
     page = signed_in(visit, site, java_script_enabled=False)
     page.goto(f"{site.url}/admin/delegation_app/delegation/")
     page.get_by_label("Client id").fill("web")

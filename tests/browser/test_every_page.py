@@ -33,8 +33,8 @@ def town(site, settings, monkeypatch):
     risks = {"read:metrics": "low", "delete:alerts": "high"}
     settings.DELEGATION = {**settings.DELEGATION, "SCOPE_RISKS": risks}
     # Revoking many at once gets no further than the page that tells how far it is
-    monkeypatch.setattr(bulk.advance, "__kwdefaults__", {"seconds": 0})
-    monkeypatch.setattr(bulk.next_batch, "__kwdefaults__", {"most": 1, "dry_run": False})
+    monkeypatch.setattr(bulk, "SECONDS", 0)
+    monkeypatch.setattr(bulk, "BATCH", 1)
     for app in (site.world.web, site.world.mobile):
         app.change(
             scopes=ALL,
