@@ -36,7 +36,7 @@ def test_imports_follow_the_layers(monkeypatch, capsys):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_files_are_short(module):
-    assert len((ROOT / module).read_text(encoding="utf-8").splitlines()) <= 250
+    assert len((ROOT / module).read_text(encoding="utf-8").splitlines()) <= 400
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -124,9 +124,9 @@ def test_check_when_setting_is_no_dict_then_e004(settings):
 
 
 def test_check_when_toolkit_is_not_installed_then_e005(monkeypatch):
-    monkeypatch.setattr(checks.apps, "is_installed", lambda name: name != "oauth2_provider")
+    monkeypatch.setattr(checks.values.apps, "is_installed", lambda name: name != "oauth2_provider")
 
-    assert [message.id for message in checks.check_toolkit()] == ["delegation_app.E005"]
+    assert [message.id for message in checks.values.check_toolkit()] == ["delegation_app.E005"]
 
 
 @pytest.mark.parametrize(
@@ -149,16 +149,16 @@ def test_check_when_toolkit_is_not_installed_then_e005(monkeypatch):
 )
 def test_check_when_sqlite_is_not_immediate_and_wal_then_named(monkeypatch, options, expected):
     database = {"default": {"ENGINE": SQLITE, "OPTIONS": options}}
-    monkeypatch.setattr(checks.settings, "DATABASES", database)
+    monkeypatch.setattr(checks.databases.settings, "DATABASES", database)
 
-    assert [m.id.removeprefix(OURS) for m in checks.check_sqlite()] == expected
+    assert [m.id.removeprefix(OURS) for m in checks.databases.check_sqlite()] == expected
 
 
 def test_check_when_database_is_postgresql_then_sqlite_is_no_matter(monkeypatch):
     database = {"default": {"ENGINE": "django.db.backends.postgresql"}}
-    monkeypatch.setattr(checks.settings, "DATABASES", database)
+    monkeypatch.setattr(checks.databases.settings, "DATABASES", database)
 
-    assert checks.check_sqlite() == []
+    assert checks.databases.check_sqlite() == []
 
 
 @pytest.mark.django_db
@@ -203,12 +203,12 @@ def test_check_when_the_secret_of_the_signing_keys_is_gone_then_e011(story, conf
 
 def test_check_when_tables_are_missing_then_audiences_are_not_judged(monkeypatch):
     def fail():
-        raise checks.DatabaseError
+        raise checks.rows.DatabaseError
         yield
 
-    monkeypatch.setattr(checks, "_audience_problems", fail)
+    monkeypatch.setattr(checks.rows, "_audience_problems", fail)
 
-    assert checks.check_audiences() == []
+    assert checks.rows.check_audiences() == []
 
 
 @pytest.mark.parametrize(
@@ -223,6 +223,6 @@ def test_check_when_tables_are_missing_then_audiences_are_not_judged(monkeypatch
 )
 def test_settings_when_risks_of_scopes_are_wrong_then_e004(settings, risks, problem):
     settings.DELEGATION = {**settings.DELEGATION, "SCOPE_RISKS": risks}
-    found = [error.msg for error in checks.check_settings() if error.id == "delegation_app.E004"]
+    found = [error.msg for error in checks.values.check_settings() if error.id == "delegation_app.E004"]
     assert len(found) == (problem is not None)
     assert problem is None or problem in found[0]

@@ -7,9 +7,9 @@ from typing import Any, Final
 from django import forms
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from delegation_app import clock
 from delegation_app.admin import evidence, names, summary
 from delegation_app.admin.audit_pages import render
 from delegation_app.admin.readonly import ReadOnlyAdmin
@@ -60,7 +60,7 @@ class AsOfForm(forms.Form):
     def clean_when(self) -> Any:
         """Refuse the future: nobody knows who will be able to act."""
         when = self.cleaned_data["when"]
-        if when > timezone.now():
+        if when > clock.now():
             raise ValidationError(_("This is in the future."), code="future")
         return when
 

@@ -17,11 +17,11 @@ from django.http import (
     StreamingHttpResponse,
 )
 from django.http.response import HttpResponseBase
-from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
+from delegation_app import clock
 from delegation_app.admin import as_of_page, details, evidence, limits, names, why_page
 from delegation_app.admin.audit_pages import render
 from delegation_app.admin.origin import origin_of
@@ -115,7 +115,7 @@ class AuditAdmin(ReadOnlyAdmin):
         response = StreamingHttpResponse(
             exports.lines(events, kind), content_type=exports.TYPES[kind]
         )
-        name = f"audit-{timezone.now():%Y%m%dT%H%M%SZ}.{kind}"
+        name = f"audit-{clock.now():%Y%m%dT%H%M%SZ}.{kind}"
         response["Content-Disposition"] = f'attachment; filename="{name}"'
         response["Cache-Control"] = "no-store"
         return response

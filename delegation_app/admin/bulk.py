@@ -15,10 +15,10 @@ from django.core import signing
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from delegation_app import clock
 from delegation_app.admin import register_filters, register_list
 from delegation_app.admin.confirmation import Confirmation, ask, consequences
 from delegation_app.admin.deed_forms import RevocationForm
@@ -101,7 +101,7 @@ def revoke(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
 
 
 def _begin(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
-    chosen = register_list.chosen(request.GET.dict(), timezone.now())
+    chosen = register_list.chosen(request.GET.dict(), clock.now())
     query = request.GET.urlencode()
     if chosen == Chosen():
         text = _("Filter the list first: this never revokes everything there is.")

@@ -11,12 +11,12 @@ from django.db.models import Model
 from django.forms import Form
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
+from delegation_app import clock
 from delegation_app.services.preview import Preview, followers_seconds
 
 
@@ -128,4 +128,4 @@ def offline_seconds(preview: Preview) -> int | None:
     """Return how long somebody who only verifies may go by what is out; None if nothing is."""
     if preview.offline_until is None:
         return None
-    return max(1, round((preview.offline_until - timezone.now()).total_seconds()))
+    return max(1, round((preview.offline_until - clock.now()).total_seconds()))

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from delegation_app import clock
 from delegation_app.admin import consent_deeds, consent_review, limits, names
 from delegation_app.admin.confirmation import deed
 from delegation_app.admin.filters import ConfirmationFilter, WithdrawnFilter
@@ -161,7 +161,7 @@ class ConsentAdmin(ReadOnlyAdmin):
         """Add the way to the queue."""
         queue = ""
         if self.has_view_permission(request):
-            waiting = ConsentRecord.objects.awaiting(timezone.now()).order_by()
+            waiting = ConsentRecord.objects.awaiting(clock.now()).order_by()
             found = len(waiting.values_list("pk")[:_QUEUE])
             queue = f"{found}+" if found == _QUEUE else str(found)
         context = {

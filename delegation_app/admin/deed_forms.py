@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from delegation_app import clock
 from delegation_app.admin.constraint_field import ConstraintsFormField
 from delegation_app.models import Delegation
 from delegation_app.protocol.constraints import Constraints, InvalidConstraint
@@ -100,7 +101,7 @@ class NarrowingForm(RevocationForm):
         now = self._current.expires_at
         if ends is None or ends == _whole(now):
             return None
-        if ends <= timezone.now():
+        if ends <= clock.now():
             raise ValidationError(_("It must be in the future. To end it now, revoke it."))
         if now is not None and ends > now:
             raise ValidationError(_("It must not be later than it ends now."))

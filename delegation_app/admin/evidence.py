@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from delegation_app import clock
 from delegation_app.events import REGISTRY
 from delegation_app.models import (
     AccessToken,
@@ -131,7 +131,7 @@ def _state(
     when, word = over
     if when is not None:
         return word
-    if row.expires_at <= timezone.now():
+    if row.expires_at <= clock.now():
         return _("expired")
     if not delegation.is_in_force:  # type: ignore[attr-defined]  # annotated by the admin's queryset
         return _("ended with the delegation")

@@ -7,9 +7,9 @@ from typing import Any
 from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from delegation_app import clock
 from delegation_app.models import ConsentRecord
 
 _Choices = list[tuple[str, Any]]
@@ -30,7 +30,7 @@ class ConfirmationFilter(SimpleListFilter):
         """Keep the chosen ones; of the pending ones those that can still be confirmed."""
         chosen = self.value()
         if chosen == ConsentRecord.Confirmation.PENDING:
-            return queryset & ConsentRecord.objects.awaiting(timezone.now())
+            return queryset & ConsentRecord.objects.awaiting(clock.now())
         if chosen in {name for name, _label in self.lookups(request, None)}:
             return queryset.filter(confirmation=chosen)
         return queryset

@@ -12,8 +12,8 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.admin import names, summary
 from delegation_app.models import Delegation
 from delegation_app.services import leafing
@@ -126,7 +126,7 @@ class RegisterChangeList(ChangeList):
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         """Return all that the filters keep: what a bulk action may choose from."""
         rows: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
-        now = timezone.now()
+        now = clock.now()
         self.chosen = chosen(self.params, now)
         if request.method != "POST":
             # Only an action wants all of them, and names would be looked up twice

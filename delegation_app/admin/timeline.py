@@ -10,10 +10,10 @@ from typing import Final
 from django.contrib.admin import AdminSite
 from django.db.models import Q
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
+from delegation_app import clock
 from delegation_app.admin import details, evidence, names
 from delegation_app.events import DELEGATION_NARROWED, DELEGATION_REVOKED
 from delegation_app.models import AuditEvent, Delegation
@@ -112,5 +112,5 @@ def _known(delegation: Delegation) -> Iterator[Moment]:
 def _ahead(delegation: Delegation) -> Iterator[Moment]:
     ends = delegation.expires_at
     if ends is not None and delegation.revoked_at is None:
-        is_ahead = ends > timezone.now()
+        is_ahead = ends > clock.now()
         yield Moment(ends, _("Expires") if is_ahead else _("Expired"), is_ahead=is_ahead)

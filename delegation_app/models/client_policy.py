@@ -9,9 +9,9 @@ from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models.signals import m2m_changed, pre_delete
 from django.dispatch import receiver
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from delegation_app import clock
 from delegation_app.conf import LONGEST_ACCESS_TOKEN
 from delegation_app.models.base import PrimaryManager
 from delegation_app.models.fields import (
@@ -186,7 +186,7 @@ class ClientPolicy(Tightening):
 
     def stamps_since(self, stored: Self | None) -> dict[str, Any]:
         """Return the columns that tell when it was tightened and disabled; see the base class."""
-        since = stored.disabled_at if stored is not None and not stored.enabled else timezone.now()
+        since = stored.disabled_at if stored is not None and not stored.enabled else clock.now()
         return {
             **super().stamps_since(stored),
             "disabled_at": None if self.enabled else since,
@@ -203,7 +203,7 @@ class ClientPolicy(Tightening):
         """Return what an UPDATE of these columns stamps beside them."""
         stamps = super().stamps_of(columns)
         if "enabled" in columns:
-            stamps["disabled_at"] = timezone.now() if columns["enabled"] is False else None
+            stamps["disabled_at"] = clock.now() if columns["enabled"] is False else None
         return stamps
 
 

@@ -8,9 +8,9 @@ from typing import Any, Final, cast
 
 from django.conf import settings
 from django.db import connections, models, router
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from delegation_app import clock
 from delegation_app.models.base import PrimaryManager
 from delegation_app.models.consent import ConsentRecord
 from delegation_app.models.fields import (
@@ -38,7 +38,7 @@ class DelegationQuerySet(models.QuerySet["Delegation"]):
         Args:
             now: the time to judge by; the present if left out.
         """
-        return self.filter(in_force(now or timezone.now()))
+        return self.filter(in_force(now or clock.now()))
 
     def subtree(self, of: Delegation) -> DelegationQuerySet:
         """Keep `of` and everything below it."""

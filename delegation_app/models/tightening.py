@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Final, Self, TypeVar
 
 from django.db import models, router, transaction
 from django.dispatch import Signal
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from delegation_app import clock
 
 # Sent with every change that may concern tokens that are out already, before its commit
 tightened: Final = Signal()
@@ -50,7 +51,7 @@ class Tightening(models.Model):
             stored: the row as it is; None if there is none.
         """
         if self.takes_from(stored):
-            return {"tightened_at": timezone.now()}
+            return {"tightened_at": clock.now()}
         return {"tightened_at": None if stored is None else stored.tightened_at}
 
     def takes_from(self, stored: Self | None) -> bool:
@@ -60,7 +61,7 @@ class Tightening(models.Model):
     @classmethod
     def stamps_of(cls, columns: Mapping[str, Any]) -> dict[str, Any]:
         """Return what an UPDATE of these columns stamps beside them."""
-        return {"tightened_at": timezone.now()} if cls.TAKING & columns.keys() else {}
+        return {"tightened_at": clock.now()} if cls.TAKING & columns.keys() else {}
 
 
 T = TypeVar("T", bound=Tightening)
@@ -79,5 +80,5 @@ class TighteningQuerySet(models.QuerySet[T]):
 
     def tighten(self) -> None:
         """Stamp them: something else took something away from them."""
-        self.update(tightened_at=timezone.now())
+        self.update(tightened_at=clock.now())
         tightened.send(sender=self.model)

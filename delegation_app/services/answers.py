@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import IntegrityError
-from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from delegation_app import toolkit
+from delegation_app import clock, toolkit
 from delegation_app.events import CONSENT_DENIED, CONSENT_GRANTED, CONSENT_SKIPPED, Event
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol.errors import InvalidRequest, InvalidScope
@@ -168,7 +167,7 @@ def _row(
     origin: audit.Origin,
     text: question_text.Text | None,
 ) -> ConsentRecord:
-    now = timezone.now()
+    now = clock.now()
     denied = decision == Decision.DENIED
     return ConsentRecord(
         request_digest=asked.request_digest,

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypedDict, Unpack
 
-from django.utils import timezone
-
+from delegation_app import clock
 from delegation_app.events import REQUEST_REFUSED, Event
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation
 from delegation_app.protocol.errors import OAuthError
@@ -118,7 +117,7 @@ def _row(event: Event, origin: Origin, **about: Unpack[About]) -> AuditEvent:
     return AuditEvent(
         event=event.name,
         outcome=about.get("outcome", AuditEvent.Outcome.DONE),
-        occurred_at=timezone.now(),
+        occurred_at=clock.now(),
         actor=printable(origin.actor, 300),
         subject=printable(subject, 300),
         client_id_value=printable(client_id, 255),

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.utils import timezone
-
+from delegation_app import clock
 from delegation_app.models import Delegation
 from delegation_app.services import audit, leafing, revoke, selections
 from delegation_app.services.leafing import Count, Position, Stretch
@@ -51,7 +50,7 @@ class Task:
 
 def begin(chosen: Chosen) -> Task:
     """Return a task that ends what is chosen now. Nothing is written."""
-    return Task(chosen, timezone.now())
+    return Task(chosen, clock.now())
 
 
 def advance(task: Task, origin: audit.Origin, *, reason: str) -> Task:

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.views.decorators.debug import sensitive_variables
 
-from delegation_app import toolkit
+from delegation_app import clock, toolkit
 from delegation_app.events import FORMER_SECRET_ENDED, SECRET_ROTATED
 from delegation_app.models import FormerSecret
 from delegation_app.protocol.secrets import digest, new_secret
@@ -52,7 +51,7 @@ def former_of(application: Application) -> FormerSecret | None:
         former: FormerSecret = application.delegation_former_secret
     except ObjectDoesNotExist:
         return None
-    return former if former.goes_on(application.client_secret, timezone.now()) else None
+    return former if former.goes_on(application.client_secret, clock.now()) else None
 
 
 @sensitive_variables("secret")
@@ -88,7 +87,7 @@ def replace(
     row = _locked(application)
     if row is None or not constant_time_compare(mark_of(row), seen):
         raise ChangedMeanwhile
-    secret, until = new_secret(), timezone.now() + overlap if overlap else None
+    secret, until = new_secret(), clock.now() + overlap if overlap else None
     _store(row, secret, until)
     details = {"former_until": until.isoformat() if until else None}
     audit.record(SECRET_ROTATED, origin, client_id=row.client_id, details=details)

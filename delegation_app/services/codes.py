@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.utils import timezone
-
+from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.events import CODE_ISSUED
 from delegation_app.models import AuthorizationCode, Delegation
@@ -36,7 +35,7 @@ def issue(
 
     Side effects: one row, one audit event. Call it inside a transaction.
     """
-    code, now = new_secret(), timezone.now()
+    code, now = new_secret(), clock.now()
     AuthorizationCode.objects.create(
         digest=digest(code),
         delegation=delegation,
@@ -76,7 +75,7 @@ def redeem(
     audience = client.narrowed_audience(redemption.resources, reach)
     # RFC 6749 section 3.3: what is left may be less, and the answer says so
     scope = client.narrowed_scope(None, held, audience)
-    if not _consume(code, timezone.now()):
+    if not _consume(code, clock.now()):
         return _used_before(code, origin)
     whole = tokens.View(code.delegation, client, code.scope, code.audience)
     view = tokens.View(code.delegation, client, scope, audience)

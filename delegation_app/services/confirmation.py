@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
-
+from delegation_app import clock
 from delegation_app.events import CONSENT_CONFIRMED, CONSENT_REFUSED
 from delegation_app.models import ConsentRecord, Delegation, DeviceCode
 from delegation_app.protocol import names
@@ -44,9 +43,9 @@ def confirm(consent: ConsentRecord, origin: audit.Origin, *, reason: str) -> Non
     """
     _decide(consent, origin, reason, _Confirmation.CONFIRMED)
     audit.record(CONSENT_CONFIRMED, origin, consent=consent, reason=reason)
-    code = _waiting(consent).filter(expires_at__gt=timezone.now()).select_for_update().first()
+    code = _waiting(consent).filter(expires_at__gt=clock.now()).select_for_update().first()
     if code is not None and (delegation := _opened(consent, code, origin)) is not None:
-        _waiting(consent).update(approved_at=timezone.now(), delegation=delegation)
+        _waiting(consent).update(approved_at=clock.now(), delegation=delegation)
 
 
 @own
@@ -66,7 +65,7 @@ def turn_away(consent: ConsentRecord) -> None:
     Side effects: at most one row. Call it inside a transaction.
     """
     if consent.confirmation != _Confirmation.NOT_NEEDED:
-        _waiting(consent).update(denied_at=timezone.now())
+        _waiting(consent).update(denied_at=clock.now())
 
 
 def is_own(consent: ConsentRecord, actor: str) -> bool:
@@ -78,7 +77,7 @@ def _decide(consent: ConsentRecord, origin: audit.Origin, reason: str, to: _Conf
     # Four eyes: what one person alone could let through was not confirmed
     if is_own(consent, origin.actor):
         raise OwnConsent("Somebody else has to confirm what you have allowed yourself.")
-    now = timezone.now()
+    now = clock.now()
     columns = _said(now, origin, reason, to)
     if not ConsentRecord.objects.awaiting(now).filter(pk=consent.pk).update(**columns):
         raise NothingToConfirm("There is nothing to confirm any more.")

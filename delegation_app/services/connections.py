@@ -11,9 +11,8 @@ from typing import Any, Final
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
-from delegation_app import toolkit
+from delegation_app import clock, toolkit
 from delegation_app.models import Delegation
 from delegation_app.protocol.errors import OAuthError
 from delegation_app.protocol.public_id import as_uuid
@@ -208,7 +207,7 @@ def described(rows: Sequence[Any]) -> list[Connection]:
 
 
 def _chosen(person: AbstractBaseUser, chosen: Chosen) -> QuerySet[Any]:
-    now, rows = timezone.now(), of_person(person).filter(parent=None)
+    now, rows = clock.now(), of_person(person).filter(parent=None)
     if chosen.app:
         rows = rows.filter(delegate_client_id=chosen.app)
     if chosen.show is Show.ALL:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.utils import timezone
 from django.utils.functional import Promise
 
-from delegation_app import toolkit
+from delegation_app import clock, toolkit
 from delegation_app.conf import conf
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol.errors import InvalidRequest
@@ -85,7 +85,7 @@ def end_all(
     """
     reason = reason or NO_REASON
     ended = revoke.chosen([_all(person, client_id)], origin, reason=reason)
-    now = timezone.now()
+    now = clock.now()
     still = ConsentRecord.objects.standing(now) | ConsentRecord.objects.awaiting(now)
     answers = still.filter(user=person.pk)
     if client_id:
@@ -109,7 +109,7 @@ def narrow(row: Delegation, to: Narrowing, origin: audit.Origin) -> Delegation:
 
 def shorter(row: Delegation) -> list[tuple[int, Promise]]:
     """Return the times from now, in seconds and with their names, that end before it does."""
-    now = timezone.now()
+    now = clock.now()
     return [
         (seconds, label)
         for seconds, label in LIFETIMES
@@ -136,18 +136,18 @@ def chosen_end(row: Delegation, seconds: str | None, day: str | None) -> datetim
         return None
     for offered, _label in shorter(row):
         if seconds == str(offered):
-            return timezone.now() + timedelta(seconds=offered)
+            return clock.now() + timedelta(seconds=offered)
     raise InvalidRequest("The chosen time is none of those that were offered.")
 
 
 def last_day(row: Delegation) -> datetime:
     """Return the latest day that may be chosen: when it ends, or in ten years."""
-    return row.expires_at or timezone.now() + timedelta(days=3650)
+    return row.expires_at or clock.now() + timedelta(days=3650)
 
 
 def is_over(row: Delegation) -> bool:
     """Tell whether there is nothing left to end."""
-    is_expired = row.expires_at is not None and row.expires_at <= timezone.now()
+    is_expired = row.expires_at is not None and row.expires_at <= clock.now()
     return row.revoked_at is not None or is_expired
 
 
@@ -160,7 +160,7 @@ def _end_of(row: Delegation, day: str) -> datetime | None:
     if chosen.date() > last.date():
         raise InvalidRequest("The day must not be later than it ends now.")
     ends = timezone.make_aware(chosen)
-    if ends <= timezone.now():
+    if ends <= clock.now():
         raise InvalidRequest("The day must not be in the past. To end it now, end the connection.")
     # On its last day it ends when it did
     return None if row.expires_at is not None and ends >= row.expires_at else ends

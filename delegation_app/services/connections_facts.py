@@ -10,8 +10,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.events import (
     TOKEN_EXCHANGED,
     TOKEN_IMPERSONATED,
@@ -40,7 +40,7 @@ def live_tokens(rows: Sequence[Delegation]) -> dict[UUID, int]:
 
     One statement for all that people opened, another for each of the others.
     """
-    now = timezone.now()
+    now = clock.now()
     good = AccessToken.objects.filter(
         in_force(now, "delegation__"), revoked_at=None, expires_at__gt=now
     ).order_by()

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import F
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.models import ConsentRecord, Delegation, RefreshToken
 from delegation_app.models.validity import in_force
 from delegation_app.services import connections, connections_facts, connections_past
@@ -166,7 +166,7 @@ def _answer(consent: ConsentRecord | None) -> Answer | None:
 
 
 def _renews_until(row: Delegation) -> datetime | None:
-    now = timezone.now()
+    now = clock.now()
     usable = RefreshToken.objects.filter(
         in_force(now, "delegation__"), delegation=row, consumed_at=None, expires_at__gt=now
     )

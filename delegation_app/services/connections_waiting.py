@@ -8,8 +8,8 @@ from typing import Final
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import Exists, OuterRef, Q
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.services.question import descriptions
 from delegation_app.services.words import plain
@@ -43,7 +43,7 @@ def waiting(person: AbstractBaseUser) -> list[Waiting]:
 
     Reads only, one statement.
     """
-    now = timezone.now()
+    now = clock.now()
     opened = Delegation.objects.filter(consent=OuterRef("pk"))
     decided = Q(
         ~Exists(opened),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.utils import timezone
-
+from delegation_app import clock
 from delegation_app.events import CONSENT_WITHDRAWN
 from delegation_app.models import ConsentRecord
 from delegation_app.protocol.errors import AccessDenied, InvalidRequest, OAuthError
@@ -117,7 +116,7 @@ def withdraw(consent: ConsentRecord, origin: audit.Origin, *, reason: str) -> in
     with joined():
         standing = ConsentRecord.objects.filter(pk=consent.pk, withdrawn_at=None)
         actor = audit.printable(origin.actor, 300)
-        if standing.update(withdrawn_at=timezone.now(), withdrawn_by=actor):
+        if standing.update(withdrawn_at=clock.now(), withdrawn_by=actor):
             confirmation.turn_away(consent)
             audit.record(CONSENT_WITHDRAWN, origin, consent=consent, reason=reason)
         return revoke.of_consent(consent, origin, reason=reason)
@@ -125,7 +124,7 @@ def withdraw(consent: ConsentRecord, origin: audit.Origin, *, reason: str) -> in
 
 def _held(consent: ConsentRecord | None) -> ConsentRecord:
     # Whoever withdraws it now waits, and then finds what is opened on it
-    rows = ConsentRecord.objects.standing(timezone.now()).select_for_update()
+    rows = ConsentRecord.objects.standing(clock.now()).select_for_update()
     held = None if consent is None else rows.filter(pk=consent.pk).first()
     if held is None:
         raise InvalidRequest("The consent was withdrawn just now.")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.db import transaction
 from django.db.models import Exists, Q
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.events import (
     DELEGATION_HANDED_ON,
@@ -54,7 +54,7 @@ def hand_on(terms: ChildTerms, origin: audit.Origin) -> Delegation:
     if parent is None:
         raise InvalidRequest("The subject token is not valid.", detail="its delegation has ended")
     _check(terms, parent, origin)
-    parent.note_use(timezone.now())
+    parent.note_use(clock.now())
     return child or _insert(terms, origin, DELEGATION_HANDED_ON)
 
 
@@ -146,7 +146,7 @@ def _answer_behind(terms: Terms | ChildTerms) -> dict[str, str]:
 
 
 def _insert(terms: Terms | ChildTerms, origin: audit.Origin, event: Event) -> Delegation:
-    delegation = Delegation.objects.create(**terms.columns(), issued_at=timezone.now())
+    delegation = Delegation.objects.create(**terms.columns(), issued_at=clock.now())
     ends = terms.expires_at
     audit.record(
         event,

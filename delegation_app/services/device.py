@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import QuerySet
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.models import ConsentRecord, DeviceCode
 from delegation_app.protocol import names
@@ -124,7 +124,7 @@ def allow(
         _answer(waiting, consent=consent)
         return consent
     delegation = answers.open_on(asked, consent, answer.granted, origin)
-    _answer(waiting, approved_at=timezone.now(), consent=consent, delegation=delegation)
+    _answer(waiting, approved_at=clock.now(), consent=consent, delegation=delegation)
     return consent
 
 
@@ -147,7 +147,7 @@ def deny(waiting: Waiting, origin: audit.Origin, *, text: question_text.Text | N
 
 def _deny(waiting: Waiting, origin: audit.Origin, text: question_text.Text | None) -> None:
     consent = answers.record(waiting.asked, Decision.DENIED, Answer(), origin, text)
-    _answer(waiting, denied_at=timezone.now(), consent=consent)
+    _answer(waiting, denied_at=clock.now(), consent=consent)
 
 
 def _answer(waiting: Waiting, **columns: Any) -> None:
@@ -162,7 +162,7 @@ def _unanswered() -> QuerySet[DeviceCode]:
         approved_at=None,
         denied_at=None,
         consent=None,
-        expires_at__gt=timezone.now(),
+        expires_at__gt=clock.now(),
     )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.utils import timezone
-
+from delegation_app import clock
 from delegation_app.models import Delegation, DeviceCode
 from delegation_app.models.validity import in_force
 from delegation_app.protocol.errors import (
@@ -53,7 +52,7 @@ def poll(
     Side effects: locks the code, then the root; the time of the poll, or up to three rows and one
     audit event.
     """
-    now = timezone.now()
+    now = clock.now()
     code = DeviceCode.objects.filter(digest=digest(text)).select_for_update().first()
     if code is None:
         return _refusal("unknown")
@@ -89,7 +88,7 @@ def _pending(code: DeviceCode, now: datetime) -> OAuthError:
 def _redeem(
     code: DeviceCode, resources: tuple[str, ...], client: Client, origin: audit.Origin
 ) -> tokens.Issued | OAuthError:
-    now = timezone.now()
+    now = clock.now()
     # It is a root, so it locks its tree. It is read again after a wait: a revoked one is not found
     rows = Delegation.objects.live(now).filter(device_codes=code.pk)
     delegation = rows.select_for_update(of=("self",)).first()

@@ -8,8 +8,8 @@ from typing import Final
 
 from django.db import IntegrityError
 from django.db.models import Q
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.events import DEVICE_STARTED
 from delegation_app.models import DeviceCode
@@ -90,7 +90,7 @@ def digests_of(user_code: str) -> list[str]:
 def _store(row: DeviceCode, origin: audit.Origin) -> Started | OAuthError:
     for _draw in range(_DRAWS):
         device_code, user_code = new_secret(), new_user_code()
-        now = timezone.now()
+        now = clock.now()
         # This may run again after a rollback, which leaves the key that the row had
         row.pk = None
         row.digest, row.user_code_digest = digest(device_code), digests_of(user_code)[0]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.utils import timezone
-
+from delegation_app import clock
 from delegation_app.events import TOKEN_EXCHANGED, TOKEN_IMPERSONATED
 from delegation_app.models import Delegation
 from delegation_app.protocol import names
@@ -109,7 +108,7 @@ def _ends(parent: Delegation, client: Client) -> datetime | None:
     seconds = client.policy.delegation_lifetime
     if seconds is None:
         return parent.expires_at
-    ends = timezone.now() + timedelta(seconds=seconds)
+    ends = clock.now() + timedelta(seconds=seconds)
     return ends if parent.expires_at is None else min(ends, parent.expires_at)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from django.utils import timezone
-
+from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.models import AccessToken, Delegation, RefreshToken
 from delegation_app.protocol.audience import Audience
@@ -48,7 +47,7 @@ def introspect(text: str, caller: Client) -> dict[str, Any]:
 def refusal_at(found: presented.PresentedAccessToken, server: Server) -> str | None:
     """Return which limit of its delegation keeps a token from a service now, or None."""
     where = Audience([server.identifier])
-    access = Access(Moment.INTROSPECTION, timezone.now(), audience=where)
+    access = Access(Moment.INTROSPECTION, clock.now(), audience=where)
     return found.row.delegation.constraints.refusal(access)
 
 
@@ -61,7 +60,7 @@ def _access_token(found: presented.PresentedAccessToken, caller: Client) -> dict
     if not scope:
         return INACTIVE
     if any(name in caller.servers for name in token.audience):
-        Delegation.objects.filter(pk=token.delegation_id).used(timezone.now())
+        Delegation.objects.filter(pk=token.delegation_id).used(clock.now())
     # RFC 7662 section 2.2, RFC 8693 section 4: the same members as in the token
     claims = authority(token.delegation.actors, found.may_act, token.delegation.constraints.claim())
     answer = _answer(token, scope, token_type="Bearer", jti=token.jti)  # noqa: S106 - a type

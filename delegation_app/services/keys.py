@@ -10,8 +10,8 @@ from typing import Final
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.db import DatabaseError, InterfaceError
 from django.db.models import Max, Q
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.events import KEY_CREATED, KEY_ROTATED
 from delegation_app.models import AccessToken, ClientPolicy, SigningKey
@@ -143,7 +143,7 @@ def rotate(origin: audit.Origin, *, force: bool = False, withdraw: bool = False)
 @own
 def _rotate(origin: audit.Origin, *, force: bool, withdraw: bool) -> SigningKey:
     hold(_LOCK)
-    now = timezone.now()
+    now = clock.now()
     upcoming = SigningKey.objects.get(state=_State.NEXT)
     wait = upcoming.created_at + conf.jwks_max_age - now
     if wait > timedelta(0) and not force:
@@ -168,7 +168,7 @@ def _make_first() -> None:
     hold(_LOCK)
     # Another process may have made them while this one waited.
     if not SigningKey.objects.filter(state=_State.ACTIVE).exists():
-        now = timezone.now()
+        now = clock.now()
         for state in (_State.ACTIVE, _State.NEXT):
             key = _make(state, now)
             audit.record(KEY_CREATED, audit.Origin(), details={"kid": key.kid, "state": state})
@@ -190,7 +190,7 @@ def _make(state: SigningKey.State, now: datetime) -> SigningKey:
 
 
 def _read() -> None:
-    now = timezone.now()
+    now = clock.now()
     rows = SigningKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now)).order_by(
         "created_at"
     )

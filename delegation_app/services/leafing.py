@@ -17,6 +17,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from delegation_app import clock
 from delegation_app.models import Delegation
 from delegation_app.services.register import Chosen
 
@@ -117,7 +118,7 @@ def look(
             rows = rows.filter(_until(end, newest_first=newest_first))
         if named is not None:
             rows = rows.filter(named)
-    keys = chosen.sift(rows, now or timezone.now()).values_list("issued_at", "pk")[: most + 1]
+    keys = chosen.sift(rows, now or clock.now()).values_list("issued_at", "pk")[: most + 1]
     found = [Position(*key) for key in keys]
     if len(found) > most:
         return Stretch(found[:most], found[most - 1], is_full=True)
@@ -159,7 +160,7 @@ def everything(chosen: Chosen, rows: QuerySet[Delegation], batch: int) -> Iterat
         rows: what is read of each; see `read`.
         batch: how many are read together.
     """
-    place, now = None, timezone.now()
+    place, now = None, clock.now()
     while True:
         stretch = look(chosen, most=batch, start=place, now=now)
         yield from read(stretch.found, rows)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from django.db.models import F
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.models import Delegation
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Access, Constraints, Moment, parse_text
@@ -35,7 +35,7 @@ def enforce(
     Raises:
         OAuthError: of the class `refusal`; it says which limit it was.
     """
-    access = Access(moment, timezone.now(), ip=origin.ip, audience=audience, uses=delegation.uses)
+    access = Access(moment, clock.now(), ip=origin.ip, audience=audience, uses=delegation.uses)
     error = _judged(delegation.constraints, access, refusal)
     if error is not None:
         error.about = delegation
@@ -47,7 +47,7 @@ def enforce_new(terms: Terms, origin: Origin, *, refusal: type[OAuthError]) -> O
 
     One that is opened first and refused then would be named in the audit trail, and be gone.
     """
-    now = timezone.now()
+    now = clock.now()
     access = Access(Moment.ISSUE, now, ip=origin.ip, audience=terms.audience, uses=0)
     return _judged(terms.constraints, access, refusal)
 
@@ -108,7 +108,7 @@ def refuse_unreachable(constraints: Constraints, audience: Audience) -> None:
         InvalidTarget: the constraint `resource_servers` does (RFC 8707 section 2).
     """
     reach = constraints.get("resource_servers")
-    access = Access(Moment.HAND_ON, timezone.now(), audience=audience)
+    access = Access(Moment.HAND_ON, clock.now(), audience=audience)
     reason = None if reach is None else reach.refusal(access)
     if reason is not None:
         raise InvalidTarget(reason)

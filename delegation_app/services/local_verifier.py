@@ -6,8 +6,8 @@ import logging
 from dataclasses import dataclass
 
 from django.db import DatabaseError, InterfaceError
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.protocol.errors import InvalidToken, TemporarilyUnavailable
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.verified_token import Call, VerifiedToken
@@ -65,8 +65,8 @@ def verify(text: str, audience: str, call: Call = Call()) -> VerifiedToken:
     if not scope:
         raise InvalidToken("The access token is not valid.", detail="nothing of it is left")
     verified = _verified(found, scope)
-    verified.enforce(audience, call, timezone.now().timestamp())
-    found.row.delegation.note_use(timezone.now())
+    verified.enforce(audience, call, clock.now().timestamp())
+    found.row.delegation.note_use(clock.now())
     return verified
 
 

@@ -8,8 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
-from django.utils import timezone
-
+from delegation_app import clock
 from delegation_app.models import AccessToken, Delegation
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints, InvalidConstraint
@@ -50,7 +49,7 @@ def check(to: Narrowing, current: Delegation) -> None:
         raise InvalidTarget("The audience must be a part of what the delegation has.")
     if to.expires_at is None:
         return
-    if to.expires_at <= timezone.now():
+    if to.expires_at <= clock.now():
         raise InvalidRequest("The expiry must be in the future. Revoke to end it now.")
     if current.expires_at is not None and to.expires_at > current.expires_at:
         raise InvalidRequest("The expiry must not be later than it is.")

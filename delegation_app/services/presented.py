@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from django.db.models import BooleanField, Case, Value, When
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.models import AccessToken, RefreshToken
 from delegation_app.models.validity import in_force
@@ -105,7 +105,7 @@ def _by_jti(text: str, *, allow_expired: bool) -> PresentedAccessToken | None:
             keys.key_for,
             typ=names.ACCESS_TOKEN_TYP,
             issuer=conf.issuer,
-            now=timezone.now().timestamp(),
+            now=clock.now().timestamp(),
             allow_expired=allow_expired,
         )
     except InvalidToken:
@@ -118,7 +118,7 @@ def _by_jti(text: str, *, allow_expired: bool) -> PresentedAccessToken | None:
 
 
 def _access_token(**key: str | None) -> PresentedAccessToken | None:
-    now = timezone.now()
+    now = clock.now()
     tokens = AccessToken.objects.filter(**key).select_related(
         "delegation__principal_user", "delegation__delegate__delegation_policy"
     )
@@ -134,7 +134,7 @@ def _access_token(**key: str | None) -> PresentedAccessToken | None:
 
 def _refresh_token(digest: str) -> PresentedRefreshToken | None:
     rows = RefreshToken.objects.filter(digest=digest).select_related("delegation")
-    row = rows.annotate(in_force=_judge(timezone.now())).first()
+    row = rows.annotate(in_force=_judge(clock.now())).first()
     if row is None:
         return None
     return PresentedRefreshToken(row, row.in_force and row.consumed_at is None)

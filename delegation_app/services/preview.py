@@ -10,8 +10,8 @@ from operator import or_
 from typing import Final
 
 from django.db.models import Count, Max, Q
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.models import AccessToken, RefreshToken
 from delegation_app.protocol.jose import SKEW_SECONDS
@@ -50,7 +50,7 @@ def preview(chosen: Iterable[Selection]) -> Preview:
     parts = [selection.rows for selection in chosen]
     if not parts:
         return Preview()
-    now, rows = timezone.now(), reduce(or_, parts)
+    now, rows = clock.now(), reduce(or_, parts)
     held = rows.order_by().aggregate(
         delegations=Count("pk"),
         clients=Count("delegate_client_id", distinct=True),

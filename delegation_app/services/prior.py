@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.models.consent import ConsentQuerySet
 from delegation_app.protocol.scope import Scope
@@ -77,7 +77,7 @@ def waiting(asked: Asked) -> ConsentRecord | None:
     risky = risk.risky(asked.scope)
     if not risky or not asked.client.policy.confirm_risky:
         return None
-    rows = _of_pair(ConsentRecord.objects.awaiting(timezone.now()), asked)
+    rows = _of_pair(ConsentRecord.objects.awaiting(clock.now()), asked)
     for one in rows[:_MOST]:
         if asked.scope <= one.scopes_asked and risky & one.scopes_granted and _fits(one, asked):
             return one
@@ -88,7 +88,7 @@ def _speaking(asked: Asked, **columns: str) -> list[ConsentRecord]:
     # What others made of it carries the same consent, and is their own matter
     roots = Delegation.objects.filter(consent=OuterRef("pk"), parent=None)
     by_others = roots.filter(revoked_at__isnull=False).exclude(revoked_by=asked.client.subject)
-    rows = _of_pair(ConsentRecord.objects.standing(timezone.now()), asked)
+    rows = _of_pair(ConsentRecord.objects.standing(clock.now()), asked)
     rows = rows.filter(
         ~Exists(by_others), ~Exists(roots.filter(last_wider_token__isnull=False)), **columns
     )

@@ -15,8 +15,8 @@ from typing import Any, Final, TypeVar
 from django.core.cache import caches
 from django.db.models import Count, Q
 from django.db.models.functions import TruncHour
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.events import (
     DELEGATION_REVOKED,
@@ -123,7 +123,7 @@ def many_refused(found: Traffic) -> bool:
 
 
 def _traffic() -> Traffic:
-    now = timezone.now()
+    now = clock.now()
     first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
     day = AuditEvent.objects.filter(occurred_at__gte=first)
     newest = day.order_by("-occurred_at", "-pk").values_list("occurred_at", flat=True)
@@ -145,7 +145,7 @@ def _traffic() -> Traffic:
 
 
 def _live() -> Live:
-    now = timezone.now()
+    now = clock.now()
     newest = Delegation.objects.order_by("-issued_at", "-pk")
     last = newest.values_list("issued_at", flat=True)[_READ - 1 : _READ].first()
     rows = Delegation.objects.live(now).order_by()

@@ -18,6 +18,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import get_language, ngettext, override
 from django.utils.translation import gettext as _
 
+from delegation_app import clock
 from delegation_app.protocol.secrets import digest
 from delegation_app.services import logos, passing_on, prior, question_scopes, times
 from delegation_app.services.asked import Asked
@@ -58,7 +59,7 @@ def compose(asked: Asked, at: datetime | None = None, locale: str | None = None)
         locale: its language; the current one if left out.
     """
     locale = get_language() or "" if locale is None else locale
-    at = (at or timezone.now()).replace(microsecond=0)
+    at = (at or clock.now()).replace(microsecond=0)
     with override(locale or None):
         return Text(_content(asked, at), locale, at)
 

@@ -12,9 +12,9 @@ from typing import Any, Final, Self
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Concat
-from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from delegation_app import clock
 from delegation_app.models import Delegation
 from delegation_app.protocol.public_id import as_uuid
 from delegation_app.services.search import clients_called, people_called, people_named
@@ -165,7 +165,7 @@ class Chosen:
         Args:
             now: the time to judge the state by; the present if left out.
         """
-        return self.among(Delegation.objects.order_by(), now or timezone.now())
+        return self.among(Delegation.objects.order_by(), now or clock.now())
 
     def among(self, rows: QuerySet[Delegation], now: datetime) -> QuerySet[Delegation]:
         """Return those of `rows` that are chosen; see `rows`."""

@@ -11,8 +11,8 @@ from uuid import UUID
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.events import CLIENT_READMITTED, DELEGATION_REVOKED, TOKEN_REVOKED
 from delegation_app.models import AccessToken, AuthorizationCode, ConsentRecord, Delegation
 from delegation_app.protocol.errors import UnauthorizedClient, UnsupportedTokenType
@@ -123,7 +123,7 @@ def access_token(token: AccessToken, origin: audit.Origin, *, reason: str) -> bo
     """
     with joined():
         live = AccessToken.objects.filter(pk=token.pk, revoked_at=None)
-        if not live.update(revoked_at=timezone.now()):
+        if not live.update(revoked_at=clock.now()):
             return False
         audit.record(
             TOKEN_REVOKED, origin, delegation=token.delegation, jti=token.jti, reason=reason
@@ -230,7 +230,7 @@ def _hold_trees(selected: Iterable[Selection]) -> set[UUID]:
 
 def _update(rows: QuerySet[Delegation], origin: audit.Origin, reason: str) -> int:
     return rows.update(
-        revoked_at=timezone.now(),
+        revoked_at=clock.now(),
         revoked_by=audit.printable(origin.actor, 300) or "system",
         revocation_reason=audit.printable(reason, 255),
     )

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.utils import timezone
-
+from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.events import TOKEN_REFRESHED
 from delegation_app.models import Delegation, RefreshToken
@@ -54,7 +53,7 @@ def rotate(presentation: Presentation, client: Client, origin: audit.Origin) -> 
     # RFC 6749 section 5.2: issued to another client looks like unknown
     if presented.delegation.delegate_id != client.application.pk:
         return _refusal("another client's", presented.delegation)
-    now = timezone.now()
+    now = clock.now()
     whole = View(presented.delegation, client, presented.scope, presented.audience)
     wanted = _narrowed(whole, presentation)
     if not _consume(presented, now):
@@ -93,7 +92,7 @@ def _consume(presented: RefreshToken, now: datetime) -> bool:
 def _used_before(
     presented: RefreshToken, text: str, wanted: View, origin: audit.Origin
 ) -> Issued | OAuthError:
-    now, delegation = timezone.now(), presented.delegation
+    now, delegation = clock.now(), presented.delegation
     presented.refresh_from_db(fields=["consumed_at"])
     if not Delegation.objects.live(now).filter(pk=delegation.pk).exists():
         return _refusal("its delegation has ended", delegation)
@@ -121,7 +120,7 @@ def _unused_successor(presented: RefreshToken, text: str) -> Renewal | None:
 
 
 def _issue(wanted: View, successor: Renewal, origin: audit.Origin) -> Issued:
-    Delegation.objects.filter(pk=wanted.delegation.pk).used(timezone.now())
+    Delegation.objects.filter(pk=wanted.delegation.pk).used(clock.now())
     return issue(wanted, origin, Manner(event=TOKEN_REFRESHED), renewal=successor)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from django.utils import timezone
-
+from delegation_app import clock
 from delegation_app.events import CLIENT_READMITTED
 from delegation_app.models import Delegation
 from delegation_app.protocol import names
@@ -83,7 +82,7 @@ def readmit(client: Client, origin: audit.Origin) -> None:
     with joined():
         policy = client.policy
         is_new = policy._state.adding  # noqa: SLF001 - Django's documented way to ask
-        policy.readmitted_at = timezone.now()
+        policy.readmitted_at = clock.now()
         policy.save()
         if is_new:
             policy.audiences.set([server.pk for server in client.servers.values()])

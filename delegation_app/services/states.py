@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.models import Delegation
 from delegation_app.models.validity import in_force
 
@@ -19,14 +19,14 @@ STANDING: Final = "standing"
 
 def with_state(rows: QuerySet[Delegation]) -> QuerySet[Any]:
     """Return rows that `state` can tell about without another statement."""
-    return rows.annotate(is_in_force=_forced(timezone.now()))
+    return rows.annotate(is_in_force=_forced(clock.now()))
 
 
 def state(row: Any) -> Delegation.State:
     """Return how a delegation of `with_state` stands."""
     if row.revoked_at is not None:
         return State.REVOKED
-    if row.expires_at is not None and row.expires_at <= timezone.now():
+    if row.expires_at is not None and row.expires_at <= clock.now():
         return State.EXPIRED
     return State.LIVE if row.is_in_force else State.SUSPENDED
 
@@ -41,7 +41,7 @@ def in_state(
         state: a `Delegation.State`, or STANDING.
         now: the time to judge by; the present if left out.
     """
-    now = now or timezone.now()
+    now = now or clock.now()
     match state:
         case State.LIVE:
             return rows.filter(in_force(now))
@@ -60,7 +60,7 @@ def in_state(
 
 def not_over(rows: QuerySet[Delegation], now: datetime | None = None) -> QuerySet[Delegation]:
     """Keep what is neither revoked nor expired: what is live, and what is suspended."""
-    now = now or timezone.now()
+    now = now or clock.now()
     return rows.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
 
 

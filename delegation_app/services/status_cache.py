@@ -18,8 +18,8 @@ from django.contrib.auth import get_user_model
 from django.core.cache import caches
 from django.db import transaction
 from django.db.models.signals import post_save
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.models.tightening import tightened
 from delegation_app.services.transactions import database
@@ -202,4 +202,4 @@ def _name(number: int) -> str:
 
 
 def _now() -> float:
-    return timezone.now().timestamp()
+    return clock.now().timestamp()

@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from django.db.models import Max
 from django.urls import reverse
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.models import AccessToken
 from delegation_app.protocol import jose, names, secrets
@@ -143,7 +143,7 @@ def _find(name: str) -> _List:
 
 
 def _make(wanted: _List) -> Published:
-    began, now = time.monotonic(), timezone.now()
+    began, now = time.monotonic(), clock.now()
     generation, before = status_cache.known(wanted.number)
     _check(wanted.tokens)
     marked = status_marks.marked(wanted.range, now)
@@ -194,12 +194,12 @@ def _newest() -> int:
 def _began_long_ago(tokens: int) -> bool:
     later = AccessToken.objects.filter(pk__gte=tokens << _BITS).order_by("pk")
     began = later.values_list("issued_at", flat=True).first()
-    return began is not None and began < status_marks.since(timezone.now())
+    return began is not None and began < status_marks.since(clock.now())
 
 
 def _is_over(tokens: int) -> bool:
     """Tell whether all tokens of a list that is complete have expired."""
-    now = timezone.now() - status_marks.SKEW
+    now = clock.now() - status_marks.SKEW
     inside = status_marks.inside(_List(tokens, _keys()[0]).range)
     newest = inside.order_by("-pk").values_list("expires_at", flat=True).first()
     if newest is not None and newest > now:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.utils import timezone
-
+from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.events import TOKEN_ISSUED, Event
 from delegation_app.models import AccessToken, Delegation, RefreshToken
@@ -98,7 +97,7 @@ class Issued:
         if self.token_type is not None:
             answer["issued_token_type"] = self.token_type
         if self.renewal is not None:
-            now = timezone.now()
+            now = clock.now()
             answer["refresh_token"] = self.renewal.text
             # draft-ietf-oauth-refresh-token-expiration: how long the two may be relied on
             answer["refresh_token_timeout"] = _left(self.renewal.row.expires_at, now)
@@ -127,7 +126,7 @@ def issue(
     Side effects: one row, one audit event, and the counters of limited delegations. Call it inside
     a transaction that holds the root of the delegation.
     """
-    delegation, now = view.delegation, timezone.now().replace(microsecond=0)
+    delegation, now = view.delegation, clock.now().replace(microsecond=0)
     limits.enforce(delegation, view.audience, origin, Moment.ISSUE, refusal=manner.refusal)
     limits.spend(delegation, refusal=manner.refusal)
     opaque = secrets.new_opaque_token() if view.client.wants_opaque(view.audience) else None
@@ -180,7 +179,7 @@ def renewal(view: View, text: str, *, predecessor: RefreshToken | None = None) -
 
     Side effects: one row. Call it inside a transaction that holds the root of the delegation.
     """
-    now = timezone.now()
+    now = clock.now()
     row = RefreshToken.objects.create(
         digest=secrets.digest(text),
         delegation=view.delegation,

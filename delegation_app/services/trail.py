@@ -14,8 +14,8 @@ from uuid import UUID
 
 from django.db.models import F, Q, QuerySet
 from django.urls import NoReverseMatch, reverse
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.events import AUDIT_EXPORTED
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation
 from delegation_app.models.audit import detail_text
@@ -127,7 +127,7 @@ def with_public_ids(rows: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
 
 def newest(preset: str) -> datetime | None:
     """Return since when a preset reaches; None for all."""
-    return timezone.now() - PRESETS[preset] if preset in PRESETS else None
+    return clock.now() - PRESETS[preset] if preset in PRESETS else None
 
 
 def export(trail: Trail, origin: audit.Origin, form: str) -> Iterator[AuditEvent]:
@@ -143,7 +143,7 @@ def export(trail: Trail, origin: audit.Origin, form: str) -> Iterator[AuditEvent
 
     Side effects: one audit event, now; statements while it is read.
     """
-    now = timezone.now()
+    now = clock.now()
     # Without an end, the export would never catch up with its own server
     bounded = replace(trail, until=now if trail.until is None else min(trail.until, now))
     with joined():

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.events import TOKEN_REVOKED
 from delegation_app.models import AccessToken, AuditEvent, AuthorizationCode, Delegation, DeviceCode
@@ -121,7 +121,7 @@ def _jwt(text: str) -> Finding:
             keys.key_for,
             typ=names.ACCESS_TOKEN_TYP,
             issuer=conf.issuer,
-            now=timezone.now().timestamp(),
+            now=clock.now().timestamp(),
             allow_expired=True,
         )
     except InvalidToken as error:

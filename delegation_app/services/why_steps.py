@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from delegation_app import clock
 from delegation_app.events import DELEGATION_REVOKED
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.models.validity import users_can_be_inactive
@@ -44,7 +45,7 @@ def expiry(title: str, when: datetime | None) -> Step:
     """Look whether a time is over."""
     if when is None:
         return Step(title, passed=True, text=_("It does not expire."))
-    if when <= timezone.now():
+    if when <= clock.now():
         return Step(title, passed=False, text=_("It expired on %(when)s.") % {"when": moment(when)})
     return Step(title, passed=True, text=_("It is valid until %(when)s.") % {"when": moment(when)})
 

@@ -11,8 +11,8 @@ from typing import Any, Final, Self
 from django.contrib.sessions.backends.base import UpdateError
 from django.db import DatabaseError, OperationalError
 from django.http import HttpRequest
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.protocol.authorization_request import AuthorizationRequest
 from delegation_app.protocol.errors import InvalidRequest
@@ -110,7 +110,7 @@ def _put(request: HttpRequest, kind: str, shown: Mapping[str, Any]) -> str:
     stamped = {
         **shown,
         "user_id": str(request.user.pk),
-        "shown_at": timezone.now().timestamp(),
+        "shown_at": clock.now().timestamp(),
     }
     kept = dict(list(request.session.get(kind, {}).items())[-(_MOST - 1) :])
     request.session[kind] = {**kept, handle: stamped}
@@ -124,7 +124,7 @@ def _get(request: HttpRequest, kind: str, handle: str) -> dict[str, Any]:
         raise InvalidRequest(
             "This page was answered already or is too old. Start again in the app."
         )
-    age = timezone.now().timestamp() - stored["shown_at"]
+    age = clock.now().timestamp() - stored["shown_at"]
     if age > conf.authorization_request_lifetime.total_seconds():
         raise InvalidRequest("This page is too old. Start again in the app.")
     if stored["user_id"] != str(request.user.pk):

@@ -11,8 +11,8 @@ from django.contrib.auth.views import redirect_to_login
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.protocol.secrets import digest
 from delegation_app.services.authorization import Interaction
@@ -32,7 +32,7 @@ _SALT: Final = "delegation_app.sign_in"
 def remember(request: HttpRequest, user: AbstractBaseUser, **_kwargs: Any) -> None:  # noqa: ARG001
     """Note the time of a sign-in. Receiver of `user_logged_in`."""
     if hasattr(request, "session"):
-        request.session[AUTH_TIME] = timezone.now().timestamp()
+        request.session[AUTH_TIME] = clock.now().timestamp()
 
 
 def current(request: HttpRequest) -> SignIn | None:
@@ -41,7 +41,7 @@ def current(request: HttpRequest) -> SignIn | None:
     if not user.is_authenticated:
         return None
     noted = request.session.get(AUTH_TIME)
-    auth_time = datetime.fromtimestamp(noted, UTC) if noted else user.last_login or timezone.now()
+    auth_time = datetime.fromtimestamp(noted, UTC) if noted else user.last_login or clock.now()
     return SignIn(user, auth_time, request.session.get(ACR, conf.default_acr))
 
 
@@ -50,7 +50,7 @@ def is_due(request: HttpRequest, sign_in: SignIn, interaction: Interaction) -> b
     prompted = _prompted_at(request)
     if prompted is not None and sign_in.auth_time >= prompted:
         return False
-    return interaction.wants_sign_in(sign_in.auth_time, timezone.now())
+    return interaction.wants_sign_in(sign_in.auth_time, clock.now())
 
 
 def ask(request: HttpRequest) -> HttpResponse:
@@ -60,7 +60,7 @@ def ask(request: HttpRequest) -> HttpResponse:
     one, and no session has to survive the change of user.
     """
     query = _query_without_marker(request)
-    marker = signing.dumps([digest(query), timezone.now().timestamp()], salt=_SALT)
+    marker = signing.dumps([digest(query), clock.now().timestamp()], salt=_SALT)
     back = f"{request.path}?{query}&{urlencode({_MARKER: marker})}"
     return redirect_to_login(back, resolve_url(settings.LOGIN_URL))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 
+from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.services import status_list as lists
@@ -50,7 +50,7 @@ def _list(request: HttpRequest, found: Published) -> HttpResponse:
         response["Content-Encoding"] = "gzip"
     # RFC 9110 section 8.8.3: each representation has one of its own
     response["ETag"] = f'"{found.tag}{"-gzip" if zipped else ""}"'
-    left = int(found.expires_at - timezone.now().timestamp())
+    left = int(found.expires_at - clock.now().timestamp())
     fresh = max(0, min(conf.status_list_cache_seconds, conf.status_list_ttl, left))
     response["Cache-Control"] = f"public, max-age={fresh}"
     patch_vary_headers(response, ["Accept", "Accept-Encoding"])

@@ -11,8 +11,8 @@ from itertools import islice
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.events import REGISTRY
 from delegation_app.management.console import arguments, output
 from delegation_app.management.console.follow import WINDOW, Follower
@@ -77,7 +77,7 @@ class Command(BaseCommand):
             self.stdout.write(text, ending="")
 
     def _show(self, asked: Trail, options: dict[str, Any]) -> None:
-        follower = Follower(asked, timezone.now() - WINDOW)
+        follower = Follower(asked, clock.now() - WINDOW)
         if options["follow"]:
             # What is there already is no news, also where the limit leaves it out below
             deque(follower.news(), maxlen=0)
@@ -105,7 +105,7 @@ class Command(BaseCommand):
 def _trail(options: dict[str, Any]) -> Trail:
     since: datetime | None = options["since"]
     if options["last"] is not None:
-        recent = timezone.now() - options["last"]
+        recent = clock.now() - options["last"]
         since = recent if since is None else max(since, recent)
     return Trail(
         since=since,

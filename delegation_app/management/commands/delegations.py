@@ -14,8 +14,8 @@ from itertools import islice
 from typing import Any, Final, TextIO
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
+from delegation_app import clock
 from delegation_app.management.console import arguments, output, revoking, told
 from delegation_app.management.console.origin import origin
 from delegation_app.models import Delegation
@@ -84,7 +84,7 @@ class Command(BaseCommand):
     def _list_as_of(self, options: dict[str, Any]) -> None:
         if options["state"] or options["older_than"] is not None or options["grant_type"]:
             raise CommandError("--as-of goes with --user, --client and --scope only.")
-        if options["as_of"] > timezone.now():
+        if options["as_of"] > clock.now():
             raise CommandError("--as-of is in the future.")
         question = as_of.Question(
             options["as_of"], _principal(options["user"]), options["client"], options["scope"]
@@ -192,7 +192,7 @@ def _asked(options: dict[str, Any]) -> Chosen:
         subject=_principal(options["user"]),
         client_id=options["client"],
         scope=options["scope"],
-        issued_before=None if older is None else timezone.now() - older,
+        issued_before=None if older is None else clock.now() - older,
         grant_type=options["grant_type"],
     )
 

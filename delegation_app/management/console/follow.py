@@ -7,8 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.utils import timezone
-
+from delegation_app import clock
 from delegation_app.models import AuditEvent
 from delegation_app.services.trail import Trail
 
@@ -33,7 +32,7 @@ class Follower:
         """Yield what was not told yet, oldest first."""
         # From the last look on, not from now: somebody may look once an hour
         start = max(self._since, self._looked - WINDOW)
-        self._looked = timezone.now()
+        self._looked = clock.now()
         found = list(replace(self._trail, since=start).events.all())
         self._told = {key: when for key, when in self._told.items() if when >= start}
         for event in reversed(found):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final
 
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from delegation_app import clock
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.services import operating
 from delegation_app.views.api import operator_shapes as shapes
@@ -48,7 +48,7 @@ class RevokeMany(OperatorEndpoint):
 
     def _tried(self, given: dict[str, Any]) -> dict[str, Any]:
         found = operating.outlook(chosen(given["filter"]), given["limit"])
-        now = int(timezone.now().timestamp())
+        now = int(clock.now().timestamp())
         return {
             "dry_run": True,
             "ended": 0,
@@ -62,7 +62,7 @@ class RevokeMany(OperatorEndpoint):
             raise InvalidRequest("reason is missing.")
         confirm = given.get("confirm", "")
         at, _, newest = (unseal(confirm, *self._bound_to(given)) or "0.0").partition(".")
-        if timezone.now().timestamp() - int(at) > CONFIRM_WITHIN:
+        if clock.now().timestamp() - int(at) > CONFIRM_WITHIN:
             raise PreviewNeeded("Make a dry run first, and send the `confirm` of its answer.")
         batch = operating.end_some(
             chosen(given["filter"]),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from delegation_app import clock
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import connections, connections_end, connections_one
@@ -155,7 +155,7 @@ class EndAll(PersonEndpoint):
         del request
         app, person = self.given()["app"], self.person
         ending = connections_end.of_all(person.user, app)
-        confirm = seal(str(int(timezone.now().timestamp())), "end", person.subject, app)
+        confirm = seal(str(int(clock.now().timestamp())), "end", person.subject, app)
         return self.told({"ending": ending, "confirm": confirm})
 
     def post(self, request: Request) -> Response:
@@ -164,7 +164,7 @@ class EndAll(PersonEndpoint):
         given, person = self.given(), self.person
         at = unseal(given["confirm"], "end", person.subject, given["app"])
         # Also where somebody else signed in since the preview
-        if at is None or timezone.now().timestamp() - int(at) > CONFIRM_WITHIN:
+        if at is None or clock.now().timestamp() - int(at) > CONFIRM_WITHIN:
             raise PreviewNeeded("Ask first what would end, and send the `confirm` of that answer.")
         ended = connections_end.end_all(
             person.user, self.origin, reason=given["reason"], client_id=given["app"]

@@ -1,4 +1,4 @@
-"""System checks: each misconfiguration has a number."""
+"""Checks of the settings: what is missing, unknown or out of bounds."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
-from django.core.checks import Warning as Caution
-from django.db import DatabaseError, InterfaceError, router
-from django.db.models import F
+from django.core.checks import CheckMessage, Tags, register
+from django.db import DatabaseError, InterfaceError
 
+from delegation_app.checks.messages import error
 from delegation_app.conf import DEFAULTS, LONGEST_ACCESS_TOKEN, RISKS, SETTING, conf, configured
 from delegation_app.protocol.addresses import parse_network
 from delegation_app.protocol.jwk import ALGORITHMS
 
-# Enough to see the pattern; a site may have thousands of clients.
-_MOST: Final = 20
-_NEWEST: Final = 10_000
 _NO_LIMIT: Final = (None, "DELEGATION_LIFETIME")
 # As many generations as the column `path` holds
 _DEEPEST: Final = 11
@@ -36,23 +32,23 @@ def check_issuer(**_kwargs: Any) -> list[CheckMessage]:
     issuer = configured().get("ISSUER")
     if not issuer:
         hint = 'Set DELEGATION = {"ISSUER": "https://…"}.'
-        return [_error("ISSUER is missing.", hint, "E001")]
+        return [error("ISSUER is missing.", hint, "E001")]
     parts = urlsplit(str(issuer))
     secure = parts.scheme == "https" and bool(parts.hostname)
     local = settings.DEBUG and parts.scheme == "http" and parts.hostname in _LOOPBACK
     if (secure or local) and not (parts.query or parts.fragment or str(issuer).endswith("/")):
         return []
     hint = "Use https, no query, no fragment, no final slash; http on this machine in DEBUG only."
-    return [_error(f"ISSUER {issuer!r} is not an https URL.", hint, "E002")]
+    return [error(f"ISSUER {issuer!r} is not an https URL.", hint, "E002")]
 
 
 @register()
 def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     """E003: unknown key in DELEGATION. E004: a value that can't be used."""
     return [
-        *(_error(f"Unknown setting {name}.", f"Known: {', '.join(DEFAULTS)}.", "E003")
+        *(error(f"Unknown setting {name}.", f"Known: {', '.join(DEFAULTS)}.", "E003")
           for name in configured() if name not in DEFAULTS),
-        *(_error(problem, "See the settings table in the README.", "E004")
+        *(error(problem, "See the settings table in the README.", "E004")
           for problem in _unusable_values()),
     ]  # fmt: skip
 
@@ -62,85 +58,7 @@ def check_toolkit(**_kwargs: Any) -> list[CheckMessage]:
     """E005: django-oauth-toolkit, the client registry, is not installed."""
     if apps.is_installed("oauth2_provider"):
         return []
-    return [_error("oauth2_provider is not installed.", "Add it to INSTALLED_APPS.", "E005")]
-
-
-@register()
-def check_sqlite(**_kwargs: Any) -> list[CheckMessage]:
-    """E006: SQLite not IMMEDIATE. E007: not WAL. W001: not synchronous FULL."""
-    from delegation_app.models import Delegation  # noqa: PLC0415 - apps not ready above
-
-    database = settings.DATABASES.get(router.db_for_write(Delegation), {})
-    if not str(database.get("ENGINE", "")).endswith(".sqlite3"):
-        return []
-    options = database.get("OPTIONS", {})
-    pragmas = str(options.get("init_command", "")).lower().replace(" ", "")
-    found: list[CheckMessage] = []
-    if str(options.get("transaction_mode", "")).upper() != "IMMEDIATE":
-        hint = 'Set OPTIONS["transaction_mode"] = "IMMEDIATE".'
-        found.append(_error("SQLite would fail with “database is locked”.", hint, "E006"))
-    if "journal_mode=wal" not in pragmas:
-        hint = 'Set OPTIONS["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;".'
-        found.append(_error("SQLite readers would wait for writers.", hint, "E007"))
-    # FULL is SQLite's own default; only a lower one loses what was told to be durable
-    if "synchronous=normal" in pragmas or "synchronous=off" in pragmas:
-        hint = "Set PRAGMA synchronous=FULL."
-        found.append(Caution("A power cut may undo a revocation.", hint, id="delegation_app.W001"))
-    return found
-
-
-@register()
-def check_keys(**_kwargs: Any) -> list[CheckMessage]:
-    """E011: the secret that encrypts the signing keys was changed and the old one is gone."""
-    from delegation_app.services import keys  # noqa: PLC0415 - apps not ready above
-
-    try:
-        kids = keys.unreadable()
-    except (DatabaseError, InterfaceError):
-        return []
-    hint = "Put the old secret into SECRET_KEY_FALLBACKS or KEY_ENCRYPTION_KEY, and rotate."
-    return [_error(f"The signing key {kid} can't be decrypted.", hint, "E011") for kid in kids]
-
-
-# Not under the tag `database`: plain `manage.py check` would leave those out.
-@register()
-def check_audiences(**_kwargs: Any) -> list[CheckMessage]:
-    """E008 to E010: an audience that no resource server has. W002: a policy that reaches none."""
-    try:
-        return list(_audience_problems())
-    except (DatabaseError, InterfaceError):
-        # No database, or not migrated yet: nothing to compare with.
-        return []
-
-
-def _audience_problems() -> Iterator[CheckMessage]:
-    from delegation_app.models import (  # noqa: PLC0415 - as above
-        ClientPolicy,
-        Delegation,
-        ResourceServer,
-    )
-
-    known = set(ResourceServer.objects.values_list("identifier", flat=True))
-    if conf.default_audience is not None and conf.default_audience not in known:
-        yield _error(
-            f"DEFAULT_AUDIENCE {conf.default_audience!r} is no resource server.",
-            "Add it in the admin, or change the setting.",
-            "E008",
-        )
-    # The newest say enough, and a large table is not read for a check.
-    newest = Delegation.objects.live().order_by("-pk").values_list("audience", flat=True)[:_NEWEST]
-    for audience in sorted({name for row in set(newest) for name in row} - known):
-        hint = "Add the resource server again, or revoke what is for it."
-        yield _error(f"Delegations are for {audience!r}, which nobody is.", hint, "E010")
-    policies = ClientPolicy.objects.filter(enabled=True).select_related("application")
-    elsewhere = policies.exclude(default_audience=None).exclude(audiences=F("default_audience"))
-    for policy in elsewhere[:_MOST]:
-        hint = "Add it to the client's audiences, or choose another default."
-        yield _error(f"The default audience of {policy.application} is not its own.", hint, "E009")
-    for policy in policies.exclude(grants=[]).exclude(audiences__active=True)[:_MOST]:
-        message = f"{policy.application} reaches no active resource server."
-        hint = "Give its policy an audience, or disable it."
-        yield Caution(message, hint, id="delegation_app.W002")
+    return [error("oauth2_provider is not installed.", "Add it to INSTALLED_APPS.", "E005")]
 
 
 def _unusable_values() -> Iterator[str]:
@@ -219,7 +137,3 @@ def _known_scopes() -> Container[str] | None:
 
 def _is_count(value: object) -> bool:
     return type(value) is int and value >= 0
-
-
-def _error(message: str, hint: str, number: str) -> Error:
-    return Error(message, hint, id=f"delegation_app.{number}")
