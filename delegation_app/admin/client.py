@@ -243,7 +243,8 @@ def _links(site: AdminSite, request: HttpRequest, application: Any) -> dict[str,
 
 def _end(request: HttpRequest, application: Any) -> None:
     origin = origin_of(request)
-    revoke.of_client(application, origin, reason="the client was deleted")
+    reason = "the client was deleted"
+    revoke.of_client(application, origin, reason=reason, leaves_block=False)
     record_client_change(application, origin, change="deleted")
 
 

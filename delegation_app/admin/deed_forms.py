@@ -29,18 +29,6 @@ class RevocationForm(forms.Form):
     )
 
 
-class ChildRevocationForm(RevocationForm):
-    """The same for what was handed on, which its client could ask for again."""
-
-    bar = forms.BooleanField(
-        label=_("Refuse it to this client from now on"),
-        required=False,
-        initial=True,
-        help_text=_("Otherwise its next exchange of a token from above gives it another one."),
-    )
-    field_order = ("bar", "reason")
-
-
 class BulkRevocationForm(RevocationForm):
     """The same for several delegations: exactly those that the page named."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
@@ -12,11 +11,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from delegation_app.admin import names, summary
+from delegation_app.admin import summary
 from delegation_app.admin.confirmation import Confirmation, ask, consequences
 from delegation_app.admin.deed_forms import (
     BulkRevocationForm,
-    ChildRevocationForm,
     RevocationForm,
 )
 from delegation_app.admin.origin import origin_of
@@ -24,8 +22,7 @@ from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.models import Delegation
 from delegation_app.protocol.claims import client_subject
 from delegation_app.services import revoke as revocation
-from delegation_app.services import selections, standing
-from delegation_app.services.clients import Client
+from delegation_app.services import selections
 from delegation_app.services.preview import preview
 
 _SHOWN = 20
@@ -37,10 +34,11 @@ def revoke(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) ->
     if delegation.revoked_at is not None:
         page.message_user(request, _("It was revoked already."), messages.WARNING)
         return HttpResponseRedirect(back)
-    kind = RevocationForm if delegation.parent is None else ChildRevocationForm
-    form = kind(request.POST if request.method == "POST" else None)
+    form = RevocationForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        ended = revocation.subtree(delegation, origin_of(request), **form.cleaned_data)
+        ended = revocation.subtree(
+            delegation, origin_of(request), reason=form.cleaned_data["reason"]
+        )
         tell_ended(page, request, ended)
         return HttpResponseRedirect(back)
     confirmation = Confirmation(
@@ -50,53 +48,6 @@ def revoke(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) ->
         button=_("Revoke"),
         back=back,
         form=form,
-        record=delegation,
-        about=summary.sentences(delegation)[0],
-    )
-    return ask(page, request, confirmation)
-
-
-def lift_bar(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) -> HttpResponse:
-    """Let a client ask again for what was revoked for good."""
-    back = page.url("change", delegation.pk)
-    if request.method == "POST":
-        revocation.lift_bar(delegation, origin_of(request))
-        page.message_user(request, _("The client may ask for it again."), messages.SUCCESS)
-        return HttpResponseRedirect(back)
-    client = names.of_client(delegation.delegate, delegation.delegate_client_id)
-    confirmation = Confirmation(
-        title=_("Let this client ask again?"),
-        question=_("From now on %(client)s may be given another one.") % {"client": client},
-        consequences=[_("What was revoked stays revoked; its next exchange opens a new one.")],
-        button=_("Let it ask again"),
-        back=back,
-        form=forms.Form(),
-        record=delegation,
-        about=summary.sentences(delegation)[0],
-    )
-    return ask(page, request, confirmation)
-
-
-def readmit(
-    page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation, client: Client
-) -> HttpResponse:
-    """Let a client that acts for itself open delegations again."""
-    back = page.url("change", delegation.pk)
-    if request.method == "POST":
-        standing.readmit(client, origin_of(request))
-        page.message_user(request, _("The client may start again."), messages.SUCCESS)
-        return HttpResponseRedirect(back)
-    confirmation = Confirmation(
-        title=_("Let this client start again?"),
-        question=_("%(client)s was stopped. From now on it may get tokens for itself again.")
-        % {"client": client.application},
-        consequences=[
-            _("What was revoked stays revoked; its next request opens a new delegation."),
-            _("This holds for all that it held for itself, not only for this delegation."),
-        ],
-        button=_("Let it start again"),
-        back=back,
-        form=forms.Form(),
         record=delegation,
         about=summary.sentences(delegation)[0],
     )

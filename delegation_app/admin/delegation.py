@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app.admin import (
@@ -27,7 +27,7 @@ from delegation_app.admin import narrow as narrowing
 from delegation_app.admin.confirmation import deed
 from delegation_app.admin.register_page import RegisterAdmin
 from delegation_app.models import AuditEvent, Delegation
-from delegation_app.services import clients, standing, states
+from delegation_app.services import states
 
 
 @admin.register(Delegation)
@@ -40,7 +40,6 @@ class DelegationAdmin(RegisterAdmin):
         "revoke": "<path:object_id>/revoke/",
         "narrow": "<path:object_id>/narrow/",
         "everything": "<path:object_id>/everything/<str:whose>/",
-        "readmit": "<path:object_id>/readmit/",
     }
     actions = ("revoke_selected",)
     fieldsets = (
@@ -63,7 +62,7 @@ class DelegationAdmin(RegisterAdmin):
             heading, options = fieldsets[1]
             fieldsets[1] = (heading, {"fields": (*options["fields"], "used_up")})
         if obj is not None and obj.revoked_at is not None:
-            fields = ("revoked_at", "revoked_by_whom", "revocation_reason", "barred")
+            fields = ("revoked_at", "revoked_by_whom", "revocation_reason")
             fieldsets.insert(1, (_("Revocation"), {"fields": fields}))
         return fieldsets
 
@@ -131,7 +130,6 @@ class DelegationAdmin(RegisterAdmin):
             "narrow_url": self.url("narrow", obj.pk) if self.may_narrow(request, obj) else "",
             "everything": everything.links(self, obj) if self.may(request, "revoke") else (),
             "person_url": self._person_url(request, obj),
-            "readmit_url": self.url("readmit", obj.pk) if self.may_readmit(request, obj) else "",
         }
 
     def _person_url(self, request: HttpRequest, obj: Delegation) -> str:
@@ -149,19 +147,6 @@ class DelegationAdmin(RegisterAdmin):
     def may_narrow(self, request: HttpRequest, obj: Delegation) -> bool:
         """Tell whether there is something to narrow, and this user may."""
         return self.may(request, "narrow") and states.state(obj) is Delegation.State.LIVE
-
-    def may_readmit(self, request: HttpRequest, obj: Delegation) -> bool:
-        """Tell whether its client was stopped, and this user may let it start again."""
-        if not self.may(request, "revoke"):
-            return False
-        return obj.barred or self.stopped_client(obj) is not None
-
-    def stopped_client(self, obj: Delegation) -> clients.Client | None:
-        """Return the client that acts for itself here, if it has to be readmitted first."""
-        if obj.revoked_at is None or obj.delegate is None or obj.principal_client_id is None:
-            return None
-        client = clients.find(obj.delegate.client_id)
-        return client if client is not None and standing.is_stopped(client) else None
 
     @deed
     def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -194,19 +179,6 @@ class DelegationAdmin(RegisterAdmin):
         """Ask, and revoke all that a client holds."""
         self.require(request, "revoke")
         return everything.from_client(self, request, key)
-
-    @deed
-    def readmit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask, and let the client start again."""
-        self.require(request, "revoke")
-        delegation = self.find(request, object_id)
-        if delegation.barred:
-            return deeds.lift_bar(self, request, delegation)
-        client = self.stopped_client(delegation)
-        if client is None:
-            self.message_user(request, _("This client is not stopped."), messages.WARNING)
-            return HttpResponseRedirect(self.url("change", delegation.pk))
-        return deeds.readmit(self, request, delegation, client)
 
     @admin.action(permissions=["revoke"], description=_("Revoke selected delegations"))
     def revoke_selected(

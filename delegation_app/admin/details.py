@@ -37,8 +37,7 @@ def short(event: AuditEvent) -> str:
         return f"{details['detail']} ({details.get('endpoint', '')})"
     if isinstance(ended := details.get("delegations"), int):
         text = ngettext("%(count)d delegation ended", "%(count)d delegations ended", ended)
-        barred = _("%(text)s, not again") if details.get("barred") else "%(text)s"
-        return barred % {"text": text % {"count": ended}}
+        return text % {"count": ended}
     if isinstance(fields := details.get("fields"), list):
         return f"{details.get('change', '')}: {', '.join(map(str, fields))}".strip(": ")
     return ""
@@ -126,7 +125,6 @@ _WRITERS: Final[dict[str, tuple[Promise, Callable[[Any], str]]]] = {
     "ended": (gettext_lazy("Left with nothing below, so ended"), lambda value: str(value or "")),
     "subject_jti": (gettext_lazy("Exchanged token"), str),
     "delegations": (gettext_lazy("Delegations ended"), str),
-    "barred": (gettext_lazy("Refused to its client from now on"), _yes),
     "endpoint": (gettext_lazy("Endpoint"), str),
     "detail": (gettext_lazy("What was wrong"), str),
 }

@@ -62,7 +62,7 @@ class PolicyForm(KnowsScopes):
         model = ClientPolicy
         # Constraints are no JSON, so the check of the model's own JSON field can't judge them: what
         # the form has read goes into the record by `clean_constraints`.
-        exclude = ("application", "readmitted_at", "constraints")
+        exclude = ("application", "constraints")
         help_texts = {
             "may_ask_for_constraints": _(
                 "Take the parameter “constraints” in its requests. It can only narrow, never widen."

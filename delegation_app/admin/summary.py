@@ -45,8 +45,6 @@ def acts_for_itself(delegation: Delegation) -> bool:
 def sentences(delegation: Delegation) -> list[str]:
     """Return who lets whom do what, who acts, and how it stands."""
     found = [_granted(delegation), _acting(delegation), _standing(delegation)]
-    if delegation.barred:
-        found.append(_("Its client gets no other one from where this was made from."))
     return [sentence for sentence in found if sentence]
 
 

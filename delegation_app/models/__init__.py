@@ -5,6 +5,7 @@ one way (fields and base first, then registry rows, delegation, what hangs on it
 """
 
 from delegation_app.models.audit import AuditEvent
+from delegation_app.models.block import DelegationBlock
 from delegation_app.models.client_logo import ClientLogo
 from delegation_app.models.client_policy import ClientPolicy
 from delegation_app.models.code import AuthorizationCode
@@ -24,6 +25,7 @@ __all__ = [
     "ClientPolicy",
     "ConsentRecord",
     "Delegation",
+    "DelegationBlock",
     "DeviceCode",
     "FormerSecret",
     "RefreshToken",

@@ -149,7 +149,6 @@ class ClientPolicy(Tightening):
         default=False,
         help_text=_("Its exchanges give a refresh token too."),
     )
-    readmitted_at = models.DateTimeField(_("readmitted"), null=True, editable=False)
     # Empty while it is enabled, so that one that was disabled in some other way is not overlooked
     disabled_at = models.DateTimeField(_("disabled"), null=True, editable=False)
 

@@ -127,6 +127,9 @@ class Delegation(models.Model):
         verbose_name=_("consent"),
     )
     terms_digest = DigestField(_("terms"))
+    # When the person allowed it on a page. What was taken from the pair since then is not in it;
+    # null where no page was answered: a client that acts for itself, or a trusted one.
+    allowed_at = models.DateTimeField(_("allowed"), null=True, editable=False)
     auth_time = models.DateTimeField(_("signed in"), null=True)
     acr = models.CharField(_("authentication context"), max_length=100, blank=True)
 
@@ -135,8 +138,6 @@ class Delegation(models.Model):
     revoked_at = models.DateTimeField(_("revoked"), null=True)
     revoked_by = models.CharField(_("revoked by"), max_length=300, blank=True)
     revocation_reason = models.CharField(_("reason"), max_length=255, blank=True)
-    # Revoked for good: its client gets no other one from the same parent.
-    barred = models.BooleanField(_("not again"), default=False, editable=False)
     # The newest access token when it was narrowed last: that and older ones say more than is left.
     # No time, since the root is locked: no token is issued beside a narrowing.
     last_wider_token = models.BigIntegerField(_("last token before"), null=True, editable=False)
@@ -159,11 +160,6 @@ class Delegation(models.Model):
                 name="delegation_tree",
                 # A prefix search needs these on PostgreSQL; other databases ignore them.
                 opclasses=["uuid_ops", "varchar_pattern_ops"],
-            ),
-            models.Index(
-                fields=["parent", "delegate"],
-                name="delegation_barred",
-                condition=models.Q(barred=True),
             ),
             models.Index(fields=["terms_digest"], name="delegation_terms"),
             # The key as well: what a client holds is asked for to find its tokens

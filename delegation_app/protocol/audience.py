@@ -57,6 +57,9 @@ class Audience:
     def __and__(self, other: Audience) -> Audience:
         return Audience(set(self.identifiers) & set(other.identifiers))
 
+    def __sub__(self, other: Audience) -> Audience:
+        return Audience(set(self.identifiers) - set(other.identifiers))
+
     def claim(self) -> str | list[str]:
         """Return the value of `aud` (RFC 7519 section 4.1.3)."""
         return self.identifiers[0] if len(self.identifiers) == 1 else list(self.identifiers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -122,12 +122,28 @@ def record(
 
 
 def open_on(
-    asked: Asked, consent: ConsentRecord, granted: Scope, origin: audit.Origin
+    asked: Asked,
+    consent: ConsentRecord,
+    granted: Scope,
+    origin: audit.Origin,
+    *,
+    just_allowed: bool = False,
 ) -> Delegation:
     """Open the delegation that an answer allows.
 
+    Args:
+        asked: the question.
+        consent: the record that the delegation stands on.
+        granted: its scopes.
+        origin: the person, and from where.
+        just_allowed: whether the answer was given in this very transaction.
+
     Side effects: those of `delegate.open_delegation`. Call it inside a transaction.
     """
+    is_answer = consent.decision == Decision.GRANTED
+    # A record that nobody was asked stands on the page that was answered before, if one was
+    page = consent if is_answer else prior.covering(replace(asked, scope=granted))
+    allowed_at = None if page is None else page.decided_at
     terms = Terms(
         client=asked.client,
         scope=granted,
@@ -138,8 +154,9 @@ def open_on(
         consent=consent,
         # What the person chose bounds all that is opened on it later, too.
         expires_at=consent.chosen_expiry,
+        allowed_at=allowed_at,
     )
-    return delegate.open_delegation(terms, origin)
+    return delegate.open_delegation(terms, origin, just_allowed=just_allowed)
 
 
 def _it_needs(asked: Asked, missing: Scope) -> str:

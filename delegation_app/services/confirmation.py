@@ -7,7 +7,7 @@ from typing import Any
 
 from delegation_app import clock
 from delegation_app.events import CONSENT_CONFIRMED, CONSENT_REFUSED
-from delegation_app.models import ConsentRecord, Delegation, DeviceCode
+from delegation_app.models import ConsentRecord, DeviceCode
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import AccessDenied, InvalidRequest
 from delegation_app.services import audit, clients, delegate
@@ -44,8 +44,14 @@ def confirm(consent: ConsentRecord, origin: audit.Origin, *, reason: str) -> Non
     _decide(consent, origin, reason, _Confirmation.CONFIRMED)
     audit.record(CONSENT_CONFIRMED, origin, consent=consent, reason=reason)
     code = _waiting(consent).filter(expires_at__gt=clock.now()).select_for_update().first()
-    if code is not None and (delegation := _opened(consent, code, origin)) is not None:
-        _waiting(consent).update(approved_at=clock.now(), delegation=delegation)
+    if code is None or (terms := _terms(consent, code)) is None:
+        return
+    # The user may have taken it back since the answer
+    if delegate.cut(terms) is None:
+        turn_away(consent)
+        return
+    delegation = delegate.open_delegation(terms, origin)
+    _waiting(consent).update(approved_at=clock.now(), delegation=delegation)
 
 
 @own
@@ -97,12 +103,12 @@ def _waiting(consent: ConsentRecord) -> Any:
     return DeviceCode.objects.filter(consent=consent.pk, approved_at=None, denied_at=None)
 
 
-def _opened(consent: ConsentRecord, code: DeviceCode, origin: audit.Origin) -> Delegation | None:
+def _terms(consent: ConsentRecord, code: DeviceCode) -> Terms | None:
     client = clients.find(consent.client_id_value)
     # Its client may be another one by now, and its person gone: nothing is opened for those
     if client is None or client.application.pk != code.client_id or consent.user is None:
         return None
-    terms = Terms(
+    return Terms(
         client=client,
         scope=consent.scopes_granted,
         audience=consent.audience,
@@ -111,5 +117,5 @@ def _opened(consent: ConsentRecord, code: DeviceCode, origin: audit.Origin) -> D
         sign_in=SignIn(consent.user, consent.auth_time or consent.decided_at, consent.acr),
         consent=consent,
         expires_at=consent.chosen_expiry,
+        allowed_at=consent.decided_at,
     )
-    return delegate.open_delegation(terms, origin)

@@ -64,9 +64,9 @@ def of_all(person: AbstractBaseUser, client_id: str = "") -> Ending:
 
 
 @own
-def end(row: Delegation, origin: audit.Origin, *, reason: str, bar: bool) -> int:
+def end(row: Delegation, origin: audit.Origin, *, reason: str) -> int:
     """End a delegation and all that was made from it; see `revoke.subtree`."""
-    return revoke.subtree(row, origin, reason=reason or NO_REASON, bar=bar)
+    return revoke.subtree(row, origin, reason=reason or NO_REASON)
 
 
 @own
@@ -91,7 +91,7 @@ def end_all(
     if client_id:
         answers = answers.filter(client_id_value=client_id)
     for answer in answers.order_by("pk"):
-        ended += consent.withdraw(answer, origin, reason=reason)
+        ended += consent.withdraw(answer, origin, reason=reason, leaves_block=False)
     return ended
 
 

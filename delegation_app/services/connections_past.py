@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from delegation_app.events import (
-    CLIENT_READMITTED,
+    BLOCK_LIFTED,
     DELEGATION_HANDED_ON,
     DELEGATION_NARROWED,
     DELEGATION_OPENED,
@@ -39,7 +39,7 @@ _TOLD: Final = [
         DELEGATION_HANDED_ON,
         DELEGATION_NARROWED,
         DELEGATION_REVOKED,
-        CLIENT_READMITTED,
+        BLOCK_LIFTED,
     )
 ]
 
@@ -114,8 +114,8 @@ def _told_of(event: AuditEvent, words: Words) -> str:
             return _("%(app)s was connected.") % said
         case DELEGATION_HANDED_ON.name:
             return _("It was passed on to %(app)s.") % said
-        case CLIENT_READMITTED.name:
-            return _("It may be passed on to %(app)s again.") % said
+        case BLOCK_LIFTED.name:
+            return _("A block was lifted: %(app)s may have it again.") % said
         case DELEGATION_NARROWED.name:
             return _("%(app)s may do less now, by %(who)s: %(what)s") % {
                 **said,

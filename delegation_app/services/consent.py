@@ -11,6 +11,7 @@ from delegation_app.protocol.errors import AccessDenied, InvalidRequest, OAuthEr
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import answers, audit, codes, confirmation, question_text, revoke
 from delegation_app.services.answers import Answer, Decision
+from delegation_app.services.asked import Asked
 from delegation_app.services.prior import covering
 from delegation_app.services.question import Question
 from delegation_app.services.transactions import joined, own
@@ -55,7 +56,7 @@ def allow(
     consent = answers.record(asked, Decision.GRANTED, answer, origin, text)
     if answer.pending:
         return awaiting(question)
-    return _code(question, consent, answer.granted, origin)
+    return _code(question, consent, answer.granted, origin, just_allowed=True)
 
 
 @own
@@ -94,7 +95,7 @@ def proceed(question: Question, origin: audit.Origin) -> str:
         answer = Answer(scope, question.client.delegation_lifetime)
         consent = answers.record(asked, Decision.TRUSTED, answer, origin)
     else:
-        consent = _held(covering(asked))
+        consent = _held(asked)
     return _code(question, consent, scope, origin)
 
 
@@ -107,8 +108,16 @@ def awaiting(question: Question) -> AwaitsConfirmation:
     return error
 
 
-def withdraw(consent: ConsentRecord, origin: audit.Origin, *, reason: str) -> int:
+def withdraw(
+    consent: ConsentRecord, origin: audit.Origin, *, reason: str, leaves_block: bool = True
+) -> int:
     """Withdraw a consent and revoke what hangs on it; return how many delegations ended.
+
+    Args:
+        consent: the answer.
+        origin: who withdraws it.
+        reason: a sentence for the record.
+        leaves_block: False where all of the pair is blocked already.
 
     Side effects: one row, one audit event, and those of `revoke.each`; a device that waits for
     an operator is told no.
@@ -116,16 +125,18 @@ def withdraw(consent: ConsentRecord, origin: audit.Origin, *, reason: str) -> in
     with joined():
         standing = ConsentRecord.objects.filter(pk=consent.pk, withdrawn_at=None)
         actor = audit.printable(origin.actor, 300)
-        if standing.update(withdrawn_at=clock.now(), withdrawn_by=actor):
+        is_first = bool(standing.update(withdrawn_at=clock.now(), withdrawn_by=actor))
+        if is_first:
             confirmation.turn_away(consent)
             audit.record(CONSENT_WITHDRAWN, origin, consent=consent, reason=reason)
-        return revoke.of_consent(consent, origin, reason=reason)
+        return revoke.of_consent(
+            consent, origin, reason=reason, leaves_block=leaves_block and is_first
+        )
 
 
-def _held(consent: ConsentRecord | None) -> ConsentRecord:
+def _held(asked: Asked) -> ConsentRecord:
     # Whoever withdraws it now waits, and then finds what is opened on it
-    rows = ConsentRecord.objects.standing(clock.now()).select_for_update()
-    held = None if consent is None else rows.filter(pk=consent.pk).first()
+    held = covering(asked, lock=True)
     if held is None:
         raise InvalidRequest("The consent was withdrawn just now.")
     return held
@@ -141,9 +152,16 @@ def _denied(
     return error
 
 
-def _code(question: Question, consent: ConsentRecord, granted: Scope, origin: audit.Origin) -> str:
+def _code(
+    question: Question,
+    consent: ConsentRecord,
+    granted: Scope,
+    origin: audit.Origin,
+    *,
+    just_allowed: bool = False,
+) -> str:
     return codes.issue(
-        answers.open_on(question.asked, consent, granted, origin),
+        answers.open_on(question.asked, consent, granted, origin, just_allowed=just_allowed),
         redirect_uri=question.request.target.uri,
         code_challenge=question.request.code_challenge,
         origin=origin,

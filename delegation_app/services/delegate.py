@@ -2,60 +2,110 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
+from typing import TypeVar
+
 from django.db import transaction
-from django.db.models import Exists, Q
+from django.db.models import Exists, Q, Value
+from django.db.models.expressions import Combinable
 
 from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.events import (
     DELEGATION_HANDED_ON,
-    DELEGATION_NARROWED,
     DELEGATION_OPENED,
     Event,
 )
-from delegation_app.models import Delegation
+from delegation_app.models import AccessToken, Delegation
 from delegation_app.protocol.constraints import Moment
-from delegation_app.protocol.errors import InvalidRequest, InvalidScope, InvalidTarget
-from delegation_app.services import audit, limits, narrowing, revoke, tree
+from delegation_app.protocol.errors import (
+    AccessDenied,
+    InvalidRequest,
+    InvalidScope,
+    InvalidTarget,
+)
+from delegation_app.services import audit, blocks, limits, narrowing, prior, taking, tree
+from delegation_app.services.blocks import Authority
 from delegation_app.services.narrowing import Narrowing
 from delegation_app.services.terms import ChildTerms, Terms
 from delegation_app.services.transactions import database, joined
 from delegation_app.signals import delegation_opened
 
+AnyTerms = TypeVar("AnyTerms", Terms, ChildTerms)
 
-def open_delegation(terms: Terms, origin: audit.Origin) -> Delegation:
-    """Insert a root delegation on `terms`.
 
-    Side effects: one row, one audit event; the signal `delegation_opened` after the commit.
-    Call it inside a transaction.
+def open_delegation(
+    terms: Terms, origin: audit.Origin, *, just_allowed: bool = False
+) -> Delegation:
+    """Insert a root delegation on `terms`, cut by what was taken from the pair since.
+
+    Args:
+        terms: what it shall hold.
+        origin: who opens it.
+        just_allowed: whether the person has allowed it on a page in this very transaction, so
+            that nothing was taken since.
+
+    Raises:
+        AccessDenied: all of it was taken from the pair, or an operator has to confirm it first.
+
+    Side effects: waits for whoever takes something from the pair; one row, one audit event; the
+    signal `delegation_opened` after the commit. Call it inside a transaction.
     """
+    blocks.hold_pair(terms.subject, terms.client.client_id)
+    left = terms if just_allowed else cut(terms)
+    if left is None:
+        raise AccessDenied("This was taken from the client. The user has to allow it again.")
+    if risky := prior.unconfirmed(left):
+        raise AccessDenied("An operator has to confirm this first.", detail=f"high risk: {risky}")
+    return insert(left, origin)
+
+
+def insert(terms: Terms, origin: audit.Origin) -> Delegation:
+    """Insert a root delegation on terms that are cut already; see `open_delegation`."""
     return _insert(terms, origin, DELEGATION_OPENED)
 
 
-def hand_on(terms: ChildTerms, origin: audit.Origin) -> Delegation:
+def cut(terms: AnyTerms) -> AnyTerms | None:
+    """Return terms without what was taken from the pair; None if nothing is left.
+
+    Reads only: one statement.
+    """
+    found = blocks.of_pair(terms.subject, terms.client.client_id, since=terms.allowed_at)
+    left = blocks.cut(terms.authority, found)
+    if left is None or left == terms.authority:
+        return None if left is None else terms
+    return terms.cut(left)
+
+
+def hand_on(terms: ChildTerms, origin: audit.Origin, presented: Collection[str] = ()) -> Delegation:
     """Return the child delegation on `terms`: the live one if there is one, else a new one.
 
     Args:
         terms: what the child shall hold; its parent is looked at again under the lock.
         origin: the exchanging client, and from where.
+        presented: the ids of the access tokens that were presented; each is judged again too.
 
     Raises:
-        InvalidRequest: the parent or an ancestor has ended, the tree is too deep, or a
-            constraint of the parent refuses.
-        InvalidTarget: a constraint keeps the parent from reaching the audience, or a child of this
-            client was revoked for good.
+        InvalidRequest: the parent or an ancestor has ended, a token that was presented has, the
+            tree is too deep, or a constraint of the parent refuses.
+        InvalidTarget: a constraint keeps the parent from reaching the audience, or what is wanted
+            was taken from the exchanging client.
         InvalidScope: more than the parent holds.
 
     Side effects: locks the root; maybe one row, one audit event and the signal
     `delegation_opened` after the commit. Call it inside a transaction.
     """
     tree.hold(terms.parent)
-    parent, child = _look(terms)
+    parent, child = _look(terms, presented)
     if parent is None:
         raise InvalidRequest("The subject token is not valid.", detail="its delegation has ended")
+    if not parent.are_presented_good:  # type: ignore[attr-defined]  # annotated in _look
+        raise InvalidRequest("The subject token is not valid.", detail="revoked meanwhile")
     _check(terms, parent, origin)
     parent.note_use(clock.now())
-    return child or _insert(terms, origin, DELEGATION_HANDED_ON)
+    child = None if child is None else taking.settle(child, origin)
+    return child or _new_child(replace(terms, parent=parent), origin)
 
 
 def narrow(
@@ -82,44 +132,49 @@ def narrow(
 
     Side effects: locks the root; the rows of the subtree that change, one audit event.
     """
+    is_taken = blocks.leaves_block(origin, delegation.delegate_client_id)
     with joined():
         tree.hold(delegation)
         current = Delegation.objects.live().filter(pk=delegation.pk).first()
         if current is None:
             raise InvalidRequest("The delegation has ended.")
         narrowing.check(to, current)
-        before = narrowing.said(current)
-        ended = narrowing.apply(to, current)
-        for row in ended:
-            revoke.subtree(row, origin, reason="nothing was left when it was narrowed")
-        current.refresh_from_db()
-        details = {"before": before, "after": narrowing.said(current), "ended": len(ended)}
-        audit.record(
-            DELEGATION_NARROWED, origin, delegation=current, reason=reason, details=details
-        )
+        before = Authority.of(current)
+        current = narrowing.narrow_row(current, to, origin, reason=reason)
+        taken = blocks.of_narrowing(before, current, to.constraints) if is_taken else []
+        blocks.store(taken, origin, reason=reason)
     return current
 
 
-def _look(terms: ChildTerms) -> tuple[Delegation | None, Delegation | None]:
+def _look(
+    terms: ChildTerms, presented: Collection[str]
+) -> tuple[Delegation | None, Delegation | None]:
     # Under the lock, in one statement: the parent as it is now, and a child to use again.
     key = terms.parent.pk
     same = Q(parent=key, terms_digest=terms.digest)
     rows = Delegation.objects.live().filter(Q(pk=key) | same).order_by("pk")
-    found = list(rows.annotate(is_barred=_barred(terms)))
+    found = list(taking.with_blocks(rows).annotate(are_presented_good=_are_good(presented)))
     parent = next((row for row in found if row.pk == key), None)
     return parent, next((row for row in found if row.pk != key), None)
 
 
-def _barred(terms: ChildTerms) -> Exists:
-    client = terms.client.application.pk
-    return Exists(Delegation.objects.filter(parent=terms.parent.pk, delegate=client, barred=True))
+def _are_good(presented: Collection[str]) -> Combinable:
+    if not presented:
+        return Value(value=True)
+    over = Q(revoked_at__isnull=False) | Q(expires_at__lte=clock.now())
+    return ~Exists(AccessToken.objects.filter(over, jti__in=presented))
+
+
+def _new_child(terms: ChildTerms, origin: audit.Origin) -> Delegation:
+    blocks.hold_pair(terms.subject, terms.client.client_id)
+    # Or the next request would undo what was taken
+    if (left := cut(terms)) is None:
+        raise InvalidTarget("This was taken from the client, and cannot be delegated to it again.")
+    return _insert(left, origin, DELEGATION_HANDED_ON)
 
 
 def _check(terms: ChildTerms, parent: Delegation, origin: audit.Origin) -> None:
     """Refuse a child that would exceed its parent."""
-    # Or the next request would undo what somebody revoked
-    if parent.is_barred:  # type: ignore[attr-defined]  # annotated above
-        raise InvalidTarget("This was revoked, and may not be handed on to this client again.")
     if parent.depth >= conf.max_depth:
         raise InvalidRequest("The authority was handed on too often.", detail="MAX_DEPTH")
     if not terms.scope <= parent.scopes:

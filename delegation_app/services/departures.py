@@ -11,7 +11,7 @@ from django.db.models.signals import post_delete, pre_delete
 from delegation_app import toolkit
 from delegation_app.models import Delegation
 from delegation_app.protocol.claims import user_subject
-from delegation_app.services import audit, revoke, status_cache
+from delegation_app.services import audit, revoke, selections, status_cache
 
 _PERSON: Final = "the person was deleted"
 _CLIENT: Final = "the client was deleted"
@@ -31,11 +31,11 @@ def watch() -> None:
 
 
 def _user_leaves(instance: Any, **_kwargs: object) -> None:
-    revoke.of_user(instance, audit.Origin(), reason=_PERSON)
+    _end_chosen(selections.of_user(instance), _PERSON)
 
 
 def _client_leaves(instance: Any, **_kwargs: object) -> None:
-    revoke.of_client(instance, audit.Origin(), reason=_CLIENT)
+    _end_chosen(selections.of_client(instance), _CLIENT)
 
 
 # Again, when nobody can open another one: what was opened since the first look lost its person or
@@ -51,4 +51,10 @@ def _client_left(instance: Any, **_kwargs: object) -> None:
 
 
 def _end(left: QuerySet[Delegation], reason: str) -> None:
-    revoke.each(left.filter(revoked_at=None), audit.Origin(), reason=reason)
+    for selection in selections.each(left.filter(revoked_at=None)):
+        _end_chosen(selection, reason)
+
+
+def _end_chosen(selection: selections.Selection, reason: str) -> None:
+    # Who is gone has nothing that could come back
+    revoke.chosen([selection], audit.Origin(), reason=reason, leaves_block=False)

@@ -123,7 +123,7 @@ def allow(
     if answer.pending:
         _answer(waiting, consent=consent)
         return consent
-    delegation = answers.open_on(asked, consent, answer.granted, origin)
+    delegation = answers.open_on(asked, consent, answer.granted, origin, just_allowed=True)
     _answer(waiting, approved_at=clock.now(), consent=consent, delegation=delegation)
     return consent
 

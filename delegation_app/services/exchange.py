@@ -116,8 +116,10 @@ def _ends(parent: Delegation, client: Client) -> datetime | None:
 def _issue(
     terms: ChildTerms, subject: Subject, actors: Actors, requested_type: str, origin: audit.Origin
 ) -> tokens.Issued:
-    child = delegate.hand_on(terms, origin)
-    view = _view(terms, child)
+    # Valid when they were read, but maybe not after the wait for the lock
+    presented = [jti for jti in (subject.jti, actors.jti) if jti]
+    child = delegate.hand_on(terms, origin, presented)
+    view = tokens.within(tokens.View(child, terms.client, terms.scope, terms.audience))
     # RFC 8693 section 2.2.1: a refresh token only where the subject may be gone by then
     client = terms.client
     renewable = client.policy.refreshes_exchanged and client.may_use(names.REFRESH_TOKEN)
@@ -130,13 +132,3 @@ def _issue(
         details={"subject_jti": subject.jti, "chain": child.chain, "actors": child.actors},
     )
     return tokens.issue(view, origin, manner, renewal=renewal)
-
-
-def _view(terms: ChildTerms, child: Delegation) -> tokens.View:
-    # A child that is used again may have been narrowed since
-    scope, audience = terms.scope & child.scopes, terms.audience & child.audience
-    if not scope:
-        raise InvalidScope("Nothing is left of the scope.")
-    if not audience:
-        raise InvalidTarget("Nothing is left of the audience.")
-    return tokens.View(child, terms.client, scope, audience)

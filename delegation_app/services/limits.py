@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import F
+from django.db.models import F, QuerySet, Sum
 
 from delegation_app import clock
 from delegation_app.models import Delegation
@@ -12,7 +12,8 @@ from delegation_app.protocol.constraints.unreadable import Unreadable
 from delegation_app.protocol.errors import InvalidRequest, InvalidTarget, OAuthError
 from delegation_app.services.audit import Origin
 from delegation_app.services.clients import Client
-from delegation_app.services.terms import Terms
+from delegation_app.services.terms import Terms, most_uses
+from delegation_app.services.transactions import hold
 
 
 def enforce(
@@ -22,6 +23,7 @@ def enforce(
     moment: Moment,
     *,
     refusal: type[OAuthError],
+    is_counted: bool = True,
 ) -> None:
     """Refuse what a constraint of `delegation` does not permit now.
 
@@ -31,11 +33,13 @@ def enforce(
         origin: whoever asks; their address is judged.
         moment: what is about to happen.
         refusal: the error of the grant that asks.
+        is_counted: whether a token is a use of its own.
 
     Raises:
         OAuthError: of the class `refusal`; it says which limit it was.
     """
-    access = Access(moment, clock.now(), ip=origin.ip, audience=audience, uses=delegation.uses)
+    uses = delegation.uses if is_counted else max(delegation.uses - 1, 0)
+    access = Access(moment, clock.now(), ip=origin.ip, audience=audience, uses=uses)
     error = _judged(delegation.constraints, access, refusal)
     if error is not None:
         error.about = delegation
@@ -48,7 +52,8 @@ def enforce_new(terms: Terms, origin: Origin, *, refusal: type[OAuthError]) -> O
     One that is opened first and refused then would be named in the audit trail, and be gone.
     """
     now = clock.now()
-    access = Access(Moment.ISSUE, now, ip=origin.ip, audience=terms.audience, uses=0)
+    uses = 0 if most_uses(terms.constraints) is None else uses_of_pair(terms)
+    access = Access(Moment.ISSUE, now, ip=origin.ip, audience=terms.audience, uses=uses)
     return _judged(terms.constraints, access, refusal)
 
 
@@ -117,19 +122,48 @@ def refuse_unreachable(constraints: Constraints, audience: Audience) -> None:
 def spend(delegation: Delegation, *, refusal: type[OAuthError]) -> None:
     """Count one token on a delegation and on all above it that have a limit.
 
+    A limit is the pair's: a delegation with other terms, or one that is opened without a page,
+    goes on where the last one stood.
+
     Raises:
         OAuthError: of the class `refusal`; one of them is used up, and none was counted if the
             caller's transaction is rolled back.
 
-    Side effects: up to one row for each ancestor, nothing where nobody set a limit. Call it
-    inside a transaction that holds the root.
+    Side effects: up to one row for each ancestor, nothing where nobody set a limit; waits for other
+    limited tokens of the same principal. Call it inside a transaction that holds the root.
     """
     if delegation.max_uses is None:
         return
+    hold(f"uses of {delegation.subject}")
     limited = Delegation.objects.filter(public_id__in=delegation.chain, max_uses__isnull=False)
-    # Who sets a limit sets it for all below: from the first of them on, each has one.
-    counted = limited.filter(uses__lt=F("max_uses")).update(uses=F("uses") + 1)
-    if counted != limited.count():
+    rows = list(limited)
+    if any(uses_of_pair(row) >= (row.max_uses or 0) for row in rows):
         error = refusal("All tokens that this delegation allows were issued.")
         error.about = delegation
         raise error
+    limited.update(uses=F("uses") + 1)
+
+
+def uses_of_pair(row: Delegation | Terms) -> int:
+    """Return how many tokens were issued to a pair, on what it was last allowed on a page.
+
+    One statement, reads only.
+
+    Args:
+        row: a delegation of the pair, or the terms of a root that is not opened yet.
+    """
+    rows = Delegation.objects.filter(
+        subject=row.subject, allowed_at=row.allowed_at, max_uses__isnull=False
+    )
+    if not isinstance(row, Delegation):
+        return _sum(rows.filter(delegate_client_id=row.client.client_id))
+    # What is issued below is counted above as well
+    rows = rows.filter(delegate_client_id=row.delegate_client_id)
+    rows = rows.exclude(public_id__in=row.chain).exclude(
+        root__public_id=row.root_id, path__startswith=row.path
+    )
+    return row.uses + _sum(rows)
+
+
+def _sum(rows: QuerySet[Delegation]) -> int:
+    return rows.order_by().aggregate(total=Sum("uses"))["total"] or 0

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
 from delegation_app import clock
+from delegation_app.events import DELEGATION_NARROWED
 from delegation_app.models import AccessToken, Delegation
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints, InvalidConstraint
 from delegation_app.protocol.errors import InvalidRequest, InvalidScope, InvalidTarget
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import status_cache
+from delegation_app.services import audit, status_cache
+from delegation_app.services.ending import end_subtree
 from delegation_app.services.terms import most_uses
 
 _COLUMNS: Final = ("scopes", "audience", "constraints", "max_uses", "expires_at")
@@ -53,6 +55,48 @@ def check(to: Narrowing, current: Delegation) -> None:
         raise InvalidRequest("The expiry must be in the future. Revoke to end it now.")
     if current.expires_at is not None and to.expires_at > current.expires_at:
         raise InvalidRequest("The expiry must not be later than it is.")
+
+
+def narrow_row(
+    row: Delegation,
+    to: Narrowing,
+    origin: audit.Origin,
+    *,
+    reason: str,
+    details: Mapping[str, Any] | None = None,
+) -> Delegation:
+    """Narrow a delegation and everything below it, and end what can't be used any more.
+
+    Args:
+        row: as read under the lock.
+        to: what shall be left; see `check`.
+        origin: who narrows it.
+        reason: a sentence for the record.
+        details: more for the audit event, of JSON types.
+
+    Returns:
+        The delegation as it is now.
+
+    Raises:
+        InvalidScope, InvalidConstraint: nothing is left of it.
+
+    Side effects: those of `apply`, one audit event, and those of `end_subtree` for what is empty.
+    Call it inside a transaction that holds the root.
+    """
+    before = said(row)
+    ended = apply(to, row)
+    for empty in ended:
+        end_subtree(empty, origin, reason="nothing was left when it was narrowed")
+    current = Delegation.objects.get(pk=row.pk)
+    changed = {"before": before, "after": said(current), "ended": len(ended)}
+    audit.record(
+        DELEGATION_NARROWED,
+        origin,
+        delegation=current,
+        reason=reason,
+        details={**changed, **(details or {})},
+    )
+    return current
 
 
 def apply(to: Narrowing, top: Delegation) -> list[Delegation]:

@@ -53,9 +53,9 @@ def of_one(row: Delegation) -> Preview:
 
 
 @own
-def revoke_one(row: Delegation, origin: audit.Origin, *, reason: str, bar: bool) -> int:
+def revoke_one(row: Delegation, origin: audit.Origin, *, reason: str) -> int:
     """Revoke a delegation and everything below it; see `revoke.subtree`."""
-    return revoke.subtree(row, origin, reason=reason, bar=bar)
+    return revoke.subtree(row, origin, reason=reason)
 
 
 @own

@@ -55,10 +55,12 @@ class Actors:
     Attributes:
         chain: identities, the current actor first (RFC 8693 section 4.1).
         impersonated: whether the current actor was left out.
+        jti: the id of the actor token; empty without one.
     """
 
     chain: tuple[dict[str, str], ...]
     impersonated: bool = False
+    jti: str = ""
 
 
 def subject(token: Token, client: Client) -> Subject:
@@ -104,7 +106,7 @@ def actors(token: Token | None, of: Subject, client: Client) -> Actors:
         InvalidRequest: the actor token is not valid, is not the client's own, or its subject may
             not act for this one.
     """
-    actor = client.client_id if token is None else _actor_of(token, of, client)
+    actor, jti = (client.client_id, "") if token is None else _actor_of(token, of, client)
     history = tuple(of.delegation.actors)
     # Who narrows what it holds becomes nobody's actor by that.
     if token is None and of.is_own:
@@ -117,7 +119,8 @@ def actors(token: Token | None, of: Subject, client: Client) -> Actors:
         return Actors(history, impersonated=True)
     identity = client_identity(actor)
     # RFC 8693 section 4.1: the outermost acts now, what was before is nested and never edited
-    return Actors(history if history[:1] == (identity,) else (identity, *history))
+    chain = history if history[:1] == (identity,) else (identity, *history)
+    return Actors(chain, jti=jti)
 
 
 def _find(token: Token) -> PresentedAccessToken | PresentedRefreshToken:
@@ -152,7 +155,7 @@ def _refresh_token(found: PresentedRefreshToken, client: Client) -> Subject:
     return Subject(delegation, scope, None, client.policy.may_act, "", is_own=True)
 
 
-def _actor_of(token: Token, of: Subject, client: Client) -> str:
+def _actor_of(token: Token, of: Subject, client: Client) -> tuple[str, str]:
     found = presented.find(token.text)
     if (
         not isinstance(found, PresentedAccessToken)
@@ -167,10 +170,10 @@ def _actor_of(token: Token, of: Subject, client: Client) -> str:
     if delegation.subject != client_subject(actor):
         raise _bad_actor(f"not about its own holder: {delegation.public_id}", of)
     if _holds(client, found):
-        return actor
+        return actor, found.row.jti
     # Somebody else's only if the subject names that one, and only from where it was sent to
     if of.may_act == actor and _stands_in_audience(client, found):
-        return actor
+        return actor, found.row.jti
     raise _bad_actor(f"not this client's to present: {delegation.public_id}", of)
 
 

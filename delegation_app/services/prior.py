@@ -2,31 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from delegation_app import clock
-from delegation_app.models import ConsentRecord, Delegation
+from delegation_app.models import ConsentRecord, DelegationBlock
 from delegation_app.models.consent import ConsentQuerySet
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import risk
+from delegation_app.services import blocks, risk
 from delegation_app.services.asked import ON_A_DEVICE, Asked
+from delegation_app.services.blocks import Authority
+from delegation_app.services.terms import Terms
 
 # A person who answered more often than that in one matter is asked again
 _MOST: Final = 50
 
 
-def covering(asked: Asked) -> ConsentRecord | None:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An earlier consent, and the scopes of it that may be used without asking again."""
+
+    record: ConsentRecord
+    scope: Scope
+
+
+def covering(asked: Asked, *, lock: bool = False) -> ConsentRecord | None:
     """Return a standing consent of this person that covers the request, or None.
 
-    A consent no longer speaks once somebody other than the client itself has revoked what it
-    opened, or has narrowed it: the person shall be asked again, or the next request would open all
-    of it anew.
+    What a person or an operator took from the client since the answer is not covered any more: the
+    person is asked again, or the next request would give back what was taken.
+
+    Args:
+        asked: the question.
+        lock: whether to lock the consents that are looked at, inside a transaction.
     """
-    return next((one for one in _speaking(asked) if asked.scope <= one.scopes_granted), None)
+    found = _answers(asked, lock=lock)
+    return next((one.record for one in found if asked.scope <= one.scope), None)
+
+
+def must_allow(asked: Asked) -> bool:
+    """Whether the person has to allow on a page what a trusted client would have without one.
+
+    So it is where something of it was taken from the client, or an operator has to confirm it.
+    """
+    authority = Authority(asked.scope, asked.audience)
+    client, subject = asked.client, asked.sign_in.subject
+    taken = blocks.binding(authority, blocks.of_pair(subject, client.client_id))
+    to_confirm = client.policy.confirm_risky and risk.risky(asked.scope)
+    if not taken and not to_confirm:
+        return False
+    return covering(asked) is None
 
 
 def looked_back(asked: Asked, *, whole: bool) -> Asked:
@@ -52,21 +81,21 @@ def looked_back(asked: Asked, *, whole: bool) -> Asked:
 
 def granted(asked: Asked) -> Scope:
     """Return the part of what is asked that standing consents grant already."""
-    return asked.scope & Scope(name for one in _speaking(asked) for name in one.scopes_granted)
+    return asked.scope & Scope(name for one in _answers(asked) for name in one.scope)
 
 
 def confirmed(asked: Asked, scope: Scope) -> ConsentRecord | None:
     """Return a standing consent in which an operator has confirmed all of `scope`, or None."""
-    found = _speaking(asked, confirmation=ConsentRecord.Confirmation.CONFIRMED)
-    return next((one for one in found if scope <= one.scopes_granted), None)
+    found = (one for one in _answers(asked) if _is_confirmed(one.record))
+    return next((one.record for one in found if scope <= one.scope), None)
 
 
 def held_until(asked: Asked, scope: Scope) -> datetime | None:
     """Return how long all of `scope` is granted already; None for no end, or none of it."""
-    speaking = _speaking(asked) if scope else []
+    speaking = _answers(asked) if scope else []
     ends = []
     for name in scope:
-        found = [one.chosen_expiry for one in speaking if name in one.scopes_granted]
+        found = [one.record.chosen_expiry for one in speaking if name in one.scope]
         if found and None not in found:
             ends.append(max(end for end in found if end is not None))
     return min(ends, default=None)
@@ -84,15 +113,98 @@ def waiting(asked: Asked) -> ConsentRecord | None:
     return None
 
 
-def _speaking(asked: Asked, **columns: str) -> list[ConsentRecord]:
-    # What others made of it carries the same consent, and is their own matter
-    roots = Delegation.objects.filter(consent=OuterRef("pk"), parent=None)
-    by_others = roots.filter(revoked_at__isnull=False).exclude(revoked_by=asked.client.subject)
-    rows = _of_pair(ConsentRecord.objects.standing(clock.now()), asked)
-    rows = rows.filter(
-        ~Exists(by_others), ~Exists(roots.filter(last_wider_token__isnull=False)), **columns
+def unconfirmed(terms: Terms) -> Scope:
+    """Return the scopes of terms that an operator has to confirm, and has not.
+
+    Reads only: no statement unless the policy of the client wants a confirmation, and the scopes
+    have a high risk.
+    """
+    policy, sign_in = terms.client.policy, terms.sign_in
+    risky = risk.risky(terms.scope) if policy.confirm_risky else Scope()
+    if sign_in is None or not risky:
+        return Scope()
+    asked = Asked(
+        client=terms.client,
+        sign_in=sign_in,
+        scope=terms.scope,
+        audience=terms.audience,
+        constraints=terms.constraints,
+        grant_type=terms.grant_type,
+        leads_to="",
+        request_digest="",
     )
-    return [one for one in rows[:_MOST] if _fits(one, asked)]
+    return risky - _confirmed_scope(_of_operators(asked))
+
+
+def returning(asked: Asked) -> list[DelegationBlock]:
+    """Return the blocks that the answer to a question would overcome, the oldest first.
+
+    One statement; two where anything was taken.
+    """
+    found = blocks.of_pair(asked.sign_in.subject, asked.client.client_id)
+    bound = blocks.binding(Authority(asked.offered, asked.audience), found)
+    if not bound:
+        return []
+    rows = _of_pair(ConsentRecord.objects.standing(clock.now()), asked)
+    later = [one for one in rows[:_MOST] if _fits(one, asked)]
+    return [block for block in bound if not _is_overcome(block, later, asked.offered)]
+
+
+def last_allowed(asked: Asked) -> datetime | None:
+    """Return when the person last allowed this client something on a page (UTC), or None."""
+    rows = _of_pair(ConsentRecord.objects.standing(clock.now()), asked)
+    return rows.values_list("decided_at", flat=True).first()
+
+
+def _is_overcome(block: DelegationBlock, later: list[ConsentRecord], offered: Scope) -> bool:
+    # Each of its scopes that is offered was allowed on a page since
+    names = offered if block.everything else block.scopes & offered
+    since = [one for one in later if one.decided_at > block.blocked_at]
+    return all(any(name in one.scopes_granted for one in since) for name in names)
+
+
+def _answers(asked: Asked, *, lock: bool = False) -> list[Answer]:
+    """Return the standing consents that fit a question, newest first, without what was taken."""
+    rows = _of_pair(ConsentRecord.objects.standing(clock.now()), asked)
+    rows = rows.annotate(has_blocks=Exists(_blocks_since(asked)))
+    if lock:
+        rows = rows.select_for_update(of=("self",))
+    found = [one for one in rows[:_MOST] if _fits(one, asked)]
+    pair = (asked.sign_in.subject, asked.client.client_id)
+    taken = blocks.of_pair(*pair) if any(one.has_blocks for one in found) else []
+    left = [Answer(one, _left(one, taken, asked)) for one in found]
+    if asked.client.policy.confirm_risky:
+        # Also where no confirmation was wanted at the time of the answer
+        sure = _confirmed_scope(left)
+        left = [replace(one, scope=one.scope - (risk.risky(one.scope) - sure)) for one in left]
+    return left
+
+
+def _of_operators(asked: Asked) -> list[Answer]:
+    return [one for one in _answers(asked) if _is_confirmed(one.record)]
+
+
+def _confirmed_scope(answers: Iterable[Answer]) -> Scope:
+    sure = (one.scope for one in answers if _is_confirmed(one.record))
+    return Scope(name for scope in sure for name in scope)
+
+
+def _is_confirmed(record: ConsentRecord) -> bool:
+    return record.confirmation == ConsentRecord.Confirmation.CONFIRMED
+
+
+def _left(record: ConsentRecord, taken: list[DelegationBlock], asked: Asked) -> Scope:
+    since = [block for block in taken if block.blocked_at >= record.decided_at]
+    scope = record.scopes_granted
+    for block in blocks.binding(Authority(scope, asked.audience), since):
+        # Limits too: the page says what they were before they go
+        scope = Scope() if block.everything else scope - block.scopes
+    return scope
+
+
+def _blocks_since(asked: Asked) -> QuerySet[DelegationBlock]:
+    rows = DelegationBlock.objects.active().of_pair(asked.sign_in.subject, asked.client.client_id)
+    return rows.filter(blocked_at__gte=OuterRef("decided_at"))
 
 
 def _of_pair(rows: ConsentQuerySet, asked: Asked) -> QuerySet[ConsentRecord]:

@@ -73,14 +73,14 @@ class Question:
 def must_ask(question: Question, prompts: frozenset[str]) -> bool:
     """Tell whether the person has to be asked. Reads only.
 
-    A trusted client is not asked about, unless it wants the question itself; others are asked
-    about unless a standing consent covers the request.
+    A trusted client is not asked about, unless it wants the question itself, or something was
+    taken from it; others are asked about unless a standing consent covers the request.
     """
     if "consent" in prompts:
         return True
     client = question.client
     if client.is_trusted:
-        return False
+        return prior.must_allow(question.asked)
     # RFC 8252 section 8.6: anybody can claim to be a public client, so it is asked about each time
     if client.policy.always_ask or not client.is_confidential:
         return True

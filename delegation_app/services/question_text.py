@@ -20,12 +20,20 @@ from django.utils.translation import gettext as _
 
 from delegation_app import clock
 from delegation_app.protocol.secrets import digest
-from delegation_app.services import logos, passing_on, prior, question_scopes, times
+from delegation_app.services import (
+    logos,
+    passing_on,
+    prior,
+    question_returns,
+    question_scopes,
+    times,
+)
 from delegation_app.services.asked import Asked
+from delegation_app.services.passing_on import Reach
 from delegation_app.services.words import PLAIN, STRONG, Piece, pieces, plain
 
 # Raised whenever the words or the order of the page change
-VERSION: Final = "2"
+VERSION: Final = "3"
 
 _MOST_TARGETS: Final = 10
 
@@ -66,6 +74,7 @@ def compose(asked: Asked, at: datetime | None = None, locale: str | None = None)
 
 def _content(asked: Asked, at: datetime) -> dict[str, Any]:
     name = app_name(asked)
+    reach = passing_on.targets(asked.scope, asked.audience, asked.constraints, at)
     return {
         "heading": _heading(asked, name),
         "sentence": _sentence(asked, name, at),
@@ -82,8 +91,8 @@ def _content(asked: Asked, at: datetime) -> dict[str, Any]:
         if asked.is_on_a_device
         else "",
         **question_scopes.content(asked),
-        "facts": _facts(asked, at),
-        "notes": _notes(asked),
+        "facts": _facts(asked, reach),
+        "notes": _notes(asked, name, reach),
         "time": _time(asked, at),
         "foot": pieces(_("You can end this at any time under %(page)s."), page=_("Connections")),
         "deny": _("Deny"),
@@ -170,21 +179,20 @@ def _warnings(asked: Asked, name: str) -> list[list[Piece]]:
     return found
 
 
-def _facts(asked: Asked, at: datetime) -> list[dict[str, Any]]:
+def _facts(asked: Asked, reach: list[Reach]) -> list[dict[str, Any]]:
     servers = asked.client.servers
     where = [{"text": plain(servers[one].name), "code": one} for one in asked.audience]
     found = [{"label": _("Where"), "lines": where}]
     if limits := asked.constraints.describe():
         found.append({"label": _("Limits"), "lines": [{"text": limit} for limit in limits]})
-    found.append({"label": _("May be passed on to"), "lines": _targets(asked, at)})
+    found.append({"label": _("May be passed on to"), "lines": _targets(reach)})
     if not asked.is_on_a_device:
         host = {"text": plain(asked.leads_to), "strong": True}
         found.append({"label": _("Afterwards you go to"), "lines": [host]})
     return found
 
 
-def _targets(asked: Asked, at: datetime) -> list[dict[str, Any]]:
-    found = passing_on.targets(asked.scope, asked.audience, asked.constraints, at)
+def _targets(found: list[Reach]) -> list[dict[str, Any]]:
     if not found:
         return [{"text": _("nobody")}]
     values: list[dict[str, Any]] = [
@@ -198,9 +206,9 @@ def _targets(asked: Asked, at: datetime) -> list[dict[str, Any]]:
     return values
 
 
-def _notes(asked: Asked) -> list[str]:
+def _notes(asked: Asked, name: str, reach: list[Reach]) -> list[str]:
     risky = question_scopes.to_be_confirmed(asked)
-    notes = []
+    notes = question_returns.sentences(asked, name, reach)
     if risky and prior.confirmed(asked, risky) is None:
         notes.append(
             _(

@@ -3,71 +3,70 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final, TypeVar
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import transaction
-from django.db.models import QuerySet
 
 from delegation_app import clock
-from delegation_app.events import CLIENT_READMITTED, DELEGATION_REVOKED, TOKEN_REVOKED
-from delegation_app.models import AccessToken, AuthorizationCode, ConsentRecord, Delegation
+from delegation_app.events import DELEGATION_REVOKED, TOKEN_REVOKED
+from delegation_app.models import (
+    AccessToken,
+    AuthorizationCode,
+    ConsentRecord,
+    Delegation,
+    DelegationBlock,
+)
 from delegation_app.protocol.errors import UnauthorizedClient, UnsupportedTokenType
 from delegation_app.protocol.secrets import digest
-from delegation_app.services import audit, presented, selections, status_cache, tree
+from delegation_app.services import (
+    audit,
+    blocks,
+    presented,
+    selections,
+    status_cache,
+    tree,
+)
 from delegation_app.services.clients import Client
+from delegation_app.services.ending import announce, end_rows, end_subtree
 from delegation_app.services.selections import Selection
-from delegation_app.services.transactions import database, joined, own
-from delegation_app.signals import delegation_revoked
+from delegation_app.services.transactions import joined, own
 from delegation_app.toolkit import Application
 
 K = TypeVar("K", int, UUID)
 
-_TOLD: Final = ("public_id", "root_id", "path", "subject", "delegate_client_id")
+_TOLD: Final = (
+    "public_id", "root_id", "parent_id", "path", "subject", "principal_client_id",
+    "delegate_client_id", "scopes", "audience",
+)  # fmt: skip
 _BATCH: Final = 500
 
 
-def subtree(top: Delegation, origin: audit.Origin, *, reason: str, bar: bool = False) -> int:
+def subtree(
+    top: Delegation, origin: audit.Origin, *, reason: str, leaves_block: bool = True
+) -> int:
     """Revoke a delegation and everything below it, and return how many ended.
 
-    A second call changes nothing, records nothing and returns 0; but what ended before can still
-    be barred.
+    What a person or an operator revokes stays revoked for the pair of principal and delegate; see
+    `blocks`. A second call changes nothing, records nothing and returns 0.
 
     Args:
         top: the delegation to end.
         origin: who ends it.
         reason: a sentence for the record.
-        bar: also refuse its client another one from the same parent, from now on.
+        leaves_block: False where nothing is taken from the pair: it ends by itself.
 
-    Side effects: locks the root; one UPDATE of delegation rows, one audit event; the signal
-    `delegation_revoked` after the commit.
+    Side effects: locks the root; one UPDATE of delegation rows, one audit event, one block; the
+    signal `delegation_revoked` after the commit.
     """
     with joined():
         tree.hold(top)
-        ended = _update(selections.subtree(top).rows, origin, reason)
-        barred = bar and Delegation.objects.filter(pk=top.pk, barred=False).update(barred=True)
-        if ended or barred:
-            details = {"delegations": ended} | ({"barred": True} if barred else {})
-            audit.record(DELEGATION_REVOKED, origin, delegation=top, reason=reason, details=details)
-        if ended:
-            _announce([top], reason, {top.path: ended})
+        ended = end_subtree(top, origin, reason=reason)
+        if ended and leaves_block:
+            blocks.store(_taken([top], origin), origin, reason=reason)
     return ended
-
-
-def lift_bar(barred: Delegation, origin: audit.Origin) -> bool:
-    """Let the client of a barred delegation have another one from the same parent.
-
-    Tells whether this call did it. Side effects: locks the root; one row, one audit event.
-    """
-    with joined():
-        tree.hold(barred)
-        lifted = Delegation.objects.filter(pk=barred.pk, barred=True).update(barred=False)
-        if lifted:
-            audit.record(CLIENT_READMITTED, origin, delegation=barred)
-    return bool(lifted)
 
 
 def of_user(user: AbstractBaseUser, origin: audit.Origin, *, reason: str) -> int:
@@ -75,9 +74,12 @@ def of_user(user: AbstractBaseUser, origin: audit.Origin, *, reason: str) -> int
     return chosen([selections.of_user(user)], origin, reason=reason)
 
 
-def of_client(application: Application, origin: audit.Origin, *, reason: str) -> int:
+def of_client(
+    application: Application, origin: audit.Origin, *, reason: str, leaves_block: bool = True
+) -> int:
     """Revoke everything that a client holds, and what was made from it; see `chosen`."""
-    return chosen([selections.of_client(application)], origin, reason=reason)
+    selection = selections.of_client(application)
+    return chosen([selection], origin, reason=reason, leaves_block=leaves_block)
 
 
 def of_user_at_client(
@@ -88,9 +90,12 @@ def of_user_at_client(
     return chosen([selection], origin, reason=reason)
 
 
-def of_consent(consent: ConsentRecord, origin: audit.Origin, *, reason: str) -> int:
+def of_consent(
+    consent: ConsentRecord, origin: audit.Origin, *, reason: str, leaves_block: bool = True
+) -> int:
     """Revoke everything that stands on a consent; see `chosen`."""
-    return chosen([selections.of_consent(consent)], origin, reason=reason)
+    selection = selections.of_consent(consent)
+    return chosen([selection], origin, reason=reason, leaves_block=leaves_block)
 
 
 def each(delegations: Iterable[Delegation], origin: audit.Origin, *, reason: str) -> int:
@@ -98,22 +103,34 @@ def each(delegations: Iterable[Delegation], origin: audit.Origin, *, reason: str
     return chosen(selections.each(delegations), origin, reason=reason)
 
 
-def chosen(chosen: Iterable[Selection], origin: audit.Origin, *, reason: str) -> int:
+def chosen(
+    chosen: Iterable[Selection], origin: audit.Origin, *, reason: str, leaves_block: bool = True
+) -> int:
     """Revoke all of several selections in one transaction, and return how many ended.
 
     Args:
         chosen: what to end.
         origin: who ends it.
         reason: a sentence for the record.
+        leaves_block: False where nothing is taken from a pair: a principal or delegate is gone.
 
     Side effects: locks the roots, always in the same order; an UPDATE for every 500
-    delegation rows; an audit event and, after the commit, the signal `delegation_revoked` for
-    each delegation that was chosen itself and not because of another one.
+    delegation rows; an audit event, a block and, after the commit, the signal
+    `delegation_revoked` for each delegation that was chosen itself and not because of another
+    one. A selection that names its pair leaves one block, also where nothing ended.
     """
     with joined():
         selected = list(chosen)
         held = _hold_trees(selected)
-        return sum(_end(selection, held, origin, reason) for selection in selected)
+        pairs = [one.pair for one in selected if one.pair is not None and leaves_block]
+        if pairs:
+            blocks.store(pairs, origin, reason=reason)
+            # From here on nobody opens another one: those that came since the first look end too
+            held |= _hold_trees(selected)
+        return sum(
+            _end(selection, held, origin, reason, leaves_block=leaves_block)
+            for selection in selected
+        )
 
 
 def access_token(token: AccessToken, origin: audit.Origin, *, reason: str) -> bool:
@@ -122,6 +139,8 @@ def access_token(token: AccessToken, origin: audit.Origin, *, reason: str) -> bo
     Side effects: one row, one audit event.
     """
     with joined():
+        # An exchange that judged this token under the lock of its tree comes first, or sees this
+        tree.hold(token.delegation)
         live = AccessToken.objects.filter(pk=token.pk, revoked_at=None)
         if not live.update(revoked_at=clock.now()):
             return False
@@ -168,19 +187,47 @@ def _give_back(found: presented.Presented, origin: audit.Origin) -> None:
         access_token(found.row, origin, reason="access token revoked by the client")
 
 
-def _end(selection: Selection, held: set[UUID], origin: audit.Origin, reason: str) -> int:
-    # Only what their events say: there may be a hundred thousand of them
+def _end(
+    selection: Selection,
+    held: set[UUID],
+    origin: audit.Origin,
+    reason: str,
+    *,
+    leaves_block: bool,
+) -> int:
+    # Only what their events and blocks say: there may be a hundred thousand of them
     found = selection.tops.order_by("pk").only(*_TOLD)
     # Looked for under the locks, so that what is told is what ends. A tree that came since is not
     # locked: while a part of it ended, somebody could add to that part.
     tops = [top for top in found if top.root_id in held]
     if not tops:
         return 0
+    ended = _end_held(selection, held, tops, origin, reason)
+    if leaves_block and selection.pair is None:
+        blocks.store(_taken(tops, origin), origin, reason=reason)
+    return ended
+
+
+def _taken(tops: list[Delegation], origin: audit.Origin) -> list[DelegationBlock]:
+    return [
+        blocks.of_revocation(top)
+        for top in tops
+        if blocks.leaves_block(origin, top.delegate_client_id)
+    ]
+
+
+def _end_held(
+    selection: Selection,
+    held: set[UUID],
+    tops: list[Delegation],
+    origin: audit.Origin,
+    reason: str,
+) -> int:
     paths = dict(_held_rows(selection, held))
     sizes = _sizes(paths.values(), tops)
     # By their keys: SQLite asks a subquery of an UPDATE while it updates, and misses what is below
     ended = sum(
-        _update(Delegation.objects.filter(pk__in=some), origin, reason) for some in _batches(paths)
+        end_rows(Delegation.objects.filter(pk__in=some), origin, reason) for some in _batches(paths)
     )
     audit.record_each(
         DELEGATION_REVOKED,
@@ -188,7 +235,7 @@ def _end(selection: Selection, held: set[UUID], origin: audit.Origin, reason: st
         ((top, {"delegations": sizes[top.path]}) for top in tops),
         reason=reason,
     )
-    _announce(tops, reason, sizes)
+    announce(tops, reason, sizes)
     return ended
 
 
@@ -226,24 +273,3 @@ def _hold_trees(selected: Iterable[Selection]) -> set[UUID]:
         rows = Delegation.objects.filter(public_id__in=some).order_by("public_id")
         held.update(rows.select_for_update().values_list("public_id", flat=True))
     return held
-
-
-def _update(rows: QuerySet[Delegation], origin: audit.Origin, reason: str) -> int:
-    return rows.update(
-        revoked_at=clock.now(),
-        revoked_by=audit.printable(origin.actor, 300) or "system",
-        revocation_reason=audit.printable(reason, 255),
-    )
-
-
-def _announce(tops: list[Delegation], reason: str, sizes: Mapping[str, int]) -> None:
-    ended = [(top.public_id, sizes[top.path]) for top in tops]
-
-    def send() -> None:
-        for public_id, count in ended:
-            delegation_revoked.send_robust(
-                sender=Delegation, delegation_id=public_id, reason=reason, count=count
-            )
-
-    transaction.on_commit(send, using=database())
-    status_cache.changed()

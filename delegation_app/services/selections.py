@@ -13,8 +13,10 @@ from typing import Any, Final
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import CharField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 
-from delegation_app.models import ConsentRecord, Delegation
+from delegation_app.models import ConsentRecord, Delegation, DelegationBlock
 from delegation_app.models.delegation import lineage_of
+from delegation_app.protocol.claims import user_subject
+from delegation_app.services import blocks
 from delegation_app.toolkit import Application
 
 # Each is a condition of its own, and databases bound how many one statement may have.
@@ -28,10 +30,13 @@ class Selection:
     Attributes:
         rows: all that would end.
         tops: those of them that have none of them above; the others end because of these.
+        pair: the block that a revocation leaves, where all of a principal, of a client, of both or
+            of a consent is chosen; None where each of `tops` leaves one.
     """
 
     rows: QuerySet[Delegation]
     tops: QuerySet[Delegation]
+    pair: DelegationBlock | None = None
 
 
 def subtree(top: Delegation) -> Selection:
@@ -42,22 +47,23 @@ def subtree(top: Delegation) -> Selection:
 
 def of_user(user: AbstractBaseUser) -> Selection:
     """Choose everything that a person has granted, directly or through others."""
-    return _of_trees(principal_user=user.pk)
+    return _of_trees(blocks.of_everything(user_subject(user.pk), ""), principal_user=user.pk)
 
 
 def of_consent(consent: ConsentRecord) -> Selection:
     """Choose everything that stands on one answer of a person."""
-    return _of_trees(consent=consent.pk)
+    return _of_trees(blocks.of_withdrawal(consent), consent=consent.pk)
 
 
 def of_client(application: Application) -> Selection:
     """Choose everything that a client holds, and what was made from it."""
-    return _held_by(application, _standing())
+    return _held_by(application, _standing(), "")
 
 
 def of_user_at_client(user: AbstractBaseUser, application: Application) -> Selection:
     """Choose what a client holds for one person, and what was made from it."""
-    return _held_by(application, _standing().filter(principal_user=user.pk))
+    rows = _standing().filter(principal_user=user.pk)
+    return _held_by(application, rows, user_subject(user.pk))
 
 
 def each(delegations: Iterable[Delegation]) -> Iterator[Selection]:
@@ -90,18 +96,20 @@ def _standing() -> QuerySet[Delegation]:
     return Delegation.objects.filter(revoked_at=None).order_by()
 
 
-def _of_trees(**condition: Any) -> Selection:
+def _of_trees(pair: DelegationBlock, **condition: Any) -> Selection:
     # A tree has one principal and one consent, so whatever matches is a whole tree.
     rows = _standing().filter(**condition)
-    return Selection(rows, rows.filter(depth=0))
+    return Selection(rows, rows.filter(depth=0), pair)
 
 
-def _held_by(application: Application, rows: QuerySet[Delegation]) -> Selection:
+def _held_by(application: Application, rows: QuerySet[Delegation], subject: str) -> Selection:
     held = Q(delegate=application.pk)
     below = Q(lineage__contains=lineage_of(application.pk))
     trees = rows.filter(held).values("root")
     return Selection(
-        rows.filter(held | (below & Q(root__in=trees))), rows.filter(held).exclude(below)
+        rows.filter(held | (below & Q(root__in=trees))),
+        rows.filter(held).exclude(below),
+        blocks.of_everything(subject, application.client_id),
     )
 
 

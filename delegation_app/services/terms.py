@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol.audience import Audience
@@ -13,6 +13,7 @@ from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import digest
+from delegation_app.services.blocks import Authority
 from delegation_app.services.clients import Client
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Terms:
         sign_in: the person who grants; None for a client that acts for itself.
         consent: the answer that it stands on.
         expires_at: its end; None for no end of its own.
+        allowed_at: when the person allowed it on a page (UTC); None where no page was answered.
+        found_by: the digest of the terms that were wanted, where something was cut from them.
     """
 
     client: Client
@@ -54,6 +57,13 @@ class Terms:
     sign_in: SignIn | None = None
     consent: ConsentRecord | None = None
     expires_at: datetime | None = None
+    allowed_at: datetime | None = None
+    found_by: str = ""
+
+    @property
+    def authority(self) -> Authority:
+        """What is granted on these terms, unless something was taken from the pair."""
+        return Authority(self.scope, self.audience, self.constraints, self.expires_at)
 
     @property
     def subject(self) -> str:
@@ -63,11 +73,15 @@ class Terms:
     @property
     def digest(self) -> str:
         """A digest of all that makes two delegations the same."""
-        return _digest(self, None, self.subject, [])
+        return self.found_by or _digest(self, None, self.subject, [])
 
     def columns(self) -> dict[str, Any]:
         """Return the values of a new row."""
         return _own_columns(self) | _principal(self) | {"subject": self.subject}
+
+    def cut(self, to: Authority) -> Self:
+        """Return the terms with less authority; the delegation is found by those from before."""
+        return replace(self, **_less(self, to))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,7 @@ class ChildTerms:
         client, scope, audience, grant_type, constraints, expires_at: as in `Terms`; the
             constraints are the parent's, narrowed.
         actors: who acts, the current actor first.
+        found_by: as in `Terms`.
     """
 
     parent: Delegation
@@ -89,28 +104,60 @@ class ChildTerms:
     constraints: Constraints
     actors: tuple[dict[str, str], ...]
     expires_at: datetime | None
+    found_by: str = ""
+
+    @property
+    def subject(self) -> str:
+        """The principal of the whole tree."""
+        return self.parent.subject
+
+    @property
+    def allowed_at(self) -> datetime | None:
+        """When the person allowed the root on a page (UTC); None where no page was answered."""
+        return self.parent.allowed_at
+
+    @property
+    def authority(self) -> Authority:
+        """What is granted on these terms, unless something was taken from the pair."""
+        return Authority(self.scope, self.audience, self.constraints, self.expires_at)
 
     @property
     def digest(self) -> str:
         """A digest of all that makes two children the same."""
         parent = self.parent
-        return _digest(self, str(parent.public_id), parent.subject, list(self.actors))
+        return self.found_by or _digest(
+            self, str(parent.public_id), parent.subject, list(self.actors)
+        )
 
     def columns(self) -> dict[str, Any]:
         """Return the values of a new row. Whose authority it is, it has from its parent."""
         inherited = ("subject", "principal_user_id", "principal_client_id", "consent_id")
-        evidence = ("auth_time", "acr")
+        evidence = ("allowed_at", "auth_time", "acr")
         return _own_columns(self) | {
             "parent": self.parent,
             "actors": list(self.actors),
             **{name: getattr(self.parent, name) for name in (*inherited, *evidence)},
         }
 
+    def cut(self, to: Authority) -> Self:
+        """Return the terms with less authority; the delegation is found by those from before."""
+        return replace(self, **_less(self, to))
+
 
 def most_uses(constraints: Constraints) -> int | None:
     """Return how many tokens the constraint `max_uses` allows; None without one."""
     limit = constraints.get("max_uses")
     return None if limit is None else int(limit.as_json()["uses"])
+
+
+def _less(terms: Terms | ChildTerms, to: Authority) -> dict[str, Any]:
+    return {
+        "scope": to.scope,
+        "audience": to.audience,
+        "constraints": to.constraints,
+        "expires_at": to.expires_at,
+        "found_by": terms.digest,
+    }
 
 
 def _own_columns(terms: Terms | ChildTerms) -> dict[str, Any]:
@@ -132,6 +179,7 @@ def _principal(terms: Terms) -> dict[str, Any]:
         return {"principal_client": terms.client.application, "consent": terms.consent}
     return {
         "principal_user_id": terms.sign_in.user.pk,
+        "allowed_at": terms.allowed_at,
         "auth_time": terms.sign_in.auth_time,
         "acr": terms.sign_in.acr,
         "consent": terms.consent,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from delegation_app.protocol import jose, names, secrets
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.claims import AccessTokenClaims
 from delegation_app.protocol.constraints import Moment
-from delegation_app.protocol.errors import InvalidGrant, OAuthError
+from delegation_app.protocol.errors import InvalidGrant, InvalidScope, InvalidTarget, OAuthError
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit, limits, status_list
 from delegation_app.services.clients import Client
@@ -41,6 +41,8 @@ class Manner:
         not_after: a time that the token must not outlive, beside its delegation's end.
         token_type: what the answer of an exchange calls the token (RFC 8693 section 3).
         details: more for the audit trail, of JSON types.
+        is_counted: whether it is a use of its own; not so for a token that takes the place of one
+            whose answer was lost.
     """
 
     event: Event = TOKEN_ISSUED
@@ -48,6 +50,7 @@ class Manner:
     not_after: datetime | None = None
     token_type: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    is_counted: bool = True
 
 
 _USUAL: Final = Manner()
@@ -109,10 +112,28 @@ class Issued:
         return jose.sign(self.claims, signer, typ=names.ACCESS_TOKEN_TYP)
 
 
+def within(view: View) -> View:
+    """Cut a view to its delegation, which may have been narrowed since the view was chosen.
+
+    Raises:
+        InvalidScope, InvalidTarget: nothing of it is left.
+    """
+    delegation = view.delegation
+    scope, audience = view.scope & delegation.scopes, view.audience & delegation.audience
+    if not scope:
+        raise InvalidScope("Nothing of the scope is left in the delegation.")
+    if not audience:
+        raise InvalidTarget("Nothing of the audience is left in the delegation.")
+    return replace(view, scope=scope, audience=audience)
+
+
 def issue(
     view: View, origin: audit.Origin, manner: Manner = _USUAL, *, renewal: Renewal | None = None
 ) -> Issued:
-    """Issue an access token on a delegation.
+    """Issue an access token on a delegation, cut to what the delegation allows now.
+
+    Every access token is issued here. Its scope, audience, constraints and end are within those of
+    the delegation as it was read under the lock.
 
     Args:
         view: what the token shows of the delegation.
@@ -122,13 +143,23 @@ def issue(
 
     Raises:
         OAuthError: of the class `manner.refusal`; a constraint refuses, or all are used up.
+        InvalidScope, InvalidTarget: the delegation allows nothing of it any more.
 
     Side effects: one row, one audit event, and the counters of limited delegations. Call it inside
     a transaction that holds the root of the delegation.
     """
+    view = within(view)
     delegation, now = view.delegation, clock.now().replace(microsecond=0)
-    limits.enforce(delegation, view.audience, origin, Moment.ISSUE, refusal=manner.refusal)
-    limits.spend(delegation, refusal=manner.refusal)
+    limits.enforce(
+        delegation,
+        view.audience,
+        origin,
+        Moment.ISSUE,
+        refusal=manner.refusal,
+        is_counted=manner.is_counted,
+    )
+    if manner.is_counted:
+        limits.spend(delegation, refusal=manner.refusal)
     opaque = secrets.new_opaque_token() if view.client.wants_opaque(view.audience) else None
     access = AccessToken.objects.create(
         jti=secrets.new_token_id(),
@@ -139,6 +170,7 @@ def issue(
         issued_at=now,
         expires_at=_ends(now, view.client.access_token_lifetime, delegation, manner.not_after),
     )
+    _check_within(access)
     details = {
         "grant_type": delegation.grant_type,
         "scope": str(view.scope),
@@ -190,6 +222,19 @@ def renewal(view: View, text: str, *, predecessor: RefreshToken | None = None) -
         expires_at=_ends(now, view.client.refresh_token_lifetime, view.delegation),
     )
     return Renewal(row, text)
+
+
+def _check_within(access: AccessToken) -> None:
+    # A fault of ours must not become a token that says more than its record
+    delegation = access.delegation
+    ends = delegation.expires_at
+    if not (
+        access.scope <= delegation.scopes
+        and access.audience <= delegation.audience
+        and (ends is None or access.expires_at <= ends)
+    ):
+        message = f"token {access.jti} exceeds delegation {delegation.public_id}"
+        raise AssertionError(message)
 
 
 def _claims(access: AccessToken, client: Client, refusal: type[OAuthError]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, ParamSpec, TypeVar
 
 from django.db import DatabaseError, connections, router, transaction
@@ -59,16 +59,28 @@ def joined() -> transaction.Atomic:
     return transaction.atomic(using=database())
 
 
-def hold(name: str) -> None:
-    """Wait until no other transaction holds `name`, and hold it until the commit.
+def hold(*names: str, shared: Iterable[str] = ()) -> None:
+    """Wait until no other transaction holds `names`, and hold them until the commit.
 
-    SQLite has one writer at a time (BEGIN IMMEDIATE), so there it costs nothing.
+    One statement on PostgreSQL. SQLite has one writer at a time (BEGIN IMMEDIATE), so there it
+    costs nothing.
+
+    Args:
+        names: held by this transaction alone.
+        shared: held together with other transactions that share them.
     """
     connection = connections[database()]
-    if connection.vendor == "postgresql":
-        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+    if connection.vendor != "postgresql":
+        return
+    locks = [("pg_advisory_xact_lock", name) for name in sorted(names)]
+    locks += [("pg_advisory_xact_lock_shared", name) for name in sorted(shared)]
+    with connection.cursor() as cursor:
+        calls = ", ".join(f"{lock}(%s)" for lock, _name in locks)
+        cursor.execute(f"SELECT {calls}", [_advisory_key(name) for _lock, name in locks])
+
+
+def _advisory_key(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
 
 
 def _is_transient(error: DatabaseError) -> bool:

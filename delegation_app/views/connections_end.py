@@ -25,7 +25,6 @@ def end(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
         "passed_on_by": "" if parent is None else connections.app_name(parent),
         "ending": connections_end.of_one(row),
         "is_over": connections_end.is_over(row),
-        "is_trusted": getattr(row.delegate, "skip_authorization", False),
     }
     return show(request, person, "end.html", context)
 
@@ -59,7 +58,6 @@ def _end(request: HttpRequest, person: SignIn, row: Any) -> HttpResponse:
         row,
         origin_of(request, person),
         reason=parameters.get("reason") or "",
-        bar=is_child and parameters.get("bar") == "1",
     )
     told(request, what="ended" if ended else "over", app=connections.app_name(row), count=ended)
     # Back to the tree of which it was a part

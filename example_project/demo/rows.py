@@ -12,8 +12,9 @@ from django.db.models import Q
 from delegation_app import toolkit
 from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol import names
+from delegation_app.protocol.claims import client_subject
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import clients, logos, registry, standing
+from delegation_app.services import blocks, logos, registry
 from delegation_app.services.audit import Origin
 from delegation_app.services.transactions import hold, joined
 from example_project.demo import logo, world
@@ -104,7 +105,8 @@ def _seed_client(
         registry.record_client_change(
             application, Origin(), change="changed", fields=sorted(changed)
         )
-    _readmit_if_stopped(client_id)
+    for subject in ("", client_subject(client_id)):
+        blocks.lift_all(subject, client_id, Origin(), reason="seeded again")
 
 
 def _seed_application(client_id: str, spec: world.Client, secret: str) -> tuple[Any, set[str]]:
@@ -151,12 +153,6 @@ def _seed_logo(policy: ClientPolicy, spec: world.Client) -> set[str]:
         return set()
     logos.put(policy, logo.png(spec.colour))
     return {"logo"}
-
-
-def _readmit_if_stopped(client_id: str) -> None:
-    client = clients.find(client_id)
-    if client is not None and standing.is_stopped(client):
-        standing.readmit(client, Origin())
 
 
 def _bring(

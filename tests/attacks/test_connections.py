@@ -45,7 +45,7 @@ def test_id_when_it_is_another_persons_or_nobodys_then_the_answers_do_not_differ
             page = shown(bob, address, 404)
             texts.add(re.sub(r"<code>\w+</code>", "", page))
             if deed:
-                answer = post(bob, address, person=mark, scopes="read:metrics", bar="1")
+                answer = post(bob, address, person=mark, scopes="read:metrics")
                 assert answer.status_code == 404
     assert len(texts) == 1
     assert chain.active() == [True, True, True]
@@ -138,7 +138,7 @@ def test_form_when_it_is_none_of_ours_then_nothing_happens(chain, story, mark):
 def test_address_when_it_carries_a_deed_then_it_is_a_question_all_the_same(chain, story):
     with nothing_stored(), recorded():
         for address in (ALL, at(chain.rows[0], "end"), at(chain.rows[0], "narrow")):
-            fields = {**fields_of(story, address), "reason": "x", "bar": "1", "lifetime": "3600"}
+            fields = {**fields_of(story, address), "reason": "x", "lifetime": "3600"}
             for more in ({}, {"_method": "POST"}, {"confirm": "1"}):
                 query = urlencode({**fields, **more}, doseq=True)
                 assert story.browser.get(f"{address}?{query}").status_code == 200

@@ -201,7 +201,7 @@ def test_report_when_services_wait_then_whoever_waits_for_them_waits_longer(clie
 def test_report_when_the_middle_is_revoked_for_good_then_a_says_so_and_works(client, wire, token):
     client.get(REPORT, **headers(token))
     middle = Delegation.objects.get(depth=1)
-    revoke.subtree(middle, audit.Origin(actor="user:1"), reason="over", bar=True)
+    revoke.subtree(middle, audit.Origin(actor="user:1"), reason="over")
     answer = client.get(REPORT, **headers(token))
     assert answer.status_code == 403
     assert answer.json() == {
@@ -221,7 +221,7 @@ def test_report_when_the_middle_is_revoked_for_good_then_a_says_so_and_works(cli
 def test_report_when_the_last_hop_is_refused_then_that_one_is_named(client, wire, token):
     client.get(REPORT, **headers(token))
     last = Delegation.objects.get(depth=2)
-    revoke.subtree(last, audit.Origin(actor="user:1"), reason="over", bar=True)
+    revoke.subtree(last, audit.Origin(actor="user:1"), reason="over")
     answer = client.get(REPORT, **headers(token))
     assert answer.status_code == 403
     assert answer.json()["hop"] == "service_b -> service_c"

@@ -116,7 +116,7 @@ def test_page_when_the_site_trusts_the_app_then_it_says_that_nobody_was_asked(st
     row.save()
     delegation = delegation_of(story.tokens())
     assert "You were not asked" in shown(story, at(delegation))
-    assert "can connect again without asking you" in shown(story, at(delegation, "end"))
+    assert "can connect again without asking you" not in shown(story, at(delegation, "end"))
 
 
 def test_page_when_an_operator_ended_it_then_neither_name_nor_note_is_told(story, world):

@@ -151,8 +151,8 @@ def test_end_when_asked_then_all_of_it_is_over_and_again_is_no_error(chain, stor
         assert did(story.browser, mine(chain.rows[0], "end")) == {"ended": 0}
 
 
-def test_end_when_of_a_child_and_barred_then_it_is_not_passed_on_again(chain, story):
-    assert did(story.browser, mine(chain.rows[1], "end"), bar=True) == {"ended": 2}
+def test_end_when_of_a_child_then_it_is_not_passed_on_again(chain, story):
+    assert did(story.browser, mine(chain.rows[1], "end")) == {"ended": 2}
     assert chain.active() == [True, False, False]
     assert story.exchange(chain.tokens[0]).json()["error"] == "invalid_target"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from delegation_app.models import AuditEvent, ConsentRecord, Delegation
+from delegation_app.models import AuditEvent, ConsentRecord
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.services import local_verifier
 from tests.support.answers import never_stored, nothing_stored, recorded, refused
@@ -77,21 +77,11 @@ def test_end_when_it_was_ended_in_another_window_then_that_is_said(chain, story,
 
 
 def test_end_when_of_a_child_then_what_is_above_goes_on_and_it_is_not_passed_on_again(chain, story):
-    answer = send(story, at(chain.rows[1], "end"), bar="1")
+    answer = send(story, at(chain.rows[1], "end"))
     assert answer["Location"] == at(chain.rows[0])
     assert chain.active() == [True, False, False]
     refused(story.exchange(chain.tokens[0]), "invalid_target")
     assert "Ended: <strong>Service-A</strong>" in shown(story, at(chain.rows[0]))
-
-
-def test_end_when_of_a_child_and_unticked_then_it_may_be_passed_on_again(chain, story):
-    send(story, at(chain.rows[1], "end"))
-    assert story.exchange(chain.tokens[0]).status_code == 200
-
-
-def test_end_when_of_a_root_then_the_field_for_children_means_nothing(chain, story):
-    send(story, at(chain.rows[0], "end"), bar="1")
-    assert not Delegation.objects.filter(barred=True).exists()
 
 
 def test_app_when_ended_then_the_person_is_asked_again(chain, story):

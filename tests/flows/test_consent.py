@@ -175,7 +175,7 @@ def test_record_when_answered_then_it_is_evidence_of_what_was_shown_and_chosen(s
     assert str(record.scopes_granted) == "read:metrics"
     assert str(record.scopes_refused) == "write:alerts"
     assert str(record.audience) == SERVICE_A
-    assert (record.text_version, record.locale) == ("2", "en")
+    assert (record.text_version, record.locale) == ("3", "en")
     assert record.chosen_expiry - record.decided_at == timedelta(days=90)
     assert before <= record.decided_at <= timezone.now()
     assert record.ip_address == "127.0.0.1"
@@ -386,11 +386,10 @@ def test_consent_when_withdrawn_after_it_was_looked_at_then_nothing_is_opened_on
     story, monkeypatch
 ):
     story.tokens()
-    record = ConsentRecord.objects.get()
-    consent.withdraw(record, audit.Origin(), reason="changed her mind")
+    consent.withdraw(ConsentRecord.objects.get(), audit.Origin(), reason="changed her mind")
     # As the request saw it that runs beside the withdrawal
     monkeypatch.setattr("delegation_app.views.authorize.must_ask", lambda *_: False)
-    monkeypatch.setattr("delegation_app.services.consent.covering", lambda _: record)
+    monkeypatch.setattr("delegation_app.services.consent.covering", lambda *_, **__: None)
     response = story.authorize()
     assert response.status_code == 400
     assert "withdrawn just now" in response.content.decode()

@@ -213,7 +213,7 @@ def test_issuer_when_the_url_was_built_from_another_then_404(client, world, sett
 )
 def test_issuer_when_no_identifier_can_look_like_that_then_a_check_says_so(settings, issuer):
     settings.DELEGATION = {"ISSUER": issuer}
-    numbers = [message.id for message in checks.check_issuer()]
+    numbers = [message.id for message in checks.values.check_issuer()]
     assert numbers == ["delegation_app.E002" if issuer else "delegation_app.E001"]
 
 

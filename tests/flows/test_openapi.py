@@ -108,7 +108,7 @@ def test_answers_when_given_then_they_are_what_the_schema_says(story, schemas):
         ("getConnection", story.browser, mine(leaf), None),
         ("revokeDelegations", operator, MANY, {"filter": {"user": "alice"}}),
         ("revokeDelegations", operator, MANY, {"filter": {}}),
-        ("endConnection", story.browser, mine(child, "end"), {"bar": True}),
+        ("endConnection", story.browser, mine(child, "end"), {}),
         ("previewEndOfAll", story.browser, ALL_OF_MINE, None),
         ("endAll", story.browser, ALL_OF_MINE, {"confirm": "x"}),
         ("endAll", story.browser, ALL_OF_MINE, {"confirm": confirm}),

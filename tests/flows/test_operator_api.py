@@ -157,12 +157,12 @@ def test_revoke_when_looked_at_and_done_then_what_was_told_ends(chain, operator)
     assert (told["delegations"], told["access_tokens"], told["clients"]) == (2, 2, 2)
     assert told["people"] == 1
     with recorded("delegation.revoked"):
-        ended = did(operator, theirs(chain.rows[1], "revoke"), reason="leak", bar=True)
+        ended = did(operator, theirs(chain.rows[1], "revoke"), reason="leak")
     assert ended == {"ended": 2}
     assert chain.active() == [True, False, False]
     assert chain.story.exchange(chain.tokens[0]).json()["error"] == "invalid_target"
     row = got(operator, theirs(chain.rows[1]))
-    assert (row["state"], row["revocation_reason"], row["barred"]) == ("revoked", "leak", True)
+    assert (row["state"], row["revocation_reason"]) == ("revoked", "leak")
     assert did(operator, theirs(chain.rows[1], "revoke"), reason="leak") == {"ended": 0}
     told = did(operator, theirs(chain.rows[0], "revoke"), status=400)
     assert told["error_description"] == "reason is missing."

@@ -16,7 +16,7 @@ from delegation_app.grants import REGISTRY
 from delegation_app.models import ClientPolicy, Delegation
 from delegation_app.protocol import names
 from delegation_app.protocol.constraints import BUILT_IN, Constraints
-from delegation_app.services import audit, clients, revoke, standing
+from delegation_app.services import audit, blocks, revoke
 from tests.support.every_grant import BOTH, WAYS, Case
 from tests.support.world import SERVICE_C
 
@@ -138,9 +138,9 @@ def stopped(case):
     revoke.of_client(case.app.row, OPERATOR, reason="stopped")
 
 
-def readmitted(case):
+def unblocked(case):
     stopped(case)
-    standing.readmit(clients.find(case.app.client_id), OPERATOR)
+    blocks.lift_all("", case.app.client_id, OPERATOR, reason="mended")
 
 
 PATHS = {"type": "resource_path", "rules": [{"methods": ["GET"], "prefixes": ["/a"]}]}
@@ -187,8 +187,8 @@ used up                     token      grant   grant    denied  request   reques
 not to be handed on         token      token   token    token   token     request    token    token
 another path only           token      token   token    token   token     token      token    token
 unknown constraint          request    grant   grant    denied  request   request    request  grant
-stopped                     token      grant   grant    denied  token     request    token    grant
-readmitted                  token      grant   grant    token   token     request    token    grant
+stopped                     token      grant   grant    denied  target    request    token    grant
+unblocked                   token      grant   grant    token   token     request    token    grant
 """
 
 POLICIES = {
@@ -255,8 +255,8 @@ POLICIES = {
     ),
     "another path only": Policy("constraints resource_path", limited(PATHS)),
     "unknown constraint": Policy("constraints", unreadable),
-    "stopped": Policy("readmitted_at", stopped),
-    "readmitted": Policy("readmitted_at", readmitted),
+    "stopped": Policy("", stopped),
+    "unblocked": Policy("", unblocked),
 }
 
 

@@ -127,7 +127,7 @@ def test_live_tokens_when_counted_then_what_is_over_does_not_count(story, world,
     jti = claims_of(fresh["access_token"])["jti"]
     AccessToken.objects.filter(jti=jti).update(revoked_at=timezone.now())
     assert counted() == (2, 1)
-    connections_end.end(delegation_of(child), audit.Origin(), reason="enough", bar=False)
+    connections_end.end(delegation_of(child), audit.Origin(), reason="enough")
     assert counted() == (1, 0)
     clock.forward(hours=1)
     assert counted() == (0, 0)

@@ -1,15 +1,18 @@
-"""A client that acts for itself: one delegation per terms, stopped and readmitted."""
+"""A client that acts for itself: one delegation per terms, blocked and unblocked."""
 
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from delegation_app.models import AuditEvent, ClientPolicy, Delegation
-from delegation_app.services import audit, clients, revoke, standing
-from tests.support.world import SERVICE_A
+from delegation_app.models import AuditEvent, Delegation
+from delegation_app.services import audit, blocks, revoke
 
 OPERATOR = audit.Origin(actor="user:99")
+
+
+def lift():
+    assert blocks.lift_all("client:cron", "cron", OPERATOR, reason="mended") == 1
 
 
 def only_delegation():
@@ -26,7 +29,7 @@ def test_delegation_when_terms_are_the_same_then_reused_else_another(story):
 
 
 @pytest.mark.conformance("CC-06")
-def test_client_when_an_operator_revoked_it_then_no_token_until_readmitted(story):
+def test_client_when_an_operator_revoked_it_then_no_token_until_the_block_is_lifted(story):
     token = story.client_credentials(scope="read:metrics").json()["access_token"]
     revoke.subtree(only_delegation(), OPERATOR, reason="misbehaves")
 
@@ -36,33 +39,20 @@ def test_client_when_an_operator_revoked_it_then_no_token_until_readmitted(story
         assert (refused.status_code, refused.json()["error"]) == (400, "unauthorized_client")
     assert Delegation.objects.count() == 1
 
-    standing.readmit(clients.find("cron"), OPERATOR)
+    lift()
     assert story.client_credentials(scope="read:metrics").status_code == 200
     assert not story.is_active(token)
-    assert AuditEvent.objects.get(event="client.readmitted").actor == "user:99"
+    assert AuditEvent.objects.get(event="block.lifted").actor == "user:99"
 
 
-def test_client_when_revoked_again_after_readmission_then_stopped_again(story):
+def test_client_when_revoked_again_after_a_lift_then_stopped_again(story):
     story.client_credentials()
     revoke.subtree(only_delegation(), OPERATOR, reason="once")
-    standing.readmit(clients.find("cron"), OPERATOR)
+    lift()
     story.client_credentials()
     revoke.subtree(Delegation.objects.latest("id"), OPERATOR, reason="twice")
 
     assert story.client_credentials().json()["error"] == "unauthorized_client"
-
-
-def test_client_without_policy_when_readmitted_then_its_derived_policy_is_kept(story, settings):
-    settings.DELEGATION = {**settings.DELEGATION, "DEFAULT_AUDIENCE": SERVICE_A}
-    ClientPolicy.objects.all().delete()
-    story.client_credentials()
-    revoke.subtree(only_delegation(), OPERATOR, reason="misbehaves")
-    assert story.client_credentials().status_code == 400
-
-    standing.readmit(clients.find("cron"), OPERATOR)
-
-    assert story.client_credentials().status_code == 200
-    assert ClientPolicy.objects.get().application.client_id == "cron"
 
 
 def test_client_when_it_gave_back_its_own_then_it_may_start_again(story, world):

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from delegation_app.views.api.fields import Flag, Moment, Text
+from delegation_app.views.api.fields import Moment, Text
 
 MOST: int = 100
 
@@ -51,12 +51,3 @@ class MaybeReason(Shape):
     """Why, if somebody wants to say so; it is kept with the record."""
 
     reason = Text(max_length=255, required=False, allow_blank=True, default="")
-
-
-class Bar(Shape):
-    """Whether its client may have another one."""
-
-    bar = Flag(
-        default=False,
-        help_text="Refuse its client another one from the same parent, from now on.",
-    )

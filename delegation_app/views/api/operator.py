@@ -131,7 +131,7 @@ class Revoke(OperatorEndpoint):
         """Revoke it."""
         del request
         row, given = catalogue.find(key), self.given()
-        ended = operating.revoke_one(row, self.origin, reason=given["reason"], bar=given["bar"])
+        ended = operating.revoke_one(row, self.origin, reason=given["reason"])
         return self.told({"ended": ended})
 
 

@@ -10,7 +10,7 @@ from delegation_app.forms import grant_choices
 from delegation_app.grants import REGISTRY
 from delegation_app.services import states
 from delegation_app.services.operating import MOST_AT_ONCE
-from delegation_app.views.api.common_shapes import MOST, Bar, Reason, Shape, Tokens
+from delegation_app.views.api.common_shapes import MOST, Reason, Shape, Tokens
 from delegation_app.views.api.fields import (
     DelegationId,
     Flag,
@@ -50,7 +50,6 @@ class DelegationRow(Shape):
     revoked_at = Moment(allow_null=True)
     revoked_by = serializers.CharField()
     revocation_reason = serializers.CharField()
-    barred = serializers.BooleanField(help_text="Its client gets no other one from its parent.")
     parent_id = serializers.SerializerMethodField()
     root_id = serializers.UUIDField()
     depth = serializers.IntegerField()
@@ -138,7 +137,7 @@ class RevocationPreview(Tokens):
     people = serializers.IntegerField()
 
 
-class RevokeDelegation(Reason, Bar):
+class RevokeDelegation(Reason):
     """Why, and whether for good."""
 
 

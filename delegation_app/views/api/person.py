@@ -125,8 +125,7 @@ class End(PersonEndpoint):
         """End it."""
         del request
         row, given = connections.owned(self.person.user, key), self.given()
-        bar = given["bar"] and row.parent_id is not None
-        ended = connections_end.end(row, self.origin, reason=given["reason"], bar=bar)
+        ended = connections_end.end(row, self.origin, reason=given["reason"])
         return self.told({"ended": ended})
 
 

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from delegation_app.services import states
 from delegation_app.services.connections import PAGE, Show
 from delegation_app.services.connections_one import Node
-from delegation_app.views.api.common_shapes import MOST, Bar, MaybeReason, Shape, Tokens
+from delegation_app.views.api.common_shapes import MOST, MaybeReason, Shape, Tokens
 from delegation_app.views.api.fields import Moment, Names, PairsAs, Text, Whole
 
 
@@ -147,8 +147,8 @@ class NarrowConnection(Shape):
     expires_at = Moment(required=False)
 
 
-class EndConnection(MaybeReason, Bar):
-    """How to end one. `bar` counts for what was passed on only."""
+class EndConnection(MaybeReason):
+    """How to end one."""
 
 
 class EndConnectionsQuery(Shape):

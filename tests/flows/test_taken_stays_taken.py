@@ -1,0 +1,408 @@
+"""What a person or an operator took does not come back until it is allowed or lifted."""
+
+from datetime import timedelta
+
+import pytest
+
+from delegation_app import clock as app_clock
+from delegation_app.models import AuditEvent, ConsentRecord, Delegation, DelegationBlock
+from delegation_app.protocol.audience import Audience
+from delegation_app.protocol.claims import client_subject, user_subject
+from delegation_app.protocol.constraints import Constraints
+from delegation_app.protocol.scope import Scope
+from delegation_app.services import (
+    audit,
+    blocks,
+    confirmation,
+    connections_end,
+    consent,
+    delegate,
+    revoke,
+)
+from delegation_app.services.narrowing import Narrowing
+from tests.support.world import (
+    SERVICE_A,
+    SERVICE_B,
+    claims_of,
+    delegation_of,
+    redirected,
+)
+
+OPERATOR = audit.Origin(actor="user:99")
+READ, WRITE, BOTH = "read:metrics", "write:alerts", "read:metrics write:alerts"
+
+
+def as_alice(story):
+    return audit.Origin(actor=user_subject(story.world.alice.pk))
+
+
+def is_silent(response):
+    """Whether the app gets a code without a page."""
+    return response.status_code == 303 and "code" in redirected(response)
+
+
+def narrowed(delegation, origin=OPERATOR, **to):
+    return delegate.narrow(delegation, Narrowing(**to), origin, reason="enough")
+
+
+@pytest.fixture
+def signed_out_once(story):
+    """Alice allowed `read`; the app gave its token back, asked again, and she allowed again."""
+    story.revoke(story.tokens(scope=READ)["refresh_token"])
+    return story.tokens(scope=READ, prompt="consent")
+
+
+def alice_ends_it(story, row):
+    connections_end.end(row, as_alice(story), reason="")
+
+
+def alice_ends_all_of_the_app(story, row):
+    connections_end.end_all(
+        story.world.alice, as_alice(story), reason="", client_id=row.delegate_client_id
+    )
+
+
+def alice_ends_everything(story, row):
+    connections_end.end_all(story.world.alice, as_alice(story), reason="")
+
+
+def operator_revokes_it(story, row):
+    revoke.subtree(row, OPERATOR, reason="x")
+
+
+def operator_revokes_several(story, row):
+    revoke.each([row], OPERATOR, reason="x")
+
+
+def operator_revokes_all_of_alice(story, row):
+    revoke.of_user(story.world.alice, OPERATOR, reason="x")
+
+
+def operator_revokes_all_of_the_app(story, row):
+    revoke.of_client(row.delegate, OPERATOR, reason="x")
+
+
+def operator_revokes_the_pair(story, row):
+    revoke.of_user_at_client(story.world.alice, row.delegate, OPERATOR, reason="x")
+
+
+def operator_withdraws_the_consent(story, row):
+    consent.withdraw(row.consent, OPERATOR, reason="x")
+
+
+WAYS = [
+    alice_ends_it,
+    alice_ends_all_of_the_app,
+    alice_ends_everything,
+    operator_revokes_it,
+    operator_revokes_several,
+    operator_revokes_all_of_alice,
+    operator_revokes_all_of_the_app,
+    operator_revokes_the_pair,
+    operator_withdraws_the_consent,
+]
+
+
+@pytest.mark.parametrize("take", WAYS)
+def test_silent_sign_in_when_it_was_ended_then_an_older_consent_does_not_bring_it_back(
+    story, signed_out_once, take
+):
+    take(story, delegation_of(signed_out_once))
+
+    assert not is_silent(story.authorize(scope=READ))
+    silent = redirected(story.authorize(scope=READ, prompt="none"))
+    assert silent["error"] == "consent_required"
+    # She says yes on a page, and may come back without one from then on
+    tokens = story.tokens(scope=READ)
+    assert claims_of(tokens["access_token"])["scope"] == READ
+    assert is_silent(story.authorize(scope=READ))
+
+
+@pytest.mark.parametrize("take", WAYS)
+def test_silent_sign_in_when_the_app_has_a_wider_consent_too_then_that_does_not_either(story, take):
+    story.revoke(story.tokens(scope=READ)["refresh_token"])
+    wider = story.tokens(scope=BOTH)
+
+    take(story, delegation_of(wider))
+
+    for scope in (READ, WRITE, BOTH):
+        assert not is_silent(story.authorize(scope=scope))
+
+
+def test_silent_sign_in_when_the_app_gave_it_back_itself_then_it_goes_on(story):
+    story.revoke(story.tokens(scope=READ)["refresh_token"])
+
+    assert is_silent(story.authorize(scope=READ))
+    assert not DelegationBlock.objects.exists()
+
+
+def test_silent_sign_in_when_one_scope_was_narrowed_away_then_only_the_other_comes_without_a_page(
+    story,
+):
+    story.revoke(story.tokens(scope=BOTH)["refresh_token"])
+    narrowed(delegation_of(story.tokens(scope=BOTH, prompt="consent")), scope=Scope([READ]))
+
+    assert not is_silent(story.authorize(scope=BOTH))
+    assert not is_silent(story.authorize(scope=WRITE))
+    code = redirected(story.authorize(scope=READ))["code"]
+    assert story.redeem(code).json()["scope"] == READ
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        {"constraints": Constraints.parse([{"type": "max_uses", "uses": 3}])},
+        {"constraints": Constraints.parse([{"type": "ip_range", "networks": ["10.0.0.0/8"]}])},
+        {"expires_at": timedelta(minutes=5)},
+    ],
+)
+def test_silent_sign_in_when_limits_were_added_then_the_page_comes_first(story, to):
+    if "expires_at" in to:
+        to = {"expires_at": app_clock.now() + to["expires_at"]}
+    narrowed(delegation_of(story.tokens(scope=READ)), **to)
+
+    assert not is_silent(story.authorize(scope=READ))
+    assert story.tokens(scope=READ)["scope"] == READ
+    assert is_silent(story.authorize(scope=READ))
+
+
+def test_page_when_something_was_taken_then_it_says_what_comes_back(story):
+    alice_ends_it(story, delegation_of(story.tokens(scope=READ)))
+
+    page = story.authorize(scope=READ).content.decode()
+
+    assert "You ended" in page
+    assert "comes back" in page
+
+
+def test_trusted_app_when_it_was_ended_then_the_person_is_asked_once(story):
+    story.world.web.row.skip_authorization = True
+    story.world.web.row.save()
+    assert is_silent(story.authorize(scope=READ))
+    alice_ends_it(story, Delegation.objects.get())
+
+    assert not is_silent(story.authorize(scope=READ))
+    story.tokens(scope=READ)
+    assert is_silent(story.authorize(scope=READ))
+
+
+def test_everything_when_ended_without_anything_live_then_consents_do_not_bring_it_back(story):
+    story.revoke(story.tokens(scope=READ)["refresh_token"])
+    revoke.of_user_at_client(story.world.alice, story.world.web.row, OPERATOR, reason="x")
+
+    assert not is_silent(story.authorize(scope=READ))
+
+
+def test_ended_app_when_another_app_asks_then_that_one_is_not_concerned(story):
+    story.tokens(story.world.other, scope=READ)
+    alice_ends_it(story, delegation_of(story.tokens(scope=READ)))
+
+    assert is_silent(story.authorize(story.world.other, scope=READ))
+
+
+# Clients that act for themselves
+
+
+def test_cron_when_narrowed_then_the_next_token_of_the_same_delegation_says_what_is_left(story):
+    token = story.client_credentials(scope=BOTH).json()["access_token"]
+    narrowed(Delegation.objects.get(), scope=Scope([READ]))
+
+    again = story.client_credentials(scope=BOTH).json()
+
+    assert claims_of(again["access_token"])["scope"] == again["scope"] == READ
+    assert claims_of(again["access_token"])["delegation_id"] == claims_of(token)["delegation_id"]
+    event = AuditEvent.objects.filter(event="token.issued").latest("id")
+    assert event.details["scope"] == READ
+
+
+def test_cron_when_narrowed_then_another_scope_string_does_not_bring_it_back(story):
+    story.client_credentials(scope=BOTH)
+    narrowed(Delegation.objects.get(), scope=Scope([READ]))
+
+    refused = story.client_credentials(scope=WRITE)
+    assert (refused.status_code, refused.json()["error"]) == (400, "unauthorized_client")
+    assert story.client_credentials(scope=READ).json()["scope"] == READ
+    assert story.client_credentials().json()["scope"] == READ
+
+
+def test_cron_when_narrowed_then_a_record_with_other_terms_is_cut_at_its_next_use(story):
+    story.client_credentials(scope=BOTH)
+    story.client_credentials(scope=WRITE)
+    narrowed(Delegation.objects.earliest("id"), scope=Scope([READ]))
+
+    assert story.client_credentials(scope=WRITE).status_code == 400
+
+
+def test_cron_when_bound_to_a_network_then_another_scope_string_is_bound_too(story):
+    story.client_credentials(scope=BOTH)
+    limit = Constraints.parse([{"type": "ip_range", "networks": ["10.0.0.0/8"]}])
+    narrowed(Delegation.objects.get(), constraints=limit)
+
+    for scope in (READ, WRITE, BOTH, None):
+        assert story.client_credentials(scope=scope).status_code == 400
+    inside = {"grant_type": "client_credentials", "scope": READ}
+    cron = story.world.cron
+    assert story.post("/oauth/token", inside, cron, REMOTE_ADDR="10.1.1.1").status_code == 200
+
+
+def test_cron_when_its_end_was_brought_forward_then_waiting_does_not_help(story, clock):
+    story.client_credentials(scope=BOTH)
+    narrowed(Delegation.objects.get(), expires_at=clock.time + timedelta(seconds=3))
+    clock.forward(seconds=4)
+
+    for scope in (READ, WRITE, BOTH, None):
+        assert story.client_credentials(scope=scope).status_code == 400
+
+    # Until an operator lifts it
+    blocks.lift(DelegationBlock.objects.get(), OPERATOR, reason="mended")
+    assert story.client_credentials(scope=BOTH).json()["scope"] == BOTH
+
+
+def test_cron_when_a_block_is_lifted_then_all_comes_back(story):
+    story.client_credentials(scope=BOTH)
+    narrowed(Delegation.objects.get(), scope=Scope([READ]))
+    assert story.client_credentials(scope=BOTH).json()["scope"] == READ
+
+    assert blocks.lift(DelegationBlock.objects.get(), OPERATOR, reason="mended")
+    assert not blocks.lift(DelegationBlock.objects.get(), OPERATOR, reason="mended")
+
+    assert story.client_credentials(scope=BOTH).json()["scope"] == BOTH
+    event = AuditEvent.objects.get(event="block.lifted")
+    assert (event.actor, event.subject) == ("user:99", client_subject("cron"))
+
+
+@pytest.mark.parametrize("scopes", [[READ, WRITE, BOTH], [READ, READ, READ]])
+def test_policy_with_one_token_ever_when_the_scope_varies_then_it_is_one(story, scopes):
+    limit = Constraints.parse([{"type": "max_uses", "uses": 1}])
+    story.world.cron.change(constraints=limit)
+
+    answers = [story.client_credentials(scope=scope).status_code for scope in scopes]
+
+    assert answers == [200, 400, 400]
+
+
+def test_two_uses_when_an_app_signs_in_silently_again_then_the_count_goes_on(story):
+    story.world.web.change(constraints=Constraints.parse([{"type": "max_uses", "uses": 2}]))
+    story.tokens(scope=READ)
+    story.tokens(scope=READ)
+
+    assert story.redeem(story.code(scope=READ)).json()["error"] == "invalid_grant"
+    # A new yes is a new count
+    assert story.redeem(story.code(scope=READ, prompt="consent")).status_code == 200
+
+
+# What was delegated onward
+
+
+@pytest.fixture
+def passed_on(story):
+    """Alice's app, and the token that service A got for service B."""
+    tokens = story.tokens(scope=BOTH)
+    return tokens, story.exchange(tokens["access_token"]).json()
+
+
+def test_child_when_revoked_then_neither_an_exchange_nor_a_silent_sign_in_brings_it_back(
+    story, passed_on
+):
+    tokens, child = passed_on
+    revoke.subtree(delegation_of(child), OPERATOR, reason="x")
+
+    assert story.exchange(tokens["access_token"]).json()["error"] == "invalid_target"
+    again = story.tokens(scope=BOTH)
+    for scope in (None, READ, WRITE):
+        refused = story.exchange(again["access_token"], scope=scope)
+        assert refused.json()["error"] == "invalid_target"
+
+
+def test_child_when_revoked_then_the_page_says_so_and_a_yes_brings_it_back(story, passed_on):
+    revoke.subtree(delegation_of(passed_on[1]), OPERATOR, reason="x")
+
+    page = story.authorize(scope=BOTH, prompt="consent")
+    assert "Service-A" in page.content.decode()
+    assert "comes back" in page.content.decode()
+    tokens = story.redeem(redirected(story.answer(page))["code"]).json()
+
+    assert story.exchange(tokens["access_token"]).status_code == 200
+
+
+def test_child_when_narrowed_then_other_terms_do_not_bring_it_back(story, passed_on):
+    tokens, child = passed_on
+    narrowed(delegation_of(child), scope=Scope([READ]))
+
+    assert story.exchange(tokens["access_token"]).json()["scope"] == READ
+    assert story.exchange(tokens["access_token"], scope=WRITE).status_code == 400
+    again = story.tokens(scope=BOTH)
+    assert story.exchange(again["access_token"]).json()["scope"] == READ
+
+
+def test_child_when_its_end_was_brought_forward_then_waiting_does_not_help(story, passed_on, clock):
+    tokens, child = passed_on
+    narrowed(delegation_of(child), expires_at=clock.time + timedelta(seconds=3))
+    clock.forward(seconds=4)
+
+    assert story.exchange(tokens["access_token"]).status_code == 400
+    assert story.exchange(tokens["access_token"], scope=READ).status_code == 400
+
+
+def test_audience_when_narrowed_then_asking_for_both_does_not_bring_it_back(story):
+    both = {"resource": [SERVICE_A, SERVICE_B]}
+    tokens = story.tokens(scope=READ, **both)
+    narrowed(delegation_of(tokens), audience=Audience([SERVICE_A]))
+
+    assert not is_silent(story.authorize(scope=READ, **both))
+    assert not is_silent(story.authorize(scope=READ, resource=SERVICE_B))
+    assert is_silent(story.authorize(scope=READ, resource=SERVICE_A))
+
+
+def test_exchange_when_its_subject_token_is_revoked_then_refused(story):
+    tokens = story.tokens(scope=BOTH)
+    story.revoke(tokens["access_token"])
+
+    assert story.exchange(tokens["access_token"]).json()["error"] == "invalid_request"
+
+
+# High risk, and who confirms it
+
+
+@pytest.fixture
+def risky(settings, story):
+    settings.DELEGATION = {**settings.DELEGATION, "SCOPE_RISKS": {WRITE: "high"}}
+    story.world.web.change(confirm_risky=True)
+    return story
+
+
+def test_trusted_app_when_a_scope_has_to_be_confirmed_then_it_is_asked_about(risky):
+    risky.world.web.row.skip_authorization = True
+    risky.world.web.row.save()
+
+    assert is_silent(risky.authorize(scope=READ))
+    page = risky.authorize(scope=BOTH)
+    assert page.status_code == 200
+    risky.answer(page)
+    assert ConsentRecord.objects.filter(confirmation="pending").exists()
+    assert not Delegation.objects.filter(scopes=BOTH).exists()
+
+
+def test_consent_when_given_while_no_confirmation_was_wanted_then_it_does_not_count_for_risk(
+    risky,
+):
+    risky.world.web.change(confirm_risky=False)
+    risky.revoke(risky.tokens(scope=BOTH)["refresh_token"])
+    risky.world.web.change(confirm_risky=True)
+
+    assert is_silent(risky.authorize(scope=READ))
+    assert not is_silent(risky.authorize(scope=BOTH))
+    assert not is_silent(risky.authorize(scope=WRITE))
+
+
+def test_device_when_the_user_ends_the_app_before_it_is_confirmed_then_nothing_opens(risky):
+    risky.world.tv.change(confirm_risky=True)
+    started = risky.start().json()
+    risky.connect(risky.enter(started["user_code"]))
+    record = ConsentRecord.objects.get(confirmation="pending")
+    revoke.of_user_at_client(risky.world.alice, risky.world.tv.row, OPERATOR, reason="x")
+
+    confirmation.confirm(record, OPERATOR, reason="fine")
+
+    assert risky.poll(started["device_code"]).json()["error"] == "access_denied"
+    assert not Delegation.objects.exists()
