@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
+from delegation_app.admin import block
 from delegation_app.admin.confirmation import Confirmation, ask, consequences
 from delegation_app.admin.deed_forms import RevocationForm
 from delegation_app.admin.deeds import tell_ended
@@ -16,7 +17,7 @@ from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.models import ConsentRecord
 from delegation_app.protocol.errors import OAuthError
-from delegation_app.services import confirmation, selections
+from delegation_app.services import blocks, confirmation, selections
 from delegation_app.services import consent as consents
 from delegation_app.services.audit import Origin
 from delegation_app.services.preview import preview
@@ -46,7 +47,10 @@ def withdraw(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -
     question = Confirmation(
         title=_("Withdraw this consent?"),
         question=_("This ends all that hangs on it, at once. The person is asked again next time."),
-        consequences=consequences(preview([selections.of_consent(record)])),
+        consequences=[
+            *consequences(preview([selections.of_consent(record)])),
+            *block.bindings(blocks.of_withdrawal(record)),
+        ],
         button=_("Withdraw"),
         back=back,
         form=form,

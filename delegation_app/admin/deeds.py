@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from delegation_app.admin import summary
+from delegation_app.admin import block, summary
 from delegation_app.admin.confirmation import Confirmation, ask, consequences
 from delegation_app.admin.deed_forms import (
     BulkRevocationForm,
@@ -20,9 +20,8 @@ from delegation_app.admin.deed_forms import (
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.models import Delegation
-from delegation_app.protocol.claims import client_subject
+from delegation_app.services import block_text, blocks, selections
 from delegation_app.services import revoke as revocation
-from delegation_app.services import selections
 from delegation_app.services.preview import preview
 
 _SHOWN = 20
@@ -44,7 +43,10 @@ def revoke(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) ->
     confirmation = Confirmation(
         title=_("Revoke this delegation?"),
         question=_what_follows(delegation),
-        consequences=consequences(preview([selections.subtree(delegation)])),
+        consequences=[
+            *consequences(preview([selections.subtree(delegation)])),
+            *block.bindings(blocks.of_revocation(delegation)),
+        ],
         button=_("Revoke"),
         back=back,
         form=form,
@@ -103,7 +105,7 @@ def _ask_about_each(
         question=_("This ends all of them at once and can't be undone."),
         consequences=[
             *consequences(preview([selections.together(selected.filter(pk__in=keys))])),
-            *_not_refused(rows),
+            *_stays_ended(rows),
         ],
         button=_("Revoke"),
         back=request.get_full_path(),
@@ -117,22 +119,16 @@ def _ask_about_each(
 def _what_follows(delegation: Delegation) -> str:
     if delegation.parent is not None:
         return _(
-            "This ends it and all that was made from it, at once. What it was made from goes on, "
-            "so its client may ask for another one unless you refuse that below. It can't be "
-            "undone."
+            "This ends it and everything below it immediately. The delegation above it goes on. "
+            "It cannot be undone."
         )
-    if delegation.subject == client_subject(delegation.delegate_client_id):
-        return _(
-            "This ends it at once and can't be undone. Its client gets no other one until it is "
-            "let in again."
-        )
-    return _("This ends it at once and can't be undone. The client has to ask the person anew.")
+    return _("This ends it immediately. It cannot be undone.")
 
 
-def _not_refused(rows: list[Delegation]) -> list[str]:
-    if all(row.parent_id is None for row in rows):
-        return []
-    return [_("What was handed on may be asked for again. To refuse that, revoke it by itself.")]
+def _stays_ended(rows: list[Delegation]) -> list[str]:
+    lines = [_("None of their clients can obtain the same again by asking differently or waiting.")]
+    kept = (block_text.until(blocks.of_revocation(row)) for row in rows)
+    return [*lines, *dict.fromkeys(kept)]
 
 
 def _named(rows: list[Delegation]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.contrib import admin
 from django.db import transaction
@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app.admin import (
+    block,
     bulk,
     deeds,
     drawing,
@@ -27,12 +28,15 @@ from delegation_app.admin import narrow as narrowing
 from delegation_app.admin.confirmation import deed
 from delegation_app.admin.register_page import RegisterAdmin
 from delegation_app.models import AuditEvent, Delegation
-from delegation_app.services import states
+from delegation_app.services import blocks, states
+
+# A page with more is a list of its own
+_BLOCKS: Final = 20
 
 
 @admin.register(Delegation)
 class DelegationAdmin(RegisterAdmin):
-    """Read-only, but for a few deeds: revoke, narrow, and let a stopped client start again."""
+    """Read-only, but for a few deeds: revoke and narrow."""
 
     deed_pages: ClassVar = {
         "bulk": "bulk/",
@@ -130,6 +134,9 @@ class DelegationAdmin(RegisterAdmin):
             "narrow_url": self.url("narrow", obj.pk) if self.may_narrow(request, obj) else "",
             "everything": everything.links(self, obj) if self.may(request, "revoke") else (),
             "person_url": self._person_url(request, obj),
+            "blocks": block.listed(
+                self, request, blocks.of_pair(obj.subject, obj.delegate_client_id)[:_BLOCKS]
+            ),
         }
 
     def _person_url(self, request: HttpRequest, obj: Delegation) -> str:

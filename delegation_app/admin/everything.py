@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.functional import Promise
@@ -14,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from delegation_app import toolkit
-from delegation_app.admin import deeds, names
+from delegation_app.admin import block, deeds, names
 from delegation_app.admin.confirmation import Confirmation, ask, consequences
 from delegation_app.admin.deed_forms import RevocationForm
 from delegation_app.admin.origin import origin_of
@@ -88,11 +87,12 @@ class Whole:
     def warnings(self) -> Sequence[str]:
         """What an operator could take for granted, and is not so."""
         found = [_("What was made from it by other clients ends too. It can't be undone.")]
+        pair = self.selection.pair
+        found += [] if pair is None else block.bindings(pair)
         if self.user is None:
-            found.append(_("It gets nothing more for itself until it is let in again."))
-            found.append(_("People can let it in again. To keep it out, disable it too."))
+            found.append(_("To keep the client out for good, disable it too."))
         else:
-            found.append(_("This person can grant it anew. To prevent that, disable the account."))
+            found.append(_("To keep this user from allowing it again, disable the account."))
         return found
 
     @property
@@ -163,9 +163,6 @@ def _revoke(
     back: str,
     record: Delegation | None = None,
 ) -> HttpResponse:
-    if not whole.selection.tops.exists():
-        page.message_user(request, _("All of it had ended already."), messages.WARNING)
-        return HttpResponseRedirect(back)
     form = RevocationForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         deeds.tell_ended(page, request, whole.end(origin_of(request), form.cleaned_data["reason"]))

@@ -36,6 +36,25 @@ class ConfirmationFilter(SimpleListFilter):
         return queryset
 
 
+class LiftedFilter(SimpleListFilter):
+    """Blocks by whether they still bind."""
+
+    title = _("state")
+    parameter_name = "lifted"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> _Choices:
+        """Return the two states."""
+        del request, model_admin
+        return [("no", _("Active")), ("yes", _("Lifted"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the one or the other."""
+        del request
+        if self.value() in {"yes", "no"}:
+            return queryset.filter(lifted_at__isnull=self.value() == "no")
+        return queryset
+
+
 class WithdrawnFilter(SimpleListFilter):
     """Consents by whether they were withdrawn."""
 

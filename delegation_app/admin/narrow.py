@@ -15,7 +15,7 @@ from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.models import Delegation
 from delegation_app.protocol.constraints import InvalidConstraint
 from delegation_app.protocol.errors import InvalidRequest, InvalidScope, OAuthError
-from delegation_app.services import delegate, selections, states
+from delegation_app.services import block_text, blocks, delegate, selections, states
 from delegation_app.services.preview import Preview, preview
 
 
@@ -72,7 +72,7 @@ def _question(page: ReadOnlyAdmin, delegation: Delegation, form: NarrowingForm) 
     return Confirmation(
         title=_("Narrow this delegation?"),
         question=_("What you take away is gone at once and can't be given back."),
-        consequences=_consequences(preview([selections.subtree(delegation)])),
+        consequences=_consequences(delegation, preview([selections.subtree(delegation)])),
         button=_("Narrow"),
         back=page.url("change", delegation.pk),
         form=form,
@@ -81,7 +81,7 @@ def _question(page: ReadOnlyAdmin, delegation: Delegation, form: NarrowingForm) 
     )
 
 
-def _consequences(found: Preview) -> list[str]:
+def _consequences(delegation: Delegation, found: Preview) -> list[str]:
     below = found.delegations - 1
     lines = [_("Nothing was made from it.")]
     if below > 0:
@@ -98,6 +98,8 @@ def _consequences(found: Preview) -> list[str]:
     )
     lines.append(text % {"count": found.access_tokens})
     lines.append(_("If its client asks again on the same terms, it gets the narrowed one."))
+    lines.append(_("Other terms, another sign-in or waiting does not bring back what you take."))
+    lines.append(block_text.until(blocks.of_revocation(delegation)))
     if (seconds := offline_seconds(found)) is not None:
         text = ngettext(
             "A service that never asks here may go by a token's old terms for %(count)d second.",

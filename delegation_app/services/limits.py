@@ -119,11 +119,16 @@ def refuse_unreachable(constraints: Constraints, audience: Audience) -> None:
         raise InvalidTarget(reason)
 
 
-def spend(delegation: Delegation, *, refusal: type[OAuthError]) -> None:
+def spend(delegation: Delegation, *, refusal: type[OAuthError], is_counted: bool = True) -> None:
     """Count one token on a delegation and on all above it that have a limit.
 
     A limit is the pair's: a delegation with other terms, or one that is opened without a page,
     goes on where the last one stood.
+
+    Args:
+        delegation: on which the token is issued.
+        refusal: the error of the grant that asks.
+        is_counted: False for a token that takes the place of one whose answer was lost.
 
     Raises:
         OAuthError: of the class `refusal`; one of them is used up, and none was counted if the
@@ -132,7 +137,7 @@ def spend(delegation: Delegation, *, refusal: type[OAuthError]) -> None:
     Side effects: up to one row for each ancestor, nothing where nobody set a limit; waits for other
     limited tokens of the same principal. Call it inside a transaction that holds the root.
     """
-    if delegation.max_uses is None:
+    if delegation.max_uses is None or not is_counted:
         return
     hold(f"uses of {delegation.subject}")
     limited = Delegation.objects.filter(public_id__in=delegation.chain, max_uses__isnull=False)

@@ -149,28 +149,13 @@ def issue(
     a transaction that holds the root of the delegation.
     """
     view = within(view)
-    delegation, now = view.delegation, clock.now().replace(microsecond=0)
-    limits.enforce(
-        delegation,
-        view.audience,
-        origin,
-        Moment.ISSUE,
-        refusal=manner.refusal,
-        is_counted=manner.is_counted,
-    )
-    if manner.is_counted:
-        limits.spend(delegation, refusal=manner.refusal)
+    delegation = view.delegation
+    refusal, is_counted = manner.refusal, manner.is_counted
+    where = view.audience
+    limits.enforce(delegation, where, origin, Moment.ISSUE, refusal=refusal, is_counted=is_counted)
+    limits.spend(delegation, refusal=refusal, is_counted=is_counted)
     opaque = secrets.new_opaque_token() if view.client.wants_opaque(view.audience) else None
-    access = AccessToken.objects.create(
-        jti=secrets.new_token_id(),
-        digest=None if opaque is None else secrets.digest(opaque),
-        delegation=delegation,
-        scope=view.scope,
-        audience=view.audience,
-        issued_at=now,
-        expires_at=_ends(now, view.client.access_token_lifetime, delegation, manner.not_after),
-    )
-    _check_within(access)
+    access = _store(view, opaque, manner.not_after)
     details = {
         "grant_type": delegation.grant_type,
         "scope": str(view.scope),
@@ -222,6 +207,21 @@ def renewal(view: View, text: str, *, predecessor: RefreshToken | None = None) -
         expires_at=_ends(now, view.client.refresh_token_lifetime, view.delegation),
     )
     return Renewal(row, text)
+
+
+def _store(view: View, opaque: str | None, not_after: datetime | None) -> AccessToken:
+    now = clock.now().replace(microsecond=0)
+    access = AccessToken.objects.create(
+        jti=secrets.new_token_id(),
+        digest=None if opaque is None else secrets.digest(opaque),
+        delegation=view.delegation,
+        scope=view.scope,
+        audience=view.audience,
+        issued_at=now,
+        expires_at=_ends(now, view.client.access_token_lifetime, view.delegation, not_after),
+    )
+    _check_within(access)
+    return access
 
 
 def _check_within(access: AccessToken) -> None:

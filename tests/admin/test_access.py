@@ -63,7 +63,7 @@ def test_deed_when_it_is_only_looked_at_then_nothing_changes(story, operator, me
         ("delegation", "revoke"),
         ("delegation", "narrow"),
         ("delegation", "client"),
-        ("delegation", "readmit"),
+        ("delegationblock", "lift"),
         ("consentrecord", "withdraw"),
     ],
 )

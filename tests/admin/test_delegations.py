@@ -2,7 +2,7 @@ import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import Permission
 
-from delegation_app.models import AuditEvent, Delegation
+from delegation_app.models import AuditEvent, Delegation, DelegationBlock
 from delegation_app.services import audit, revoke
 from tests.admin.conftest import page
 from tests.support import SecureClient
@@ -256,30 +256,48 @@ def test_bulk_when_deletion_is_asked_for_then_there_is_no_such_action(story, ope
     assert Delegation.objects.count() == 1
 
 
-def test_readmit_when_a_stopped_client_is_let_in_again_then_it_gets_tokens(story, operator):
+def test_block_when_lifted_then_the_client_gets_tokens_again(story, operator):
     story.client_credentials()
     stopped = Delegation.objects.get()
     change = page("delegation", "change", stopped.pk)
-    readmit = page("delegation", "readmit", stopped.pk)
-    assert readmit not in text_of(operator.get(change))
+    question = text_of(operator.get(page("delegation", "revoke", stopped.pk)))
+    assert "Cron cannot obtain any delegation for itself." in question
+    assert "until an operator lifts the block" in question
     operator.post(page("delegation", "revoke", stopped.pk), {"reason": "ran wild"})
     assert story.client_credentials().status_code == 400
-    assert readmit in text_of(operator.get(change))
 
-    assert "Let this client start again?" in text_of(operator.get(readmit))
+    block = DelegationBlock.objects.get()
+    own = page("delegationblock", "change", block.pk)
+    lift = page("delegationblock", "lift", block.pk)
+    assert own in text_of(operator.get(change))
+    assert lift in text_of(operator.get(own))
+    assert "Lift this block?" in text_of(operator.get(lift))
+    assert "This field is required." in text_of(operator.post(lift, {}))
     assert story.client_credentials().status_code == 400
-    response = operator.post(readmit, follow=True)
-    assert "The client may start again." in text_of(response)
-    assert readmit not in text_of(response)
+    response = operator.post(lift, {"reason": "mended"}, follow=True)
+    assert "The block was lifted." in text_of(response)
+    assert lift not in text_of(response)
+    assert "mended" in text_of(response)
     assert story.client_credentials().status_code == 200
-    assert AuditEvent.objects.filter(event="client.readmitted").count() == 1
+    assert own not in text_of(operator.get(change))
 
-    assert "This client is not stopped." in text_of(operator.post(readmit, follow=True))
-    assert AuditEvent.objects.filter(event="client.readmitted").count() == 1
+    again = operator.post(lift, {"reason": "mended"}, follow=True)
+    assert "The block was lifted before." in text_of(again)
+    assert AuditEvent.objects.filter(event="block.lifted").count() == 1
 
 
-def test_readmit_when_a_person_granted_it_then_there_is_nothing_to_readmit(story, operator):
+def test_blocks_when_searched_then_by_user_client_and_delegation(story, operator):
     row = delegation_of(story.tokens())
     operator.post(page("delegation", "revoke", row.pk), {"reason": "x"})
-    operator.post(page("delegation", "readmit", row.pk))
-    assert not AuditEvent.objects.filter(event="client.readmitted").exists()
+    story.client_credentials()
+    cron = Delegation.objects.latest("id")
+    operator.post(page("delegation", "revoke", cron.pk), {"reason": "x"})
+    listing = page("delegationblock", "changelist")
+
+    assert "2 blocks" in text_of(operator.get(listing))
+    for term in ("alice", "web", "Web", row.subject, str(row.public_id)):
+        found = text_of(operator.get(listing, {"q": term}))
+        assert "1 block" in found, term
+        assert "Web cannot obtain" in found
+    assert "0 blocks" in text_of(operator.get(listing, {"q": "bob"}))
+    assert "0 blocks" in text_of(operator.get(listing, {"lifted": "yes"}))

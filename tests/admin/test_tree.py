@@ -13,7 +13,7 @@ from delegation_app.admin.readonly import BoundedPaginator
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.services import audit, revoke
-from tests.admin.conftest import Forest, events, page, text_of
+from tests.admin.conftest import Forest, page, text_of
 from tests.support.world import Story
 
 LIST = "/admin/delegation_app/delegation/"
@@ -155,10 +155,10 @@ def test_page_when_nothing_is_limited_then_no_count_is_shown(forest, auditor):
     assert "here and below" not in text_of(opened(auditor, forest.root))
 
 
-def test_page_when_it_is_barred_then_it_says_so(forest, auditor):
-    revoke.subtree(forest.middle, audit.Origin(), reason="x", bar=True)
-    assert "gets no other one" in summary_of(opened(auditor, forest.middle))
-    assert "gets no other one" not in summary_of(opened(auditor, forest.leaf))
+def test_page_when_its_pair_is_blocked_then_it_says_so(forest, auditor):
+    revoke.subtree(forest.middle, audit.Origin(), reason="x")
+    assert "Blocked for this pair" in text_of(opened(auditor, forest.middle))
+    assert "Blocked for this pair" not in text_of(opened(auditor, forest.leaf))
 
 
 def test_page_when_there_are_very_many_children_then_the_first_are_shown_in_as_many_queries(
@@ -226,73 +226,32 @@ def test_list_when_opened_then_depth_is_marked(forest, auditor):
     assert re.findall(r'field-level">([^<]*)<', html) == ["↳ 2", "↳ 1", "-"]
 
 
-def test_revoke_when_it_was_handed_on_then_it_asks_whether_to_refuse_it_again(forest, operator):
-    question = operator.get(page("delegation", "revoke", forest.middle.pk))
-    html = text_of(question)
+def test_revoke_when_it_was_handed_on_then_it_says_what_that_binds(forest, operator):
+    html = text_of(operator.get(page("delegation", "revoke", forest.middle.pk)))
     assert "2 delegations end" in html
-    assert "may ask for another one unless you refuse" in html
-    assert re.search(r'<input type="checkbox" name="bar"[^>]* checked', html)
+    assert "Service-A cannot obtain read:metrics, write:alerts of alice at Service B" in html
+    assert "until the user allows it again on a page, or an operator lifts the block" in html
     root = text_of(operator.get(page("delegation", "revoke", forest.root.pk)))
-    assert 'name="bar"' not in root
     assert "3 delegations end" in root
+    assert "Web cannot obtain" in root
 
 
-@pytest.mark.parametrize("bar", [True, False])
-def test_revoke_when_it_was_handed_on_then_the_box_decides_about_the_next(forest, operator, bar):
-    data = {"reason": "odd calls", **({"bar": "on"} if bar else {})}
+def test_revoke_when_it_was_handed_on_then_its_client_gets_no_other(forest, operator):
+    data = {"reason": "odd calls"}
     url = page("delegation", "revoke", forest.middle.pk)
     response = operator.post(url, data, follow=True)
     assert "2 delegations ended." in text_of(response)
     assert forest.live() == [True, False, False]
-    forest.middle.refresh_from_db()
-    assert forest.middle.barred is bar
-    again = forest.story.exchange(forest.answers[0]["access_token"])
-    assert again.status_code == (400 if bar else 200)
+    assert forest.story.exchange(forest.answers[0]["access_token"]).status_code == 400
     [event] = AuditEvent.objects.filter(event="delegation.revoked")
-    assert event.details == {"delegations": 2, **({"barred": True} if bar else {})}
+    assert event.details == {"delegations": 2}
 
     assert "It was revoked already." in text_of(operator.post(url, data, follow=True))
     assert AuditEvent.objects.filter(event="delegation.revoked").count() == 1
 
 
-def test_revoke_when_it_is_a_root_then_a_forged_box_is_ignored(forest, operator):
-    data = {"reason": "x", "bar": "on"}
-    operator.post(page("delegation", "revoke", forest.root.pk), data)
-    forest.root.refresh_from_db()
-    assert not forest.root.barred
-    assert forest.live() == [False, False, False]
-
-
-def test_bulk_when_some_were_handed_on_then_it_says_that_they_may_come_back(forest, operator):
-    def ask(row):
-        data = {"action": "revoke_selected", "_selected_action": [row.pk]}
-        return text_of(operator.post(LIST, data))
-
-    assert "may be asked for again" in ask(forest.middle)
-    assert "may be asked for again" not in ask(forest.root)
-
-
-def test_bar_when_lifted_then_the_client_may_ask_again_and_it_is_recorded_once(forest, operator):
-    revoke.subtree(forest.middle, audit.Origin(), reason="x", bar=True)
-    url = page("delegation", "readmit", forest.middle.pk)
-    change = page("delegation", "change", forest.middle.pk)
-    assert f'href="{url}"' in text_of(operator.get(change))
-    assert "may be given another one" in text_of(operator.get(url))
-    assert forest.story.exchange(forest.answers[0]["access_token"]).status_code == 400
-
-    response = operator.post(url, follow=True)
-    assert response.redirect_chain == [(change, 302)]
-    assert "The client may ask for it again." in text_of(response)
-    assert f'href="{url}"' not in text_of(response)
-    assert forest.story.exchange(forest.answers[0]["access_token"]).status_code == 200
-    assert len(events("client.readmitted")) == 1
-    assert not revoke.lift_bar(forest.middle, audit.Origin())
-    assert len(events("client.readmitted")) == 1
-
-
-def test_bar_when_it_had_ended_before_then_it_is_barred_still(forest):
-    revoke.subtree(forest.middle, audit.Origin(), reason="x")
-    assert forest.story.exchange(forest.answers[0]["access_token"]).status_code == 200
-    assert revoke.subtree(forest.middle, audit.Origin(), reason="for good", bar=True) == 0
-    assert forest.story.exchange(forest.answers[0]["access_token"]).status_code == 400
-    assert [event.details.get("barred") for event in events("delegation.revoked")] == [None, True]
+def test_bulk_when_asked_about_then_it_says_that_they_stay_ended(forest, operator):
+    data = {"action": "revoke_selected", "_selected_action": [forest.middle.pk]}
+    html = text_of(operator.post(LIST, data))
+    assert "obtain the same again" in html
+    assert "until the user allows it again on a page" in html

@@ -13,8 +13,8 @@ from django.db import transaction
 from django.urls import URLPattern, get_resolver, reverse
 
 from delegation_app import toolkit
-from delegation_app.models import AuditEvent, ConsentRecord, SigningKey
-from delegation_app.services import client_secrets
+from delegation_app.models import AuditEvent, ConsentRecord, DelegationBlock, SigningKey
+from delegation_app.services import audit, client_secrets, revoke
 from tests.admin.conftest import person
 from tests.support import SecureClient
 from tests.support.chains import Chain
@@ -88,6 +88,8 @@ class Town:
         self.story = Story(world, world.alice)
         self.chain = Chain(self.story)
         self.bobs = delegation_of(Story(world, world.bob).tokens(world.other))
+        ended = delegation_of(Story(world, world.bob).tokens(world.web))
+        revoke.subtree(ended, audit.Origin(), reason="for a test")
         self.users = {
             "nobody": None,
             "alice": world.alice,
@@ -103,6 +105,7 @@ class Town:
             "root": root.pk,
             "child": child.pk,
             "alices": root.public_id,
+            "block": DelegationBlock.objects.get().pk,
             "consent": ConsentRecord.objects.filter(subject=root.subject).first().pk,
             "event": AuditEvent.objects.filter(delegation=root).first().pk,
             "key": SigningKey.objects.get(state="active").pk,

@@ -1,0 +1,181 @@
+"""Blocks: what was taken from a pair of principal and client, and how to lift it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from delegation_app import toolkit
+from delegation_app.admin import limits, names
+from delegation_app.admin.confirmation import Confirmation, ask, deed
+from delegation_app.admin.deed_forms import RevocationForm
+from delegation_app.admin.filters import LiftedFilter
+from delegation_app.admin.origin import origin_of
+from delegation_app.admin.readonly import ReadOnlyAdmin
+from delegation_app.models import DelegationBlock
+from delegation_app.protocol.claims import user_subject
+from delegation_app.protocol.public_id import as_uuid
+from delegation_app.services import block_text, blocks, search
+
+
+@admin.register(DelegationBlock)
+class BlockAdmin(ReadOnlyAdmin):
+    """Read-only, but for one action: lift."""
+
+    deed_pages: ClassVar = {"lift": "<path:object_id>/lift/"}
+    list_display = ("what", "cause", "blocked_at", "blocked_by_whom", "reason", "lifted_at")
+    list_filter = (LiftedFilter, "cause", "blocked_at")
+    sortable_by = ("blocked_at",)
+    search_fields = ("subject",)
+    search_help_text = _("A user, a client, a subject, a delegation id or a block id.")
+    fieldsets = (
+        (None, {"fields": ("what", "until", "public_id")}),
+        (
+            _("Bound"),
+            {"fields": ("everything", "scopes", "audience", "constraint_list", "ends_at")},
+        ),
+        (_("Blocked"), {"fields": ("cause", "blocked_at", "blocked_by_whom", "reason")}),
+        (
+            _("As recorded"),
+            {"fields": ("subject", "client_id_value", "blocked_by"), "classes": ("collapse",)},
+        ),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Add who lifted it, if it was lifted."""
+        fieldsets = list(super().get_fieldsets(request, obj))
+        if obj is not None and obj.lifted_at is not None:
+            fields = ("lifted_at", "lifted_by_whom", "lift_reason")
+            fieldsets.insert(1, (_("Lifted"), {"fields": fields}))
+        return fieldsets
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Look for exact values, and for users and clients by name."""
+        del request
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if (public_id := as_uuid(term, as_typed=True)) is not None:
+            of_id = Q(public_id=public_id) | Q(delegation__public_id=public_id)
+            return queryset.filter(of_id), False
+        named = toolkit.application_model()._default_manager.filter(
+            pk__in=search.clients_called(term)
+        )
+        subjects = [*search.subjects(term), *map(user_subject, search.people_called(term))]
+        clients = [term, *named.values_list("client_id", flat=True)]
+        return queryset.filter(Q(subject__in=subjects) | Q(client_id_value__in=clients)), False
+
+    @admin.display(description=_("what is blocked"))
+    def what(self, obj: DelegationBlock) -> str:
+        """Say what is bound, and whose it is."""
+        return block_text.sentence(obj, names_of([obj]))
+
+    @admin.display(description=_("until"))
+    def until(self, obj: DelegationBlock) -> str:
+        """Say until when it binds."""
+        return block_text.until(obj)
+
+    @admin.display(description=_("constraints"))
+    def constraint_list(self, obj: DelegationBlock) -> str:
+        """Show the limits, a sentence each."""
+        return limits.as_list(obj.constraints)
+
+    @admin.display(description=_("blocked by"))
+    def blocked_by_whom(self, obj: DelegationBlock) -> str:
+        """Name the user or operator who took it."""
+        return names.with_name(obj.blocked_by, names.of_subjects([obj.blocked_by]))
+
+    @admin.display(description=_("lifted by"))
+    def lifted_by_whom(self, obj: DelegationBlock) -> str:
+        """Name the operator who lifted it."""
+        return names.with_name(obj.lifted_by, names.of_subjects([obj.lifted_by]))
+
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """Add where it was taken, and the button."""
+        found = ((_("Delegation"), obj.delegation), (_("Consent"), obj.consent))
+        return {
+            "subtitle": str(obj),
+            "related": [
+                (label, names.link(self.admin_site, request, row, str(row)))
+                for label, row in found
+                if row is not None
+            ],
+            "lift_url": self.url("lift", obj.pk) if self.may_lift(request, obj) else "",
+        }
+
+    def may_lift(self, request: HttpRequest, obj: DelegationBlock) -> bool:
+        """Whether the block still binds, and this operator may lift it."""
+        return obj.lifted_at is None and self.may(request, "lift")
+
+    @deed
+    def lift_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, and lift."""
+        self.require(request, "lift")
+        block: DelegationBlock = self.find(request, object_id)
+        back = self.url("change", block.pk)
+        if block.lifted_at is not None:
+            self.message_user(request, _("The block was lifted before."), messages.WARNING)
+            return HttpResponseRedirect(back)
+        form = RevocationForm(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            blocks.lift(block, origin_of(request), reason=form.cleaned_data["reason"])
+            self.message_user(request, _("The block was lifted."), messages.SUCCESS)
+            return HttpResponseRedirect(back)
+        return ask(self, request, _question(self, block, form, back))
+
+
+def names_of(found: Sequence[DelegationBlock]) -> dict[str, str]:
+    """Return the names of the subjects, clients and resource servers of some blocks."""
+    return {
+        **names.of_subjects(block.subject for block in found),
+        **names.of_clients(block.client_id_value for block in found),
+        **names.of_services(one for block in found for one in block.audience or ()),
+    }
+
+
+def listed(
+    page: ReadOnlyAdmin, request: HttpRequest, found: Sequence[DelegationBlock]
+) -> list[tuple[str, str]]:
+    """Return blocks as a sentence and an address each; none for those who may not see them."""
+    site = page.admin_site
+    if not names.may_see(site, request, DelegationBlock):
+        return []
+    known = names_of(found)
+    return [
+        (block_text.sentence(block, known), names.address(site, request, block)) for block in found
+    ]
+
+
+def bindings(*taken: DelegationBlock) -> list[str]:
+    """Return what blocks that are about to be stored will bind, and until when."""
+    known = names_of(taken)
+    lines = [block_text.sentence(block, known) for block in taken]
+    return [*lines, *dict.fromkeys(block_text.until(block) for block in taken)]
+
+
+def _question(
+    page: BlockAdmin, block: DelegationBlock, form: RevocationForm, back: str
+) -> Confirmation:
+    return Confirmation(
+        title=gettext("Lift this block?"),
+        question=gettext(
+            "What it binds can be obtained again, by the next request and without a page."
+        ),
+        consequences=[
+            page.what(block),
+            gettext("What was revoked stays revoked. What was narrowed stays as it is."),
+        ],
+        button=gettext("Lift the block"),
+        back=back,
+        form=form,
+        record=block,
+        about=str(block),
+    )
