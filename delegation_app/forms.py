@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from django import forms
@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from delegation_app import toolkit
 from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol import names
+from delegation_app.services import shortcomings
 
 _GRANT_LABELS: Final[dict[str, Promise]] = {
     names.AUTHORIZATION_CODE: _("Authorization code"),
@@ -106,6 +107,35 @@ class ResourceServerForm(KnowsScopes):
         if identifier and others.filter(name=identifier).exists():
             self.add_error("identifier", _("It is the name of another resource server."))
         return cleaned
+
+
+class UsableRedirects:
+    """Mixed into the form of an application: refuses redirect URIs that would never be accepted.
+
+    What is stored already may stay; the page says what is wrong with it.
+    """
+
+    initial: dict[str, Any]
+    instance: Any
+    errors: Any
+    cleaned_data: dict[str, Any]
+    add_error: Any
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]  # of the form that this is mixed into
+        # The toolkit's own errors come first, and say the same of a scheme
+        if "redirect_uris" not in self.errors and "redirect_uris" in self.cleaned_data:
+            errors = list(self._unusable())
+            if errors:
+                self.add_error("redirect_uris", errors)
+
+    def _unusable(self) -> Iterator[ValidationError]:
+        stored = str(self.initial.get("redirect_uris") or "").split()
+        for uri in self.cleaned_data["redirect_uris"].split():
+            why = None if uri in stored else shortcomings.of_redirect_uri(self.instance, uri)
+            if why is not None:
+                params = {"uri": uri, "why": why}
+                yield ValidationError("%(uri)s: %(why)s", code="unusable", params=params)
 
 
 class KeepsSecret:

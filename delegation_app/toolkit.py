@@ -7,24 +7,18 @@ imported inside the functions, so that this module can be imported before the ap
 from __future__ import annotations
 
 import hmac
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
 
 from django.contrib.auth.hashers import check_password, identify_hasher, make_password
 from oauth2_provider.settings import APPLICATION_MODEL as _APPLICATION_MODEL
 from oauth2_provider.settings import oauth2_settings
 
-from delegation_app.protocol import names
+from delegation_app.protocol import names, redirect_uri
+from delegation_app.protocol.redirect_uri import Problem
 from delegation_app.protocol.scope import Scope
 
 APPLICATION_MODEL: Final[str] = _APPLICATION_MODEL
-
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
-# Redirect URIs are compared as they stand. What a browser strips or rewrites never matches.
-_REWRITTEN_BY_BROWSERS = re.compile(r"[\x00-\x20\x7f\\]")
-_DOTTED_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")
 
 # What an application row allows where no policy says more
 _DEFAULT_GRANTS: Final[Mapping[str, frozenset[str]]] = {
@@ -75,6 +69,12 @@ def is_confidential(application: Application) -> bool:
     return application.client_type == application.CLIENT_CONFIDENTIAL
 
 
+def is_trusted(application: Application) -> bool:
+    """Return True if people are not asked about the client: the application's own mark."""
+    # RFC 8252 section 8.6: anybody can claim to be a public client, so a page stands before it
+    return application.skip_authorization and is_confidential(application)
+
+
 def default_grants(application: Application) -> frozenset[str]:
     """Return the grant types of an application that has no policy."""
     return _DEFAULT_GRANTS.get(application.authorization_grant_type, frozenset())
@@ -103,26 +103,40 @@ def default_scopes(application: Application) -> Scope:
 
 
 def registered_redirect_uris(application: Application) -> list[str]:
-    """Return the redirect URIs that may be used at all; see `_is_safe`."""
-    allowed = {scheme.lower() for scheme in application.get_allowed_schemes()}
-    return [uri for uri in application.redirect_uris.split() if _is_safe(uri, allowed)]
+    """Return the registered redirect URIs that can be used; see `redirect_uri_problem`."""
+    # Fixtures and scripts can store what the registration forms refuse
+    return [
+        uri
+        for uri in application.redirect_uris.split()
+        if redirect_uri_problem(application, uri) is None
+    ]
+
+
+def redirect_uri_problem(application: Application, uri: str) -> Problem | None:
+    """Return why a redirect URI of this application cannot be used, or None."""
+    return redirect_uri.problem(uri, {name.lower() for name in application.get_allowed_schemes()})
 
 
 def redirect_uri_matches(application: Application, requested: str) -> bool:
-    """Tell whether `requested` is registered.
+    """Return True if `requested` is registered.
 
     The toolkit's own comparison must agree, and the strings must be equal: that comparison
     folds the case of hosts and drops tabs and line breaks.
     """
     registered = registered_redirect_uris(application)
-    if _REWRITTEN_BY_BROWSERS.search(requested):
+    if redirect_uri.is_rewritten(requested):
         return False
     # RFC 9700 section 4.1.3: exact string comparison, the port of loopback URIs excepted
-    if requested not in registered:
-        portless = _without_loopback_port(requested)
-        if portless is None or portless not in map(_without_loopback_port, registered):
-            return False
-    return application.redirect_uri_allowed(requested)
+    if requested in registered:
+        return application.redirect_uri_allowed(requested)
+    # RFC 8252 section 7.3: the port of a loopback redirect URI may be any
+    portless = redirect_uri.without_loopback_port(requested)
+    same = [uri for uri in registered if redirect_uri.without_loopback_port(uri) == portless]
+    if portless is None or not same:
+        return False
+    # The toolkit compares the port of localhost; what is registered stands for the request there
+    asked = same[0] if redirect_uri.is_localhost(requested) else requested
+    return application.redirect_uri_allowed(asked)
 
 
 def secret_matches(application: Application, secret: str) -> bool:
@@ -153,34 +167,3 @@ def hashed_secret(secret: str) -> str:
 def waste_time_on(secret: str) -> None:
     """Hash once, so that an unknown client costs as much as a wrong secret."""
     make_password(secret, hasher=oauth2_settings.CLIENT_SECRET_HASHER)
-
-
-def _is_safe(uri: str, allowed_schemes: set[str]) -> bool:
-    # Fixtures and scripts can store what the registration forms refuse, so it is asked again.
-    try:
-        parts = urlsplit(uri)
-        host, _port = parts.hostname, parts.port
-    except ValueError:
-        return False
-    if "#" in uri or _REWRITTEN_BY_BROWSERS.search(uri) or parts.scheme not in allowed_schemes:
-        return False
-    # RFC 9700 section 2.6: plain http only to this machine
-    if parts.scheme == "http":
-        return host in {*_LOOPBACK, "localhost"}
-    if parts.scheme == "https":
-        return bool(host)
-    # RFC 8252 section 7.1: a private-use scheme is a reversed domain name, so it has a dot
-    return bool(_DOTTED_SCHEME.fullmatch(parts.scheme))
-
-
-def _without_loopback_port(uri: str) -> str | None:
-    # RFC 8252 section 7.3: the port of a loopback redirect URI may be any
-    try:
-        parts = urlsplit(uri)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return None
-    if parts.scheme != "http" or host not in _LOOPBACK or "@" in parts.netloc:
-        return None
-    # Of the authority only, and at its end: the host [::1] contains “:1” too
-    return uri.replace(parts.netloc, parts.netloc.removesuffix(f":{port}"), 1)

@@ -26,7 +26,7 @@ ANSWERS: Final = {
 GAPS: Final = {
     Gap.NOT_OPENED: _("Its opening is not on record: the terms are those of now."),
     Gap.EXPIRY: _("Its end at that time is not on record: the one of now is shown."),
-    Gap.PERSON: _("The person is disabled now; since when is not on record."),
+    Gap.PERSON: _("Whether the person was disabled then is not on record."),
     Gap.CLIENT: _("A client is disabled now; since when is not on record."),
 }
 

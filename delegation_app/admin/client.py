@@ -22,9 +22,9 @@ from delegation_app.admin.client_secret import WithSecret
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.policy_form import PolicyForm, PolicyFormSet
 from delegation_app.admin.readonly import HISTORY, STYLES
-from delegation_app.forms import KeepsSecret
+from delegation_app.forms import KeepsSecret, UsableRedirects
 from delegation_app.models import ClientPolicy, Delegation
-from delegation_app.services import revoke
+from delegation_app.services import clients, revoke, shortcomings
 from delegation_app.services.registry import record_client_change
 
 
@@ -58,7 +58,10 @@ class PolicyInline(policy_asking.ShowsLogo, admin.StackedInline):  # type: ignor
             },
         ),
         (_("What people are asked"), {"fields": policy_asking.FIELDS}),
-        (_("How it is treated"), {"fields": ("token_endpoint_auth_method",)}),
+        (
+            _("How it is treated"),
+            {"fields": ("token_endpoint_auth_method", "drops_unavailable_scopes")},
+        ),
         (
             _("Lifetimes"),
             {
@@ -140,8 +143,9 @@ class WithPolicy(WithSecret):
         change: bool = False,  # noqa: FBT001, FBT002 - Django's signature
         **kwargs: Any,
     ) -> Any:
-        """Keep the stored secret, even hashed, out of the form."""
+        """Keep the stored secret, even hashed, out of the form; say which redirects never match."""
         form: Any = super().get_form(request, obj, change, **kwargs)
+        form = type(form)(form.__name__, (UsableRedirects, form), {})
         if obj is None or "client_secret" not in form.base_fields:
             return form
         return type(form)(form.__name__, (KeepsSecret, form), {})
@@ -154,10 +158,12 @@ class WithPolicy(WithSecret):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Add the links to its secret and to what the client holds."""
+        """Add what does not work, and the links to its secret and to what the client holds."""
         obj = context.get("original")
         if obj is not None:
             context |= self.secret_context(request, obj)
+            found = clients.find(obj.client_id)
+            context["shortcomings"] = [] if found is None else shortcomings.of_client(found)
         if obj is not None and self.admin_site.is_registered(Delegation):
             context |= _links(self.admin_site, request, obj)
         return super().render_change_form(request, context, *args, **kwargs)

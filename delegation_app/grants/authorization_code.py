@@ -8,7 +8,7 @@ from delegation_app.services import codes
 from delegation_app.services.tokens import Issued
 
 TYPE = names.AUTHORIZATION_CODE
-PARAMETERS = frozenset({"code", "code_verifier", "redirect_uri", "resource"})
+PARAMETERS = frozenset({"code", "code_verifier", "redirect_uri", "resource", "scope"})
 
 
 def handle(request: TokenRequest) -> Issued:
@@ -19,5 +19,6 @@ def handle(request: TokenRequest) -> Issued:
         code_verifier=parameters.get("code_verifier"),
         redirect_uri=parameters.get("redirect_uri"),
         resources=parameters.all("resource"),
+        scope=parameters.get("scope"),
     )
     return codes.redeem(redemption, request.client, request.origin)

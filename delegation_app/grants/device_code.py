@@ -8,15 +8,15 @@ from delegation_app.services import device_poll
 from delegation_app.services.tokens import Issued
 
 TYPE = names.DEVICE_CODE
-PARAMETERS = frozenset({"device_code", "resource"})
+PARAMETERS = frozenset({"device_code", "resource", "scope"})
 
 
 def handle(request: TokenRequest) -> Issued:
     """Poll, and redeem the code once a person has allowed it."""
     parameters = request.parameters
-    return device_poll.poll(
-        parameters.require("device_code"),
-        parameters.all("resource"),
-        request.client,
-        request.origin,
+    wanted = device_poll.Poll(
+        device_code=parameters.require("device_code"),
+        resources=parameters.all("resource"),
+        scope=parameters.get("scope"),
     )
+    return device_poll.poll(wanted, request.client, request.origin)

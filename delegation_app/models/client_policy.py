@@ -81,6 +81,14 @@ class ClientPolicy(Tightening):
         default="",
         help_text=_("Empty: Basic or body for a client with a secret."),
     )
+    drops_unavailable_scopes = models.BooleanField(
+        _("drops unavailable scopes"),
+        default=False,
+        help_text=_(
+            "Leave scopes that it cannot get out of its requests, instead of refusing these. A "
+            "request of which nothing is left counts as one without scope."
+        ),
+    )
     always_ask = models.BooleanField(
         _("always ask"), default=False, help_text=_("Ask the person each time, consent or not.")
     )

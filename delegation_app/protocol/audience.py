@@ -5,17 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from delegation_app.protocol.errors import InvalidTarget
 
 # RFC 3986 section 4.3: a scheme, then unreserved, reserved and escaped characters but no fragment
 _ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")
 
+_ROOT: Final = re.compile(r"(https?://[^/?#]+)/?")
+
 
 def is_absolute_uri(text: str) -> bool:
     """Tell whether `text` is an absolute URI without a fragment (RFC 8707 section 2)."""
     return bool(_ABSOLUTE_URI.fullmatch(text))
+
+
+def other_spelling(identifier: str) -> str | None:
+    """Return an http or https URI without a path with its final slash changed; None for others."""
+    # RFC 3986 section 6.2.3: an empty path and "/" are the same
+    if (root := _ROOT.fullmatch(identifier)) is None:
+        return None
+    return root[1] if identifier.endswith("/") else f"{identifier}/"
 
 
 @dataclass(frozen=True, slots=True, init=False)

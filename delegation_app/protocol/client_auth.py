@@ -68,4 +68,5 @@ def _from_header(authorization: str) -> Credentials:
         raise InvalidClient("The Authorization header can not be read.") from error
     if not colon or not client_id or "\x00" in decoded + client_id + secret:
         raise InvalidClient("The Authorization header can not be read.")
-    return Credentials(client_id, secret, names.BASIC)
+    # RFC 6749 section 2.3.1: the secret may be left out if it is empty, which is no authentication
+    return Credentials(client_id, secret or None, names.BASIC if secret else names.NONE)

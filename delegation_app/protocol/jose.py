@@ -18,8 +18,10 @@ from delegation_app.protocol.jwk import ALGORITHMS, PrivateKey
 MAX_TOKEN_LENGTH: Final = 8 * 1024
 # Base64 makes four characters of three; the rest is for the header and the longest signature.
 _MAX_CLAIMS: Final = 5 * 1024
+# How far the clocks of issuer and verifier may differ, in seconds, unless a verifier says otherwise
 SKEW_SECONDS: Final = 10
 _JWS_PARTS: Final = 3
+_SHOWN: Final = 120
 # RFC 7518 section 3.3: "A key of size 2048 bits or larger MUST be used"
 _LEAST_RSA_BITS: Final = 2048
 # The last second of the year 9999; what is later is no time that anybody can compute with.
@@ -91,6 +93,11 @@ def fits(claims: Mapping[str, Any]) -> bool:
     return len(json.dumps(claims, separators=(",", ":"))) <= _MAX_CLAIMS
 
 
+def mismatch(cause: str, *, expected: object, got: object) -> str:
+    """Return what the log says of a claim: short, and on one line, whatever the token says."""
+    return f"{cause}: expected {ascii(expected)[:_SHOWN]}, got {ascii(got)[:_SHOWN]}"
+
+
 def looks_like_jws(token: str) -> bool:
     """Tell whether `token` has the three parts of a compact JWS."""
     return token.count(".") == _JWS_PARTS - 1
@@ -103,6 +110,7 @@ def verify(
     typ: str,
     issuer: str,
     now: float,
+    skew: float = SKEW_SECONDS,
     allow_expired: bool = False,
     max_length: int = MAX_TOKEN_LENGTH,
 ) -> dict[str, Any]:
@@ -113,13 +121,14 @@ def verify(
         key_for: returns the published key of a `kid`, or None.
         typ: the exact media type that the header must name, without `application/`.
         issuer: what `iss` must equal.
-        now: the time to judge `exp`, `nbf` and `iat` by, in seconds since the epoch, with 10
-            seconds of skew.
+        now: the time to judge `exp`, `nbf` and `iat` by, in seconds since the epoch.
+        skew: how many seconds the issuer's clock may differ.
         allow_expired: take a token whose time is over, for revocation only.
         max_length: the most characters; what is longer is refused unread.
 
     Raises:
-        InvalidToken: anything is wrong. Its description is the same for each cause.
+        InvalidToken: anything is wrong. Its description is the same for each cause; its detail
+            tells what was expected and what was there, once the signature is proven.
     """
     parts = _decoded(token, max_length)
     header = _header(parts[0])
@@ -130,12 +139,18 @@ def verify(
     claims = _members(parts[1], "claims")
     # RFC 9068 section 4: iss is compared as an exact string
     if claims.get("iss") != issuer:
-        raise _invalid("iss")
-    check_times(claims, now, allow_expired=allow_expired)
+        raise _invalid("iss", expected=issuer, got=claims.get("iss"))
+    check_times(claims, now, skew=skew, allow_expired=allow_expired)
     return claims
 
 
-def check_times(claims: Mapping[str, Any], now: float, *, allow_expired: bool = False) -> None:
+def check_times(
+    claims: Mapping[str, Any],
+    now: float,
+    *,
+    skew: float = SKEW_SECONDS,
+    allow_expired: bool = False,
+) -> None:
     """Refuse claims whose time has not come or is over; see `verify`.
 
     Raises:
@@ -144,10 +159,10 @@ def check_times(claims: Mapping[str, Any], now: float, *, allow_expired: bool = 
     exp, iat = _time(claims, "exp"), _time(claims, "iat")
     # RFC 7519 section 4.1.5: `nbf` is optional
     nbf = _time(claims, "nbf") if "nbf" in claims else iat
-    if exp <= now - SKEW_SECONDS and not allow_expired:
-        raise _invalid("exp")
-    if max(iat, nbf) > now + SKEW_SECONDS:
-        raise _invalid("nbf or iat")
+    if exp <= now - skew and not allow_expired:
+        raise _invalid("exp", expected=f"after {now:.0f} - {skew:g}", got=exp)
+    if max(iat, nbf) > now + skew:
+        raise _invalid("nbf or iat", expected=f"at most {now:.0f} + {skew:g}", got=max(iat, nbf))
 
 
 def _decoded(token: str, max_length: int) -> list[bytes]:
@@ -210,5 +225,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _invalid(cause: str) -> InvalidToken:
-    return InvalidToken("The access token is not valid.", detail=f"jwt: {cause}")
+def _invalid(cause: str, **compared: object) -> InvalidToken:
+    detail = mismatch(f"jwt: {cause}", **compared) if compared else f"jwt: {cause}"
+    return InvalidToken("The access token is not valid.", detail=detail)

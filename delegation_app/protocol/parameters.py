@@ -16,6 +16,17 @@ MAX_FIELDS: Final = 100
 # RFC 8707 section 2, RFC 8693 section 2.1: only these may be repeated
 REPEATABLE: Final = frozenset({"resource", "audience"})
 
+# Each makes a request ask for less, for something else or for another party. RFC 6749 section 3.2
+# lets an endpoint ignore what it does not recognise, but then it would issue what was not asked for
+MEANINGFUL: Final = frozenset(
+    {
+        "actor_token", "actor_token_type", "audience", "authorization_details", "constraints",
+        "dpop_jkt", "id_token_hint", "request", "request_uri", "requested_actor",
+        "requested_token_type", "resource", "scope", "subject_token", "subject_token_type",
+    }
+)  # fmt: skip
+_INSTEAD: Final = {"audience": " Name the resource server in the parameter resource."}
+
 
 class Parameters:
     """Name and value pairs of one request. Empty values count as absent.
@@ -40,6 +51,11 @@ class Parameters:
     def __contains__(self, name: str) -> bool:
         """Tell whether `name` was sent with a value."""
         return any(name == sent for sent, _ in self._pairs)
+
+    @property
+    def is_ascii(self) -> bool:
+        """Whether all names and values are ASCII."""
+        return all(name.isascii() and value.isascii() for name, value in self._pairs)
 
     def get(self, name: str) -> str | None:
         """Return the one value of `name`, or None.
@@ -70,6 +86,23 @@ class Parameters:
     def only(self, declared: Collection[str]) -> Parameters:
         """Return the parameters whose names are declared; the others are ignored."""
         return Parameters((name, value) for name, value in self._pairs if name in declared)
+
+    def refuse_unsupported(
+        self, declared: Collection[str], unsupported: Collection[str] = MEANINGFUL
+    ) -> None:
+        """Refuse a request with a parameter that must not be ignored and is not declared.
+
+        Args:
+            declared: the names that the endpoint or the grant looks at.
+            unsupported: the names that must not be ignored.
+
+        Raises:
+            InvalidRequest: it names the parameter.
+        """
+        for name, _value in self._pairs:
+            if name in unsupported and name not in declared:
+                instead = _INSTEAD.get(name, "")
+                raise InvalidRequest(f"The parameter {name} is not supported here.{instead}")
 
     def refuse_repeats(self) -> None:
         """Refuse a request in which a parameter stands twice.

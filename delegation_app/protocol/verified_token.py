@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, Self
 
+from delegation_app.protocol import jose
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Access, Constraints, Moment
 from delegation_app.protocol.errors import InvalidToken, OutsideLimits
@@ -109,7 +110,8 @@ class VerifiedToken:
             InvalidToken: `audience` is not among its own.
         """
         if audience not in self.audience:
-            raise _invalid("aud")
+            detail = jose.mismatch("claims: aud", expected=audience, got=self.audience.claim())
+            raise InvalidToken("The access token is not valid.", detail=detail)
 
     def enforce(self, audience: str, call: Call, now: float) -> None:
         """Refuse a call that a constraint does not permit.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
+from django.conf import settings
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NOT_STORED: Final = "no-store"
+_LONGEST_DETAIL: Final = 400
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -76,8 +78,10 @@ class BearerAuthentication(BaseAuthentication):
                 return None
             token = self.get_verifier().verify(text, incoming.call_of(request))
         except OAuthError as error:
+            # Strangers could fill the log of a site with it; who develops one needs to see it.
             # ascii(): it must not forge a line of the log
-            logger.info("refused: %s (%s)", error, ascii(error.detail))
+            level = logging.WARNING if settings.DEBUG else logging.INFO
+            logger.log(level, "refused: %s (%s)", error, ascii(error.detail)[:_LONGEST_DETAIL])
             scope = Scope() if view is None else needed_by(view, request)
             raise refusal(error, self.challenge(), scope) from error
         return Principal.of(token), token

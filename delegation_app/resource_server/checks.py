@@ -28,11 +28,17 @@ _LEAST_SECRET: Final = 20
 _NUMBERS: Final = (
     "POLL_SECONDS",
     "MAX_STALENESS",
+    "CLOCK_SKEW_SECONDS",
     "TOKEN_CACHE_SIZE",
     "INTROSPECTION_CACHE_SECONDS",
     "METADATA_MAX_AGE",
 )
-_MAY_BE_ZERO: Final = frozenset({"INTROSPECTION_CACHE_SECONDS", "METADATA_MAX_AGE"})
+_MAY_BE_ZERO: Final = frozenset(
+    {"CLOCK_SKEW_SECONDS", "INTROSPECTION_CACHE_SECONDS", "METADATA_MAX_AGE"}
+)
+# RFC 7519 section 4.1.4: "usually no more than a few minutes"; here each second is one more for
+# a token that is over, and for a revocation
+_LARGEST_SKEW: Final = 60
 _TEXTS: Final = ("CLIENT_ID", "CLIENT_SECRET", "REALM", "RESOURCE_NAME", "METADATA_URL", "JWKS_URI")
 _LISTS: Final = ("SCOPES", "TRUSTED_PROXIES", "CONSTRAINTS")
 
@@ -75,7 +81,7 @@ def check_issuer(**_kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def check_settings(**_kwargs: Any) -> list[CheckMessage]:
-    """E005: unknown key. E006: a value that can't be used. E007: staler than it can be."""
+    """E005: unknown key. E006: a value that can't be used. E007, E011: times out of bounds."""
     found = [
         _error(f"Unknown setting {name}.", f"Known: {', '.join(DEFAULTS)}.", "E005")
         for name in configured()
@@ -83,13 +89,7 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     ]
     hint = "See the settings table in docs/resource-server.md."
     unusable = [_error(problem, hint, "E006") for problem in _unusable_values()]
-    if not unusable and conf.max_staleness < conf.poll_seconds:
-        hint = "Set it to at least twice POLL_SECONDS, so that one answer may be lost."
-        message = (
-            "MAX_STALENESS is less than POLL_SECONDS: every token would be refused in between."
-        )
-        unusable = [_error(message, hint, "E007")]
-    return [*found, *unusable]
+    return [*found, *(unusable or _out_of_bounds())]
 
 
 @register()
@@ -143,6 +143,19 @@ def check_metadata(**_kwargs: Any) -> list[CheckMessage]:
         )
         return [_caution(f"Nothing answers at {path}.", hint, "W003")]
     return []
+
+
+def _out_of_bounds() -> Iterator[CheckMessage]:
+    if conf.max_staleness < conf.poll_seconds:
+        hint = "Set it to at least twice POLL_SECONDS, so that one answer may be lost."
+        message = (
+            "MAX_STALENESS is less than POLL_SECONDS: every token would be refused in between."
+        )
+        yield _error(message, hint, "E007")
+    if conf.clock_skew_seconds > _LARGEST_SKEW:
+        hint = f"Set it to at most {_LARGEST_SKEW} seconds, and let NTP set the clocks."
+        message = "CLOCK_SKEW_SECONDS is too large: tokens would be taken long after their end."
+        yield _error(message, hint, "E011")
 
 
 def _unusable_values() -> Iterator[str]:

@@ -20,6 +20,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "JWKS_URI": None,
     "POLL_SECONDS": 5,
     "MAX_STALENESS": 15,
+    "CLOCK_SKEW_SECONDS": 10,
     "TOKEN_CACHE_SIZE": 10_000,
     "INTROSPECTION_CACHE_SECONDS": 2,
     "REALM": None,
@@ -114,6 +115,11 @@ class Conf:
     def max_staleness(self) -> float:
         """How long a status list is relied on without an answer, in seconds."""
         return float(self._get("MAX_STALENESS"))
+
+    @property
+    def clock_skew_seconds(self) -> float:
+        """How many seconds the issuer's clock may differ from the one here."""
+        return float(self._get("CLOCK_SKEW_SECONDS"))
 
     @property
     def token_cache_size(self) -> int:

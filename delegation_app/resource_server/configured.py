@@ -98,6 +98,7 @@ def _offline() -> Verifier:
         jwks_uri=conf.jwks_uri,
         poll_seconds=conf.poll_seconds,
         max_staleness=conf.max_staleness,
+        skew_seconds=conf.clock_skew_seconds,
         cache_size=conf.token_cache_size,
     )
 
@@ -110,6 +111,7 @@ def _introspection() -> Verifier:
         client_secret=conf.client_secret,
         cache_seconds=conf.introspection_cache_seconds,
         cache_size=conf.token_cache_size,
+        skew_seconds=conf.clock_skew_seconds,
     )
 
 

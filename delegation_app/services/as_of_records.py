@@ -19,6 +19,8 @@ from delegation_app.events import (
     DELEGATION_NARROWED,
     DELEGATION_OPENED,
     DELEGATION_REVOKED,
+    USER_DISABLED,
+    USER_ENABLED,
 )
 from delegation_app.models import AuditEvent, ClientPolicy, Delegation
 from delegation_app.protocol.scope import Scope
@@ -46,7 +48,7 @@ class Gap(Enum):
     """The trail did not tell its expiry yet when it was opened, and it was narrowed from above."""
 
     PERSON = "person"
-    """The person is disabled now, and nothing tells since when."""
+    """The person was disabled or enabled at a time that nothing tells."""
 
     CLIENT = "client"
     """A client is disabled now, and nothing tells since when."""
@@ -63,7 +65,7 @@ class Line:
         since, until: when it began, and when it was to end by itself; None for no end.
         ended_at: when it was revoked after that; None if it was not.
         answer: whether it could be used.
-        stopped_by: the client ids of those that were disabled, here or above.
+        stopped_by: who was disabled: client ids, here or above, and the subject of the person.
         gaps: what the records do not tell.
         events: what proves it, oldest first.
     """
@@ -99,6 +101,7 @@ class Records:
         events: what happened to each of those, oldest first, by key.
         switched: how often each client was enabled or disabled since, by client id.
         disabled: since when those are that are disabled now, if that is known, by client id.
+        people: how each person was disabled and enabled, at any time, oldest first, by subject.
     """
 
     when: datetime
@@ -106,6 +109,7 @@ class Records:
     events: Mapping[int, Sequence[AuditEvent]]
     switched: Mapping[str, Sequence[AuditEvent]]
     disabled: Mapping[str, datetime | None]
+    people: Mapping[str, Sequence[AuditEvent]]
 
     @classmethod
     def of(cls, rows: Iterable[Delegation], when: datetime) -> Records:
@@ -117,10 +121,13 @@ class Records:
         for event in _events_of(chain.values()):
             events[event.delegation_id or 0].append(event)
         switched: dict[str, list[AuditEvent]] = defaultdict(list)
-        for event in _changes_of(clients, when):
-            if _SWITCH in _strings(event.details.get("fields")):
+        people: dict[str, list[AuditEvent]] = defaultdict(list)
+        for event in _switches_of(clients, {row.subject for row in chain.values()}, when):
+            if event.event != CLIENT_CHANGED.name:
+                people[event.subject].append(event)
+            elif _SWITCH in _strings(event.details.get("fields")):
                 switched[event.client_id_value].append(event)
-        return cls(when, chain, events, switched, _disabled(clients))
+        return cls(when, chain, events, switched, _disabled(clients), people)
 
     def line(self, row: Delegation) -> Line:
         """Return one of those delegations as it was."""
@@ -131,7 +138,10 @@ class Records:
             for client in dict.fromkeys(each.delegate_client_id for each in chain)
             if self._was_disabled(client)
         )
-        gaps = [*terms.gaps, *self._gaps(row, chain)]
+        was_active = self._was_active(row)
+        if was_active is False:
+            stopped += (row.subject,)
+        gaps = [*terms.gaps, *self._gaps(chain), *([Gap.PERSON] if was_active is None else [])]
         unsure = {Gap.PERSON, Gap.CLIENT} & set(gaps)
         return Line(
             delegation=row,
@@ -196,6 +206,7 @@ class Records:
         turned = [
             event for each in chain for event in self.switched.get(each.delegate_client_id, ())
         ]
+        turned += self.people.get(row.subject, ())
         found = {event.pk: event for event in (*made, *self._narrowings(chain), *turned, *ends)}
         return sorted(found.values(), key=lambda event: (event.occurred_at, event.pk))
 
@@ -208,10 +219,22 @@ class Records:
             return turned % 2 == 0
         return since is not None and since <= self.when
 
-    def _gaps(self, row: Delegation, chain: Sequence[Delegation]) -> list[Gap]:
+    def _was_active(self, row: Delegation) -> bool | None:
+        """Return whether the person was active; None if what is on file contradicts itself."""
+        events = self.people.get(row.subject, ())
+        before = [event for event in events if event.occurred_at <= self.when]
+        after = [event for event in events if event.occurred_at > self.when]
+        since = before[-1].event == USER_ENABLED.name if before else None
+        # The next one changed what was; without a next one it is as now, unless the person is gone
+        until = getattr(row.principal_user, "is_active", None)
+        if after:
+            until = after[0].event == USER_DISABLED.name
+        if since is None:
+            return None if until is False else True
+        return since if until in {None, since} else None
+
+    def _gaps(self, chain: Sequence[Delegation]) -> list[Gap]:
         gaps = []
-        if not getattr(row.principal_user, "is_active", True):
-            gaps.append(Gap.PERSON)
         clients = {each.delegate_client_id for each in chain}
         unknown = (c for c in clients & self.disabled.keys() if self.disabled[c] is None)
         if any(not self.switched.get(client) for client in unknown):
@@ -224,9 +247,17 @@ def _events_of(rows: Iterable[Delegation]) -> QuerySet[AuditEvent]:
     return found.order_by("occurred_at", "pk")
 
 
-def _changes_of(client_ids: Iterable[str], since: datetime) -> QuerySet[AuditEvent]:
-    found = AuditEvent.objects.filter(event=CLIENT_CHANGED.name, occurred_at__gt=since)
-    return found.filter(client_id_value__in=client_ids).order_by("occurred_at", "pk")
+def _switches_of(
+    client_ids: Iterable[str], subjects: Iterable[str], since: datetime
+) -> QuerySet[AuditEvent]:
+    """Return what was done to clients since, and to people at any time, in one statement."""
+    turned = (USER_DISABLED.name, USER_ENABLED.name)
+    clients = AuditEvent.objects.filter(
+        event=CLIENT_CHANGED.name, occurred_at__gt=since, client_id_value__in=client_ids
+    )
+    people = AuditEvent.objects.filter(event__in=turned, subject__in=subjects)
+    # Each has its index; one condition with OR would have none. The default order is not wanted.
+    return clients.order_by().union(people.order_by(), all=True).order_by("occurred_at", "id")
 
 
 def _disabled(client_ids: Iterable[str]) -> dict[str, datetime | None]:

@@ -19,17 +19,17 @@ from delegation_app.protocol.errors import (
     UnauthorizedClient,
     UnsupportedResponseType,
 )
-from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.parameters import MEANINGFUL, Parameters
 from delegation_app.services import limits
 from delegation_app.services.clients import Client, find
 
-PARAMETERS: Final = frozenset(
+_SUPPORTED: Final = frozenset(
     {
         "response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "resource",
-        "code_challenge", "code_challenge_method", "prompt", "max_age",
-        "constraints", "request", "request_uri", "authorization_details", "dpop_jkt",
+        "code_challenge", "code_challenge_method", "prompt", "max_age", "constraints",
     }
 )  # fmt: skip
+PARAMETERS: Final = _SUPPORTED | MEANINGFUL
 
 _PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
 _LONGEST_STATE: Final = 2048
@@ -143,9 +143,7 @@ def _refuse_unsupported(parameters: Parameters) -> None:
         raise RequestNotSupported("Request objects are not supported.")
     if "request_uri" in parameters:
         raise RequestUriNotSupported("Request URIs are not supported.")
-    for name in ("authorization_details", "dpop_jkt"):
-        if name in parameters:
-            raise InvalidRequest(f"The parameter {name} is not supported.")
+    parameters.refuse_unsupported(_SUPPORTED)
     if parameters.get("response_mode") not in {None, "query"}:
         raise InvalidRequest("The only response_mode is query.")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from typing import Any, Final
 
 from django.core.exceptions import ObjectDoesNotExist
@@ -14,7 +15,7 @@ from delegation_app import toolkit
 from delegation_app.conf import LONGEST_ACCESS_TOKEN, conf
 from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol import names
-from delegation_app.protocol.audience import Audience
+from delegation_app.protocol.audience import Audience, other_spelling
 from delegation_app.protocol.claims import client_subject
 from delegation_app.protocol.errors import InvalidScope, InvalidTarget
 from delegation_app.protocol.scope import Scope
@@ -25,6 +26,15 @@ from delegation_app.toolkit import Application
 # whose name it may ask.
 TARGETS: Final = "delegation_policy__audiences"
 SPEAKS_FOR: Final = "introspectable_resource_servers"
+
+
+class Lack(Enum):
+    """Why a client has no default audience, as the log says it."""
+
+    POLICY = "the client has no policy and DEFAULT_AUDIENCE is no active resource server"
+    AUDIENCE = "the client's policy has no active audience"
+    DEFAULT = "the client's policy has several audiences and no default"
+    ACTIVE_DEFAULT = "the default of the client's policy is none of its active audiences"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +73,8 @@ class Client:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether people are not asked about it; the application's own mark."""
-        return self.application.skip_authorization
+        """Whether people are not asked about it; never true of a public client."""
+        return toolkit.is_trusted(self.application)
 
     @property
     def auth_methods(self) -> frozenset[str]:
@@ -104,10 +114,16 @@ class Client:
             InvalidTarget: malformed, unknown, inactive or not for this client; or none was
                 named and there is no default (RFC 8707 section 2).
         """
-        requested = Audience.parse(resources)
-        if not all(identifier in self.servers for identifier in requested):
-            raise InvalidTarget("A resource is unknown or not for this client.")
+        requested = _parsed(resources, self.servers)
+        if strange := self.unreachable(requested):
+            raise InvalidTarget("A resource is unknown or not for this client.", detail=strange)
         return requested or self._default_audience()
+
+    def unreachable(self, identifiers: Iterable[str]) -> str:
+        """Return a sentence for the log that names what is not for this client; empty for none."""
+        strange = [identifier for identifier in identifiers if identifier not in self.servers]
+        own = ", ".join(self.servers) or "none"
+        return f"{', '.join(strange)} is not among its active audiences: {own}" if strange else ""
 
     def narrowed_audience(self, resources: Iterable[str], granted: Audience) -> Audience:
         """Return the part of a granted audience that a token request may have now.
@@ -115,7 +131,7 @@ class Client:
         Raises:
             InvalidTarget: more than was granted, or nothing of it is active any more.
         """
-        requested = Audience.parse(resources)
+        requested = _parsed(resources, granted.identifiers)
         # RFC 8707 section 2.2: at the token endpoint the granted resources or a part of them
         if not requested <= granted or not all(name in self.servers for name in requested):
             raise InvalidTarget("A resource was not granted or is not available.")
@@ -138,10 +154,15 @@ class Client:
         # RFC 6749 section 3.3: a request without scope gets a documented default
         if requested is None:
             return self.effective_scope(toolkit.default_scopes(self.application), audience)
-        scope = Scope.parse(requested)
-        if not scope <= self.policy.scopes & Scope(toolkit.all_scopes()):
-            raise InvalidScope("A scope is unknown or not for this client.")
-        return self.effective_scope(scope, audience)
+        scope, known = Scope.parse(requested), Scope(toolkit.all_scopes())
+        allowed = self.tolerated(scope, self.policy.scopes & known)
+        if allowed is None:
+            return self.scope(None, audience)
+        if unknown := allowed - known:
+            raise InvalidScope(f"Unknown scope: {unknown.listed()}.")
+        if foreign := allowed - self.policy.scopes:
+            raise InvalidScope(f"Scope not for this client: {foreign.listed()}.")
+        return self.effective_scope(allowed, audience)
 
     def narrowed_scope(self, requested: str | None, granted: Scope, audience: Audience) -> Scope:
         """Return the part of a granted scope that a token request may have now.
@@ -149,10 +170,39 @@ class Client:
         Raises:
             InvalidScope: more than was granted (RFC 6749 section 6), or nothing is left of it.
         """
-        scope = granted if requested is None else Scope.parse(requested)
-        if not scope <= granted:
-            raise InvalidScope("The scope is more than was granted.")
+        wanted = None if requested is None else self.tolerated(Scope.parse(requested), granted)
+        scope = granted if wanted is None else wanted
+        if more := scope - granted:
+            raise InvalidScope(f"The scope is more than was granted: {more.listed()}.")
         return self.effective_scope(scope, audience)
+
+    def wanted_scope(self, requested: str | None, granted: Scope, audience: Audience) -> Scope:
+        """Return the part of a granted scope that a redemption names; all of it if it names none.
+
+        The person may have granted less than the client asked for, so what was not granted is left
+        out, and the answer says so (RFC 6749 section 5.1).
+
+        Raises:
+            InvalidScope: malformed, or nothing is left.
+        """
+        wanted = granted if requested is None else granted & Scope.parse(requested)
+        return self.effective_scope(wanted, audience)
+
+    def tolerated(self, scope: Scope, available: Scope) -> Scope | None:
+        """Return what counts as requested.
+
+        Args:
+            scope: as sent.
+            available: what the client could get.
+
+        Returns:
+            All of it, unless the policy drops what the client cannot get; None if nothing is left
+            then, which counts as a request without scope.
+        """
+        if not self.policy.drops_unavailable_scopes:
+            return scope
+        # RFC 6749 section 3.3: the scope may be partially ignored; the answer says what was issued
+        return (scope & available) or None
 
     def effective_scope(self, scope: Scope, audience: Audience) -> Scope:
         """Cut `scope` to what the policy allows and the audience knows (RFC 8707 section 2.2).
@@ -174,13 +224,46 @@ class Client:
         """Tell whether a token for `audience` is opaque: one of its services asks for that."""
         return any(self.servers[name].opaque for name in audience)
 
+    @property
+    def lack(self) -> Lack | None:
+        """Why a request that names no resource is refused; None if there is a default."""
+        if len(self._defaults()) == 1:
+            return None
+        if self.servers:
+            chosen = self.policy.default_audience_id is not None
+            return Lack.ACTIVE_DEFAULT if chosen else Lack.DEFAULT
+        return Lack.AUDIENCE if self.has_policy else Lack.POLICY
+
+    @property
+    def has_policy(self) -> bool:
+        """Whether its policy is stored, not derived from its application."""
+        return not self.policy._state.adding  # noqa: SLF001 - Django's documented way to ask
+
+    def _defaults(self) -> list[Server]:
+        default = self.policy.default_audience_id
+        return [one for one in self.servers.values() if default in {None, one.pk}]
+
     def _default_audience(self) -> Audience:
-        default, chosen = self.policy.default_audience_id, list(self.servers.values())
-        if default is not None:
-            chosen = [server for server in chosen if server.pk == default]
-        if len(chosen) != 1:
-            raise InvalidTarget("The request must name a resource.")
-        return Audience([chosen[0].identifier])
+        if (lack := self.lack) is not None:
+            # RFC 8707 section 2
+            message = "The request must name a resource server in the parameter resource."
+            raise InvalidTarget(message, detail=f"no resource, and {lack.value}")
+        return Audience([self._defaults()[0].identifier])
+
+
+def known_spelling(identifier: str, known: Collection[str]) -> str:
+    """Return an identifier as it is known, with or without a final slash, or as it was sent.
+
+    Args:
+        identifier: as sent.
+        known: the identifiers to find it among; an exact one comes first, and one that another
+            resource server has is never taken for its neighbour's. One statement at most.
+    """
+    other = None if identifier in known else other_spelling(identifier)
+    if other is None or other not in known:
+        return identifier
+    is_another = ResourceServer.objects.filter(identifier=identifier).exists()
+    return identifier if is_another else other
 
 
 def find(client_id: str, relation: str = TARGETS) -> Client | None:
@@ -244,6 +327,10 @@ def _without_policy(application: Application) -> Client:
         for row in rows
     }
     return Client(application, policy, servers)
+
+
+def _parsed(resources: Iterable[str], known: Collection[str]) -> Audience:
+    return Audience(known_spelling(name, known) for name in Audience.parse(resources))
 
 
 def _seconds(value: int | None) -> timedelta | None:

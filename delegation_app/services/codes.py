@@ -20,12 +20,18 @@ from delegation_app.services.transactions import own
 
 @dataclass(frozen=True, slots=True)
 class Redemption:
-    """What a client sends to redeem a code."""
+    """What a client sends to redeem a code.
+
+    Attributes:
+        scope: the value of `scope`, or None. RFC 6749 section 4.1.3 has none; clients that send
+            it get no more than it names.
+    """
 
     code: str = field(repr=False)
     code_verifier: str | None = field(repr=False)
     redirect_uri: str | None
     resources: tuple[str, ...]
+    scope: str | None = None
 
 
 def issue(
@@ -59,7 +65,7 @@ def redeem(
     Raises:
         InvalidGrant: unknown, another client's, expired, used, with the wrong verifier or
             redirect URI, or its delegation ended.
-        InvalidScope: nothing that was granted is left.
+        InvalidScope: nothing that was granted is left, or nothing of it is wanted.
         InvalidTarget: a resource was not granted or is not available any more.
 
     Side effects: locks the root; up to three rows and one audit event. A second redemption
@@ -74,7 +80,7 @@ def redeem(
     held, reach = code.scope & code.delegation.scopes, code.audience & code.delegation.audience
     audience = client.narrowed_audience(redemption.resources, reach)
     # RFC 6749 section 3.3: what is left may be less, and the answer says so
-    scope = client.narrowed_scope(None, held, audience)
+    scope = client.wanted_scope(redemption.scope, held, audience)
     if not _consume(code, clock.now()):
         return _used_before(code, origin)
     whole = tokens.View(code.delegation, client, code.scope, code.audience)

@@ -11,7 +11,7 @@ from django.db.models.signals import post_delete, pre_delete
 from delegation_app import toolkit
 from delegation_app.models import Delegation
 from delegation_app.protocol.claims import user_subject
-from delegation_app.services import audit, revoke, selections, status_cache
+from delegation_app.services import audit, people, revoke, selections, status_cache
 
 _PERSON: Final = "the person was deleted"
 _CLIENT: Final = "the client was deleted"
@@ -22,11 +22,13 @@ def watch() -> None:
 
     Called once, when the app is ready.
     """
-    users, applications = get_user_model(), toolkit.application_model()
-    pre_delete.connect(_user_leaves, sender=users, dispatch_uid="delegation_user")
-    post_delete.connect(_user_left, sender=users, dispatch_uid="delegation_user")
-    pre_delete.connect(_client_leaves, sender=applications, dispatch_uid="delegation_client")
-    post_delete.connect(_client_left, sender=applications, dispatch_uid="delegation_client")
+    for users in people.kinds_of(get_user_model()):
+        pre_delete.connect(_user_leaves, sender=users, dispatch_uid="delegation_user")
+        post_delete.connect(_user_left, sender=users, dispatch_uid="delegation_user")
+    for applications in people.kinds_of(toolkit.application_model()):
+        pre_delete.connect(_client_leaves, sender=applications, dispatch_uid="delegation_client")
+        post_delete.connect(_client_left, sender=applications, dispatch_uid="delegation_client")
+    people.watch()
     status_cache.watch()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -25,18 +26,30 @@ from delegation_app.services.transactions import own
 _SLOWER: Final = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What a device sends until it has tokens.
+
+    Attributes:
+        device_code: what it was given.
+        resources: the values of `resource`; none for all that was granted.
+        scope: the value of `scope`, or None for all that was granted.
+    """
+
+    device_code: str = field(repr=False)
+    resources: tuple[str, ...]
+    scope: str | None
+
+
 @own
-def poll(
-    text: str, resources: tuple[str, ...], client: Client, origin: audit.Origin
-) -> tokens.Issued | OAuthError:
+def poll(wanted: Poll, client: Client, origin: audit.Origin) -> tokens.Issued | OAuthError:
     """Redeem a device code for tokens, or say why not (RFC 8628 section 3.5).
 
     A second redemption ends nothing: a device that lost the answer asks again, and nobody but the
     device ever had the code in hand.
 
     Args:
-        text: the device code.
-        resources: where the access token shall be valid; none for all that was granted.
+        wanted: the device code, and which part of what was granted.
         client: who polls.
         origin: the client, and from where it polls.
 
@@ -46,20 +59,20 @@ def poll(
         AccessDenied: the person said no.
         ExpiredToken: nobody redeemed it in time.
         InvalidGrant: unknown, another client's, used, or its delegation has ended.
-        InvalidScope: nothing that was granted is left.
+        InvalidScope: nothing that was granted is left, or nothing of it is wanted.
         InvalidTarget: a resource was not granted or is not available any more.
 
     Side effects: locks the code, then the root; the time of the poll, or up to three rows and one
     audit event.
     """
     now = clock.now()
-    code = DeviceCode.objects.filter(digest=digest(text)).select_for_update().first()
+    code = DeviceCode.objects.filter(digest=digest(wanted.device_code)).select_for_update().first()
     if code is None:
         return _refusal("unknown")
     # RFC 6749 section 5.2: issued to another client
     if code.client_id != client.application.pk:
         return _refusal("another client's")
-    return _unredeemable(code, now) or _redeem(code, resources, client, origin)
+    return _unredeemable(code, now) or _redeem(code, wanted, client, origin)
 
 
 def _unredeemable(code: DeviceCode, now: datetime) -> OAuthError | None:
@@ -86,7 +99,7 @@ def _pending(code: DeviceCode, now: datetime) -> OAuthError:
 
 
 def _redeem(
-    code: DeviceCode, resources: tuple[str, ...], client: Client, origin: audit.Origin
+    code: DeviceCode, wanted: Poll, client: Client, origin: audit.Origin
 ) -> tokens.Issued | OAuthError:
     now = clock.now()
     # It is a root, so it locks its tree. It is read again after a wait: a revoked one is not found
@@ -94,9 +107,9 @@ def _redeem(
     delegation = rows.select_for_update(of=("self",)).first()
     if delegation is None:
         return _refusal("its delegation has ended", code.delegation)
-    audience = client.narrowed_audience(resources, delegation.audience)
+    audience = client.narrowed_audience(wanted.resources, delegation.audience)
     # RFC 6749 section 3.3: what is left may be less, and the answer says so
-    scope = client.narrowed_scope(None, delegation.scopes, audience)
+    scope = client.wanted_scope(wanted.scope, delegation.scopes, audience)
     # What was joined to the locked row may be older than the lock; this statement is not
     usable = DeviceCode.objects.filter(in_force(now, "delegation__"), pk=code.pk, consumed_at=None)
     if not usable.update(consumed_at=now):

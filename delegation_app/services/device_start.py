@@ -14,13 +14,8 @@ from delegation_app.conf import conf
 from delegation_app.events import DEVICE_STARTED
 from delegation_app.models import DeviceCode
 from delegation_app.protocol import names
-from delegation_app.protocol.errors import (
-    InvalidRequest,
-    OAuthError,
-    TemporarilyUnavailable,
-    UnauthorizedClient,
-)
-from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.errors import OAuthError, TemporarilyUnavailable, UnauthorizedClient
+from delegation_app.protocol.parameters import MEANINGFUL, Parameters
 from delegation_app.protocol.secrets import derive_key, digest, new_secret
 from delegation_app.protocol.user_code import keyed_digest, new_user_code
 from delegation_app.services import audit, limits
@@ -29,6 +24,9 @@ from delegation_app.services.transactions import joined, own
 
 # Two equal codes among the live ones come up once in billions of requests; five in a row never.
 _DRAWS: Final = 5
+_LOOKED_AT: Final = frozenset({"scope", "resource", "constraints"})
+# A page, a sign-in or a proof that the device asks for and would not get
+_NOT_IGNORED: Final = MEANINGFUL | {"code_challenge", "max_age", "prompt"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +63,7 @@ def start(client: Client, parameters: Parameters, origin: audit.Origin) -> Start
     """
     if not client.may_use(names.DEVICE_CODE):
         raise UnauthorizedClient("This client may not use the device authorization grant.")
-    # RFC 9396 section 5: ignoring it would grant something else than was asked for
-    if "authorization_details" in parameters:
-        raise InvalidRequest("The parameter authorization_details is not supported.")
+    parameters.refuse_unsupported(_LOOKED_AT, _NOT_IGNORED)
     audience = client.audience(parameters.all("resource"))
     row = DeviceCode(
         client=client.application,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.db import DatabaseError, InterfaceError
 
 from delegation_app import clock
+from delegation_app.protocol import jose
 from delegation_app.protocol.errors import InvalidToken, TemporarilyUnavailable
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.verified_token import Call, VerifiedToken
@@ -56,11 +57,13 @@ def verify(text: str, audience: str, call: Call = Call()) -> VerifiedToken:
     """
     found = presented.access_token(text)
     if found is None or not found.active:
-        raise InvalidToken("The access token is not valid.")
+        detail = "unknown, or its time is over" if found is None else _why_inactive(found)
+        raise InvalidToken("The access token is not valid.", detail=detail)
     server = None if found.client is None else found.client.servers.get(audience)
     # RFC 9068 section 4: aud must name this resource server, and it must still be one
     if server is None or audience not in found.row.audience:
-        raise InvalidToken("The access token is not valid.", detail="audience")
+        detail = jose.mismatch("aud", expected=audience, got=found.audience.claim())
+        raise InvalidToken("The access token is not valid.", detail=detail)
     scope = found.scope_at(server)
     if not scope:
         raise InvalidToken("The access token is not valid.", detail="nothing of it is left")
@@ -68,6 +71,13 @@ def verify(text: str, audience: str, call: Call = Call()) -> VerifiedToken:
     verified.enforce(audience, call, clock.now().timestamp())
     found.row.delegation.note_use(clock.now())
     return verified
+
+
+def _why_inactive(found: presented.PresentedAccessToken) -> str:
+    now, ends = clock.now(), found.row.expires_at
+    if ends > now:
+        return "revoked, or its delegation has ended"
+    return jose.mismatch("exp", expected=f"after {now.isoformat()}", got=ends.isoformat())
 
 
 def _verified(found: presented.PresentedAccessToken, scope: Scope) -> VerifiedToken:

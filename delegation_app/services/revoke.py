@@ -19,7 +19,7 @@ from delegation_app.models import (
     Delegation,
     DelegationBlock,
 )
-from delegation_app.protocol.errors import UnauthorizedClient, UnsupportedTokenType
+from delegation_app.protocol.errors import InvalidToken, UnsupportedTokenType
 from delegation_app.protocol.secrets import digest
 from delegation_app.services import (
     audit,
@@ -42,6 +42,10 @@ _TOLD: Final = (
     "delegate_client_id", "scopes", "audience",
 )  # fmt: skip
 _BATCH: Final = 500
+
+
+class NothingToRevoke(InvalidToken):
+    """What was presented is no token of the client that presents it. Only the trail says why."""
 
 
 def subtree(
@@ -154,8 +158,8 @@ def access_token(token: AccessToken, origin: audit.Origin, *, reason: str) -> bo
 def presented_token(text: str, client: Client, origin: audit.Origin) -> None:
     """Revoke what a client gives back (RFC 7009 section 2.1).
 
-    A refresh token takes its delegation with it, an access token only itself. A token that is
-    unknown or over is no error (section 2.2).
+    A refresh token takes its delegation with it, an access token only itself. One that was revoked
+    or has expired is no error (section 2.2).
 
     Args:
         text: the token as presented, of any kind.
@@ -163,20 +167,27 @@ def presented_token(text: str, client: Client, origin: audit.Origin) -> None:
         origin: the client as actor, and from where.
 
     Raises:
-        UnauthorizedClient: the token is another client's; it stays as it is.
-        UnsupportedTokenType: it is an authorization code.
+        NothingToRevoke: it is no token of this client; it stays as it is.
+        UnsupportedTokenType: it is an authorization code of this client.
 
     Side effects: those of `subtree` or `access_token`.
     """
     found = presented.find(text, allow_expired=True)
-    if found is None:
-        # RFC 7009 section 2.2.1: a kind that is ours but can't be revoked here
-        if AuthorizationCode.objects.filter(digest=digest(text)).exists():
-            raise UnsupportedTokenType("An authorization code can not be revoked.")
+    if found is not None and found.row.delegation.delegate_id == client.application.pk:
+        _give_back(found, origin)
         return
-    if found.row.delegation.delegate_id != client.application.pk:
-        raise UnauthorizedClient("The token was issued to another client.")
-    _give_back(found, origin)
+    # The same statements for an unknown token and for another client's: time must not tell either
+    own_codes = AuthorizationCode.objects.filter(delegation__delegate=client.application.pk)
+    is_code = own_codes.filter(digest=digest(text)).exists()
+    # RFC 7009 section 2.2.1; but anybody can claim to be a public client, and would learn that a
+    # code is good
+    if is_code and client.is_confidential:
+        raise UnsupportedTokenType("An authorization code can not be revoked.")
+    error = NothingToRevoke("There is nothing to revoke.", detail="unknown or malformed token")
+    if found is not None:
+        error.detail = "the token was issued to another client"
+        error.about = found.row.delegation
+    raise error
 
 
 @own

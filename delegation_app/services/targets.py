@@ -6,7 +6,7 @@ from delegation_app.models import ResourceServer
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.errors import InvalidScope, InvalidTarget
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.clients import Client
+from delegation_app.services.clients import Client, known_spelling
 
 
 def audience_of(client: Client, names: tuple[str, ...], resources: tuple[str, ...]) -> Audience:
@@ -23,10 +23,10 @@ def audience_of(client: Client, names: tuple[str, ...], resources: tuple[str, ..
     """
     by_name = {server.name: server.identifier for server in client.servers.values()}
     # RFC 8693 section 2.1: both parameters name targets, and may be mixed
-    wanted = [by_name.get(name, name) for name in names]
+    wanted = [by_name.get(name) or known_spelling(name, client.servers) for name in names]
     # RFC 8693 section 2.2.2: unknown and unacceptable targets look the same
-    if not all(identifier in client.servers for identifier in wanted):
-        raise InvalidTarget("An audience is unknown or not for this client.")
+    if strange := client.unreachable(wanted):
+        raise InvalidTarget("An audience is unknown or not for this client.", detail=strange)
     if wanted:
         return client.audience((*wanted, *resources))
     return client.audience(resources)
@@ -45,9 +45,12 @@ def scope_at(client: Client, requested: str | None, held: Scope, audience: Audie
         InvalidScope: more than the subject token or the client has, or nothing of it can be used
             at every target (RFC 8693 section 2.1.1).
     """
-    scope = held & client.policy.scopes if requested is None else Scope.parse(requested)
-    if not scope <= held & client.policy.scopes:
-        raise InvalidScope("The scope is more than the subject token or the client has.")
+    available = held & client.policy.scopes
+    wanted = None if requested is None else client.tolerated(Scope.parse(requested), available)
+    scope = available if wanted is None else wanted
+    if more := scope - available:
+        message = "The scope is more than the subject token or the client has"
+        raise InvalidScope(f"{message}: {more.listed()}.")
     for identifier in audience:
         scope &= client.servers[identifier].scopes
     return client.effective_scope(scope, audience)

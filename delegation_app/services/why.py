@@ -22,7 +22,14 @@ from delegation_app.protocol import jose, names, secrets
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.services import keys, presented
 from delegation_app.services.presented import PresentedAccessToken, PresentedRefreshToken
-from delegation_app.services.why_steps import Step, expiry, moment, of_delegation, of_places
+from delegation_app.services.why_steps import (
+    Step,
+    expiry,
+    moment,
+    of_client,
+    of_delegation,
+    of_places,
+)
 
 LONGEST: Final = jose.MAX_TOKEN_LENGTH
 _MOST: Final = 50
@@ -110,7 +117,8 @@ def _request(request_id: str) -> Finding:
         words = {"code": refused[-1].reason, "detail": detail.rstrip(".")}
         conclusion = _("The request was refused as %(code)s: %(detail)s.") % words
     about = next((e.delegation for e in reversed(events) if e.delegation is not None), None)
-    return Finding(_("A request"), None, (), conclusion, about, tuple(events))
+    steps = tuple(of_client(refused[-1].client_id_value)) if refused else ()
+    return Finding(_("A request"), None, steps, conclusion, about, tuple(events))
 
 
 def _jwt(text: str) -> Finding:
@@ -125,7 +133,8 @@ def _jwt(text: str) -> Finding:
             allow_expired=True,
         )
     except InvalidToken as error:
-        cause = error.detail.removeprefix("jwt: ")
+        # What was expected and what was there is for the log
+        cause = error.detail.removeprefix("jwt: ").partition(":")[0]
         wrong = str(_WRONG_JWT.get(cause, _("It is not well formed (%(what)s).") % {"what": cause}))
         return _judged(what, [Step(_("Signature"), passed=False, text=wrong)], active=False)
     words = {"issuer": conf.issuer}

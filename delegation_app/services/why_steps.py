@@ -15,7 +15,7 @@ from delegation_app.events import DELEGATION_REVOKED
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.models.validity import users_can_be_inactive
 from delegation_app.protocol.claims import client_subject
-from delegation_app.services import introspect
+from delegation_app.services import clients, introspect, shortcomings
 from delegation_app.services.presented import PresentedAccessToken
 
 
@@ -62,6 +62,16 @@ def of_delegation(delegation: Delegation) -> Iterator[Step]:
     yield _client(delegation)
     for above in reversed(chain[:-1]):
         yield _ancestor(above)
+
+
+def of_client(client_id: str) -> Iterator[Step]:
+    """Look at what of a client does not work as it is set up now."""
+    client = clients.find(client_id) if client_id else None
+    if client_id and client is None:
+        text = _("There is no client %(client)s.") % {"client": client_id}
+        yield Step(_("Client"), passed=False, text=text)
+    for sentence in [] if client is None else shortcomings.of_client(client):
+        yield Step(_("Client, as it is set up now"), passed=False, text=sentence)
 
 
 def of_places(found: PresentedAccessToken) -> Step:

@@ -40,6 +40,7 @@ class Call:
             raise InvalidRequest("DPoP is not supported.")
         self.origin = http.origin_of(request)
         self.client_id = ""
+        self._endpoint = request.path
         self._authorization: str | None = request.META.get("HTTP_AUTHORIZATION")
 
     def authenticated_client(self, relation: str = TARGETS) -> Client:
@@ -55,6 +56,16 @@ class Call:
         client = authenticate(credentials, ip=self.origin.ip, relation=relation)
         self.origin = self.origin.acting_as(client.subject)
         return client
+
+    def record_refusal(self, error: OAuthError) -> None:
+        """Record that this was refused, whatever the answer says; see `audit.record_refusal`."""
+        audit.record_refusal(
+            error,
+            self.origin,
+            client_id=self.client_id,
+            endpoint=self._endpoint,
+            grant_type=next(iter(self.parameters.all("grant_type")), ""),
+        )
 
 
 def back_channel(
@@ -87,13 +98,7 @@ def _handled(handler: Callable[[Call], HttpResponse], request: HttpRequest) -> H
         except OAuthError as error:
             # What could not even be read, or is throttled, leaves nothing behind.
             if not isinstance(error, TooManyAttempts):
-                audit.record_refusal(
-                    error,
-                    call.origin,
-                    client_id=call.client_id,
-                    endpoint=request.path,
-                    grant_type=next(iter(call.parameters.all("grant_type")), ""),
-                )
+                call.record_refusal(error)
             raise
     except Exception as error:  # noqa: BLE001 - the caller gets JSON, whatever happened
         return _refusal(http.as_oauth_error(error, request))

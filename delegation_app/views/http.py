@@ -29,6 +29,10 @@ logger = logging.getLogger("delegation_app")
 FORM: Final = "application/x-www-form-urlencoded"
 DATABASE_ERRORS: Final = (DatabaseError, InterfaceError)
 
+_UTF_8: Final = frozenset({"utf-8", "utf8"})
+_LIKE_ASCII: Final = frozenset(
+    {"us-ascii", "ascii", "iso-8859-1", "iso8859-1", "latin-1", "latin1", "windows-1252"}
+)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
@@ -49,9 +53,13 @@ def read_form(request: HttpRequest) -> Parameters:
     """
     # RFC 6749 appendix B: form-encoded UTF-8, nothing else
     charset = (request.content_params or {}).get("charset", "utf-8").lower()
-    if request.content_type != FORM or charset != "utf-8":
+    if request.content_type != FORM or charset not in _UTF_8 | _LIKE_ASCII:
         raise InvalidRequest(f"The body must be {FORM} in UTF-8.")
-    return Parameters.parse(read_body(request))
+    parameters = Parameters.parse(read_body(request))
+    # These say the same as UTF-8 of a form that is ASCII, and something else of every other one
+    if charset in _LIKE_ASCII and not parameters.is_ascii:
+        raise InvalidRequest("The body must be in UTF-8 where it is not ASCII.")
+    return parameters
 
 
 def read_body(request: HttpRequest) -> bytes:
@@ -117,30 +125,39 @@ def address_of(request: HttpRequest) -> str | None:
 
 
 def request_id_of(request: HttpRequest) -> str:
-    """Return the id under which log, audit and answer know this request."""
+    """Return the id under which log, audit and answer know this request.
+
+    It is ours. A caller could give the id of another request, and *Why was it refused?* would
+    explain that one.
+    """
     if "delegation.request_id" not in request.META:
-        sent = request.META.get("HTTP_X_REQUEST_ID", "")
-        known = _REQUEST_ID.fullmatch(sent)
-        request.META["delegation.request_id"] = sent if known else uuid.uuid4().hex
+        request.META["delegation.request_id"] = uuid.uuid4().hex
     return str(request.META["delegation.request_id"])
+
+
+def _name_for_log(request: HttpRequest) -> str:
+    # The X-Request-Id of the caller stands beside ours, so that both logs can be compared
+    sent = request.META.get("HTTP_X_REQUEST_ID", "")
+    ours = request_id_of(request)
+    return f"{ours} (X-Request-Id {sent})" if _REQUEST_ID.fullmatch(sent) else ours
 
 
 def as_oauth_error(error: Exception, request: HttpRequest) -> OAuthError:
     """Return the protocol error for any exception, and log what the caller is not told."""
-    request_id = request_id_of(request)
+    name = _name_for_log(request)
     if isinstance(error, OAuthError):
         # The detail may quote what was sent; it must not forge a line of the log
         detail = printable(error.detail, 255)
-        logger.info("refused %s: %s (%s)", request_id, error, detail)
+        logger.info("refused %s: %s (%s)", name, error, detail)
         return error
     if isinstance(error, DataError):
         # Such as a session cookie with a NUL, which PostgreSQL refuses; waiting would not help
-        logger.error("database refused a value %s", request_id, exc_info=error)
+        logger.error("database refused a value %s", name, exc_info=error)
         return InvalidRequest("The request has a value that can not be stored.")
     if isinstance(error, DATABASE_ERRORS):
-        logger.error("database failed %s", request_id, exc_info=error)
+        logger.error("database failed %s", name, exc_info=error)
         return TemporarilyUnavailable("Try again in a moment.")
-    logger.error("unexpected error %s", request_id, exc_info=error)
+    logger.error("unexpected error %s", name, exc_info=error)
     return ServerError("Something went wrong. It was logged.")
 
 

@@ -14,7 +14,12 @@ def revoke(call: Call) -> HttpResponse:
     """Revoke a token of the client that asks. `token_type_hint` is not needed to find it."""
     client = call.authenticated_client()
     token = call.parameters.require("token")
-    revocation.presented_token(token, client, call.origin)
+    try:
+        revocation.presented_token(token, client, call.origin)
+    except revocation.NothingToRevoke as error:
+        # RFC 7009 section 2.2: 200 for invalid tokens. The same for those of other clients, or
+        # whoever finds a token could try here whether it is real.
+        call.record_refusal(error)
     response = HttpResponse()
     http.never_stored(response)
     return response

@@ -8,7 +8,7 @@ from django.http import HttpResponse
 
 from delegation_app.grants import REGISTRY, Grant, TokenRequest
 from delegation_app.protocol import names
-from delegation_app.protocol.errors import InvalidRequest, UnauthorizedClient, UnsupportedGrantType
+from delegation_app.protocol.errors import UnauthorizedClient, UnsupportedGrantType
 from delegation_app.services import keys
 from delegation_app.views import http
 from delegation_app.views.back_channel import Call, back_channel
@@ -34,9 +34,8 @@ def _answer(call: Call, grants: Mapping[str, Grant]) -> HttpResponse:
         raise UnsupportedGrantType("The grant_type is not supported.")
     if not client.may_use(grant_type):
         raise UnauthorizedClient("This client may not use this grant_type.")
-    # RFC 9396 section 5: ignoring it would issue something else than was asked for
-    if "authorization_details" in call.parameters:
-        raise InvalidRequest("The parameter authorization_details is not supported.")
+    # RFC 9396 section 5 and others: ignoring one would issue something else than was asked for
+    call.parameters.refuse_unsupported(grant.PARAMETERS)
     signer = keys.signer()
     issued = grant.handle(TokenRequest(client, call.parameters.only(grant.PARAMETERS), call.origin))
     return http.json_answer(issued.answer(signer))

@@ -318,11 +318,55 @@ def test_loopback_uri_when_more_than_the_port_differs_then_error_page(story, uri
 
 @pytest.mark.conformance("AZ-05")
 @pytest.mark.parametrize("port", ["", ":1", ":8000", ":65535"])
-def test_localhost_when_registered_by_name_then_even_its_port_must_be_equal(story, port):
-    register(story.world, "http://localhost:3000/cb")
-    assert_stays(story.authorize(redirect_uri=f"http://localhost{port}/cb"))
-    response = story.answer(story.authorize(redirect_uri="http://localhost:3000/cb"))
-    assert response["Location"].startswith("http://localhost:3000/cb?code=")
+@pytest.mark.parametrize("registered", ["http://localhost:3000/cb", "http://localhost/cb"])
+def test_localhost_when_registered_by_name_then_its_port_may_be_any(story, port, registered):
+    register(story.world, registered)
+    uri = f"http://localhost{port}/cb"
+    response = story.answer(story.authorize(redirect_uri=uri))
+    assert response["Location"].startswith(f"{uri}?code=")
+
+
+@pytest.mark.conformance("AZ-05", "OT-02")
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://127.0.0.1:51004/cb",
+        "http://[::1]:51004/cb",
+        "http://LOCALHOST:51004/cb",
+        "http://localhost.:51004/cb",
+        "http://a.localhost:51004/cb",
+        "http://localhost.evil.example:51004/cb",
+        "http://localhost:51004@evil.example/cb",
+        "http://evil.example@localhost:51004/cb",
+        "http://localhost:@evil.example/cb",
+        "http://localhost:/cb",
+        "http://localhost:065/cb",
+        "http://localhost:65536/cb",
+        "http://localhost:x/cb",
+        "http://localhost:51004\\@evil.example/cb",
+        "http://localhost%2eevil.example/cb",
+        "http://l\u043ecalhost:51004/cb",
+        "http://localhost:51004",
+        "http://localhost:51004/",
+        "http://localhost:51004/cb/",
+        "http://localhost:51004/CB",
+        "http://localhost:51004/cb?x=1",
+        "http://localhost:51004/cb#",
+        "https://localhost:51004/cb",
+    ],
+    ids=lambda uri: ascii(uri)[1:60],
+)
+def test_localhost_when_more_than_the_port_differs_then_error_page(story, uri):
+    register(story.world, "http://localhost/cb")
+    assert_stays(story.authorize(redirect_uri=uri))
+
+
+@pytest.mark.conformance("AZ-05")
+def test_address_when_registered_then_the_name_localhost_is_another_host(story):
+    register(story.world, "http://127.0.0.1/cb http://[::1]/cb")
+    assert_stays(story.authorize(redirect_uri="http://localhost:51004/cb"))
+    for uri in ("http://127.0.0.1:51004/cb", "http://[::1]:51004/cb"):
+        assert story.authorize(redirect_uri=uri).status_code == 200
 
 
 @pytest.mark.conformance("AZ-05")
@@ -330,6 +374,39 @@ def test_localhost_when_registered_by_name_then_even_its_port_must_be_equal(stor
 def test_https_uri_when_its_port_differs_then_error_page_on_loopback_too(story, port):
     register(story.world, "https://127.0.0.1/cb")
     assert_stays(story.authorize(redirect_uri=f"https://127.0.0.1{port}/cb"))
+
+
+# What an authorization response says may not stand in the registered URI already
+
+OF_RESPONSES = [
+    "code", "state", "iss", "error", "error_description", "error_uri", "access_token",
+    "id_token", "token_type", "response", "session_state", "expires_in",
+]  # fmt: skip
+DISGUISES = [
+    "code=x", "state", "CODE=x", "%63ode=x", "%63%6f%64%65=x", "code[]=x", "code%5B%5D=x",
+    "code%5b0%5d=x", "+code=x", "%20code=x", "error.description=x", "error+uri=x", "a=1;code=x",
+    "a=1&code=x&b=2", "a=1%26b=2&state=", "?code=x", "Iss=https://evil.example",
+]  # fmt: skip
+
+
+@pytest.mark.conformance("AZ-04")
+@pytest.mark.parametrize("query", [f"{name}=x" for name in OF_RESPONSES] + DISGUISES)
+def test_response_parameter_when_a_registered_uri_has_it_then_it_never_matches(story, query):
+    for base in ("https://a.example.com/cb", "http://127.0.0.1/cb", "com.example.app:/cb"):
+        uri = f"{base}?{query}"
+        register(story.world, uri)
+        assert_stays(story.authorize(redirect_uri=uri))
+        assert_stays(story.authorize(redirect_uri=None))
+
+
+@pytest.mark.conformance("AZ-04")
+@pytest.mark.parametrize(
+    "query", ["k=code", "codes=1", "my_code=1", "tenant=state", "a=%26code%3D1", "scope=x", "x", ""]
+)
+def test_query_when_it_only_looks_like_a_response_then_it_matches(story, query):
+    uri = f"https://a.example.com/cb?{query}"
+    register(story.world, uri)
+    assert story.authorize(redirect_uri=uri).status_code == 200
 
 
 # What should never have been registered

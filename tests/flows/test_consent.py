@@ -333,6 +333,20 @@ def test_trusted_client_when_it_wants_the_question_then_the_person_is_asked(trus
     assert ConsentRecord.objects.get().decision == "granted"
 
 
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:4711/callback", "http://127.0.0.1/callback"])
+def test_public_client_when_it_is_marked_as_trusted_then_the_person_is_asked(story, world, uri):
+    toolkit.application_model().objects.filter(client_id="mobile").update(skip_authorization=True)
+    silent = redirected(story.authorize(world.mobile, redirect_uri=uri, prompt="none"))
+    assert silent["error"] == "consent_required"
+    page = story.authorize(world.mobile, redirect_uri=uri)
+    assert is_asked(page)
+    assert "code" in redirected(story.answer(page))
+    # Not even once they have said yes
+    again = redirected(story.authorize(world.mobile, redirect_uri=uri, prompt="none"))
+    assert again["error"] == "consent_required"
+    assert [one.decision for one in ConsentRecord.objects.all()] == ["granted"]
+
+
 def test_trust_when_taken_away_then_its_records_do_not_speak_for_the_person(trusting):
     assert not is_asked(trusting.authorize())
     toolkit.application_model().objects.filter(client_id="web").update(skip_authorization=False)

@@ -208,7 +208,8 @@ def test_back_channel_when_a_callback_is_named_then_there_is_no_jsonp(story, wor
         pytest.param("text/plain", b"grant_type=client_credentials", id="text"),
         pytest.param("", b"grant_type=client_credentials", id="no content type"),
         pytest.param(f"{FORM}; charset=utf-16", b"grant_type=client_credentials", id="utf-16"),
-        pytest.param(f"{FORM}; charset=latin-1", b"grant_type=client_credentials", id="latin-1"),
+        pytest.param(f"{FORM}; charset=utf-7", b"grant_type=client_credentials", id="utf-7"),
+        pytest.param(f"{FORM}; charset=latin-1", b"grant_type=%E9&token=%E9", id="latin-1"),
         pytest.param(f"{FORM}; charset=\xff", b"grant_type=client_credentials", id="no charset"),
         pytest.param(FORM, b"grant_type=%FF&token=%FF", id="invalid UTF-8"),
         pytest.param(FORM, b"grant_type=\xff&token=\xff", id="raw bytes"),
@@ -375,13 +376,16 @@ def test_request_id_when_an_answer_is_given_then_log_and_answer_name_the_same(
     caplog.set_level(logging.INFO, logger="delegation_app")
     ours = client.post(path)["X-Request-Id"]
     assert re.fullmatch(r"[0-9a-f]{32}", ours)
-    theirs = client.post(path, headers={"x-request-id": "from-the-proxy-1"})["X-Request-Id"]
-    assert theirs == "from-the-proxy-1"
+    named = client.post(path, headers={"x-request-id": "from-the-proxy-1"})["X-Request-Id"]
+    assert re.fullmatch(r"[0-9a-f]{32}", named)
     forged = client.post(path, headers={"x-request-id": "a b\tc <forged>"})["X-Request-Id"]
     assert re.fullmatch(r"[0-9a-f]{32}", forged)
     lines = [r.getMessage() for r in caplog.records if r.name == "delegation_app"]
-    for request_id, line in zip((ours, theirs, forged), lines, strict=True):
+    for request_id, line in zip((ours, named, forged), lines, strict=True):
         assert request_id in line
+    # The caller's own id stands beside ours, so that the two logs can be compared
+    assert ["from-the-proxy-1" in line for line in lines] == [False, True, False]
+    assert "forged" not in caplog.text
 
 
 def test_log_when_a_parameter_name_has_line_breaks_then_there_is_one_line_for_the_event(

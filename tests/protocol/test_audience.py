@@ -1,6 +1,6 @@
 import pytest
 
-from delegation_app.protocol.audience import Audience, is_absolute_uri
+from delegation_app.protocol.audience import Audience, is_absolute_uri, other_spelling
 from delegation_app.protocol.errors import InvalidTarget
 
 
@@ -33,3 +33,24 @@ def test_audience_when_compared_then_by_its_members():
     assert small <= large
     assert not large <= small
     assert str(large) == "https://a https://b"
+
+
+@pytest.mark.parametrize(
+    ("uri", "other"),
+    [
+        ("https://a.example.com", "https://a.example.com/"),
+        ("https://a.example.com/", "https://a.example.com"),
+        ("http://a:80/", "http://a:80"),
+        ("https://a.example.com/x", None),
+        ("https://a.example.com/x/", None),
+        ("https://a.example.com//", None),
+        ("https://a.example.com/?", None),
+        ("https://a.example.com?x=1", None),
+        ("HTTPS://a.example.com/", None),
+        ("urn:example:a", None),
+        ("com.example.a://x/", None),
+        ("https:///", None),
+    ],
+)
+def test_other_spelling_when_there_is_no_path_then_with_or_without_the_slash(uri, other):
+    assert other_spelling(uri) == other

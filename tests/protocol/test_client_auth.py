@@ -67,3 +67,8 @@ def test_credentials_when_unusable_then_refused(header, fields, error):
 
 def test_credentials_when_shown_then_without_the_secret():
     assert "hunter2" not in repr(read_credentials(basic("a", "hunter2"), NOTHING))
+
+
+def test_header_when_the_secret_is_empty_then_there_is_no_authentication():
+    credentials = read_credentials(basic("a", ""), NOTHING)
+    assert (credentials.client_id, credentials.secret, credentials.method) == ("a", None, "none")

@@ -66,3 +66,14 @@ def test_parameters_when_cut_to_declared_then_others_are_gone():
 
     assert parameters.get("code") == "1"
     assert "evil" not in parameters
+
+
+def test_parameters_when_one_that_matters_is_not_declared_then_it_is_named():
+    parameters = Parameters.parse("scope=a&foo=1&code_challenge=x")
+    parameters.refuse_unsupported({"scope"})
+    with pytest.raises(InvalidRequest, match="The parameter scope is not supported here"):
+        parameters.refuse_unsupported({"resource"})
+    with pytest.raises(InvalidRequest, match="code_challenge"):
+        parameters.refuse_unsupported({"scope"}, {"code_challenge"})
+    # An empty one is absent
+    Parameters.parse("audience=&constraints=").refuse_unsupported(())

@@ -34,3 +34,19 @@ def test_scope_when_text_is_arbitrary_then_parsed_or_invalid_scope(text):
 def test_scope_when_a_character_is_not_allowed_then_refused(text):
     with pytest.raises(InvalidScope):
         Scope.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (["b", "a"], "a, b"),
+        (["https://a.example.com/x.y:z-1"], "https://a.example.com/x.y:z-1"),
+        (["<script>", "a'b", "a&b"], "?script?, a?b, a?b"),
+    ],
+)
+def test_scope_when_listed_then_without_markup(names, text):
+    assert Scope(names).listed() == text
+
+
+def test_scope_when_long_then_its_list_is_cut():
+    assert len(Scope(f"scope-{number}" for number in range(1000)).listed()) < 130

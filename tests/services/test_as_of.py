@@ -128,6 +128,70 @@ def test_as_of_when_the_person_is_disabled_now_then_the_answer_is_unsure_and_say
     assert (line.answer, line.gaps) == (Answer.UNSURE, (Gap.PERSON,))
 
 
+def turn(person, *, active):
+    """As a form does it."""
+    person.is_active = active
+    person.save()
+
+
+def test_as_of_when_the_person_was_disabled_for_a_while_then_only_then_nobody_could_act(
+    past, story
+):
+    alice = story.world.alice
+    story.exchange(story.tokens()["access_token"])
+    past.note("on")
+    turn(alice, active=False)
+    past.note("off")
+    turn(alice, active=True)
+    past.note("on again")
+    turn(alice, active=False)
+    past.note("off again")
+    for name in ("on", "on again", "off", "off again"):
+        lines = past.at(name)
+        assert len(lines) == 2
+        for line in lines:
+            off = name.startswith("off")
+            assert line.answer is (Answer.NO if off else Answer.YES), name
+            assert line.stopped_by == ((f"user:{alice.pk}",) if off else ())
+            assert line.gaps == ()
+            assert "user.disabled" in [event.event for event in line.events]
+
+
+def test_as_of_when_a_script_turned_the_person_then_what_contradicts_itself_is_unsure(past, story):
+    alice = story.world.alice
+    people = get_user_model().objects.filter(pk=alice.pk)
+    story.tokens()
+    past.note("before")
+    people.update(is_active=False)
+    past.note("by a script")
+    turn(alice, active=True)
+    past.note("on again")
+    turn(alice, active=False)
+    past.note("off")
+    people.update(is_active=True)
+    answers = {
+        name: past.at(name)[0].answer for name in ("before", "by a script", "on again", "off")
+    }
+    assert answers == {
+        "before": Answer.UNSURE,
+        "by a script": Answer.UNSURE,
+        "on again": Answer.YES,
+        "off": Answer.UNSURE,
+    }
+
+
+def test_as_of_when_a_disabled_person_was_deleted_then_the_event_still_tells(past, story):
+    alice = story.world.alice
+    subject = f"user:{alice.pk}"
+    story.tokens()
+    past.note("on")
+    turn(alice, active=False)
+    past.note("off")
+    alice.delete()
+    assert [line.answer for line in past.at("on", principal=subject)] == [Answer.YES]
+    assert [line.answer for line in past.at("off", principal=subject)] == [Answer.NO]
+
+
 def test_as_of_when_the_person_is_gone_then_the_subject_still_finds_it(past, story):
     story.tokens()
     past.note("open")

@@ -143,10 +143,9 @@ def test_why_when_it_is_a_request_then_the_private_detail_is_told(story):
         "/oauth/token",
         {"grant_type": "authorization_code", "code": "x" * 43, "code_verifier": "y" * 43},
         story.world.web,
-        HTTP_X_REQUEST_ID="request-4711",
     )
     assert refused.status_code == 400
-    found = why.explain("request-4711")
+    found = why.explain(refused["X-Request-Id"])
     [event] = found.events
     assert found.active is None
     assert event.details["detail"].rstrip(".") in found.conclusion

@@ -39,6 +39,7 @@ class IntrospectionVerifier:
         client_id, client_secret: as whom to ask; a client of this resource server.
         cache_seconds: how long a good answer is relied on; 0 asks each time.
         cache_size: how many good answers are remembered.
+        skew_seconds: how many seconds the issuer's clock may differ.
         transport: what sends the requests.
         clock: seconds since the epoch.
 
@@ -46,7 +47,7 @@ class IntrospectionVerifier:
         ValueError: there is no issuer, no audience or no secret.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a setting of its own
         self,
         issuer: str,
         audience: str,
@@ -55,6 +56,7 @@ class IntrospectionVerifier:
         client_secret: str,
         cache_seconds: float = CACHE_SECONDS,
         cache_size: int = DEFAULT_SIZE,
+        skew_seconds: float = jose.SKEW_SECONDS,
         transport: Transport | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -68,6 +70,7 @@ class IntrospectionVerifier:
         self._audience = audience
         self._client = Client(issuer, Credentials(client_id, client_secret), transport=transport)
         self._cache_seconds = cache_seconds
+        self._skew = skew_seconds
         self._clock = clock
         self._seen = Seen[_Told](cache_size)
 
@@ -98,8 +101,7 @@ class IntrospectionVerifier:
         if told is None or not 0 <= now - told.at < self._cache_seconds:
             told = _Told(self._asked(text, now), now)
             self._seen.put(digest, told)
-        if told.token.expires_at <= now - jose.SKEW_SECONDS:
-            raise _invalid("exp")
+        jose.check_times(told.token.claims, now, skew=self._skew)
         told.token.enforce(self._audience, call, now)
         return told.token
 
@@ -117,8 +119,8 @@ class IntrospectionVerifier:
             raise _invalid("not active")
         # RFC 7662 section 4: what the answer says is checked as if it stood in the token
         if answer.get("iss", self._issuer) != self._issuer:
-            raise _invalid("iss")
-        jose.check_times(answer, now)
+            raise _invalid(jose.mismatch("iss", expected=self._issuer, got=answer["iss"]))
+        jose.check_times(answer, now, skew=self._skew)
         token = VerifiedToken.of(answer)
         token.require(self._audience)
         return token

@@ -54,6 +54,7 @@ class StatusFeed(Locked):
         transport: what sends the requests.
         max_staleness: how many seconds after the last answer a list is still relied on.
         retry_seconds: how long a list that could not be had is left alone by requests.
+        skew_seconds: how many seconds the issuer's clock may differ.
         clock: seconds since the epoch.
         monotonic: seconds that never go back.
     """
@@ -66,6 +67,7 @@ class StatusFeed(Locked):
         *,
         max_staleness: float,
         retry_seconds: float,
+        skew_seconds: float = jose.SKEW_SECONDS,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -77,6 +79,7 @@ class StatusFeed(Locked):
         self._transport = transport
         self._max_staleness = max_staleness
         self._retry_seconds = retry_seconds
+        self._skew = skew_seconds
         self._clock = clock
         self._monotonic = monotonic
         self._lists: dict[str, _Held] = {}
@@ -102,7 +105,7 @@ class StatusFeed(Locked):
         if held.statuses is None or moment - held.right_at > self._max_staleness:
             raise _unknown("the status list is too old")
         # Section 8.3: after `exp` a list must not be relied on
-        if held.expires_at <= self._clock() - jose.SKEW_SECONDS:
+        if held.expires_at <= self._clock() - self._skew:
             raise _unknown("the status list has expired")
         try:
             status = held.statuses[reference.index]
@@ -162,6 +165,7 @@ class StatusFeed(Locked):
             typ=names.STATUS_LIST_TYP,
             issuer=self._issuer,
             now=self._clock(),
+            skew=self._skew,
             max_length=MAX_LENGTH,
         )
         # Section 5.1: `sub` is the address of the list, or it is another list

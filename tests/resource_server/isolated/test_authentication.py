@@ -267,6 +267,39 @@ def test_log_when_a_token_is_refused_then_it_says_why_and_not_which(service, cap
     assert all(part not in caplog.text for part in token.split("."))
 
 
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"aud": "https://service-b.example.com"},
+        {"iss": "https://elsewhere.example.com"},
+        {"exp": 1_700_000_000, "iat": 1_600_000_000, "nbf": 1_600_000_000},
+        {"nbf": 1_900_000_000},
+    ],
+    ids=lambda claims: next(iter(claims)),
+)
+def test_log_when_a_claim_does_not_fit_then_one_line_has_it(
+    service, settings, caplog, debug, claims
+):
+    settings.DEBUG = debug
+    with caplog.at_level(logging.DEBUG, logger="delegation_app"):
+        assert service.told(READ, **claims).status_code == 401
+
+    [record] = [one for one in caplog.records if one.name.startswith("delegation_app")]
+    assert record.levelname == ("WARNING" if debug else "INFO")
+    assert "expected" in record.getMessage()
+    assert str(next(iter(claims.values()))) in record.getMessage()
+
+
+def test_log_when_a_detail_is_long_then_it_is_cut(service, caplog):
+    verifier = StandIn(AUDIENCE, TemporarilyUnavailable("Wait.", detail="x" * 10_000))
+    view = service.view(READ, authentication_classes=[BearerAuthentication.using(verifier)])
+    with caplog.at_level(logging.INFO):
+        service.ask(view, "x")
+
+    assert len(caplog.text) < 1000
+
+
 def test_log_when_a_detail_has_a_line_break_then_it_makes_no_line(service, caplog):
     verifier = StandIn(AUDIENCE, TemporarilyUnavailable("Wait.", detail="a\nrefused: nothing"))
     view = service.view(READ, authentication_classes=[BearerAuthentication.using(verifier)])
@@ -352,13 +385,20 @@ def test_verifier_when_no_view_names_one_then_it_is_that_of_the_settings(
 
     monkeypatch.setattr(configured, "OfflineVerifier", offline)
     configure(JWKS_URI=JWKS, POLL_SECONDS=2, MAX_STALENESS=6, TOKEN_CACHE_SIZE=7)
+    configure(CLOCK_SKEW_SECONDS=3)
     view = service.view(READ, authentication_classes=[BearerAuthentication])
 
     assert [service.ask(view, service.issuer.token()).status_code for _ in "12"] == [200, 200]
     assert made == [
         (
             (ISSUER, AUDIENCE),
-            {"jwks_uri": JWKS, "poll_seconds": 2, "max_staleness": 6, "cache_size": 7},
+            {
+                "jwks_uri": JWKS,
+                "poll_seconds": 2,
+                "max_staleness": 6,
+                "skew_seconds": 3,
+                "cache_size": 7,
+            },
         )
     ]
 

@@ -38,6 +38,28 @@ def test_check_when_the_audience_is_no_identifier_then_e002(configure, audience)
     assert found() == ["E002"]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, []),
+        (0.5, []),
+        (60, []),
+        (60.1, ["E011"]),
+        (86_400, ["E011"]),
+        (float("inf"), ["E011"]),
+        (-1, ["E006"]),
+        (float("nan"), ["E006"]),
+        ("10", ["E006"]),
+        (None, ["E006"]),
+        (True, ["E006"]),
+    ],
+)
+def test_check_when_the_clock_skew_is_out_of_bounds_then_e011(configure, seconds, expected):
+    configure(CLOCK_SKEW_SECONDS=seconds)
+
+    assert found() == expected
+
+
 @pytest.mark.conformance("PR-04")
 @pytest.mark.parametrize("audience", ["urn:service-a", "http://service-a.example.com"])
 def test_check_when_the_audience_can_have_no_metadata_then_w001(configure, audience):
@@ -208,7 +230,7 @@ def test_check_when_nothing_answers_for_the_metadata_then_w003(configure, settin
 def test_checks_when_counted_then_their_numbers_have_no_gap():
     source = Path(checks.__file__).read_text(encoding="utf-8")
 
-    for kind, count in (("E", 10), ("W", 3)):
+    for kind, count in (("E", 11), ("W", 3)):
         numbers = sorted(set(re.findall(rf'"({kind}\d{{3}})"', source)))
         assert numbers == [f"{kind}{number:03}" for number in range(1, count + 1)]
 

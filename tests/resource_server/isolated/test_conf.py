@@ -123,6 +123,7 @@ def test_verifier_when_introspection_is_chosen_then_as_that_client(configure, mo
         "client_secret": "s" * 40,
         "cache_seconds": 2,
         "cache_size": 10_000,
+        "skew_seconds": 10,
     }
 
 

@@ -191,3 +191,14 @@ def test_verifier_when_something_is_missing_then_it_is_not_made(arguments):
     }
     with pytest.raises(ValueError, match="needs"):
         IntrospectionVerifier(whole.pop("issuer"), whole.pop("audience"), **whole)
+
+
+@pytest.mark.parametrize("skew", [0, 30])
+def test_skew_when_set_then_it_is_the_bound_on_both_sides(issuer, skew):
+    verifier = made(issuer, skew_seconds=skew, cache_seconds=0)
+    for changes in ({"exp": NOW - skew + 1, "iat": NOW - 99, "nbf": NOW - 99}, {"nbf": NOW + skew}):
+        tell(issuer, **changes)
+        assert verifier.verify(OPAQUE)
+    for changes in ({"exp": NOW - skew, "iat": NOW - 99, "nbf": NOW - 99}, {"iat": NOW + skew + 1}):
+        tell(issuer, **changes)
+        refused(verifier)

@@ -374,3 +374,80 @@ def test_token_when_wrong_then_no_connection_is_made(issuer, monkeypatch):
 
 def encoded(members):
     return base64.urlsafe_b64encode(json.dumps(members).encode()).rstrip(b"=").decode()
+
+
+# Clocks that differ
+
+
+@pytest.mark.conformance("RS-02")
+@pytest.mark.parametrize("skew", [0, 10, 60])
+def test_skew_when_set_then_it_is_the_bound_on_both_sides(issuer, skew):
+    def taken(**claims):
+        try:
+            return issuer.verifier(skew_seconds=skew).verify(issuer.token(**claims))
+        except InvalidToken:
+            return None
+
+    assert taken(iat=NOW - 600, nbf=NOW - 600, exp=NOW - skew + 1)
+    assert not taken(iat=NOW - 600, nbf=NOW - 600, exp=NOW - skew)
+    for name in ("iat", "nbf"):
+        assert taken(**{name: NOW + skew})
+        assert not taken(**{name: NOW + skew + 1})
+
+
+@pytest.mark.parametrize("skew", [0, 30])
+def test_skew_when_a_token_was_seen_before_then_it_ends_at_the_same_moment(issuer, skew):
+    verifier = issuer.verifier(skew_seconds=skew, max_staleness=10_000)
+    token = issuer.token(exp=NOW + 60)
+    assert verifier.verify(token)
+    issuer.pass_time(59 + skew)
+    assert verifier.verify(token)
+    issuer.pass_time(1)
+    refused(verifier, token)
+
+
+@pytest.mark.parametrize("skew", [0, 30])
+def test_skew_when_a_status_list_is_over_then_it_counts_for_that_too(issuer, skew):
+    verifier = issuer.verifier(skew_seconds=skew, max_staleness=10_000)
+    token = issuer.token(exp=NOW + 10_000)
+    assert verifier.verify(token)
+    issuer.pass_time(299 + skew)
+    assert verifier.verify(token)
+    issuer.pass_time(1)
+    refused(verifier, token, TemporarilyUnavailable)
+
+
+@pytest.mark.parametrize(
+    ("claims", "detail"),
+    [
+        (
+            {"aud": "https://service-b.example.com"},
+            f"claims: aud: expected '{AUDIENCE}', got 'https://service-b.example.com'",
+        ),
+        ({"aud": ["a:b", "a:c"]}, f"claims: aud: expected '{AUDIENCE}', got ['a:b', 'a:c']"),
+        (
+            {"iss": "https://elsewhere.example.com"},
+            f"jwt: iss: expected '{ISSUER}', got 'https://elsewhere.example.com'",
+        ),
+        ({"iss": ABSENT}, f"jwt: iss: expected '{ISSUER}', got None"),
+        ({"exp": NOW - 60}, f"jwt: exp: expected 'after {NOW} - 10', got {NOW - 60}"),
+        (
+            {"nbf": NOW + 60},
+            f"jwt: nbf or iat: expected 'at most {NOW} + 10', got {NOW + 60}",
+        ),
+    ],
+    ids=["aud", "auds", "iss", "no iss", "exp", "nbf"],
+)
+def test_detail_when_a_claim_does_not_fit_then_it_has_what_was_expected_and_what_was_there(
+    issuer, claims, detail
+):
+    assert refused(issuer.verifier(), issuer.token(**claims)).detail == detail
+
+
+@pytest.mark.parametrize("name", ["aud", "iss"])
+@pytest.mark.parametrize("value", ["x" * 4000, "a\r\nforged", "\x1b[31m", "\u202e", "é"])
+def test_detail_when_a_claim_is_hostile_then_it_is_short_and_printable(issuer, name, value):
+    detail = refused(issuer.verifier(), issuer.token(**{name: value})).detail
+    assert len(detail) < 300
+    assert detail.isprintable()
+    assert detail.isascii()

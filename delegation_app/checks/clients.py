@@ -1,0 +1,59 @@
+"""Checks of what is registered: what operators would otherwise learn from refused requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from django.core.checks import CheckMessage, Tags, register
+from django.db import DatabaseError, InterfaceError
+
+from delegation_app.checks.messages import caution
+
+# Enough to see the pattern; a site may have thousands of clients.
+_MOST: Final = 20
+_READ: Final = 1000
+
+
+@register(Tags.database)
+def check_clients(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """W028: a redirect URI that is never accepted. W029: a public client that is trusted."""
+    from delegation_app.services.transactions import database  # noqa: PLC0415 - apps not ready
+
+    if database() not in (databases or ()):
+        return []
+    try:
+        return [*_redirect_uris(), *_trust()]
+    except (DatabaseError, InterfaceError):
+        # No database, or not migrated yet
+        return []
+
+
+def _redirect_uris() -> Iterator[CheckMessage]:
+    from delegation_app.services import shortcomings  # noqa: PLC0415 - apps not ready above
+
+    found = (
+        f"{row.client_id}: {sentence}"
+        for row in _newest().exclude(redirect_uris="")[:_READ]
+        for sentence in shortcomings.of_redirect_uris(row)
+    )
+    for _index, message in zip(range(_MOST), found, strict=False):
+        yield caution(message, "Change or remove it on the page of the client.", "W028")
+
+
+def _trust() -> Iterator[CheckMessage]:
+    from delegation_app.services import shortcomings  # noqa: PLC0415 - as above
+
+    hint = "Untick “skip authorization”, or make it a confidential client."
+    trusted = _newest().filter(skip_authorization=True)[:_READ]
+    in_vain = [row for row in trusted if shortcomings.is_trusted_in_vain(row)]
+    for row in in_vain[:_MOST]:
+        message = f"{row.client_id} skips the authorization, but people are asked about it."
+        yield caution(f"{message} It is a public client.", hint, "W029")
+
+
+def _newest() -> Any:
+    from delegation_app import toolkit  # noqa: PLC0415 - as above
+    from delegation_app.services.transactions import database  # noqa: PLC0415 - as above
+
+    return toolkit.application_model()._default_manager.using(database()).order_by("-pk")

@@ -1,0 +1,200 @@
+"""What of a client does not work, said on its page before its first request is refused."""
+
+import pytest
+
+from delegation_app import toolkit
+from delegation_app.models import ClientPolicy, ResourceServer
+from delegation_app.protocol import names
+from delegation_app.services import clients, shortcomings, why
+from tests.admin.conftest import page, text_of
+from tests.admin.test_clients import filled_in
+from tests.support.answers import refused
+from tests.support.world import SERVICE_A, redirected
+
+HEADING = "What does not work as it is set up"
+
+
+def change_page(row):
+    return page("application", "change", row.pk, app="oauth2_provider")
+
+
+def no_policy(world):
+    ClientPolicy.objects.filter(application=world.cron.row).delete()
+
+
+def no_audience(world):
+    world.cron.policy.audiences.clear()
+
+
+def inactive_audience(_world):
+    ResourceServer.objects.filter(identifier=SERVICE_A).update(active=False)
+
+
+def no_default(world):
+    world.cron.policy.audiences.add(world.service_b)
+
+
+def default_elsewhere(world):
+    world.cron.change(default_audience=world.service_b)
+
+
+LACKS = [
+    (no_policy, "It has no policy", "the client has no policy"),
+    (no_audience, "Its policy has no active audience", "policy has no active audience"),
+    (inactive_audience, "Its policy has no active audience", "policy has no active audience"),
+    (no_default, "several audiences and no default", "several audiences and no default"),
+    (default_elsewhere, "Its default audience is inactive", "none of its active audiences"),
+]
+
+
+@pytest.mark.parametrize("lack", LACKS, ids=lambda lack: lack[0].__name__)
+def test_client_when_no_resource_can_be_told_then_page_why_and_log_say_what_is_missing(
+    story, operator, caplog, lack
+):
+    change, sentence, detail = lack
+    change(story.world)
+    with caplog.at_level("INFO", logger="delegation_app"):
+        answer = story.client_credentials()
+    refused(answer, "invalid_target")
+    # The public answer is the same whatever is missing, and says which parameter would help
+    text = "The request must name a resource server in the parameter resource."
+    assert answer.json()["error_description"] == text
+    assert detail in caplog.text
+    html = text_of(operator.get(change_page(story.world.cron.row)))
+    assert HEADING in html
+    assert sentence in html
+    found = why.explain(answer["X-Request-Id"])
+    assert found.conclusion.startswith("The request was refused as invalid_target: no resource")
+    assert detail in found.conclusion
+    assert [sentence in step.text for step in found.steps] == [True]
+
+
+def test_client_when_it_is_new_then_its_page_says_what_it_lacks(operator, db):
+    row = toolkit.application_model().objects.create(
+        name="New", client_type="confidential", authorization_grant_type="client-credentials"
+    )
+    assert "It has no policy, and DEFAULT_AUDIENCE" in text_of(operator.get(change_page(row)))
+
+
+def test_client_when_a_resource_is_not_its_own_then_the_log_names_both(story, caplog):
+    with caplog.at_level("INFO", logger="delegation_app"):
+        refused(story.client_credentials(resource="https://x.example.com"), "invalid_target")
+    assert f"https://x.example.com is not among its active audiences: {SERVICE_A}" in caplog.text
+
+
+def test_client_when_all_is_well_then_its_page_says_nothing(world, operator):
+    for app in (world.web, world.cron, world.tv, world.operator_tool):
+        assert shortcomings.of_client(clients.find(app.client_id)) == []
+        assert HEADING not in text_of(operator.get(change_page(app.row)))
+
+
+def test_client_when_no_audience_knows_its_scopes_then_its_page_says_so(world, operator):
+    ResourceServer.objects.filter(identifier=SERVICE_A).update(scopes="delete:alerts")
+    assert "None of its scopes is known" in text_of(operator.get(change_page(world.cron.row)))
+
+
+def test_client_when_it_is_public_and_trusted_then_its_page_says_that_people_are_asked(
+    world, operator
+):
+    toolkit.application_model().objects.update(skip_authorization=True)
+    assert "people are asked all the same" in text_of(operator.get(change_page(world.mobile.row)))
+    assert HEADING not in text_of(operator.get(change_page(world.web.row)))
+
+
+def test_why_when_the_client_is_gone_or_unknown_then_it_says_so(story, world):
+    answer = story.post("/oauth/token", {"client_id": "nobody", "client_secret": "x" * 20})
+    found = why.explain(answer["X-Request-Id"])
+    assert [step.text for step in found.steps] == ["There is no client nobody."]
+
+
+def test_why_when_a_caller_names_its_own_request_then_only_ours_is_known(story):
+    """X-Request-Id of a stranger must not stand for another request."""
+    first = story.redeem("wrong")
+    ours = first["X-Request-Id"]
+    again = story.post(
+        "/oauth/token",
+        {"grant_type": "client_credentials"},
+        story.world.cron,
+        HTTP_X_REQUEST_ID=ours,
+    )
+    assert again.status_code == 200
+    assert again["X-Request-Id"] != ours
+    found = why.explain(ours)
+    assert "invalid_grant" in found.conclusion
+    assert len(found.events) == 1
+
+
+# Redirect URIs
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        ("https://a.example.com/cb?code=x", "parameter of an authorization response"),
+        ("https://a.example.com/cb?a=1&state", "parameter of an authorization response"),
+        ("http://10.0.0.5/cb", "Plain http is only for this machine"),
+        ("http://intranet/cb", "Plain http is only for this machine"),
+        ("myapp:/cb", "reversed domain name with a dot"),
+    ],
+)
+@pytest.mark.parametrize("is_new", [False, True])
+def test_redirect_uri_when_it_would_never_be_accepted_then_the_form_says_why(
+    world, operator, settings, bad, is_new
+):
+    uri, reason = bad
+    settings.OAUTH2_PROVIDER = {
+        **settings.OAUTH2_PROVIDER,
+        "ALLOWED_REDIRECT_URI_SCHEMES": ["https", "http", "myapp"],
+    }
+    good = "https://a.example.com/good"
+    row = world.web.row
+    add = page("application", "add", app="oauth2_provider")
+    url = add if is_new else change_page(row)
+    data = filled_in(operator, url) | {
+        "name": "x",
+        "client_type": "confidential",
+        "authorization_grant_type": "authorization-code",
+        "redirect_uris": f"{good} {uri}",
+    }
+    answer = operator.post(url, data)
+    assert answer.status_code == 200
+    [error] = answer.context["adminform"].form.errors["redirect_uris"]
+    assert error.startswith(f"{uri}: ")
+    assert reason in error
+    row.refresh_from_db()
+    assert uri not in row.redirect_uris
+    assert operator.post(url, data | {"redirect_uris": good}).status_code == 302
+
+
+def test_redirect_uri_when_it_is_stored_already_then_it_may_stay_and_the_page_says_so(
+    story, operator
+):
+    row, uri = story.world.web.row, "http://10.0.0.5/cb"
+    toolkit.application_model().objects.filter(pk=row.pk).update(
+        redirect_uris=f"https://web.example.com/callback {uri}"
+    )
+    html = text_of(operator.get(change_page(row)))
+    assert f"The redirect URI {uri} is never accepted. Plain http" in html
+    data = filled_in(operator, change_page(row))
+    assert operator.post(change_page(row), data | {"name": "Web 2"}).status_code == 302
+    assert story.authorize(redirect_uri=uri).status_code == 400
+
+
+def test_redirect_uri_when_it_has_markup_then_the_page_escapes_it(world, operator):
+    uri = "http://10.0.0.5/<script>alert(1)</script>"
+    toolkit.application_model().objects.filter(pk=world.web.row.pk).update(redirect_uris=uri)
+    html = text_of(operator.get(change_page(world.web.row)))
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;" in html
+
+
+# Tolerance
+
+
+def test_tolerance_when_ticked_on_the_page_then_the_client_has_it(story, operator):
+    url = change_page(story.world.web.row)
+    data = filled_in(operator, url) | {"delegation_policy-0-drops_unavailable_scopes": "on"}
+    assert operator.post(url, data).status_code == 302
+    assert story.world.web.policy.drops_unavailable_scopes
+    assert "code" in redirected(story.answer(story.authorize(scope="openid read:metrics")))
+    assert names.AUTHORIZATION_CODE in story.world.web.policy.grants
