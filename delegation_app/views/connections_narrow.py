@@ -56,7 +56,6 @@ def _form(
     context = {
         "connection": connection,
         "is_live": connection.state is State.LIVE,
-        "is_child": row.parent_id is not None,
         "scopes": [(*scope, kept is None or scope[0] in kept) for scope in connection.scopes],
         "lifetimes": connections_end.shorter(row),
         "first_day": timezone.localdate(),

@@ -146,7 +146,7 @@ def test_form_when_the_connection_has_ended_then_there_is_nothing_to_fill_in(sto
 
 def test_child_when_narrowed_then_the_root_keeps_all(story):
     chain = Chain(story)
-    assert "Who passed it on may do so again" in shown(story, at(chain.rows[1], "narrow"))
+    assert "What you take away stays taken" in shown(story, at(chain.rows[1], "narrow"))
     send(story, at(chain.rows[1], "narrow"), scopes=READ)
     scopes = [str(the(row).scopes) for row in chain.rows]
     assert scopes == ["read:metrics write:alerts", "read:metrics", "read:metrics"]
