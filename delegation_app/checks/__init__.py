@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from delegation_app.checks import databases, rows, values
+from delegation_app.checks import databases, pages, rows, values
 
-__all__ = ["databases", "rows", "values"]
+__all__ = ["databases", "pages", "rows", "values"]
