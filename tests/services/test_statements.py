@@ -72,10 +72,10 @@ def test_pages_when_a_user_is_asked_then_showing_and_answering_are_within_the_bu
     question = story.enter(code)
     device_answered = statements(lambda: story.connect(question))
 
-    assert len(shown) <= 15, shown
-    assert len(answered) <= 21, answered
-    assert len(device_shown) <= 14, device_shown
-    assert len(device_answered) <= 20, device_answered
+    assert len(shown) <= 18, shown
+    assert len(answered) <= 25, answered
+    assert len(device_shown) <= 17, device_shown
+    assert len(device_answered) <= 24, device_answered
     # A client and its redirect URI are proven; the request is counted and kept
     assert len(statements(lambda: done(Story(story.world).authorize(), 302))) <= 7
 
