@@ -19,14 +19,18 @@ class DelegationConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Install the site's constraints and checks, and watch for deletions and sign-ins."""
+        """Install the site's constraints and checks, and watch accounts."""
         from delegation_app import checks  # noqa: F401, PLC0415 - registers itself
-        from delegation_app.services import departures  # noqa: PLC0415 - needs the models
+        from delegation_app.services import (  # noqa: PLC0415 - needs the models
+            account_changes,
+            departures,
+        )
         from delegation_app.views import sign_in  # noqa: PLC0415 - needs the models
 
         for path in conf.constraints:
             install(import_string(path))
         departures.watch()
+        account_changes.watch()
         user_logged_in.connect(sign_in.remember, dispatch_uid="delegation_sign_in")
         _complete_admin()
 

@@ -40,8 +40,14 @@ DEFAULTS: Final[dict[str, Any]] = {
     "CACHE": "default",
     "TRUSTED_PROXIES": (),
     "CONSTRAINTS": (),
+    "ON_PASSWORD_CHANGE": "keep",
+    "ON_EMAIL_CHANGE": "keep",
     "SCOPE_RISKS": {},
 }
+
+# What a changed password or e-mail address does to what the user has granted
+KEEP: Final = "keep"
+REVOKE: Final = "revoke"
 
 # How much harm a scope can do, in rising order
 RISKS: Final = ("low", "medium", "high")
@@ -214,6 +220,16 @@ class Conf:
     def constraints(self) -> tuple[str, ...]:
         """The dotted paths of constraint classes of other packages."""
         return self._strings("CONSTRAINTS")
+
+    @property
+    def on_password_change(self) -> str:
+        """Whether a user's delegations end when their password changes: keep or revoke."""
+        return str(self._get("ON_PASSWORD_CHANGE"))
+
+    @property
+    def on_email_change(self) -> str:
+        """Whether a user's delegations end when their e-mail address changes: keep or revoke."""
+        return str(self._get("ON_EMAIL_CHANGE"))
 
     @property
     def scope_risks(self) -> dict[str, str]:

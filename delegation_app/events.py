@@ -42,6 +42,8 @@ USER_ENABLED: Final = Event("user.enabled", _("Person enabled again"))
 RESOURCE_SERVER_CHANGED: Final = Event("resource_server.changed", _("Resource server changed"))
 KEY_CREATED: Final = Event("key.created", _("Signing key made"))
 KEY_ROTATED: Final = Event("key.rotated", _("Signing key rotated"))
+USER_PASSWORD_CHANGED: Final = Event("user.password_changed", _("Password changed"))
+USER_EMAIL_CHANGED: Final = Event("user.email_changed", _("E-mail address changed"))
 AUDIT_EXPORTED: Final = Event("audit.exported", _("Audit trail exported"))
 
 # Nearly all of the trail. Indexes that serve the search for other events leave these out.

@@ -228,3 +228,44 @@ def test_settings_when_risks_of_scopes_are_wrong_then_e004(settings, risks, prob
     ]
     assert len(found) == (problem is not None)
     assert problem is None or problem in found[0]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["ON_PASSWORD_CHANGE", "ON_EMAIL_CHANGE"])
+@pytest.mark.parametrize(
+    ("value", "numbers"),
+    [
+        ("keep", []),
+        ("revoke", []),
+        ("Revoke", ["E030"]),
+        ("", ["E030"]),
+        (None, ["E030"]),
+        (True, ["E030"]),
+        (["revoke"], ["E030"]),
+    ],
+)
+def test_check_when_a_consequence_does_not_exist_then_e030(configure, name, value, numbers):
+    configure(**{name: value})
+
+    assert found() == numbers
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("login_url", "numbers"),
+    [
+        ("/accounts/login/", []),
+        ("login", []),
+        ("admin:login", []),
+        ("https://sso.example.com/login", []),
+        ("//sso.example.com/login", []),
+        ("/accounts/login/?method=sso", []),
+        ("/accounts/log-in/", ["W030"]),
+        ("no-such-name", ["W030"]),
+        ("", ["W030"]),
+    ],
+)
+def test_check_when_there_is_no_login_page_then_w030(settings, login_url, numbers):
+    settings.LOGIN_URL = login_url
+
+    assert found() == numbers

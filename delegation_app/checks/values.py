@@ -12,7 +12,16 @@ from django.core.checks import CheckMessage, Tags, register
 from django.db import DatabaseError, InterfaceError
 
 from delegation_app.checks.messages import error
-from delegation_app.conf import DEFAULTS, LONGEST_ACCESS_TOKEN, RISKS, SETTING, conf, configured
+from delegation_app.conf import (
+    DEFAULTS,
+    KEEP,
+    LONGEST_ACCESS_TOKEN,
+    REVOKE,
+    RISKS,
+    SETTING,
+    conf,
+    configured,
+)
 from delegation_app.protocol.addresses import parse_network
 from delegation_app.protocol.jwk import ALGORITHMS
 
@@ -51,6 +60,17 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
         *(error(problem, "See the settings table in the README.", "E004")
           for problem in _unusable_values()),
     ]  # fmt: skip
+
+
+@register()
+def check_consequences(**_kwargs: Any) -> list[CheckMessage]:
+    """E030: a consequence of a changed password or e-mail address that does not exist."""
+    hint = f'Set "{KEEP}" or "{REVOKE}".'
+    return [
+        error(f"{name} is {configured()[name]!r}.", hint, "E030")
+        for name in ("ON_PASSWORD_CHANGE", "ON_EMAIL_CHANGE")
+        if configured().get(name, KEEP) not in (KEEP, REVOKE)
+    ]
 
 
 @register()

@@ -22,8 +22,6 @@ class AuthorizationRequest:
         audience: where.
         code_challenge: the S256 challenge (RFC 7636).
         constraints: the limits of the client's policy and those that it asks for.
-        user_id: the person who was shown the question; only they may answer.
-        shown_at: when, in seconds since 1970.
     """
 
     client_id: str
@@ -32,11 +30,9 @@ class AuthorizationRequest:
     audience: Audience
     code_challenge: str
     constraints: Constraints = Constraints()
-    user_id: str = ""
-    shown_at: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Return JSON members, for a session."""
+        """Return JSON members, for storage."""
         return {
             **{field.name: getattr(self, field.name) for field in fields(self)},
             "target": asdict(self.target),

@@ -55,5 +55,17 @@ def successor(key: bytes, refresh_token: str) -> str:
 
     It is derived, so that a retry after a lost answer gets the same one though none is stored.
     """
-    mac = hmac.new(key, refresh_token.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
+    return _mac(key, refresh_token)
+
+
+def code_for(key: bytes, handle: str) -> str:
+    """Return the authorization code of the question with this handle.
+
+    It is derived, so that the same answer sent twice gets the same code though none is stored.
+    """
+    return _mac(key, handle)
+
+
+def _mac(key: bytes, secret: str) -> str:
+    mac = hmac.new(key, secret.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
     return base64.urlsafe_b64encode(mac).rstrip(b"=").decode("ascii")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.verified_token import VerifiedToken
+from delegation_app.resource_server.no_rows import none_of
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
     """A user without a row: `request.user` of a request that brought a token.
 
-    It answers what Django and its REST framework ask of a user, and has none of Django's
-    permissions: what it may do says the scope of its token.
+    It has every attribute of Django's `AnonymousUser`, so that apps can treat it as a user. It has
+    no groups and no permissions: the scope of its token says what it may do.
 
     Attributes:
         subject: whose authority it is, `user:<id>` or `client:<client_id>`.
@@ -60,18 +61,63 @@ class Principal:
         """Who acts now; None if the client itself was let in."""
         return self.actors[0] if self.actors else None
 
+    @property
+    def username(self) -> str:
+        """The subject."""
+        return self.subject
+
+    @property
+    def groups(self) -> Any:
+        """No groups; see `none_of`."""
+        return none_of("Group")
+
+    @property
+    def user_permissions(self) -> Any:
+        """No permissions; see `none_of`."""
+        return none_of("Permission")
+
     def get_username(self) -> str:
         """Return the subject."""
         return self.subject
 
+    def get_all_permissions(self, _obj: object = None) -> set[str]:
+        """Return no permissions."""
+        return set()
+
+    get_user_permissions = get_group_permissions = get_all_permissions
+
+    async def aget_all_permissions(self, _obj: object = None) -> set[str]:
+        """Return no permissions."""
+        return set()
+
+    aget_user_permissions = aget_group_permissions = aget_all_permissions
+
     def has_perm(self, _permission: str, _obj: object = None) -> bool:
-        """Tell whether Django's permissions allow something: never."""
+        """Return False: Django's permissions allow nothing."""
         return False
 
     def has_perms(self, _permissions: object, _obj: object = None) -> bool:
-        """Tell the same of several."""
+        """Return False."""
         return False
 
     def has_module_perms(self, _app_label: str) -> bool:
-        """Tell the same of an app."""
+        """Return False."""
         return False
+
+    async def ahas_perm(self, _permission: str, _obj: object = None) -> bool:
+        """Return False."""
+        return False
+
+    async def ahas_perms(self, _permissions: object, _obj: object = None) -> bool:
+        """Return False."""
+        return False
+
+    async def ahas_module_perms(self, _app_label: str) -> bool:
+        """Return False."""
+        return False
+
+    def save(self, *_args: object, **_kwargs: object) -> NoReturn:
+        """Raise `NotImplementedError`, as `AnonymousUser` does: there is no row."""
+        raise NotImplementedError("A principal made from a token has no row.")
+
+    delete = set_password = check_password = save

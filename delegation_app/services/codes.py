@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from delegation_app.models import AuthorizationCode, Delegation
 from delegation_app.models.validity import in_force
 from delegation_app.protocol import pkce
 from delegation_app.protocol.errors import InvalidGrant, OAuthError
-from delegation_app.protocol.secrets import digest, new_secret
+from delegation_app.protocol.secrets import code_for, derive_key, digest
 from delegation_app.services import audit, revoke, tokens
 from delegation_app.services.clients import Client
 from delegation_app.services.transactions import own
@@ -35,13 +36,25 @@ class Redemption:
 
 
 def issue(
-    delegation: Delegation, *, redirect_uri: str, code_challenge: str, origin: audit.Origin
+    delegation: Delegation,
+    *,
+    handle: str,
+    redirect_uri: str,
+    code_challenge: str,
+    origin: audit.Origin,
 ) -> str:
     """Return a new code for all of `delegation`.
 
+    Args:
+        delegation: what the code stands for.
+        handle: the secret handle of the question that was answered; see `still_good`.
+        redirect_uri: where the code is sent.
+        code_challenge: the S256 challenge (RFC 7636).
+        origin: the user, and from where.
+
     Side effects: one row, one audit event. Call it inside a transaction.
     """
-    code, now = new_secret(), clock.now()
+    code, now = next(_codes(handle)), clock.now()
     AuthorizationCode.objects.create(
         digest=digest(code),
         delegation=delegation,
@@ -54,6 +67,15 @@ def issue(
     )
     audit.record(CODE_ISSUED, origin, delegation=delegation)
     return code
+
+
+def still_good(handle: str) -> str | None:
+    """Return the code that was issued for a question, if it can still be redeemed. Reads only."""
+    codes = {digest(code): code for code in _codes(handle)}
+    now = clock.now()
+    unused = AuthorizationCode.objects.filter(in_force(now, "delegation__"), expires_at__gt=now)
+    found = unused.filter(digest__in=list(codes), consumed_at=None).values_list("digest", flat=True)
+    return next((codes[one] for one in found), None)
 
 
 @own
@@ -86,6 +108,11 @@ def redeem(
     whole = tokens.View(code.delegation, client, code.scope, code.audience)
     view = tokens.View(code.delegation, client, scope, audience)
     return tokens.issue_first(view, whole, origin)
+
+
+def _codes(handle: str) -> Iterator[str]:
+    # The site's secret may have changed between two answers
+    return (code_for(derive_key(one, "authorization-code"), handle) for one in conf.secrets)
 
 
 def _find(code: str) -> AuthorizationCode | None:

@@ -108,6 +108,14 @@ def awaiting(question: Question) -> AwaitsConfirmation:
     return error
 
 
+def denial(question: Question) -> AccessDenied:
+    """Return what an app is told after a denial. The record of the answer is its audit event."""
+    error = AccessDenied("The person denied the request.")
+    error.recorded = True
+    error.redirect = question.request.target
+    return error
+
+
 def withdraw(
     consent: ConsentRecord, origin: audit.Origin, *, reason: str, leaves_block: bool = True
 ) -> int:
@@ -146,10 +154,7 @@ def _denied(
     question: Question, origin: audit.Origin, text: question_text.Text | None
 ) -> AccessDenied:
     answers.record(question.asked, Decision.DENIED, Answer(), origin, text)
-    error = AccessDenied("The person denied the request.")
-    error.recorded = True
-    error.redirect = question.request.target
-    return error
+    return denial(question)
 
 
 def _code(
@@ -162,6 +167,7 @@ def _code(
 ) -> str:
     return codes.issue(
         answers.open_on(question.asked, consent, granted, origin, just_allowed=just_allowed),
+        handle=question.handle,
         redirect_uri=question.request.target.uri,
         code_challenge=question.request.code_challenge,
         origin=origin,

@@ -23,6 +23,9 @@ from delegation_app.services.clients import Client
 from delegation_app.services.device_start import digests_of
 from delegation_app.services.terms import SignIn
 from delegation_app.services.transactions import own
+from delegation_app.services.words import plain
+
+_REFUSED = ConsentRecord.Confirmation.REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,14 @@ class Waiting:
             "scope": list(self.asked.scope),
             "audience": list(self.asked.audience),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A device about which a user has answered: the app, and the record; None for a denial."""
+
+    app: str
+    consent: ConsentRecord | None
 
 
 def find(typed: str, sign_in: SignIn, origin: audit.Origin) -> Waiting | None:
@@ -83,6 +94,21 @@ def again(shown: Mapping[str, Any], sign_in: SignIn) -> Waiting:
     if waiting.as_json() != {name: shown[name] for name in waiting.as_json()}:
         raise InvalidRequest("What the device may have was changed just now. Start again.")
     return waiting
+
+
+def answered(shown: Mapping[str, Any], sign_in: SignIn) -> Answered | None:
+    """Return what this user answered about a device, or None. Reads only.
+
+    Args:
+        shown: what `Waiting.as_json` said then.
+        sign_in: the user.
+    """
+    rows = ConsentRecord.objects.filter(device_codes=shown["key"], user=sign_in.user.pk)
+    record = rows.first()
+    if record is None:
+        return None
+    is_denied = record.decision == Decision.DENIED or record.confirmation == _REFUSED
+    return Answered(plain(record.client_name), None if is_denied else record)
 
 
 @own

@@ -3,33 +3,66 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
+from typing import Final
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.csrf import csrf_protect
 
-from delegation_app.protocol.errors import (
-    ConsentRequired,
-    InvalidRequest,
-    LoginRequired,
-    OAuthError,
-    ServerError,
-)
+from delegation_app.protocol.errors import ConsentRequired, LoginRequired, OAuthError, ServerError
 from delegation_app.protocol.parameters import Parameters
-from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import new_secret
-from delegation_app.services import audit, authorization, consent, prior, times
-from delegation_app.services.answers import AskAgain
+from delegation_app.services import audit, authorization, consent, pending_requests, prior
+from delegation_app.services.pending_requests import Kind
 from delegation_app.services.question import Question, must_ask
-from delegation_app.services.question_text import Text, app_name, compose
-from delegation_app.views import asking, http, pages, pending, sign_in
-from delegation_app.views.asking import Before
-from delegation_app.views.pending import Seen
+from delegation_app.services.terms import SignIn
+from delegation_app.views import consent_answer, consent_page, csrf, http, pages, pending, sign_in
 
 logger = logging.getLogger("delegation_app")
 
+# A state of 2,048 letters, percent-encoded. A longer request travels through the login page.
+_LONGEST_KEPT: Final = 8192
 
-@csrf_protect
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A client's request, sent just now or kept since an earlier visit.
+
+    Attributes:
+        query: the request as it was sent.
+        parameters: those that the endpoint knows.
+        handle: under which it was kept; empty if it was sent just now.
+        is_anonymous: whether it was kept for a user who had not signed in.
+    """
+
+    query: str
+    parameters: Parameters
+    handle: str = ""
+    is_anonymous: bool = False
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> Arrival:
+        """Return the request that a GET brings or resumes.
+
+        Raises:
+            NoLonger: it resumes one that this browser does not have any more.
+        """
+        sent = http.read_query(request)
+        # RFC 6749 section 3.1: parameters that are not known are ignored
+        if pending.RESUME not in sent or "client_id" in sent:
+            return cls(sign_in.unmarked(request), sent.only(authorization.PARAMETERS))
+        handle = sent.require(pending.RESUME)
+        found = pending.find(request, handle, Kind.REQUEST, Kind.CONSENT)
+        if found is None:
+            raise pages.NoLonger(
+                "This page is too old, or was opened in another browser. Start again in the app."
+            )
+        query = str(found.content["query"])
+        parameters = Parameters.parse(query).only(authorization.PARAMETERS)
+        return cls(query, parameters, handle, not found.subject)
+
+
+@csrf.protected(consent_answer.forged)
 @transaction.non_atomic_requests
 def authorize(request: HttpRequest) -> HttpResponse:
     """Take a request by GET, and a person's answer by POST.
@@ -39,20 +72,21 @@ def authorize(request: HttpRequest) -> HttpResponse:
     try:
         http.require_https(request)
         if request.method == "GET":
-            return _ask(request)
-        if request.method == "POST":
-            return _answer(request)
-        return pages.wrong_method(request)
+            response = _ask(request)
+        elif request.method == "POST":
+            response = consent_answer.answer(request)
+        else:
+            response = pages.wrong_method(request)
     except Exception as error:  # noqa: BLE001 - people get a page, whatever happened
-        return _refusal(request, http.as_oauth_error(error, request))
+        response = consent_page.refusal(request, http.as_oauth_error(error, request))
+    return pending.with_cookie(request, response)
 
 
 def _ask(request: HttpRequest) -> HttpResponse:
-    # RFC 6749 section 3.1: parameters that are not known are ignored
-    parameters = http.read_query(request).only(authorization.PARAMETERS)
-    proven = authorization.prove(parameters)
+    arrival = Arrival.of(request)
+    proven = authorization.prove(arrival.parameters)
     try:
-        return _ask_person(request, parameters, proven)
+        return _ask_person(request, arrival, proven)
     except OAuthError as error:
         origin = http.origin_of(request)
         client_id = proven.client.client_id
@@ -67,110 +101,67 @@ def _ask(request: HttpRequest) -> HttpResponse:
 
 
 def _ask_person(
-    request: HttpRequest, parameters: Parameters, proven: authorization.Proven
+    request: HttpRequest, arrival: Arrival, proven: authorization.Proven
 ) -> HttpResponse:
     person = sign_in.current(request)
-    silent = "none" in parameters.all("prompt")
+    silent = "none" in arrival.parameters.all("prompt")
     # RFC 9700 section 4.11.2: nobody is redirected anywhere, not even with an error, before
     # somebody has signed in; prompt=none asks for just that
     if person is None and not silent:
-        return sign_in.ask(request)
-    asked, interaction = authorization.check(parameters, proven)
-    if person is None or sign_in.is_due(request, person, interaction):
-        if silent:
-            raise LoginRequired("The person must sign in.").redirected_to(proven.target)
-        return sign_in.ask(request)
+        return _to_sign_in(request, arrival, proven, None)
+    asked, interaction = authorization.check(arrival.parameters, proven)
+    if person is None or (silent and sign_in.is_due(request, person, interaction)):
+        raise LoginRequired("The person must sign in.").redirected_to(proven.target)
+    if arrival.is_anonymous:
+        pending_requests.claim(arrival.handle, person.subject)
     question = Question(asked, proven.client, person, new_secret())
-    if not must_ask(question, interaction.prompts):
-        code = consent.proceed(question, http.origin_of(request, person.subject))
-        return pages.redirect(asked.target.carrying(code=code))
-    if silent:
-        raise ConsentRequired("The person must be asked.").redirected_to(proven.target)
-    whole = "consent" in interaction.prompts
+    if sign_in.is_due(request, person, interaction):
+        return _sign_in_again(request, arrival, proven, question)
+    return _ask_or_proceed(request, arrival, question, interaction.prompts)
+
+
+def _ask_or_proceed(
+    request: HttpRequest, arrival: Arrival, question: Question, prompts: frozenset[str]
+) -> HttpResponse:
+    target = question.request.target
+    if not must_ask(question, prompts):
+        code = consent.proceed(question, http.origin_of(request, question.sign_in.subject))
+        return pages.redirect(target.carrying(code=code))
+    if "none" in prompts:
+        raise ConsentRequired("The person must be asked.").redirected_to(target)
+    whole = "consent" in prompts
     # Who has answered and waits for an operator would only lengthen the queue
     if not whole and prior.waiting(question.asked) is not None:
-        return _waiting_page(request, question, consent.awaiting(question))
-    return _consent_page(request, question.looked_back(whole=whole), whole=whole)
+        return consent_page.waiting_page(request, question, consent.awaiting(question))
+    looked_back = question.looked_back(whole=whole)
+    return consent_page.consent_page(request, looked_back, arrival.query, whole=whole)
 
 
-def _consent_page(
-    request: HttpRequest, question: Question, before: Before | None = None, *, whole: bool
+def _sign_in_again(
+    request: HttpRequest, arrival: Arrival, proven: authorization.Proven, question: Question
 ) -> HttpResponse:
-    text = compose(question.asked)
-    seen = Seen.of(text, question.asked, whole=whole)
-    context = {
-        "handle": pending.keep(request, question.request, seen),
-        **asking.shown(text, before),
-    }
-    target, status = question.request.target.uri, 200 if before is None else 400
-    return pages.page(request, "consent.html", context, status=status, form_leads_to=target)
+    # The login page has sent the user back as they were. Sending them there again may never end.
+    if sign_in.prompted_at(request) is None:
+        return _to_sign_in(request, arrival, proven, question.sign_in)
+    handle = arrival.handle or _keep(request, arrival, proven, question.sign_in)
+    error = LoginRequired("The user did not sign in again.").redirected_to(proven.target)
+    back = consent_page.error_address(error)
+    return consent_page.sign_in_page(request, question, handle or "", back)
 
 
-def _waiting_page(
-    request: HttpRequest, question: Question, error: consent.AwaitsConfirmation
+def _to_sign_in(
+    request: HttpRequest, arrival: Arrival, proven: authorization.Proven, person: SignIn | None
 ) -> HttpResponse:
-    # RFC 6749 section 4.1.2.1: no redirect of its own, or the person would not read it
-    context = {"app": app_name(question.asked), "back": _error_address(error)}
-    return pages.page(request, "consent_waiting.html", context)
+    handle = arrival.handle or _keep(request, arrival, proven, person)
+    query = arrival.query if handle is None else pending.resuming(handle)
+    return sign_in.ask_for(request, query)
 
 
-def _answer(request: HttpRequest) -> HttpResponse:
-    parameters = http.read_form(request)
-    handle, decision = parameters.require("handle"), parameters.require("decision")
-    person = sign_in.current(request)
-    if person is None:
-        raise InvalidRequest("You are signed out. Start again in the app.")
-    asked, seen = pending.peek(request, handle)
-    question = Question(asked, authorization.prove_again(asked), person, handle)
-    if decision not in {"allow", "deny"}:
-        raise InvalidRequest("The decision must be allow or deny.")
-    question = question.as_shown(held=Scope(seen.held.split()), known=Scope(seen.known.split()))
-    try:
-        response = _decide(request, question, parameters, seen)
-    except OAuthError as error:
-        pending.forget(request, handle)
-        if not isinstance(error, AskAgain):
-            origin = http.origin_of(request, person.subject)
-            audit.record_refusal(error, origin, client_id=asked.client_id, endpoint=request.path)
-            raise
-        again, question = Before.of(parameters, error), question.looked_back(whole=seen.whole)
-        return _consent_page(request, question, again, whole=seen.whole)
-    pending.forget(request, handle)
-    return response
-
-
-def _decide(
-    request: HttpRequest, question: Question, parameters: Parameters, seen: Seen
-) -> HttpResponse:
-    origin = http.origin_of(request, question.sign_in.subject)
-    text = seen.again(question.asked)
-    if parameters.get("decision") == "deny":
-        consent.deny(question, origin, text=text)
-    try:
-        code = _allow(question, parameters, origin, text)
-    except consent.AwaitsConfirmation as error:
-        return _waiting_page(request, question, error)
-    return pages.redirect(question.request.target.carrying(code=code))
-
-
-def _allow(
-    question: Question, parameters: Parameters, origin: audit.Origin, text: Text | None
-) -> str:
-    lifetime = times.chosen(question.client, parameters.get("lifetime"))
-    # Nobody has agreed to words that were never shown
-    if text is None:
-        raise asking.changed()
-    ticked = Scope(parameters.all("scopes"))
-    return consent.allow(question, ticked, origin, lifetime=lifetime, text=text)
-
-
-def _refusal(request: HttpRequest, error: OAuthError) -> HttpResponse:
-    if error.redirect is None:
-        return pages.error_page(request, error)
-    return pages.redirect(_error_address(error))
-
-
-def _error_address(error: OAuthError) -> str:
-    if error.redirect is None:
-        return ""
-    return error.redirect.carrying(error=error.code, error_description=error.description)
+def _keep(
+    request: HttpRequest, arrival: Arrival, proven: authorization.Proven, person: SignIn | None
+) -> str | None:
+    if len(arrival.query) > _LONGEST_KEPT:
+        return None
+    content = {"query": arrival.query}
+    client_id = proven.client.client_id
+    return pending.keep(request, Kind.REQUEST, content, client_id=client_id, person=person)

@@ -5,24 +5,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Concatenate, Final, ParamSpec, cast
+from typing import Any, Concatenate, Final, ParamSpec
 
-from django.conf import settings
-from django.contrib.auth.views import redirect_to_login
 from django.core import signing
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.middleware.csrf import CsrfViewMiddleware
-from django.shortcuts import resolve_url
 from django.utils.crypto import constant_time_compare
-from django.utils.decorators import decorator_from_middleware
-from django.views.decorators.csrf import csrf_exempt
 
 from delegation_app.protocol.errors import InvalidRequest, OAuthError
 from delegation_app.protocol.parameters import Parameters
 from delegation_app.services.audit import Origin
 from delegation_app.services.terms import SignIn
-from delegation_app.views import http, pages, sign_in
+from delegation_app.views import csrf, http, pages, sign_in
 
 P = ParamSpec("P")
 _View = Callable[Concatenate[HttpRequest, SignIn, P], HttpResponse]
@@ -36,32 +30,6 @@ class ShownToAnother(OAuthError):
 
     code = "access_denied"
     status = 403
-
-
-class NoFormOfThisSite(OAuthError):
-    """The CSRF check failed: the form is none of this site's, or an old one."""
-
-    code = "csrf_failed"
-    status = 403
-
-
-class _CsrfWithOurPage(CsrfViewMiddleware):
-    """Django's check, whose refusal is a page like our others whatever the site has set."""
-
-    def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
-        error = NoFormOfThisSite(
-            "This form can not be used any more, or did not come from this site. Go back, load the "
-            "page again and allow cookies.",
-            detail=reason,
-        )
-        return problem(request, http.as_oauth_error(error, request))
-
-
-def _csrf_protect(
-    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    protected: Any = decorator_from_middleware(_CsrfWithOurPage)(view)
-    return cast("Callable[Concatenate[HttpRequest, P], HttpResponse]", protected)
 
 
 def door(
@@ -83,9 +51,7 @@ def door(
                 return _to_sign_in(request)
             return view(request, person, *args, **kwargs)
 
-        # Exempt from the site's own check only: the one of ours comes next
-        @csrf_exempt
-        @_csrf_protect
+        @csrf.protected(problem)
         @transaction.non_atomic_requests
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             try:
@@ -166,9 +132,7 @@ def telling(request: HttpRequest) -> dict[str, Any] | None:
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:
-    response = redirect_to_login(request.get_full_path(), resolve_url(settings.LOGIN_URL))
-    http.never_stored(response)
-    return response
+    return sign_in.ask(request, request.META.get("QUERY_STRING", ""))
 
 
 def _wrong_method(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.csrf import csrf_protect
 
 from delegation_app.protocol.errors import InvalidRequest, OAuthError, TooManyAttempts
 from delegation_app.protocol.parameters import Parameters
@@ -15,14 +15,19 @@ from delegation_app.protocol.user_code import normalised
 from delegation_app.services import audit, device, times
 from delegation_app.services.answers import AskAgain
 from delegation_app.services.device import Waiting
+from delegation_app.services.pending_requests import Kind
 from delegation_app.services.question_text import Text, app_name, compose
 from delegation_app.services.terms import SignIn
-from delegation_app.views import asking, http, pages, pending, sign_in
+from delegation_app.views import asking, csrf, http, pages, pending, sign_in
 from delegation_app.views.asking import Before
 from delegation_app.views.pending import Seen
 
 
-@csrf_protect
+def _forged(request: HttpRequest, error: OAuthError) -> HttpResponse:
+    return pages.error_page(request, error, back=request.path)
+
+
+@csrf.protected(_forged)
 @transaction.non_atomic_requests
 def device_page(request: HttpRequest) -> HttpResponse:
     """Ask for the code, show what it stands for, and take the answer.
@@ -32,20 +37,27 @@ def device_page(request: HttpRequest) -> HttpResponse:
     """
     try:
         http.require_https(request)
-        if request.method not in {"GET", "POST"}:
-            return pages.wrong_method(request)
-        person = sign_in.current(request)
-        # RFC 8628 section 3.3: the person authenticates first
-        if person is None:
-            return sign_in.ask(request)
-        if request.method == "GET":
-            return _code_page(request, http.read_query(request).get("user_code") or "")
-        parameters = http.read_form(request)
-        if "handle" in parameters:
-            return _answer(request, parameters, person)
-        return _question_page(request, parameters.get("user_code") or "", person)
+        if request.method in {"GET", "POST"}:
+            response = _respond(request)
+        else:
+            response = pages.wrong_method(request)
     except Exception as error:  # noqa: BLE001 - people get a page, whatever happened
-        return pages.error_page(request, http.as_oauth_error(error, request))
+        response = pages.error_page(request, http.as_oauth_error(error, request))
+    return pending.with_cookie(request, response)
+
+
+def _respond(request: HttpRequest) -> HttpResponse:
+    reads = request.method == "GET"
+    parameters = http.read_query(request) if reads else http.read_form(request)
+    person = sign_in.current(request)
+    # RFC 8628 section 3.3: the person authenticates first
+    if person is None:
+        code = normalised(parameters.get("user_code") or "")
+        return sign_in.ask(request, urlencode({"user_code": code}) if code else "")
+    if not reads and "handle" in parameters:
+        return _answer(request, parameters, person)
+    typed = parameters.get("user_code") or ""
+    return _code_page(request, typed) if reads else _question_page(request, typed, person)
 
 
 def _code_page(request: HttpRequest, typed: str, refused: OAuthError | None = None) -> HttpResponse:
@@ -74,8 +86,9 @@ def _ask(
     request: HttpRequest, waiting: Waiting, before: Before | None = None, *, user_code: str = ""
 ) -> HttpResponse:
     text = compose(waiting.asked)
+    asked, seen = waiting.asked, Seen.of(text, waiting.asked)
     context = {
-        "handle": pending.keep_device(request, waiting.as_json(), Seen.of(text, waiting.asked)),
+        "handle": pending.keep_question(request, Kind.DEVICE, waiting.as_json(), seen, asked),
         "user_code": user_code,
         **asking.shown(text, before),
     }
@@ -91,35 +104,41 @@ def _wrong_code(request: HttpRequest, typed: str, origin: audit.Origin) -> HttpR
 
 def _answer(request: HttpRequest, parameters: Parameters, person: SignIn) -> HttpResponse:
     handle, decision = parameters.require("handle"), parameters.require("decision")
-    shown, seen = pending.peek_device(request, handle)
+    found, seen = pending.question(request, Kind.DEVICE, handle, person, request.path)
     if decision not in {"allow", "deny"}:
         raise InvalidRequest("The decision must be allow or deny.")
     origin = http.origin_of(request, person.subject)
     try:
-        waiting = device.again(shown, person)
-        text = seen.again(waiting.asked)
-        if decision == "deny":
-            device.deny(waiting, origin, text=text)
-        consent = _allow(waiting, parameters, origin, text) if decision == "allow" else None
+        waiting = device.again(found.content, person)
+        if pending.is_too_old(found):
+            raise asking.expired()
+        consent = _decide(waiting, parameters, origin, seen.again(waiting.asked))
     except AskAgain as error:
-        pending.forget(request, handle)
         return _ask(request, waiting, Before.of(parameters, error))
     except OAuthError as error:
-        pending.forget(request, handle)
+        first = device.answered(found.content, person)
+        if first is not None:
+            return _answered_page(request, first, decision)
         audit.record_refusal(error, origin, client_id="", endpoint=request.path)
         raise
-    pending.forget(request, handle)
     context = {"app": app_name(waiting.asked), "consent": consent}
     return pages.page(request, "device_done.html", context)
 
 
-def _allow(
+def _answered_page(request: HttpRequest, first: device.Answered, decision: str) -> HttpResponse:
+    differs = (first.consent is None) != (decision == "deny")
+    context = {"app": first.app, "consent": first.consent, "differs": differs}
+    return pages.page(request, "device_done.html", context, status=400 if differs else 200)
+
+
+def _decide(
     waiting: Waiting, parameters: Parameters, origin: audit.Origin, text: Text | None
 ) -> Any:
+    if parameters.get("decision") == "deny":
+        return device.deny(waiting, origin, text=text)
     lifetime = times.chosen(waiting.asked.client, parameters.get("lifetime"))
     # Nobody has agreed to words that were never shown
     if text is None:
         raise asking.changed()
-    return device.allow(
-        waiting, Scope(parameters.all("scopes")), origin, lifetime=lifetime, text=text
-    )
+    ticked = Scope(parameters.all("scopes"))
+    return device.allow(waiting, ticked, origin, lifetime=lifetime, text=text)

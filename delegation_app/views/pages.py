@@ -18,6 +18,19 @@ from delegation_app.views import http
 _HOST_SOURCE = re.compile(r"[A-Za-z0-9.-]+(:\d+)?")
 
 
+class NoLonger(InvalidRequest):
+    """A page that cannot be answered, and the address that leads back to its question.
+
+    Args:
+        description: why; see `OAuthError`.
+        back: an address of this site; empty if there is no way back.
+    """
+
+    def __init__(self, description: str, *, back: str = "") -> None:
+        super().__init__(description)
+        self.back = back
+
+
 def page(
     request: HttpRequest,
     template: str,
@@ -42,9 +55,16 @@ def page(
     return response
 
 
-def error_page(request: HttpRequest, error: OAuthError) -> HttpResponse:
-    """Render an error that may not be redirected (RFC 6749 section 4.1.2.1)."""
-    context = {"error": error, "request_id": http.request_id_of(request)}
+def error_page(request: HttpRequest, error: OAuthError, *, back: str = "") -> HttpResponse:
+    """Render an error that may not be redirected (RFC 6749 section 4.1.2.1).
+
+    Args:
+        request: the request.
+        error: what is wrong.
+        back: the address that leads back to the question; a `NoLonger` has its own.
+    """
+    back = error.back if isinstance(error, NoLonger) else back
+    context = {"error": error, "request_id": http.request_id_of(request), "back": back}
     response = page(request, "error.html", context, status=error.status)
     http.with_error_headers(response, error)
     return response

@@ -1,32 +1,34 @@
-"""Questions that were shown and wait for an answer, kept in the person's session."""
+"""Requests that wait for a user: kept on the server, found again by one browser only."""
 
 from __future__ import annotations
 
-import logging
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
+from urllib.parse import urlencode
 
-from django.contrib.sessions.backends.base import UpdateError
-from django.db import DatabaseError, OperationalError
-from django.http import HttpRequest
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
 
 from delegation_app import clock
 from delegation_app.conf import conf
-from delegation_app.protocol.authorization_request import AuthorizationRequest
-from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.secrets import new_secret
+from delegation_app.services import pending_requests
 from delegation_app.services.asked import Asked
+from delegation_app.services.pending_requests import Kind, Pending, Waiter
 from delegation_app.services.question_text import Text, compose
+from delegation_app.services.terms import SignIn
+from delegation_app.views import http, sign_in
+from delegation_app.views.pages import NoLonger
 
-logger = logging.getLogger("delegation_app")
-
-_REQUESTS: Final = "delegation_requests"
-_DEVICES: Final = "delegation_devices"
-_SEEN: Final = "seen"
-# A person with more pages of a kind open than this has lost track anyway.
-_MOST: Final = 8
+# Not the session: sessions are flushed when users change, some live in a cookie of 4 KiB, and
+# those of anonymous visitors would be rows without bound.
+COOKIE: Final = "delegation_browser"
+RESUME: Final = "resume"
+_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_MADE: Final = "delegation.browser"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,95 +62,108 @@ class Seen:
         return text if text.digest == self.digest else None
 
 
-def keep(request: HttpRequest, asked: AuthorizationRequest, seen: Seen) -> str:
-    """Store a question, and return the handle that its form posts back.
+def keep(
+    request: HttpRequest,
+    kind: Kind,
+    content: Mapping[str, Any],
+    *,
+    client_id: str,
+    person: SignIn | None,
+) -> str | None:
+    """Store a request for this browser and user; see `pending_requests.keep`.
 
-    Side effects: saves the session now, so that a failure is seen before the page is shown.
+    Side effects: `with_cookie` then marks the browser.
     """
-    return _put(request, _REQUESTS, {**asked.to_json(), _SEEN: asdict(seen)})
+    subject = "" if person is None else person.subject
+    waiter = Waiter(_browser(request), subject, http.address_of(request))
+    return pending_requests.keep(kind, content, client_id=client_id, waiter=waiter)
 
 
-def keep_device(request: HttpRequest, shown: Mapping[str, Any], seen: Seen) -> str:
-    """Store what was shown of a device; see `keep`."""
-    return _put(request, _DEVICES, {**shown, _SEEN: asdict(seen)})
+def keep_question(
+    request: HttpRequest, kind: Kind, content: Mapping[str, Any], seen: Seen, asked: Asked
+) -> str:
+    """Store a question that is shown, and return the handle that its form posts back."""
+    whole = {**content, "seen": asdict(seen)}
+    client_id = asked.client.client_id
+    handle = keep(request, kind, whole, client_id=client_id, person=asked.sign_in)
+    # Only anonymous requests are ever refused
+    return handle or ""
 
 
-def peek(request: HttpRequest, handle: str) -> tuple[AuthorizationRequest, Seen]:
-    """Return the question behind a handle of this session and this person, and how it was shown.
+def find(request: HttpRequest, handle: str, *kinds: Kind) -> Pending | None:
+    """Return the request of this browser under a handle, if it is of one of these kinds."""
+    browser = request.COOKIES.get(COOKIE, "")
+    if not (_SECRET.fullmatch(browser) and _SECRET.fullmatch(handle)):
+        return None
+    found = pending_requests.find(handle, browser)
+    return found if found is not None and found.kind in kinds else None
+
+
+def question(
+    request: HttpRequest, kind: Kind, handle: str, person: SignIn, back: str = ""
+) -> tuple[Pending, Seen]:
+    """Return the question that a form answers, and how it was shown.
+
+    Args:
+        request: the request.
+        kind: the page that the form is on.
+        handle: what the form posts back.
+        person: the user who answers.
+        back: the way back to the question; by default that of the authorization endpoint.
 
     Raises:
-        InvalidRequest: there is none, it is too old, or it was shown to somebody else.
+        NoLonger: this browser has no such page any more, or another user saw it.
     """
-    stored, seen = _split(_get(request, _REQUESTS, handle))
-    return AuthorizationRequest.from_json(stored), seen
+    found = find(request, handle, kind, Kind.REQUEST)
+    if found is None:
+        raise NoLonger("This page is too old, or belongs to another browser. Start again.")
+    if found.kind != kind:
+        description = "A newer page asks the same question. This one is not used any more."
+        raise NoLonger(description, back=way_back(request, found))
+    if found.subject != person.subject:
+        description = "This page was shown to another account than the one that is signed in now."
+        raise NoLonger(description, back=back or way_back(request, found))
+    return found, Seen(**found.content["seen"])
 
 
-def peek_device(request: HttpRequest, handle: str) -> tuple[dict[str, Any], Seen]:
-    """Return what was shown of a device; see `peek`."""
-    return _split(_get(request, _DEVICES, handle))
+def is_too_old(found: Pending) -> bool:
+    """Return True if a page was open for longer than it may be answered."""
+    return clock.now() - found.kept_at > conf.authorization_request_lifetime
 
 
-def forget(request: HttpRequest, handle: str) -> None:
-    """Drop a question that was answered.
+def way_back(request: HttpRequest, found: Pending) -> str:
+    """Return the address that asks the same question again, of the user who is signed in then.
 
-    Nothing depends on it: a second answer is refused by the record of the first. So a session
-    that can't be saved any more does not take the first answer's code away.
+    A sign-in since the page was shown is one that the request may have asked for.
     """
-    for kind in (_REQUESTS, _DEVICES):
-        if handle in request.session.get(kind, {}):
-            kept = dict(request.session[kind])
-            del kept[handle]
-            request.session[kind] = kept
-    try:
-        _save(request)
-    except (InvalidRequest, DatabaseError) as error:
-        logger.warning("an answered question stays in its session: %s", error)
+    query = resuming(found.handle)
+    return f"{request.path}?{sign_in.marked(query, found.kept_at)}"
 
 
-def _put(request: HttpRequest, kind: str, shown: Mapping[str, Any]) -> str:
-    handle = new_secret()
-    stamped = {
-        **shown,
-        "user_id": str(request.user.pk),
-        "shown_at": clock.now().timestamp(),
-    }
-    kept = dict(list(request.session.get(kind, {}).items())[-(_MOST - 1) :])
-    request.session[kind] = {**kept, handle: stamped}
-    _save(request)
-    return handle
+def resuming(handle: str) -> str:
+    """Return the query that goes on with a request."""
+    return urlencode({RESUME: handle})
 
 
-def _get(request: HttpRequest, kind: str, handle: str) -> dict[str, Any]:
-    stored: dict[str, Any] | None = request.session.get(kind, {}).get(handle)
-    if stored is None:
-        raise InvalidRequest(
-            "This page was answered already or is too old. Start again in the app."
+def with_cookie(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Mark the browser for which `keep` has stored something, and return the response."""
+    secret = request.META.get(_MADE)
+    if secret is not None:
+        response.set_cookie(
+            COOKIE,
+            secret,
+            max_age=pending_requests.lifetime(),
+            path=settings.SESSION_COOKIE_PATH,
+            secure=settings.SESSION_COOKIE_SECURE or request.is_secure(),
+            httponly=True,
+            # Apps lead here by an ordinary link, which brings the cookie along
+            samesite="Lax",
         )
-    age = clock.now().timestamp() - stored["shown_at"]
-    if age > conf.authorization_request_lifetime.total_seconds():
-        raise InvalidRequest("This page is too old. Start again in the app.")
-    if stored["user_id"] != str(request.user.pk):
-        raise InvalidRequest("This page was shown to somebody else. Start again in the app.")
-    return stored
+    return response
 
 
-def _split(stored: dict[str, Any]) -> tuple[dict[str, Any], Seen]:
-    if _SEEN not in stored:
-        # Kept by the release before this one
-        raise InvalidRequest("This page is too old. Start again in the app.")
-    rest = {name: value for name, value in stored.items() if name != _SEEN}
-    return rest, Seen(**stored[_SEEN])
-
-
-def _save(request: HttpRequest) -> None:
-    # Saved here, or the middleware would save it again when the answer can't be changed any more.
-    # A session that lives in a cookie marks itself as modified once more.
-    request.session.modified = False
-    try:
-        request.session.save()
-    except UpdateError as error:
-        # Django says the same of a row that is gone and of a database that is
-        if isinstance(error.__context__, OperationalError):
-            raise error.__context__ from error
-        # The person signed out in another window while this request ran.
-        raise InvalidRequest("You are signed out. Start again in the app.") from error
+def _browser(request: HttpRequest) -> str:
+    if _MADE not in request.META:
+        sent = request.COOKIES.get(COOKIE, "")
+        request.META[_MADE] = sent if _SECRET.fullmatch(sent) else new_secret()
+    return str(request.META[_MADE])

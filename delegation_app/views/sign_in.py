@@ -11,12 +11,17 @@ from django.contrib.auth.views import redirect_to_login
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
+from django.utils.encoding import escape_uri_path
+from django.utils.http import escape_leading_slashes
 
 from delegation_app import clock
 from delegation_app.conf import conf
+from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.secrets import digest
+from delegation_app.services import pending_requests
 from delegation_app.services.authorization import Interaction
 from delegation_app.services.terms import SignIn
+from delegation_app.views import http
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -25,8 +30,10 @@ if TYPE_CHECKING:
 AUTH_TIME: Final = "delegation_auth_time"
 ACR: Final = "delegation_acr"
 
-_MARKER: Final = "prompted"
+MARKER: Final = "prompted"
 _SALT: Final = "delegation_app.sign_in"
+# Django's login page drops a longer `next`, and leaves the user on a page of the site
+_LONGEST_NEXT: Final = 2048
 
 
 def remember(request: HttpRequest, user: AbstractBaseUser, **_kwargs: Any) -> None:  # noqa: ARG001
@@ -47,37 +54,65 @@ def current(request: HttpRequest) -> SignIn | None:
 
 def is_due(request: HttpRequest, sign_in: SignIn, interaction: Interaction) -> bool:
     """Tell whether the request wants a fresh sign-in that has not happened yet."""
-    prompted = _prompted_at(request)
+    prompted = prompted_at(request)
     if prompted is not None and sign_in.auth_time >= prompted:
         return False
     return interaction.wants_sign_in(sign_in.auth_time, clock.now())
 
 
-def ask(request: HttpRequest) -> HttpResponse:
-    """Send the person to the site's login page, which sends them back here.
+def prompted_at(request: HttpRequest) -> datetime | None:
+    """Return when this request sent its user to the login page, or None if it never did.
 
-    A signed marker comes back with them: it proves that we asked, and when. No client can make
-    one, and no session has to survive the change of user.
+    The address carries a signed marker: no client can make one, and no session has to survive the
+    change of user.
     """
-    query = _query_without_marker(request)
-    marker = signing.dumps([digest(query), clock.now().timestamp()], salt=_SALT)
-    back = f"{request.path}?{query}&{urlencode({_MARKER: marker})}"
-    return redirect_to_login(back, resolve_url(settings.LOGIN_URL))
-
-
-def _prompted_at(request: HttpRequest) -> datetime | None:
-    marker = request.GET.get(_MARKER, "")
+    marker = request.GET.get(MARKER, "")
     try:
-        query_digest, prompted_at = signing.loads(
-            marker, salt=_SALT, max_age=conf.authorization_request_lifetime
+        query_digest, prompted = signing.loads(
+            marker, salt=_SALT, max_age=pending_requests.lifetime()
         )
     except signing.BadSignature:
         return None
-    if query_digest != digest(_query_without_marker(request)):
+    if query_digest != digest(unmarked(request)):
         return None
-    return datetime.fromtimestamp(prompted_at, UTC)
+    return datetime.fromtimestamp(prompted, UTC)
 
 
-def _query_without_marker(request: HttpRequest) -> str:
+def marked(query: str, at: datetime) -> str:
+    """Return a query with the proof that its user was asked to sign in at a time."""
+    marker = signing.dumps([digest(query), at.timestamp()], salt=_SALT)
+    return f"{query}&{urlencode({MARKER: marker})}"
+
+
+def unmarked(request: HttpRequest) -> str:
+    """Return the query of a request without the marker."""
     pairs = request.META.get("QUERY_STRING", "").split("&")
-    return "&".join(pair for pair in pairs if not pair.startswith(f"{_MARKER}="))
+    return "&".join(pair for pair in pairs if not pair.startswith(f"{MARKER}="))
+
+
+def ask(request: HttpRequest, query: str = "") -> HttpResponse:
+    """Send the user to the site's login page, which sends them back here with a query.
+
+    A query that would make the address too long for the login page is left out.
+    """
+    path = escape_leading_slashes(escape_uri_path(request.path))
+    back = f"{path}?{query}" if query else path
+    response = redirect_to_login(_short(back) or path, resolve_url(settings.LOGIN_URL))
+    http.never_stored(response)
+    return response
+
+
+def ask_for(request: HttpRequest, query: str) -> HttpResponse:
+    """Send the user to the login page on behalf of an app; see `marked`.
+
+    Raises:
+        InvalidRequest: the request is too long to travel through the login page.
+    """
+    whole = marked(query, clock.now())
+    if not _short(f"{request.path}?{whole}"):
+        raise InvalidRequest("The request is too long. Sign in first, then start again in the app.")
+    return ask(request, whole)
+
+
+def _short(address: str) -> str:
+    return address if len(address) <= _LONGEST_NEXT else ""

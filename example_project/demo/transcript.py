@@ -24,6 +24,7 @@ SECRET: Final = frozenset(
         "handle",
         "password",
         "prompted",
+        "resume",
         "refresh_token",
         "state",
         "subject_token",

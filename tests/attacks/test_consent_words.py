@@ -3,7 +3,7 @@
 import pytest
 
 from delegation_app import toolkit
-from delegation_app.models import ConsentRecord, Delegation, ResourceServer
+from delegation_app.models import ConsentRecord, Delegation, PendingRequest, ResourceServer
 from delegation_app.services.words import pieces, plain, text_of
 from tests.admin.conftest import browser, page
 from tests.support.world import Story
@@ -73,11 +73,8 @@ def test_answer_when_a_page_said_that_something_is_held_of_another_person_then_i
     alice, bob = Story(world, world.alice), Story(world, world.bob)
     alice.tokens(scopes=["read:metrics"])
     asked = alice.authorize()
-    session, theirs = bob.browser.session, dict(alice.browser.session["delegation_requests"])
-    for kept in theirs.values():
-        kept["user_id"] = str(world.bob.pk)
-    session["delegation_requests"] = theirs
-    session.save()
+    PendingRequest.objects.update(subject=f"user:{world.bob.pk}")
+    bob.browser.cookies["delegation_browser"] = alice.browser.cookies["delegation_browser"].value
     response = bob.answer(asked)
     assert response.status_code == 400
     assert "has changed just now" in response.content.decode()

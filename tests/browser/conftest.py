@@ -1,5 +1,6 @@
 """A real browser in front of a real server."""
 
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -134,7 +135,7 @@ class Visit:
         # somebody was in a field before the one that has the focus by itself
         expected = (
             message.location.get("url", "").endswith("/favicon.ico")
-            or (self.refused and "status of 400" in message.text)
+            or (self.refused and re.search("status of 40[03]", message.text))
             or message.text.startswith("Autofocus processing was blocked")
         )
         if not expected:
@@ -145,7 +146,7 @@ class Visit:
 def visit(chromium):
     """Open pages with the options of `new_context`; a complaint of the browser is a failure.
 
-    With `refused`, the page is one that comes with a 400.
+    With `refused`, the page is one that comes with a 400 or a 403.
     """
     contexts, visits = [], []
 

@@ -37,8 +37,7 @@ def asked(page):
 
 
 def test_person_when_typing_the_code_and_allowing_then_the_device_gets_tokens(site, visit, device):
-    # The last step is one that is refused
-    page = visit(refused=True)
+    page = visit()
     page.goto(device.started["verification_uri"])
     sign_in(page)
     code = device.started["user_code"]
@@ -53,8 +52,9 @@ def test_person_when_typing_the_code_and_allowing_then_the_device_gets_tokens(si
     assert page.get_by_role("button").count() == 0
     tokens = device.poll(device.started["device_code"]).json()
     assert tokens["scope"] == "read:metrics read:profile"
+    # The form is sent again, and the first answer stands
     page.reload()
-    page.get_by_role("alert").wait_for()
+    page.get_by_role("heading", name="The device is connected").wait_for()
     assert Delegation.objects.count() == 1
 
 

@@ -101,7 +101,7 @@ def test_prompt_login_when_the_person_goes_back_without_signing_in_then_asked_ag
     clock.forward(seconds=5)
     response = story.authorize(prompt="login")
     back = parse_qs(urlsplit(response["Location"]).query)["next"][0]
-    assert asks_to_sign_in(story.browser.get(back))
+    assert "<h1>Sign in again</h1>" in story.browser.get(back).content.decode()
 
 
 def test_prompt_login_when_asked_a_second_time_then_a_second_sign_in_is_due(story, clock):
@@ -119,10 +119,16 @@ def test_proof_of_the_prompt_when_moved_to_another_request_then_it_proves_nothin
     response = story.authorize(prompt="login")
     sign_in(story, response)
     back = parse_qs(urlsplit(response["Location"]).query)["next"][0]
-    marker = parse_qs(urlsplit(back).query)["prompted"][0]
-    assert asks_to_sign_in(story.authorize(prompt="login", prompted=marker, **changes))
+    kept = parse_qs(urlsplit(back).query)
+    other = parse_qs(urlsplit(story.authorize(prompt="login", **changes)["Location"]).query)
+    theirs = parse_qs(urlsplit(other["next"][0]).query)["resume"][0]
+    clock.forward(seconds=5)
+    for query in ({"prompt": "login", **changes}, {"prompt": "login"}):
+        assert asks_to_sign_in(story.authorize(prompted=kept["prompted"][0], **query))
+    moved = {"resume": theirs, "prompted": kept["prompted"][0]}
+    assert asks_to_sign_in(story.browser.get("/oauth/authorize", moved))
     # The same request keeps its proof
-    assert is_page(story.authorize(prompt="login", prompted=marker))
+    assert is_page(story.browser.get(back))
 
 
 @pytest.mark.parametrize("marker", ["", "x", "1", "W10:1abcde:sig", "true", "💥"])

@@ -1,7 +1,7 @@
 """A resource server in the process of the authorization server, and beside django-oauth-toolkit."""
 
 import pytest
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, Group
 from oauth2_provider.contrib.rest_framework import (
     TokenHasReadWriteScope,
     TokenHasScope,
@@ -11,9 +11,11 @@ from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
+from delegation_app.protocol.scope import Scope
 from delegation_app.resource_server import configured
 from delegation_app.resource_server.authentication import BearerAuthentication
 from delegation_app.resource_server.permissions import RequireScopes
+from delegation_app.resource_server.principal import Principal
 from delegation_app.services import audit, revoke
 from delegation_app.services.local_verifier import LocalVerifier
 from tests.support.world import SERVICE_A, SERVICE_B, delegation_of
@@ -132,3 +134,21 @@ def test_toolkit_when_joined_with_ours_then_both_count(tokens):
     lacking = [TokenHasScope & RequireScopes("read:profile")]
     answer = ask(token, permission_classes=lacking, **joined)
     assert (answer.status_code, answer.data["required"]) == (403, ["read:profile"])
+
+
+# What only Django's own class has: the names behind its properties, and a refusal to be a number
+INTERNAL = {"__dict__", "__weakref__", "__int__", "_groups", "_user_permissions"}
+
+
+def test_principal_when_compared_with_djangos_anonymous_user_then_it_lacks_nothing():
+    assert set(dir(AnonymousUser())) - set(dir(Principal)) <= INTERNAL
+
+
+def test_principal_when_the_site_has_tables_then_its_relations_are_part_of_other_queries(story):
+    principal = Principal("user:7", "web", Scope(["read:metrics"]), "0b0a6f0e")
+    Group.objects.create(name="editors")
+    for relation in ("groups", "user_permissions"):
+        rows = getattr(principal, relation)
+        assert type(rows) is type(getattr(AnonymousUser(), relation))
+        assert list(rows.filter(name="editors")) == []
+    assert Group.objects.filter(pk__in=principal.groups.all()).count() == 0

@@ -63,6 +63,27 @@ def test_statements_when_requests_are_made_then_they_are_within_the_budget(story
     assert (len(first), len(second)) == (2, 1)
 
 
+def test_pages_when_a_user_is_asked_then_showing_and_answering_are_within_the_budget(story):
+    shown = statements(lambda: story.authorize(prompt="consent"))
+    page = story.authorize(prompt="consent")
+    answered = statements(lambda: done(story.answer(page), 303))
+    code = story.start().json()["user_code"]
+    device_shown = statements(lambda: story.enter(code))
+    question = story.enter(code)
+    device_answered = statements(lambda: story.connect(question))
+
+    assert len(shown) <= 18, shown
+    assert len(answered) <= 25, answered
+    assert len(device_shown) <= 17, device_shown
+    assert len(device_answered) <= 24, device_answered
+    # A client and its redirect URI are proven; the request is counted and kept
+    assert len(statements(lambda: done(Story(story.world).authorize(), 302))) <= 7
+
+
+def done(response, status):
+    assert response.status_code == status, response.content
+
+
 @pytest.fixture
 def services(story):
     """Alice's app, and a service's client that has a token of its own."""

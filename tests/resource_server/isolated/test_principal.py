@@ -1,4 +1,7 @@
+import asyncio
+
 import pytest
+from django.core.exceptions import ObjectDoesNotExist
 
 from delegation_app.protocol.verified_token import VerifiedToken
 from delegation_app.resource_server.principal import Principal
@@ -43,3 +46,43 @@ def test_principal_when_compared_then_a_value(principal, issuer):
     assert same == principal
     assert {same, principal} == {principal}
     assert Principal.of(VerifiedToken.of(issuer.claims())) != principal
+
+
+def test_principal_when_an_app_takes_it_for_a_user_then_it_has_a_name_and_no_powers(principal):
+    assert principal.username == principal.get_username() == "user:7"
+    for way in ("get_all_permissions", "get_user_permissions", "get_group_permissions"):
+        assert getattr(principal, way)() == getattr(principal, way)(object()) == set()
+        assert asyncio.run(getattr(principal, f"a{way}")()) == set()
+    for way, asked in (("perm", "a.b"), ("perms", ["a.b"]), ("module_perms", "a")):
+        assert not getattr(principal, f"has_{way}")(asked)
+        assert not asyncio.run(getattr(principal, f"ahas_{way}")(asked))
+
+
+@pytest.mark.parametrize("relation", ["groups", "user_permissions"])
+def test_relation_when_there_is_no_database_then_it_is_empty_however_it_is_read(
+    principal, relation
+):
+    rows = getattr(principal, relation)
+    found = rows.filter(name="editors").exclude(pk=1).order_by("name").values_list("name")
+    assert list(rows.all()) == list(found) == list(found[:5]) == []
+    assert (found.count(), found.exists(), len(found), bool(found)) == (0, False, 0, False)
+    assert found.first() is found.last() is None
+    assert "editors" not in found
+    with pytest.raises(ObjectDoesNotExist):
+        rows.get(name="editors")
+
+
+def test_relation_when_it_is_read_asynchronously_then_it_is_empty(principal):
+    async def read():
+        rows = principal.groups.all()
+        with pytest.raises(ObjectDoesNotExist):
+            await rows.aget(name="editors")
+        return [row async for row in rows], await rows.acount(), await rows.aexists()
+
+    assert asyncio.run(read()) == ([], 0, False)
+
+
+@pytest.mark.parametrize("way", ["save", "delete", "set_password", "check_password"])
+def test_principal_when_an_app_would_change_its_row_then_not_implemented(principal, way):
+    with pytest.raises(NotImplementedError):
+        getattr(principal, way)("x")

@@ -1,0 +1,138 @@
+"""What a user answers on the consent page."""
+
+from __future__ import annotations
+
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse
+
+from delegation_app.protocol.authorization_request import AuthorizationRequest
+from delegation_app.protocol.errors import InvalidRequest, OAuthError
+from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.scope import Scope
+from delegation_app.services import answered, audit, authorization, consent, pending_requests, times
+from delegation_app.services.answered import FirstAnswer
+from delegation_app.services.answers import AskAgain
+from delegation_app.services.pending_requests import Kind, Pending
+from delegation_app.services.question import Question
+from delegation_app.services.question_text import app_name
+from delegation_app.services.terms import SignIn
+from delegation_app.views import asking, consent_page, http, pages, pending, sign_in
+from delegation_app.views.asking import Before
+from delegation_app.views.pages import NoLonger
+from delegation_app.views.pending import Seen
+
+_SIGN_IN = "sign-in"
+
+
+def answer(request: HttpRequest) -> HttpResponse:
+    """Take what a form of the authorization endpoint posts: an answer, or a sign-out.
+
+    Raises:
+        OAuthError: the answer is not taken.
+    """
+    parameters = http.read_form(request)
+    handle, decision = parameters.require("handle"), parameters.require("decision")
+    if decision == _SIGN_IN:
+        return _sign_out(request, handle)
+    person = sign_in.current(request)
+    if person is None:
+        raise _signed_out(request, handle)
+    found, seen = pending.question(request, Kind.CONSENT, handle, person)
+    question = _question(found, seen, person)
+    if decision not in {"allow", "deny"}:
+        raise InvalidRequest("The decision must be allow or deny.")
+    try:
+        return _decide(request, question, parameters, found)
+    except OAuthError as error:
+        first = None if error.recorded else answered.find(question)
+        if first is not None:
+            return _first_answer(request, question, parameters, first)
+        if not isinstance(error, AskAgain):
+            origin, client_id = http.origin_of(request, person.subject), question.client.client_id
+            audit.record_refusal(error, origin, client_id=client_id, endpoint=request.path)
+            raise
+        pending_requests.replace(handle)
+        again, question = Before.of(parameters, error), question.looked_back(whole=seen.whole)
+        query = found.content["query"]
+        return consent_page.consent_page(request, question, query, again, whole=seen.whole)
+
+
+def forged(request: HttpRequest, error: OAuthError) -> HttpResponse:
+    """Render the refusal of a form without a CSRF token, with the way back to its question.
+
+    A sign-in in another window changes the token of a page that was opened before.
+    """
+    try:
+        found = pending.find(request, _handle_of(request), Kind.CONSENT, Kind.REQUEST)
+        back = "" if found is None else pending.way_back(request, found)
+    except Exception as failure:  # noqa: BLE001 - the form is refused whether or not this works
+        http.as_oauth_error(failure, request)
+        back = ""
+    return pages.error_page(request, error, back=back)
+
+
+def _handle_of(request: HttpRequest) -> str:
+    return http.read_form(request).get("handle") or ""
+
+
+def _question(found: Pending, seen: Seen, person: SignIn) -> Question:
+    asked = AuthorizationRequest.from_json(found.content["request"])
+    question = Question(asked, authorization.prove_again(asked), person, found.handle)
+    return question.as_shown(held=Scope(seen.held.split()), known=Scope(seen.known.split()))
+
+
+def _signed_out(request: HttpRequest, handle: str) -> NoLonger:
+    found = pending.find(request, handle, Kind.CONSENT)
+    if found is None:
+        return NoLonger("You are signed out. Start again in the app.")
+    back = pending.way_back(request, found)
+    return NoLonger("You are signed out. Sign in, and the question is shown again.", back=back)
+
+
+def _sign_out(request: HttpRequest, handle: str) -> HttpResponse:
+    found = pending.find(request, handle, Kind.REQUEST, Kind.CONSENT)
+    if found is None:
+        raise NoLonger("This page is too old, or belongs to another browser. Start again.")
+    logout(request)
+    return sign_in.ask_for(request, pending.resuming(handle))
+
+
+def _decide(
+    request: HttpRequest, question: Question, parameters: Parameters, found: Pending
+) -> HttpResponse:
+    if pending.is_too_old(found):
+        raise asking.expired()
+    origin = http.origin_of(request, question.sign_in.subject)
+    text = Seen(**found.content["seen"]).again(question.asked)
+    if parameters.get("decision") == "deny":
+        consent.deny(question, origin, text=text)
+    lifetime = times.chosen(question.client, parameters.get("lifetime"))
+    # Nobody has agreed to words that were never shown
+    if text is None:
+        raise asking.changed()
+    ticked = Scope(parameters.all("scopes"))
+    try:
+        code = consent.allow(question, ticked, origin, lifetime=lifetime, text=text)
+    except consent.AwaitsConfirmation as error:
+        return consent_page.waiting_page(request, question, error)
+    return pages.redirect(question.request.target.carrying(code=code))
+
+
+def _first_answer(
+    request: HttpRequest, question: Question, parameters: Parameters, first: FirstAnswer
+) -> HttpResponse:
+    denies = parameters.get("decision") == "deny"
+    ticked = Scope() if denies else Scope(parameters.all("scopes"))
+    lifetime = times.chosen(question.client, parameters.get("lifetime"))
+    try:
+        code = first.repeat(question, ticked, lifetime)
+    except consent.AwaitsConfirmation as error:
+        return consent_page.waiting_page(request, question, error)
+    if code is not None:
+        return pages.redirect(question.request.target.carrying(code=code))
+    context = {
+        "app": app_name(question.asked),
+        "is_denied": first.is_denial,
+        "back": f"{request.path}?{pending.resuming(question.handle)}",
+    }
+    return pages.page(request, "answered.html", context, status=400)
