@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from delegation_app import checks, conf, grants
 from delegation_app.protocol.constraints import BUILT_IN, Access, Constraints, Moment
+from tests import consequences
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -52,6 +53,10 @@ def test_readme_when_it_names_checks_then_they_are_the_numbers_in_the_code():
 
     assert f"`delegation_app.{numbers[0]}` to `{numbers[-1]}`" in README
     assert numbers == [f"E{number:03}" for number in range(1, len(numbers) + 1)]
+
+
+def test_readme_when_it_tells_consequences_then_they_are_those_that_tests_show():
+    assert consequences.written(README) == README
 
 
 SETTINGS = """

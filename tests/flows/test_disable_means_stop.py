@@ -116,6 +116,12 @@ def allowed_here(token, audience=SERVICE_A):
 
 
 @pytest.mark.conformance("DG-08")
+@pytest.mark.consequence(
+    3,
+    "a user is deactivated, a client disabled",
+    "nothing of theirs, and nothing below it, is issued or reported active until they are "
+    "enabled again",
+)
 def test_refresh_when_something_is_switched_off_then_refused(story, held, refusal):
     refusal.switch_off(story.world)
     assert error_of(story.refresh(held["refresh_token"])) == refusal.refresh
@@ -215,6 +221,11 @@ def test_scope_when_the_service_forgets_one_then_all_doors_are_narrower(story, h
         lambda world: world.service_b.delete(),
     ],
     ids=["removed", "inactive", "deleted"],
+)
+@pytest.mark.consequence(
+    4,
+    "a scope or audience is taken from a policy, a resource server is switched off",
+    "the next refresh, redemption and introspection leaves it out or refuses",
 )
 def test_audience_when_one_of_two_goes_then_the_other_goes_on_alone(story, switch_off):
     tokens = story.tokens(resource=[SERVICE_A, SERVICE_B])

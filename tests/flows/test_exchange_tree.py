@@ -85,6 +85,12 @@ ENDS = {
 
 @pytest.mark.conformance("TX-35", "TX-36", "DG-03", "DG-04", "DG-06")
 @pytest.mark.parametrize("which", ENDS)
+@pytest.mark.consequence(
+    1,
+    "a delegation is revoked",
+    "its codes, its tokens and everything below it are dead with the same commit; services "
+    "that verify offline refuse them within seconds",
+)
 def test_f8_chain_when_one_is_revoked_then_it_and_all_below_are_dead(chain, world, which):
     index, alive = ENDS[which]
     sibling = handed_on(chain.story, chain.tokens[0], scope="read:metrics")

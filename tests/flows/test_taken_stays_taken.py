@@ -104,6 +104,11 @@ WAYS = [
 
 
 @pytest.mark.parametrize("take", WAYS)
+@pytest.mark.consequence(
+    6,
+    "a user or an operator revokes a delegation, or withdraws a consent",
+    "no older consent brings it back: the user is asked again, and the page says what comes back",
+)
 def test_silent_sign_in_when_it_was_ended_then_an_older_consent_does_not_bring_it_back(
     story, signed_out_once, take
 ):
@@ -129,6 +134,11 @@ def test_silent_sign_in_when_the_app_has_a_wider_consent_too_then_that_does_not_
         assert not is_silent(story.authorize(scope=scope))
 
 
+@pytest.mark.consequence(
+    10,
+    "a client revokes its own refresh token",
+    "its delegation ends, and nothing is blocked: it was not taken",
+)
 def test_silent_sign_in_when_the_app_gave_it_back_itself_then_it_goes_on(story):
     story.revoke(story.tokens(scope=READ)["refresh_token"])
 
@@ -136,6 +146,11 @@ def test_silent_sign_in_when_the_app_gave_it_back_itself_then_it_goes_on(story):
     assert not DelegationBlock.objects.exists()
 
 
+@pytest.mark.consequence(
+    7,
+    "a scope, an audience or time is taken from a delegation",
+    "the client gets the rest without a page, and asks the user for what was taken",
+)
 def test_silent_sign_in_when_one_scope_was_narrowed_away_then_only_the_other_comes_without_a_page(
     story,
 ):
@@ -175,6 +190,11 @@ def test_page_when_something_was_taken_then_it_says_what_comes_back(story):
     assert "comes back" in page
 
 
+@pytest.mark.consequence(
+    12,
+    "a trusted client is ended",
+    "it is trusted no longer for that user until they allow it on a page",
+)
 def test_trusted_app_when_it_was_ended_then_the_person_is_asked_once(story):
     story.world.web.row.skip_authorization = True
     story.world.web.row.save()
@@ -215,6 +235,11 @@ def test_cron_when_narrowed_then_the_next_token_of_the_same_delegation_says_what
     assert event.details["scope"] == READ
 
 
+@pytest.mark.consequence(
+    8,
+    "an operator revokes or narrows what a client holds for itself",
+    "neither another scope string nor waiting brings it back, until an operator lifts the block",
+)
 def test_cron_when_narrowed_then_another_scope_string_does_not_bring_it_back(story):
     story.client_credentials(scope=BOTH)
     narrowed(Delegation.objects.get(), scope=Scope([READ]))
@@ -272,6 +297,11 @@ def test_cron_when_a_block_is_lifted_then_all_comes_back(story):
 
 
 @pytest.mark.parametrize("scopes", [[READ, WRITE, BOTH], [READ, READ, READ]])
+@pytest.mark.consequence(
+    11,
+    "a limit allows a number of tokens",
+    "it counts for the pair of principal and client, whatever the terms of the request",
+)
 def test_policy_with_one_token_ever_when_the_scope_varies_then_it_is_one(story, scopes):
     limit = Constraints.parse([{"type": "max_uses", "uses": 1}])
     story.world.cron.change(constraints=limit)
@@ -301,6 +331,12 @@ def passed_on(story):
     return tokens, story.exchange(tokens["access_token"]).json()
 
 
+@pytest.mark.consequence(
+    9,
+    "a delegation made by exchange is revoked or narrowed",
+    "its client cannot obtain it again by another exchange or parent, until the user allows "
+    "it on a page or an operator lifts the block",
+)
 def test_child_when_revoked_then_neither_an_exchange_nor_a_silent_sign_in_brings_it_back(
     story, passed_on
 ):

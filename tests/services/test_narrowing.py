@@ -41,6 +41,11 @@ def limits(*members):
 
 
 @pytest.mark.conformance("DG-02", "TX-37")
+@pytest.mark.consequence(
+    2,
+    "a delegation is narrowed",
+    "everything below it is narrowed too; what is left with nothing is revoked",
+)
 def test_scope_when_narrowed_at_the_root_then_every_token_below_has_less(chain, world):
     with recorded("delegation.narrowed"):
         current = narrow(chain.rows[0], scope=READ)
