@@ -1,4 +1,4 @@
-"""A user's password or e-mail address changes: on record, and with the consequence that is set."""
+"""A user is disabled, or gets another password or e-mail address: on record, with consequences."""
 
 from __future__ import annotations
 
@@ -8,21 +8,32 @@ from typing import Any, Final
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import get_hasher, identify_hasher, is_password_usable
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
-from django.core.exceptions import FieldDoesNotExist
 from django.db.models.signals import post_save, pre_save
 
 from delegation_app.conf import REVOKE, conf
-from delegation_app.events import USER_EMAIL_CHANGED, USER_PASSWORD_CHANGED, Event
+from delegation_app.events import (
+    USER_DISABLED,
+    USER_EMAIL_CHANGED,
+    USER_ENABLED,
+    USER_PASSWORD_CHANGED,
+    Event,
+)
 from delegation_app.protocol.claims import user_subject
 from delegation_app.services import audit, revoke
 from delegation_app.services.transactions import joined
 
 _PASSWORD: Final = "password"  # noqa: S105 - the name of a field
+_ACTIVE: Final = "is_active"
 _BEFORE: Final = "_delegation_before"
 
 
 def watch() -> None:
-    """Connect to the saving of users. Called once, when the app is ready."""
+    """Connect to the saving of users. Called once, when the app is ready.
+
+    Side effects: one statement more for each save of a stored user that writes one of these
+    columns; an audit event where it changes. What `QuerySet.update` and fixtures do sends no signal
+    and leaves no event.
+    """
     # Without a sender: a proxy of the user model is one of its own
     pre_save.connect(_remember, dispatch_uid="delegation_account")
     post_save.connect(_compare, dispatch_uid="delegation_account")
@@ -91,6 +102,10 @@ def _compare(
     before = vars(instance).pop(_BEFORE, None)
     if before is None or created:
         return
+    if _ACTIVE in before and before[_ACTIVE] != getattr(instance, _ACTIVE):
+        event = USER_ENABLED if getattr(instance, _ACTIVE) else USER_DISABLED
+        with joined():
+            audit.record(event, audit.Origin(), subject=user_subject(instance.pk))
     if _PASSWORD in before and _is_new_password(before[_PASSWORD], instance, update_fields):
         password_changed(instance)
     email = instance.get_email_field_name()
@@ -99,12 +114,9 @@ def _compare(
 
 
 def _watched(model: type[AbstractBaseUser]) -> list[str]:
-    email = model.get_email_field_name()
-    try:
-        model._meta.get_field(email)
-    except FieldDoesNotExist:
-        return [_PASSWORD]
-    return [_PASSWORD, email]
+    stored = {field.name for field in model._meta.concrete_fields}
+    names = (_ACTIVE, _PASSWORD, model.get_email_field_name())
+    return [name for name in names if name in stored]
 
 
 def _address(value: object) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.signals import post_delete, pre_delete
 
 from delegation_app import toolkit
 from delegation_app.models import Delegation
 from delegation_app.protocol.claims import user_subject
-from delegation_app.services import audit, people, revoke, selections, status_cache
+from delegation_app.services import audit, revoke, selections, status_cache
 
 _PERSON: Final = "the person was deleted"
 _CLIENT: Final = "the client was deleted"
@@ -22,14 +23,18 @@ def watch() -> None:
 
     Called once, when the app is ready.
     """
-    for users in people.kinds_of(get_user_model()):
+    for users in _kinds_of(get_user_model()):
         pre_delete.connect(_user_leaves, sender=users, dispatch_uid="delegation_user")
         post_delete.connect(_user_left, sender=users, dispatch_uid="delegation_user")
-    for applications in people.kinds_of(toolkit.application_model()):
+    for applications in _kinds_of(toolkit.application_model()):
         pre_delete.connect(_client_leaves, sender=applications, dispatch_uid="delegation_client")
         post_delete.connect(_client_left, sender=applications, dispatch_uid="delegation_client")
-    people.watch()
     status_cache.watch()
+
+
+def _kinds_of(model: type[Model]) -> list[type[Model]]:
+    # A model, its proxies and what inherits from it: each sends signals of its own
+    return [kind for kind in apps.get_models() if issubclass(kind, model)]
 
 
 def _user_leaves(instance: Any, **_kwargs: object) -> None:
