@@ -116,7 +116,11 @@ def test_seed_when_rows_drifted_then_they_are_brought_back_and_that_is_recorded(
         (event.event, event.client_id_value): sorted(event.details["fields"]) for event in new
     } == {
         ("resource_server.changed", ""): ["active"],
-        ("client.changed", "web"): ["audiences", "enabled", "scopes"],
+        ("client.changed", "web"): [
+            "clientpolicy.audiences",
+            "clientpolicy.enabled",
+            "clientpolicy.scopes",
+        ],
         ("client.changed", "cron"): ["client_secret"],
     }
 
