@@ -41,6 +41,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "TRUSTED_PROXIES": (),
     "CONSTRAINTS": (),
     "SCOPE_RISKS": {},
+    "SECOND_OPERATOR": False,
 }
 
 # How much harm a scope can do, in rising order
@@ -220,6 +221,11 @@ class Conf:
         """The risk of those scopes that the site has judged: low, medium or high."""
         value = self._get("SCOPE_RISKS")
         return value if isinstance(value, dict) else {}
+
+    @property
+    def second_operator(self) -> bool:
+        """Whether a change that widens what a client may do waits for another operator."""
+        return bool(self._get("SECOND_OPERATOR"))
 
 
 conf: Final = Conf()
