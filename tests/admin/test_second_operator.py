@@ -408,7 +408,13 @@ def test_block_when_another_operator_approves_then_it_is_lifted(story, operator,
     revoke.subtree(row, Origin(actor="user:99"), reason="noisy")
     assert story.client_credentials().status_code == 400
     block = DelegationBlock.objects.get()
-    made = propose(lifting.wanted(block), Origin(actor=subject(operator)), reason="fixed")
+    lift = page("delegationblock", "lift", block.pk)
+    assert "Nothing was changed yet" in text_of(
+        operator.post(lift, {"reason": "fixed"}, follow=True)
+    )
+    assert story.client_credentials().status_code == 400
+    made = proposal()
+    assert made.reason == "fixed"
     assert (made.kind, made.change) == ("block", "lifted")
     assert "Blocked: yes → no" in text_of(second.get(address("approve")))
     decide(second)
