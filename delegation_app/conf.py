@@ -43,6 +43,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "ON_PASSWORD_CHANGE": "keep",
     "ON_EMAIL_CHANGE": "keep",
     "SCOPE_RISKS": {},
+    "SECOND_OPERATOR": False,
 }
 
 # What a changed password or e-mail address does to what the user has granted
@@ -236,6 +237,11 @@ class Conf:
         """The risk of those scopes that the site has judged: low, medium or high."""
         value = self._get("SCOPE_RISKS")
         return value if isinstance(value, dict) else {}
+
+    @property
+    def second_operator(self) -> bool:
+        """Whether a change that widens what a client may do waits for another operator."""
+        return bool(self._get("SECOND_OPERATOR"))
 
 
 conf: Final = Conf()

@@ -12,12 +12,13 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app import toolkit
-from delegation_app.admin import limits, names
+from delegation_app.admin import lifting, limits, names
 from delegation_app.admin.confirmation import Confirmation, ask, deed
 from delegation_app.admin.deed_forms import RevocationForm
 from delegation_app.admin.filters import LiftedFilter
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import ReadOnlyAdmin
+from delegation_app.conf import conf
 from delegation_app.models import DelegationBlock
 from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.public_id import as_uuid
@@ -126,7 +127,10 @@ class BlockAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(back)
         form = RevocationForm(request.POST if request.method == "POST" else None)
         if form.is_valid():
-            blocks.lift(block, origin_of(request), reason=form.cleaned_data["reason"])
+            reason = form.cleaned_data["reason"]
+            if conf.second_operator:
+                return lifting.propose(self, request, block, reason=reason, back=back)
+            blocks.lift(block, origin_of(request), reason=reason)
             self.message_user(request, _("The block was lifted."), messages.SUCCESS)
             return HttpResponseRedirect(back)
         return ask(self, request, _question(self, block, form, back))

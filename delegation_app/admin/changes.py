@@ -1,18 +1,26 @@
-"""What differs after a form was saved."""
+"""What a form changed beside the values that are recorded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from django.forms import BaseForm
 
+from delegation_app.models import ClientPolicy
 
-def changed_fields(form: BaseForm, formsets: Iterable[Any]) -> list[str]:
-    """Return the names of the fields that changed, those of inlines under their model's name."""
-    names = list(form.changed_data)
+
+def further_fields(form: BaseForm, formsets: Iterable[Any], known: Container[str]) -> list[str]:
+    """Return the names of what a site adds to our pages and that changed, inlines by their model.
+
+    Args:
+        form: the form of the page.
+        formsets: its inlines.
+        known: the names whose values are recorded.
+    """
+    names = [name for name in form.changed_data if name not in known]
     for formset in formsets:
-        model = formset.model._meta.model_name
-        for inline in formset.forms:
-            names += [f"{model}.{name}" for name in inline.changed_data]
+        if formset.model is not ClientPolicy:
+            model = formset.model._meta.model_name
+            names += [f"{model}.{name}" for inline in formset.forms for name in inline.changed_data]
     return names

@@ -10,22 +10,21 @@ from django.contrib.admin import AdminSite
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.utils import flatten
 from django.db.models import QuerySet
-from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app import toolkit
-from delegation_app.admin import limits, policy_asking
-from delegation_app.admin.changes import changed_fields
+from delegation_app.admin import limits, policy_asking, waiting
 from delegation_app.admin.client_secret import WithSecret
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.policy_form import PolicyForm, PolicyFormSet
 from delegation_app.admin.readonly import HISTORY, STYLES
+from delegation_app.admin.registered import CLIENTS, Registered
 from delegation_app.forms import KeepsSecret, UsableRedirects
 from delegation_app.models import ClientPolicy, Delegation
 from delegation_app.services import clients, revoke, shortcomings
-from delegation_app.services.registry import record_client_change
+from delegation_app.services.transactions import joined
 
 
 class PolicyInline(policy_asking.ShowsLogo, admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
@@ -108,8 +107,10 @@ class PolicyInline(policy_asking.ShowsLogo, admin.StackedInline):  # type: ignor
         return limits.as_list(obj.constraints)
 
 
-class WithPolicy(WithSecret):
+class WithPolicy(Registered, WithSecret):
     """Mixed into whatever class administers applications."""
+
+    REGISTER = CLIENTS
 
     def get_ordering(self, request: HttpRequest) -> Any:
         """Have an order, where the site's class has none: those who look for a client page."""
@@ -164,6 +165,7 @@ class WithPolicy(WithSecret):
             context |= self.secret_context(request, obj)
             found = clients.find(obj.client_id)
             context["shortcomings"] = [] if found is None else shortcomings.of_client(found)
+            context |= waiting.context(self.admin_site, request, CLIENTS.kind, obj.pk)
         if obj is not None and self.admin_site.is_registered(Delegation):
             context |= _links(self.admin_site, request, obj)
         return super().render_change_form(request, context, *args, **kwargs)
@@ -191,31 +193,28 @@ class WithPolicy(WithSecret):
             request.POST = posted  # type: ignore[assignment]  # as Django's UserAdmin does
         return super().response_add(request, obj, *args)
 
-    def save_related(
-        self, request: HttpRequest, form: ModelForm[Any], formsets: Any, change: Any
-    ) -> None:
-        """Save, and record what differs now, all of it as one change."""
-        super().save_related(request, form, formsets, change)
+    def save_further(self, formsets: Any) -> None:
+        """Keep the logos that came with policies."""
         policy_asking.save_logos(formsets)
-        fields = changed_fields(form, formsets)
-        if fields or not change:
-            record_client_change(
-                form.instance,
-                origin_of(request),
-                change="changed" if change else "added",
-                fields=fields,
-            )
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Revoke what it holds, in the operator's name; then delete."""
-        _end(request, obj)
-        super().delete_model(request, obj)
+        with joined():
+            self._end(request, obj)
+            super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Do the same for each."""
-        for application in queryset:
-            _end(request, application)
-        super().delete_queryset(request, queryset)
+        with joined():
+            for application in queryset:
+                self._end(request, application)
+            super().delete_queryset(request, queryset)
+
+    def _end(self, request: HttpRequest, application: Any) -> None:
+        reason = "the client was deleted"
+        origin = origin_of(request)
+        revoke.of_client(application, origin, reason=reason, leaves_block=False)
+        self.record_deletion(request, application)
 
 
 def extend(site: AdminSite = admin.site) -> None:
@@ -245,13 +244,6 @@ def _links(site: AdminSite, request: HttpRequest, application: Any) -> dict[str,
     if page.may(request, "revoke"):
         found["revoke_all_url"] = page.url("client", application.pk)
     return found
-
-
-def _end(request: HttpRequest, application: Any) -> None:
-    origin = origin_of(request)
-    reason = "the client was deleted"
-    revoke.of_client(application, origin, reason=reason, leaves_block=False)
-    record_client_change(application, origin, change="deleted")
 
 
 extend()

@@ -16,7 +16,7 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from delegation_app.admin import limits, names
+from delegation_app.admin import changed_values, limits, names
 from delegation_app.forms import grant_label
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol.constraints import Constraints
@@ -26,6 +26,8 @@ from delegation_app.protocol.public_id import as_uuid
 def short(event: AuditEvent) -> str:
     """Return the gist in one line, without a query."""
     details = event.details
+    if "change" in details:
+        return changed_values.short(details)
     if "before" in details:
         return _("%(before)s → %(after)s") % {
             "before": _terms(details["before"]),
@@ -38,8 +40,6 @@ def short(event: AuditEvent) -> str:
     if isinstance(ended := details.get("delegations"), int):
         text = ngettext("%(count)d delegation ended", "%(count)d delegations ended", ended)
         return text % {"count": ended}
-    if isinstance(fields := details.get("fields"), list):
-        return f"{details.get('change', '')}: {', '.join(map(str, fields))}".strip(": ")
     return ""
 
 
@@ -53,16 +53,25 @@ def lines(
 ) -> list[tuple[str | Promise, str]]:
     """Return a label and a text for each member that is known, in at most three queries."""
     details = event.details
+    is_change = "change" in details
     found: list[tuple[str | Promise, str]] = [
         (label, write(details[name]))
         for name, (label, write) in _WRITERS.items()
-        if name in details
+        if name in details and not (is_change and name in {"before", "after"})
     ]
+    if is_change:
+        found += [_field(each) for each in changed_values.of(details)]
     if chain := details.get("chain"):
         found.append((_("Chain"), _chain(site, request, chain)))
     if actors := details.get("actors"):
         found.append((_("Actors, the current one first"), _actors(actors)))
     return [(label, text) for label, text in found if text]
+
+
+def _field(changed: changed_values.Changed) -> tuple[str | Promise, str]:
+    if not changed.before or not changed.after:
+        return changed.label, changed.before or changed.after
+    return changed.label, f"{changed.before} → {changed.after}"
 
 
 def _terms(value: Any) -> str:
@@ -111,6 +120,10 @@ def _actors(actors: Any) -> str:
     return names.listed(ids, names.of_clients(ids))
 
 
+def _operator(subject: Any) -> str:
+    return names.with_name(str(subject), names.of_subjects([str(subject)]))
+
+
 def _yes(value: Any) -> str:
     return _("yes") if value else ""
 
@@ -127,4 +140,9 @@ _WRITERS: Final[dict[str, tuple[Promise, Callable[[Any], str]]]] = {
     "delegations": (gettext_lazy("Delegations ended"), str),
     "endpoint": (gettext_lazy("Endpoint"), str),
     "detail": (gettext_lazy("What was wrong"), str),
+    "change": (gettext_lazy("Change"), str),
+    "resource_server": (gettext_lazy("Resource server"), str),
+    "proposal": (gettext_lazy("Proposal"), lambda value: f"#{value}"),
+    "proposed_by": (gettext_lazy("Proposed by"), _operator),
+    "approved_by": (gettext_lazy("Approved by"), _operator),
 }

@@ -6,24 +6,25 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.admin.changes import changed_fields
-from delegation_app.admin.origin import origin_of
+from delegation_app.admin import waiting
 from delegation_app.admin.readonly import HISTORY, STYLES
+from delegation_app.admin.registered import RESOURCE_SERVERS, Registered
 from delegation_app.forms import ResourceServerForm
 from delegation_app.models import ResourceServer
-from delegation_app.services.registry import record_resource_server_change
+from delegation_app.services.transactions import joined
 
 
 @admin.register(ResourceServer)
-class ResourceServerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class ResourceServerAdmin(Registered, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Added and changed by operators; each change is recorded."""
 
+    REGISTER = RESOURCE_SERVERS
     form = ResourceServerForm
     object_history_template = HISTORY
+    change_form_template = "admin/delegation_app/resourceserver/change_form.html"
     list_display = ("name", "identifier", "scopes", "token_format", "active")
     list_filter = ("active", "token_format")
     search_fields = ("name", "identifier")
@@ -44,27 +45,24 @@ class ResourceServerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not ge
         del request
         return () if obj is None else ("identifier",)
 
-    def save_related(
-        self, request: HttpRequest, form: ModelForm[Any], formsets: Any, change: Any
-    ) -> None:
-        """Save, and record what differs now."""
-        super().save_related(request, form, formsets, change)
-        fields = changed_fields(form, formsets)
-        if fields or not change:
-            record_resource_server_change(
-                form.instance,
-                origin_of(request),
-                change="changed" if change else "added",
-                fields=fields,
-            )
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Add what waits for a second operator."""
+        obj = context.get("original")
+        pk = None if obj is None else obj.pk
+        context |= waiting.context(self.admin_site, request, RESOURCE_SERVERS.kind, pk)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def delete_model(self, request: HttpRequest, obj: ResourceServer) -> None:
         """Record it, and delete."""
-        record_resource_server_change(obj, origin_of(request), change="deleted")
-        super().delete_model(request, obj)
+        with joined():
+            self.record_deletion(request, obj)
+            super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Record each, and delete them."""
-        for server in queryset:
-            record_resource_server_change(server, origin_of(request), change="deleted")
-        super().delete_queryset(request, queryset)
+        with joined():
+            for server in queryset:
+                self.record_deletion(request, server)
+            super().delete_queryset(request, queryset)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from delegation_app.checks import clients, databases, pages, rows, values
+from delegation_app.checks import clients, databases, pages, rows, second_operator, values
 
-__all__ = ["clients", "databases", "pages", "rows", "values"]
+__all__ = ["clients", "databases", "pages", "rows", "second_operator", "values"]

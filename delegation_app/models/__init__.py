@@ -15,6 +15,7 @@ from delegation_app.models.device_code import DeviceCode
 from delegation_app.models.former_secret import FormerSecret
 from delegation_app.models.keys import SigningKey
 from delegation_app.models.pending_request import PendingRequest
+from delegation_app.models.proposed_change import ProposedChange
 from delegation_app.models.resource_server import ResourceServer
 from delegation_app.models.tokens import AccessToken, RefreshToken
 
@@ -30,6 +31,7 @@ __all__ = [
     "DeviceCode",
     "FormerSecret",
     "PendingRequest",
+    "ProposedChange",
     "RefreshToken",
     "ResourceServer",
     "SigningKey",

@@ -125,7 +125,7 @@ class Records:
         for event in _switches_of(clients, {row.subject for row in chain.values()}, when):
             if event.event != CLIENT_CHANGED.name:
                 people[event.subject].append(event)
-            elif _SWITCH in _strings(event.details.get("fields")):
+            elif _was_enabled(event) is not None or _is_switch(event):
                 switched[event.client_id_value].append(event)
         return cls(when, chain, events, switched, _disabled(clients), people)
 
@@ -211,6 +211,10 @@ class Records:
         return sorted(found.values(), key=lambda event: (event.occurred_at, event.pk))
 
     def _was_disabled(self, client_id: str) -> bool:
+        for number, event in enumerate(self.switched.get(client_id, ())):
+            # What stood there before it, taken back by those in between that say nothing
+            if (was_enabled := _was_enabled(event)) is not None:
+                return was_enabled == (number % 2 == 1)
         turned = len(self.switched.get(client_id, ()))
         if client_id not in self.disabled:
             return turned % 2 == 1
@@ -263,6 +267,17 @@ def _switches_of(
 def _disabled(client_ids: Iterable[str]) -> dict[str, datetime | None]:
     rows = ClientPolicy.objects.filter(application__client_id__in=client_ids, enabled=False)
     return dict(rows.values_list("application__client_id", "disabled_at"))
+
+
+def _was_enabled(event: AuditEvent) -> bool | None:
+    """Return whether the client was enabled before this event, if it says so."""
+    before = event.details.get("before")
+    found = before.get(_SWITCH) if isinstance(before, dict) else None
+    return found if isinstance(found, bool) else None
+
+
+def _is_switch(event: AuditEvent) -> bool:
+    return _SWITCH in _strings(event.details.get("fields"))
 
 
 def _strings(value: Any) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol import names
 from delegation_app.protocol.claims import client_subject
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import blocks, logos, registry
+from delegation_app.services import blocks, logos, recorded, registry
 from delegation_app.services.audit import Origin
 from delegation_app.services.transactions import hold, joined
 from example_project.demo import logo, world
@@ -81,35 +81,35 @@ def _permissions(name: str) -> models.QuerySet[Permission]:
 
 
 def _seed_service(spec: world.Service) -> ResourceServer:
-    values = {"name": spec.name, "scopes": spec.scopes, "active": True}
-    service, changed = _bring(ResourceServer, {"identifier": spec.identifier}, values)
-    if "identifier" in changed:
-        registry.record_resource_server_change(service, Origin(), change="added")
-    elif changed:
-        registry.record_resource_server_change(
-            service, Origin(), change="changed", fields=sorted(changed)
-        )
+    key = {"identifier": spec.identifier}
+    before = recorded.resource_server(_key_of(ResourceServer, key))
+    service, _changed = _bring(
+        ResourceServer, key, {"name": spec.name, "scopes": spec.scopes, "active": True}
+    )
+    values = recorded.diff(before, recorded.resource_server(service.pk))
+    if values.fields:
+        change = _change(before)
+        registry.record_resource_server_change(service, Origin(), change=change, values=values)
     return service
 
 
 def _seed_client(
     client_id: str, spec: world.Client, services: Mapping[str, ResourceServer], secret: str
 ) -> None:
-    application, changed = _seed_application(client_id, spec, secret)
-    changed |= _seed_policy(application, spec, [services[key] for key in spec.audiences])
+    before = recorded.client(_key_of(toolkit.application_model(), {"client_id": client_id}))
+    application = _seed_application(client_id, spec, secret)
+    _seed_policy(application, spec, [services[key] for key in spec.audiences])
     spoken_for = [] if spec.speaks_for is None else [services[spec.speaks_for]]
-    changed |= _set(application.introspectable_resource_servers, spoken_for, "introspectors")
-    if "client_id" in changed:
-        registry.record_client_change(application, Origin(), change="added")
-    elif changed:
-        registry.record_client_change(
-            application, Origin(), change="changed", fields=sorted(changed)
-        )
+    _set(application.introspectable_resource_servers, spoken_for)
+    values = recorded.diff(before, recorded.client(application.pk))
+    if values.fields:
+        change = _change(before)
+        registry.record_client_change(application, Origin(), change=change, values=values)
     for subject in ("", client_subject(client_id)):
         blocks.lift_all(subject, client_id, Origin(), reason="seeded again")
 
 
-def _seed_application(client_id: str, spec: world.Client, secret: str) -> tuple[Any, set[str]]:
+def _seed_application(client_id: str, spec: world.Client, secret: str) -> Any:
     kinds = [kind for grant, kind in _KINDS.items() if grant in spec.grants]
     values = {
         "name": spec.name,
@@ -122,18 +122,16 @@ def _seed_application(client_id: str, spec: world.Client, secret: str) -> tuple[
     # The toolkit stores a hash of what is set here; a public client gets one that nobody knows.
     at_first = {} if spec.public else {"client_secret": secret}
     application, changed = _bring(model, {"client_id": client_id}, values, at_first)
-    if "client_id" in changed or spec.public:
-        return application, changed
-    if not toolkit.secret_matches(application, secret):
+    is_known = "client_id" not in changed and not spec.public
+    if is_known and not toolkit.secret_matches(application, secret):
         application.client_secret = secret
         application.save(update_fields=["client_secret"])
-        changed |= {"client_secret"}
-    return application, changed
+    return application
 
 
 def _seed_policy(
     application: toolkit.Application, spec: world.Client, audiences: list[ResourceServer]
-) -> set[str]:
+) -> None:
     values = {
         "enabled": True,
         "grants": list(spec.grants),
@@ -143,16 +141,10 @@ def _seed_policy(
         "privacy_page": f"{spec.site}/privacy" if spec.site else "",
         **_PLAIN,
     }
-    policy, changed = _bring(ClientPolicy, {"application": application}, values)
-    changed |= _set(policy.audiences, audiences, "audiences")
-    return changed | _seed_logo(policy, spec)
-
-
-def _seed_logo(policy: ClientPolicy, spec: world.Client) -> set[str]:
-    if spec.colour is None or logos.address_of(policy):
-        return set()
-    logos.put(policy, logo.png(spec.colour))
-    return {"logo"}
+    policy, _changed = _bring(ClientPolicy, {"application": application}, values)
+    _set(policy.audiences, audiences)
+    if spec.colour is not None and not logos.address_of(policy):
+        logos.put(policy, logo.png(spec.colour))
 
 
 def _bring(
@@ -183,8 +175,14 @@ def _bring(
     return row, changed
 
 
-def _set(relation: Any, rows: list[ResourceServer], name: str) -> set[str]:
-    if set(relation.all()) == set(rows):
-        return set()
-    relation.set(rows)
-    return {name}
+def _set(relation: Any, rows: list[ResourceServer]) -> None:
+    if set(relation.all()) != set(rows):
+        relation.set(rows)
+
+
+def _key_of(model: type[models.Model], known_by: Mapping[str, Any]) -> Any:
+    return model._default_manager.filter(**known_by).values_list("pk", flat=True).first()
+
+
+def _change(before: recorded.State | None) -> registry.Change:
+    return "added" if before is None else "changed"

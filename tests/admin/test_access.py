@@ -77,6 +77,12 @@ def test_rotate_when_requests_are_atomic_then_it_stays_outside():
     assert view._non_atomic_requests == {"default"}
 
 
+@pytest.mark.parametrize("name", ["approve", "reject", "withdraw"])
+def test_proposal_when_requests_are_atomic_then_its_decision_stays_outside(name):
+    view = resolve(page("proposedchange", name, 1)).func
+    assert view._non_atomic_requests == {"default"}
+
+
 def test_auditor_when_looking_at_every_page_then_there_is_no_button(story, auditor):
     story.tokens()
     for model in (Delegation, ConsentRecord, SigningKey):

@@ -170,7 +170,7 @@ def test_policy_when_a_logo_is_uploaded_then_it_is_kept_shown_and_recorded(world
     assert policy.confirm_risky
     logo = ClientLogo.objects.get()
     assert (bytes(logo.data), logo.content_type) == (PNG, "image/png")
-    assert "clientpolicy.logo_file" in events("client.changed")[0].details["fields"]
+    assert "clientpolicy.logo" in events("client.changed")[0].details["fields"]
     url = page("application", "change", world.web.row.pk, app="oauth2_provider")
     for person in (operator, browser("auditor")):
         assert f"/oauth/logo/{logo.digest}" in text_of(person.get(url))

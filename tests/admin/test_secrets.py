@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.urls import reverse
 
 from delegation_app.models import (
@@ -12,12 +13,15 @@ from delegation_app.models import (
     ConsentRecord,
     Delegation,
     FormerSecret,
+    ProposedChange,
     RefreshToken,
     ResourceServer,
     SigningKey,
 )
 from delegation_app.services import audit, client_secrets
 from tests.admin.conftest import browser, page
+from tests.admin.test_clients import filled_in
+from tests.support import SecureClient
 from tests.support.world import VERIFIER
 
 
@@ -37,6 +41,24 @@ def rotated(story):
     made = client_secrets.replace(row, origin, overlap=timedelta(days=1), seen=seen)
     former = FormerSecret.objects.get()
     return [made.secret, former.hashed, former.successor_digest[:9], former.beside[:9]]
+
+
+def proposed(settings):
+    """Let two changes wait that were saved with a secret, and return what was typed."""
+    settings.DELEGATION = {**settings.DELEGATION, "SECOND_OPERATOR": True}
+    operator = SecureClient()
+    operator.force_login(get_user_model().objects.create_superuser("another"))
+    add = "/admin/oauth2_provider/application/add/"
+    typed = "a-secret-that-an-operator-typed"
+    data = filled_in(operator, add) | {
+        "client_id": "new",
+        "client_secret": typed,
+        "client_type": "confidential",
+        "authorization_grant_type": "client-credentials",
+    }
+    operator.post(add, data)
+    assert typed not in str(ProposedChange.objects.values().get())
+    return [typed]
 
 
 def digests():
@@ -66,7 +88,14 @@ def kept(story):
 def addresses(story):
     yield reverse("admin:index")
     yield reverse("admin:app_list", args=["delegation_app"])
-    for model in (Delegation, ConsentRecord, AuditEvent, SigningKey, ResourceServer):
+    for model in (
+        Delegation,
+        ConsentRecord,
+        AuditEvent,
+        SigningKey,
+        ResourceServer,
+        ProposedChange,
+    ):
         name = model._meta.model_name
         yield page(name, "changelist")
         for key in model.objects.values_list("pk", flat=True):
@@ -86,7 +115,7 @@ def addresses(story):
 
 
 @pytest.mark.parametrize("role", ["auditor", "operator", "superuser"])
-def test_pages_when_all_are_opened_then_none_has_a_secret(story, role):
+def test_pages_when_all_are_opened_then_none_has_a_secret(story, role, settings):
     ResourceServer.objects.filter(name="Service B").update(token_format="opaque")
     code = story.code()
     first = story.redeem(code).json()
@@ -100,7 +129,7 @@ def test_pages_when_all_are_opened_then_none_has_a_secret(story, role):
     story.exchange(responses[1]["refresh_token"])
     story.redeem(code)
     client = browser(role)
-    secrets = rotated(story)
+    secrets = [*rotated(story), *proposed(settings)]
     canaries = [code, VERIFIER, *texts(responses), *secrets, *digests(), *kept(story)]
     assert len(canaries) > 30
     opened = 0

@@ -40,6 +40,7 @@ def _admin(role, name, page, *of, **more):
 
 _DELEGATION, _CLIENT = "delegation_app_delegation", "oauth2_provider_application"
 _SERVER, _KEY = "delegation_app_resourceserver", "delegation_app_signingkey"
+_PROPOSED = "delegation_app_proposedchange"
 _CONSENT, _EVENT = "delegation_app_consentrecord", "delegation_app_auditevent"
 
 _FILTERED = "client=web&state=live&children=yes&age=day&used=day"
@@ -130,6 +131,16 @@ PAGES = (
     _admin("operator", "keys", f"{_KEY}_changelist"),
     _admin("operator", "key", f"{_KEY}_change", "key"),
     _admin("operator", "rotate", f"{_KEY}_rotate"),
+    _admin("operator", "proposed", f"{_PROPOSED}_changelist"),
+    _admin("operator", "proposed-all", f"{_PROPOSED}_changelist?state=all"),
+    _admin("operator", "proposed-own", f"{_PROPOSED}_change", "proposed"),
+    _admin("operator", "proposed-withdraw", f"{_PROPOSED}_withdraw", "proposed"),
+    _admin("operator", "proposed-of-client", f"{_CLIENT}_change", "holder"),
+    _admin("operator", "event-change", f"{_EVENT}_change", "change-event"),
+    _admin("superuser", "proposed-change", f"{_PROPOSED}_change", "proposed"),
+    _admin("superuser", "proposed-approve", f"{_PROPOSED}_approve", "proposed"),
+    _admin("superuser", "proposed-reject", f"{_PROPOSED}_reject", "proposed"),
+    _admin("auditor", "proposed-change", f"{_PROPOSED}_change", "proposed"),
     _admin("auditor", "index", "index"),
     _admin("auditor", "delegations", f"{_DELEGATION}_changelist?client=web"),
     _admin("auditor", "delegation", f"{_DELEGATION}_change", "root"),

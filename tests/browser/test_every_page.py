@@ -31,7 +31,8 @@ LIMITS = [
 @pytest.fixture
 def town(site, settings, monkeypatch):
     risks = {"read:metrics": "low", "delete:alerts": "high"}
-    settings.DELEGATION = {**settings.DELEGATION, "SCOPE_RISKS": risks}
+    more = {"SCOPE_RISKS": risks, "SECOND_OPERATOR": True}
+    settings.DELEGATION = {**settings.DELEGATION, **more}
     # Revoking many at once gets no further than the page that tells how far it is
     monkeypatch.setattr(bulk, "SECONDS", 0)
     monkeypatch.setattr(bulk, "BATCH", 1)
@@ -77,6 +78,7 @@ def _evidence(town):
     now = timezone.localtime().replace(tzinfo=None).isoformat("T", "milliseconds")
     return {
         "alices-child": child.public_id,
+        "change-event": AuditEvent.objects.get(event="change.proposed").pk,
         "bobs": town.bobs.public_id,
         "jti": claims_of(town.chain.tokens[0])["jti"],
         "jti-refused": claims_of(answer["access_token"])["jti"],

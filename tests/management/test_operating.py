@@ -34,6 +34,7 @@ def site(story):
         [
             AuditEvent(event="x", outcome="refused", request_id="4f6bd5f1c2a54c4d"),
             AuditEvent(event="x", outcome="done", jti="-0aZ3xk9cQm1vT7yB5nW2eR8uJp"),
+            AuditEvent(event="client.changed", outcome="done", client_id_value="web"),
         ]
     )
 

@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 
 from delegation_app.models import AuditEvent, ClientPolicy, Delegation
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import audit, delegate, registry, revoke
+from delegation_app.services import audit, delegate, recorded, registry, revoke
 from delegation_app.services.as_of import Question, who_could_act
 from delegation_app.services.as_of_records import Answer, Gap
 from delegation_app.services.narrowing import Narrowing
@@ -109,6 +109,63 @@ def test_as_of_when_a_client_above_was_off_for_a_while_then_nobody_below_could_a
     assert answers["off"] == {(Answer.NO, ("web",))}
     [child] = [line for line in past.at("off") if line.delegation.depth]
     assert "client.changed" in [event.event for event in child.events]
+
+
+def recorded_switch(client_id, *, enabled):
+    """As the admin does it, with the values."""
+    policy = ClientPolicy.objects.get(application__client_id=client_id)
+    before = recorded.client(policy.pk)
+    policy.enabled = enabled
+    policy.save()
+    values = recorded.diff(before, recorded.client(policy.pk))
+    registry.record_client_change(
+        policy.application, audit.Origin(), change="changed", values=values
+    )
+
+
+def test_as_of_when_a_script_turned_it_too_then_what_an_operator_found_is_believed(past, story):
+    story.tokens()
+    past.note("on")
+    ClientPolicy.objects.filter(application__client_id="web").update(enabled=False)
+    past.note("off")
+    recorded_switch("web", enabled=True)
+    ClientPolicy.objects.filter(application__client_id="web").update(enabled=False)
+    past.note("off again")
+    recorded_switch("web", enabled=True)
+    past.note("on at last")
+    answers = {name: past.at(name)[0].answer for name in ("off", "off again", "on at last")}
+    assert answers == {
+        "off": Answer.NO,
+        "off again": Answer.NO,
+        "on at last": Answer.YES,
+    }
+
+
+def test_as_of_when_an_older_version_recorded_the_switch_before_then_it_is_taken_back(past, story):
+    story.tokens()
+    past.note("on")
+    switch("web", enabled=False)
+    past.note("off")
+    recorded_switch("web", enabled=True)
+    past.note("on again")
+    answers = [past.at(name)[0].answer for name in ("on", "off", "on again")]
+    assert answers == [Answer.YES, Answer.NO, Answer.YES]
+
+
+@pytest.mark.parametrize(("enabled", "answer"), [(True, Answer.YES), (False, Answer.NO)])
+def test_as_of_when_the_client_was_deleted_since_then_its_last_state_is_on_record(
+    past, story, enabled, answer
+):
+    story.tokens()
+    row = story.world.web.row
+    if not enabled:
+        ClientPolicy.objects.filter(pk=row.pk).update(enabled=False)
+    past.note("there")
+    values = recorded.diff(recorded.client(row.pk), None)
+    registry.record_client_change(row, audit.Origin(), change="deleted", values=values)
+    row.delete()
+    [line] = past.at("there")
+    assert line.answer is answer
 
 
 def test_as_of_when_a_client_was_disabled_by_a_script_then_its_stamp_tells(past, story):

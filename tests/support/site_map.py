@@ -13,8 +13,15 @@ from django.db import transaction
 from django.urls import URLPattern, get_resolver, reverse
 
 from delegation_app import toolkit
-from delegation_app.models import AuditEvent, ConsentRecord, DelegationBlock, SigningKey
-from delegation_app.services import audit, client_secrets, revoke
+from delegation_app.models import (
+    AuditEvent,
+    ConsentRecord,
+    DelegationBlock,
+    ProposedChange,
+    SigningKey,
+)
+from delegation_app.services import audit, client_secrets, proposals, revoke
+from delegation_app.services.recorded import Diff
 from tests.admin.conftest import person
 from tests.support import SecureClient
 from tests.support.chains import Chain
@@ -112,6 +119,7 @@ class Town:
             "server": world.service_a.pk,
             "client": world.cron.row.pk,
             "holder": world.web.row.pk,
+            "proposed": self._proposal().pk,
             "both": "both",
             "none": 0,
             "list": self.story.wire.get("/oauth/status").json()["status_lists"][0].split("/")[-1],
@@ -121,6 +129,24 @@ class Town:
             "?asks": "?" + urlencode(self.story.authorize_parameters(prompt="consent")),
             "?code": "?" + urlencode({"user_code": self.started["user_code"]}),
         }
+
+    def _proposal(self):
+        """What the operator wants, and another one has to decide."""
+        wanted = proposals.Wanted(
+            kind=ProposedChange.Kind.CLIENT,
+            change=ProposedChange.Change.CHANGED,
+            key=str(self.world.web.row.pk),
+            name="web",
+            values=Diff(
+                {"clientpolicy.scopes": "read:metrics", "clientpolicy.confirm_risky": True},
+                {
+                    "clientpolicy.scopes": "read:metrics write:alerts",
+                    "clientpolicy.confirm_risky": False,
+                },
+            ),
+        )
+        origin = audit.Origin(actor=f"user:{self.users['operator'].pk}")
+        return proposals.propose(wanted, origin, reason="the new report")
 
     def _cookies(self, user):
         browser = SecureClient()
