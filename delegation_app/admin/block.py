@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin import AdminSite
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -19,7 +21,7 @@ from delegation_app.admin.filters import LiftedFilter
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.conf import conf
-from delegation_app.models import DelegationBlock
+from delegation_app.models import Delegation, DelegationBlock
 from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.public_id import as_uuid
 from delegation_app.services import block_text, blocks, search
@@ -156,6 +158,19 @@ def listed(
     return [
         (block_text.sentence(block, known), names.address(site, request, block)) for block in found
     ]
+
+
+def lists(site: AdminSite, request: HttpRequest, row: Delegation) -> list[tuple[Any, str]]:
+    """Return links to the active blocks of the principal and of the client of a delegation."""
+    found: list[tuple[Any, str]] = []
+    for label, term in (
+        (_("Blocks of the principal"), row.subject),
+        (_("Blocks of the client"), row.delegate_client_id),
+    ):
+        url = names.list_address(site, request, DelegationBlock, q=term, lifted="no")
+        if url:
+            found.append((label, format_html('<a href="{}">{}</a>', url, gettext("show"))))
+    return found
 
 
 def bindings(*taken: DelegationBlock) -> list[str]:

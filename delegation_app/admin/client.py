@@ -15,14 +15,14 @@ from django.urls import NoReverseMatch
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app import toolkit
-from delegation_app.admin import limits, policy_asking, waiting
+from delegation_app.admin import limits, names, policy_asking, waiting
 from delegation_app.admin.client_secret import WithSecret
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.policy_form import PolicyForm, PolicyFormSet
 from delegation_app.admin.readonly import HISTORY, STYLES
 from delegation_app.admin.registered import CLIENTS, Registered
 from delegation_app.forms import KeepsSecret, UsableRedirects
-from delegation_app.models import ClientPolicy, Delegation
+from delegation_app.models import ClientPolicy, Delegation, DelegationBlock
 from delegation_app.services import clients, revoke, shortcomings
 from delegation_app.services.transactions import joined
 
@@ -243,6 +243,9 @@ def _links(site: AdminSite, request: HttpRequest, application: Any) -> dict[str,
     found = {"delegations_url": f"{page.url('changelist')}?{query}"}
     if page.may(request, "revoke"):
         found["revoke_all_url"] = page.url("client", application.pk)
+    found["blocks_url"] = names.list_address(
+        site, request, DelegationBlock, q=application.client_id, lifted="no"
+    )
     return found
 
 

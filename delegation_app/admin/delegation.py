@@ -123,7 +123,10 @@ class DelegationAdmin(RegisterAdmin):
             "subtitle": summary.short(obj),
             "summary": summary.sentences(obj),
             "limits": obj.constraints.describe(),
-            "related": summary.related(self.admin_site, request, obj),
+            "related": [
+                *summary.related(self.admin_site, request, obj),
+                *block.lists(self.admin_site, request, obj),
+            ],
             "tree": around,
             "drawing": drawing.of(around),
             "marks": [shapes.mark(state) for state in Delegation.State],

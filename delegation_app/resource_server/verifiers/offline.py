@@ -84,11 +84,9 @@ class OfflineVerifier:
         # RFC 9700 section 2.3: whoever does not know its own name takes tokens for others
         if not issuer or not audience:
             raise ValueError("a verifier needs an issuer and an audience")
-        self._issuer = issuer
-        self._audience = audience
-        self._skew = skew_seconds
+        self._issuer, self._audience = issuer, audience
+        self._skew, self._clock = skew_seconds, clocks.wall
         self._check_status = check_status
-        self._clock = clocks.wall
         sender = transport or HttpTransport(most_bytes=MAX_LENGTH)
         found = discovery.Discovery(issuer, sender)
         self._keys = PublishedKeys(
