@@ -14,7 +14,7 @@ from django.urls import Resolver404, resolve
 from django.utils.module_loading import import_string
 from rest_framework.settings import api_settings
 
-from delegation_app.protocol.addresses import parse_network
+from delegation_app.protocol.addresses import check_trusted
 from delegation_app.protocol.audience import is_absolute_uri
 from delegation_app.protocol.errors import InvalidScope
 from delegation_app.protocol.scope import Scope
@@ -179,9 +179,9 @@ def _unusable_values() -> Iterator[str]:
 def _unusable_members() -> Iterator[str]:
     for network in conf.trusted_proxies:
         try:
-            parse_network(network)
+            check_trusted(network)
         except ValueError:
-            yield f"TRUSTED_PROXIES must be networks such as 10.0.0.0/8, not {network!r}."
+            yield f"TRUSTED_PROXIES must be networks such as 10.0.0.0/8, or unix, not {network!r}."
     for name in conf.scopes:
         try:
             is_one = len(Scope.parse(name)) == 1
