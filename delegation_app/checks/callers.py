@@ -28,7 +28,7 @@ _HINT: Final = 'Let DELEGATION["CACHE"] name one in Redis or Memcached.'
 @register(Tags.caches)
 def check_cache(**_kwargs: Any) -> list[CheckMessage]:
     """W020: the cache cannot count failed attempts exactly; good enough to develop with."""
-    lacking = _lacking()
+    lacking = _lacking() if settings.DEBUG else ""
     return [caution(lacking, _HINT, "W020")] if lacking else []
 
 

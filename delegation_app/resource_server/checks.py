@@ -145,6 +145,18 @@ def check_metadata(**_kwargs: Any) -> list[CheckMessage]:
     return []
 
 
+@register(Tags.security)
+def check_proxies(**_kwargs: Any) -> list[CheckMessage]:
+    """W004: a proxy is believed about https, and about no address."""
+    if not getattr(settings, "SECURE_PROXY_SSL_HEADER", None) or configured().get(
+        "TRUSTED_PROXIES"
+    ):
+        return []
+    hint = 'Name the networks of the proxy in TRUSTED_PROXIES, or "unix" for a socket.'
+    text = "SECURE_PROXY_SSL_HEADER is set and TRUSTED_PROXIES is empty: no address is known."
+    return [_caution(text, hint, "W004")]
+
+
 def _out_of_bounds() -> Iterator[CheckMessage]:
     if conf.max_staleness < conf.poll_seconds:
         hint = "Set it to at least twice POLL_SECONDS, so that one answer may be lost."
