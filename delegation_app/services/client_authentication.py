@@ -130,7 +130,6 @@ class _Stored:
     right: bool | None
 
 
-@sensitive_variables("credentials")
 def authenticate(
     credentials: Credentials,
     *,
@@ -192,6 +191,7 @@ def _may_use(client: Client, method: str) -> bool:
     return client.policy.enabled and method in client.auth_methods
 
 
+@sensitive_variables("secret")
 def _judged_slowly(
     client: Client, secret: str, budgets: Sequence[throttle.Budget]
 ) -> tuple[bool, bool]:
@@ -206,6 +206,7 @@ def _judged_slowly(
     return _flights.result(_verified.mac(client.application.client_secret, secret), judge)
 
 
+@sensitive_variables("secret")
 def _hashed_and_compared(client: Client, secret: str) -> bool:
     pk, present = client.application.pk, client.application.client_secret
     # One slow hash for each request: where a former secret goes on, the present one needs none
@@ -236,6 +237,7 @@ def _stored(client: Client, secret: str) -> Iterator[_Stored]:
         yield _Stored(hashed, memory, known)
 
 
+@sensitive_variables("secret")
 def _keep_digest(client: Client, secret: str) -> None:
     try:
         client_secrets.keep_digest_if_random(client.application, secret)
