@@ -8,7 +8,7 @@ from delegation_app.toolkit import APPLICATION_MODEL
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('delegation_app', '0009_secret_rotation'),
+        ('delegation_app', '0016_proposed_change'),
     ]
 
     operations = [
