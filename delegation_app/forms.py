@@ -16,6 +16,9 @@ from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol import names
 from delegation_app.services import shortcomings
 
+# Typed ones; at random even letters and digits alone have more than 80 bits
+SHORTEST_SECRET: Final = 16
+
 _GRANT_LABELS: Final[dict[str, Promise]] = {
     names.AUTHORIZATION_CODE: _("Authorization code"),
     names.CLIENT_CREDENTIALS: _("Client credentials"),
@@ -138,13 +141,36 @@ class UsableRedirects:
                 yield ValidationError("%(uri)s: %(why)s", code="unusable", params=params)
 
 
-class KeepsSecret:
+class RefusesShortSecret:
+    """Mixed into the form of an application: what can be guessed is no secret."""
+
+    cleaned_data: dict[str, Any]
+
+    def clean_client_secret(self) -> str:
+        """Return the secret.
+
+        Raises:
+            ValidationError: it is too short.
+        """
+        secret = str(self.cleaned_data["client_secret"])
+        if 0 < len(secret) < SHORTEST_SECRET:
+            raise ValidationError(
+                _(
+                    "Use at least %(length)d characters, or let “New secret” on the page of the "
+                    "client make a random one."
+                ),
+                code="short",
+                params={"length": SHORTEST_SECRET},
+            )
+        return secret
+
+
+class KeepsSecret(RefusesShortSecret):
     """Mixed into the form of a stored application: its secret is not shown, and empty keeps it."""
 
     initial: dict[str, Any]
     instance: Any
     fields: dict[str, forms.Field]
-    cleaned_data: dict[str, Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -160,4 +186,4 @@ class KeepsSecret:
 
     def clean_client_secret(self) -> str:
         """Return the new secret, or the stored one if there is none."""
-        return str(self.cleaned_data["client_secret"] or self._stored_secret)
+        return super().clean_client_secret() or str(self._stored_secret)

@@ -41,6 +41,7 @@ class Application(Protocol):
     skip_authorization: bool
     delegation_policy: Any
     delegation_former_secret: Any
+    delegation_secret_digest: Any
 
     def get_allowed_schemes(self) -> list[str]:
         """Return the redirect schemes that may be registered."""
@@ -139,15 +140,26 @@ def redirect_uri_matches(application: Application, requested: str) -> bool:
     return application.redirect_uri_allowed(asked)
 
 
-def secret_matches(application: Application, secret: str) -> bool:
-    """Compare a client secret with the stored one, in the toolkit's way; slow on purpose."""
-    stored = application.client_secret
+def is_hashed(stored: str) -> bool:
+    """Return True if `stored` is a hash; a site may keep secrets readable (hash_client_secret)."""
     try:
         identify_hasher(stored)
     except ValueError:
-        # Sites may keep a secret readable (hash_client_secret=False).
-        return bool(stored) and hmac.compare_digest(stored.encode(), secret.encode())
-    return check_password(secret, stored)
+        return False
+    return True
+
+
+def secret_matches(application: Application, secret: str) -> bool:
+    """Compare a client secret with the stored one, in the toolkit's way; slow on purpose."""
+    stored = application.client_secret
+    if is_hashed(stored):
+        return hashed_secret_matches(stored, secret)
+    return readable_secret_matches(stored, secret)
+
+
+def readable_secret_matches(stored: str, secret: str) -> bool:
+    """Compare a client secret with one that the site keeps readable."""
+    return bool(stored) and hmac.compare_digest(stored.encode(), secret.encode())
 
 
 def hashed_secret_matches(stored: str, secret: str) -> bool:
@@ -157,13 +169,24 @@ def hashed_secret_matches(stored: str, secret: str) -> bool:
 
 def hashed_secret(secret: str) -> str:
     """Return what may be stored of a secret. What is hashed already stays as it is."""
-    try:
-        identify_hasher(secret)
-    except ValueError:
-        return make_password(secret, hasher=oauth2_settings.CLIENT_SECRET_HASHER)
-    return secret
+    if is_hashed(secret):
+        return secret
+    return make_password(secret, hasher=oauth2_settings.CLIENT_SECRET_HASHER)
 
 
-def waste_time_on(secret: str) -> None:
+def generated_secret_length() -> int:
+    """Return how many letters and digits a secret of the toolkit's generator has.
+
+    Returns:
+        The length; 0 if the site has a generator of its own.
+    """
+    from oauth2_provider.generators import ClientSecretGenerator  # noqa: PLC0415 - apps not ready
+
+    if oauth2_settings.CLIENT_SECRET_GENERATOR_CLASS is not ClientSecretGenerator:
+        return 0
+    return int(oauth2_settings.CLIENT_SECRET_GENERATOR_LENGTH)
+
+
+def waste_time() -> None:
     """Hash once, so that an unknown client costs as much as a wrong secret."""
-    make_password(secret, hasher=oauth2_settings.CLIENT_SECRET_HASHER)
+    make_password("any", hasher=oauth2_settings.CLIENT_SECRET_HASHER)

@@ -12,6 +12,7 @@ DJANGO_DEBUG             1 for development, 0 for production                   1
 DJANGO_SECRET_KEY        signs nothing here; Django wants one                  made for the process
 DJANGO_ALLOWED_HOSTS     comma-separated host names                            the service's host
 DJANGO_TRUST_PROXY_PROTO 1 if a proxy always sets X-Forwarded-Proto itself     0
+DJANGO_TRUSTED_PROXIES   its networks, comma-separated; unix for a socket      none
 DJANGO_HSTS_SECONDS      how long browsers insist on https                     a year
 DJANGO_LOG_LEVEL         the least severe message that is logged               INFO
 DEMO_DIR                 where seed_demo keeps the credentials                 .demo/
@@ -104,6 +105,8 @@ DELEGATION_RESOURCE_SERVER: dict[str, Any] = {
     "METADATA_URL": _own_site + WELL_KNOWN,
     "RESOURCE_NAME": _service.key.replace("_", " ").capitalize(),
     "SCOPES": ("read:metrics", "write:alerts"),
+    # Whose X-Forwarded-For is believed; behind any other proxy the address of a caller is unknown
+    "TRUSTED_PROXIES": environment.items("DJANGO_TRUSTED_PROXIES"),
 }
 
 REST_FRAMEWORK: dict[str, Any] = {

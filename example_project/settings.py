@@ -10,6 +10,7 @@ DATABASE_URL               postgres://user:password@host:port/name             S
 REDIS_URL                  a cache that several workers share                  memory of the process
 DJANGO_ALLOWED_HOSTS       comma-separated host names                          the issuer's host
 DJANGO_TRUST_PROXY_PROTO   1 if a proxy always sets X-Forwarded-Proto itself   0
+DJANGO_TRUSTED_PROXIES     its networks, comma-separated; unix for a socket    none
 DJANGO_HSTS_SECONDS        how long browsers insist on https                   a year
 DJANGO_STATIC_ROOT         where collectstatic writes                          staticfiles/
 DJANGO_LOG_LEVEL           the least severe message that is logged             INFO
@@ -132,6 +133,8 @@ LOGOUT_REDIRECT_URL = "/accounts/login/"
 
 DELEGATION: dict[str, Any] = {
     "ISSUER": ISSUER,
+    # Whose X-Forwarded-For is believed; behind any other proxy the address of a caller is unknown
+    "TRUSTED_PROXIES": environment.items("DJANGO_TRUSTED_PROXIES"),
     # How much harm each scope can do. What is high is never ticked beforehand.
     "SCOPE_RISKS": {
         "read:metrics": "low",

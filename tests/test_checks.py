@@ -12,10 +12,14 @@ SQLITE = "django.db.backends.sqlite3"
 GOOD_PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
 
 
-def found():
-    return [
-        message.id.removeprefix(OURS) for message in run_checks() if message.id.startswith(OURS)
+def found(**how):
+    """The numbers, except what tests/checks/test_callers.py shows: the tests count in memory."""
+    numbers = [
+        message.id.removeprefix(OURS)
+        for message in run_checks(**how)
+        if message.id.startswith(OURS)
     ]
+    return [number for number in numbers if number != "W020"]
 
 
 @pytest.fixture

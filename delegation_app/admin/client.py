@@ -21,7 +21,7 @@ from delegation_app.admin.origin import origin_of
 from delegation_app.admin.policy_form import PolicyForm, PolicyFormSet
 from delegation_app.admin.readonly import HISTORY, STYLES
 from delegation_app.admin.registered import CLIENTS, Registered
-from delegation_app.forms import KeepsSecret, UsableRedirects
+from delegation_app.forms import KeepsSecret, RefusesShortSecret, UsableRedirects
 from delegation_app.models import ClientPolicy, Delegation, DelegationBlock
 from delegation_app.services import clients, revoke, shortcomings
 from delegation_app.services.transactions import joined
@@ -144,12 +144,13 @@ class WithPolicy(Registered, WithSecret):
         change: bool = False,  # noqa: FBT001, FBT002 - Django's signature
         **kwargs: Any,
     ) -> Any:
-        """Keep the stored secret, even hashed, out of the form; say which redirects never match."""
+        """Keep the stored secret, even hashed, out of the form; refuse what could not be used."""
         form: Any = super().get_form(request, obj, change, **kwargs)
         form = type(form)(form.__name__, (UsableRedirects, form), {})
-        if obj is None or "client_secret" not in form.base_fields:
+        if "client_secret" not in form.base_fields:
             return form
-        return type(form)(form.__name__, (KeepsSecret, form), {})
+        mixin = RefusesShortSecret if obj is None else KeepsSecret
+        return type(form)(form.__name__, (mixin, form), {})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Keep the identifier of a stored client: records, tokens and the trail name it."""

@@ -22,7 +22,7 @@ from delegation_app.conf import (
     conf,
     configured,
 )
-from delegation_app.protocol.addresses import parse_network
+from delegation_app.protocol.addresses import check_trusted
 from delegation_app.protocol.jwk import ALGORITHMS
 
 _NO_LIMIT: Final = (None, "DELEGATION_LIFETIME")
@@ -126,9 +126,9 @@ def _unusable_networks() -> Iterator[str]:
     value = configured().get("TRUSTED_PROXIES", ())
     for network in value if isinstance(value, list | tuple) else [value]:
         try:
-            parse_network(str(network))
+            check_trusted(str(network))
         except ValueError:
-            yield f"TRUSTED_PROXIES must be networks such as 10.0.0.0/8, not {network!r}."
+            yield f"TRUSTED_PROXIES must be networks such as 10.0.0.0/8, or unix, not {network!r}."
 
 
 def _unusable_risks() -> Iterator[str]:

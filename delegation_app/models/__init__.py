@@ -17,6 +17,7 @@ from delegation_app.models.keys import SigningKey
 from delegation_app.models.pending_request import PendingRequest
 from delegation_app.models.proposed_change import ProposedChange
 from delegation_app.models.resource_server import ResourceServer
+from delegation_app.models.secret_digest import SecretDigest
 from delegation_app.models.tokens import AccessToken, RefreshToken
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "ProposedChange",
     "RefreshToken",
     "ResourceServer",
+    "SecretDigest",
     "SigningKey",
 ]

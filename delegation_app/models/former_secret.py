@@ -25,6 +25,8 @@ class FormerSecret(models.Model):
         verbose_name=_("application"),
     )
     hashed = models.TextField(_("hashed"), editable=False)
+    # Its own, where it was made by a generator; else only the slow hash can prove it
+    digest = DigestField(_("digest"), blank=True, default="", db_default="", editable=False)
     # Of the secret that replaced it, which was made here and is random enough for that. With it a
     # wrong secret costs one slow hash here too, so that nobody can time who has two.
     successor_digest = DigestField(_("digest of the new one"), editable=False)

@@ -7,7 +7,8 @@ that a dual-stack listener does not step around a rule that names 10.0.0.0/8.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import (
     IPv4Address,
@@ -17,12 +18,26 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
+# Among the trusted: the proxy that speaks to this server through a Unix domain socket
+SOCKET: Final = "unix"
+
 MAX_HOPS: Final = 50
+_LONGEST_CLAIM: Final = 64
+# What a proxy adds, beside the address in X-Forwarded-For (RFC 7239 section 5 and its forerunners)
+_ADDED_BY_PROXIES: Final = (
+    "HTTP_FORWARDED",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_FORWARDED_PORT",
+    "HTTP_X_FORWARDED_PROTO",
+    "HTTP_X_FORWARDED_SCHEME",
+    "HTTP_X_FORWARDED_SSL",
+    "HTTP_X_REAL_IP",
+)
 _MAX_PORT: Final = 65535
 _BRACKETED = re.compile(r"\[([^\[\]]+)\](?::([0-9]{1,5}))?")
 _IPV4_WITH_PORT = re.compile(r"([0-9.]+):([0-9]{1,5})")
@@ -71,38 +86,96 @@ def parse_network(text: str) -> Network:
     return network
 
 
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sent a request.
+
+    Attributes:
+        address: the IP address in canonical text; None if it cannot be known.
+        via: where it cannot, what is left to tell callers apart, the surest first: the TCP peer,
+            then the peer with what it says of the caller.
+    """
+
+    address: str | None
+    via: tuple[str, ...] = ()
+
+
+def sender_of(
+    environ: Mapping[str, Any], trusted: Iterable[str], proxy_headers: Iterable[str] = ()
+) -> Sender:
+    """Return who sent a request, as far as it can be known.
+
+    A request that a proxy has forwarded, by its headers, has the address that a trusted proxy
+    wrote in X-Forwarded-For, or none: the address of a proxy is not that of the caller.
+
+    Args:
+        environ: of the request (PEP 3333).
+        trusted: the site's own proxies; see `client_address`.
+        proxy_headers: further keys of `environ` that only a proxy of the site sets.
+    """
+    peer = str(environ.get("REMOTE_ADDR") or "")
+    forwarded_for = str(environ.get("HTTP_X_FORWARDED_FOR") or "").strip(" \t")
+    address = client_address(peer, forwarded_for, trusted)
+    signs = (*_ADDED_BY_PROXIES, *proxy_headers)
+    if not forwarded_for and any(environ.get(name) for name in signs):
+        address = None
+    if address is not None:
+        return Sender(address)
+    surest = _text(_hop(peer)) or peer or SOCKET
+    claim = forwarded_for.rpartition(",")[2].strip(" \t")[:_LONGEST_CLAIM]
+    return Sender(None, (surest, f"{surest} {claim}") if claim else (surest,))
+
+
 def client_address(peer: str, forwarded_for: str, trusted: Iterable[str]) -> str | None:
-    """Tell from which address a request was really sent.
+    """Return the address from which a request was really sent.
 
     Only what a proxy of the site has written is believed. Each proxy appends the address that it
     saw, so the header is read from its right end as far as the proxies go; whatever stands left
     of that was written by the sender.
 
     Args:
-        peer: address of the TCP peer.
+        peer: address of the TCP peer; empty for a Unix domain socket.
         forwarded_for: value of X-Forwarded-For; several headers are joined by commas; may be empty.
-        trusted: networks of the site's own proxies in CIDR notation.
+        trusted: the site's own proxies: networks in CIDR notation, and SOCKET.
 
     Returns:
-        The address in canonical text, or None when it can't be known: who judges addresses then
-        refuses.
+        The address in canonical text, or None when it cannot be known: what judges addresses then
+        refuses. A header from a peer that is not trusted makes it unknown: either the site did not
+        name its proxy, or the caller wrote the header itself.
 
     Raises:
         ValueError: a member of `trusted` is not a network. No request can cause this.
     """
-    networks = _networks(tuple(trusted))
+    named = tuple(trusted)
+    networks = _networks(tuple(text for text in named if text != SOCKET))
     sender = _hop(peer)
     hops = forwarded_for.strip(" \t")
-    if sender is None or not hops or not _within(sender, networks):
+    if not hops:
         return _text(sender)
+    is_trusted = _within(sender, networks) if sender else _is_socket(peer) and SOCKET in named
     # The limit keeps a hostile header from costing time.
-    if hops.count(",") >= MAX_HOPS:
+    if not is_trusted or hops.count(",") >= MAX_HOPS:
         return None
     for hop in reversed(hops.split(",")):
         sender = _hop(hop)
         if sender is None or not _within(sender, networks):
             break
     return _text(sender)
+
+
+def check_trusted(text: str) -> None:
+    """Check a member of TRUSTED_PROXIES.
+
+    Raises:
+        ValueError: neither a network in CIDR notation nor SOCKET.
+    """
+    if text != SOCKET:
+        parse_network(text)
+
+
+def _is_socket(peer: str) -> bool:
+    # Servers give an empty text, and some the path of the socket
+    return not peer or peer.startswith(f"{SOCKET}:")
 
 
 @lru_cache(maxsize=32)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import unquote_plus
 
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import InvalidClient, InvalidRequest
 from delegation_app.protocol.parameters import Parameters
+
+# Room for the longest client id and secret, percent-encoded, in base64; longer ones are not decoded
+_LONGEST_HEADER: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ def _from_header(authorization: str) -> Credentials:
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         raise InvalidClient("Clients authenticate with Basic or in the body.")
+    if len(encoded) > _LONGEST_HEADER:
+        raise InvalidClient("The Authorization header is too long.")
     try:
         decoded = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
         client_id, colon, secret = decoded.partition(":")

@@ -14,7 +14,7 @@ from django.urls import Resolver404, resolve
 from django.utils.module_loading import import_string
 from rest_framework.settings import api_settings
 
-from delegation_app.protocol.addresses import parse_network
+from delegation_app.protocol.addresses import check_trusted
 from delegation_app.protocol.audience import is_absolute_uri
 from delegation_app.protocol.errors import InvalidScope
 from delegation_app.protocol.scope import Scope
@@ -145,6 +145,18 @@ def check_metadata(**_kwargs: Any) -> list[CheckMessage]:
     return []
 
 
+@register(Tags.security)
+def check_proxies(**_kwargs: Any) -> list[CheckMessage]:
+    """W004: a proxy is believed about https, and about no address."""
+    if not getattr(settings, "SECURE_PROXY_SSL_HEADER", None) or configured().get(
+        "TRUSTED_PROXIES"
+    ):
+        return []
+    hint = 'Name the networks of the proxy in TRUSTED_PROXIES, or "unix" for a socket.'
+    text = "SECURE_PROXY_SSL_HEADER is set and TRUSTED_PROXIES is empty: no address is known."
+    return [_caution(text, hint, "W004")]
+
+
 def _out_of_bounds() -> Iterator[CheckMessage]:
     if conf.max_staleness < conf.poll_seconds:
         hint = "Set it to at least twice POLL_SECONDS, so that one answer may be lost."
@@ -179,9 +191,9 @@ def _unusable_values() -> Iterator[str]:
 def _unusable_members() -> Iterator[str]:
     for network in conf.trusted_proxies:
         try:
-            parse_network(network)
+            check_trusted(network)
         except ValueError:
-            yield f"TRUSTED_PROXIES must be networks such as 10.0.0.0/8, not {network!r}."
+            yield f"TRUSTED_PROXIES must be networks such as 10.0.0.0/8, or unix, not {network!r}."
     for name in conf.scopes:
         try:
             is_one = len(Scope.parse(name)) == 1

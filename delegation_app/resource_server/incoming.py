@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from django.conf import settings
 from django.http import HttpRequest, QueryDict
 from django.http.request import RawPostDataException, UnreadablePostError
 
-from delegation_app.protocol.addresses import client_address
+from delegation_app.protocol.addresses import sender_of
 from delegation_app.protocol.bearer import token_in
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.verified_token import Call
@@ -42,14 +43,11 @@ def call_of(request: HttpRequest) -> Call:
     """Return what constraints on addresses, methods and paths are judged by.
 
     The path is percent-decoded once and never resolved. The address is that of the peer, or what a
-    proxy in TRUSTED_PROXIES says of it.
+    proxy in TRUSTED_PROXIES says of it; a request that another proxy forwarded has none.
     """
-    address = client_address(
-        request.META.get("REMOTE_ADDR", ""),
-        request.META.get("HTTP_X_FORWARDED_FOR", ""),
-        conf.trusted_proxies,
-    )
-    return Call(ip=address, method=request.method, path=request.path)
+    header = getattr(settings, "SECURE_PROXY_SSL_HEADER", None) or ()
+    sender = sender_of(request.META, conf.trusted_proxies, header[:1])
+    return Call(ip=sender.address, method=request.method, path=request.path)
 
 
 def _form(request: HttpRequest) -> QueryDict:

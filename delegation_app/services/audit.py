@@ -25,13 +25,15 @@ class Origin:
 
     Attributes:
         actor: the subject that acts: `user:<id>`, `client:<client_id>` or `system`.
-        ip: the peer's address; forwarded headers are not believed.
+        ip: the caller's address; None if it is unknown.
+        via: where it is unknown, the peer and what it says; see `Sender.via`.
         user_agent: as sent.
         request_id: the id under which the log knows the request.
     """
 
     actor: str = "system"
     ip: str | None = None
+    via: tuple[str, ...] = ()
     user_agent: str = ""
     request_id: str = ""
 
@@ -109,6 +111,10 @@ def printable(text: str, length: int) -> str:
 
 def _row(event: Event, origin: Origin, **about: Unpack[About]) -> AuditEvent:
     delegation, consent = about.get("delegation"), about.get("consent")
+    details = dict(about.get("details") or {})
+    if origin.via:
+        # Who hides behind a header of his own is still on record with his peer
+        details["via"] = printable(origin.via[-1], 200)
     subject, client_id = about.get("subject", ""), about.get("client_id", "")
     if delegation is not None:
         subject, client_id = delegation.subject, client_id or delegation.delegate_client_id
@@ -127,5 +133,5 @@ def _row(event: Event, origin: Origin, **about: Unpack[About]) -> AuditEvent:
         reason=printable(about.get("reason", ""), 255),
         ip_address=origin.ip,
         request_id=origin.request_id,
-        details=dict(about.get("details") or {}),
+        details=details,
     )

@@ -1,4 +1,4 @@
-"""A client gets a new secret, and the former one may go on for a while."""
+"""A client's secret: comparing it without a slow hash, and replacing it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from django.views.decorators.debug import sensitive_variables
 
 from delegation_app import clock, toolkit
 from delegation_app.events import FORMER_SECRET_ENDED, SECRET_ROTATED
-from delegation_app.models import FormerSecret
-from delegation_app.protocol.secrets import digest, new_secret
+from delegation_app.models import FormerSecret, SecretDigest
+from delegation_app.protocol.secrets import digest, is_random, new_secret
 from delegation_app.services import audit
-from delegation_app.services.transactions import database, own
+from delegation_app.services.transactions import database, joined, own
 from delegation_app.toolkit import Application
 
 
@@ -55,11 +55,72 @@ def former_of(application: Application) -> FormerSecret | None:
 
 
 @sensitive_variables("secret")
-def is_current(application: Application, former: FormerSecret | None, secret: str) -> bool:
-    """Tell whether `secret` is the one that a client has now; slow where no former one goes on."""
-    if former is None:
-        return toolkit.secret_matches(application, secret)
-    return hmac.compare_digest(former.successor_digest, digest(secret))
+def quickly_judged(
+    application: Application, former: FormerSecret | None, secret: str
+) -> bool | None:
+    """Compare `secret` with the one that a client has now, as far as that needs no slow hash.
+
+    Args:
+        application: the client, read by `clients.find`.
+        former: `former_of` the client.
+        secret: as sent.
+
+    Returns:
+        Whether it is the one; None if only a slow hash can say.
+    """
+    stored = application.client_secret
+    if former is not None:
+        return hmac.compare_digest(former.successor_digest, digest(secret))
+    if kept := _digest_of(application):
+        return hmac.compare_digest(kept, digest(secret))
+    if toolkit.is_hashed(stored):
+        return None
+    return toolkit.readable_secret_matches(stored, secret)
+
+
+@sensitive_variables("secret")
+def quickly_judged_former(former: FormerSecret, secret: str) -> bool | None:
+    """Compare `secret` with a former one that still goes on; see `quickly_judged`."""
+    if not former.digest:
+        return None
+    return hmac.compare_digest(former.digest, digest(secret))
+
+
+@sensitive_variables("secret")
+def keep_digest_if_random(application: Application, secret: str) -> None:
+    """Keep the digest of a client's present secret if a generator made it (see `is_random`).
+
+    From then on it costs no slow hash. A secret that may have been typed keeps its slow hash alone.
+
+    Args:
+        application: the client.
+        secret: proven to be the present one.
+
+    Side effects: one row written, in the transaction around it if there is one.
+    """
+    if is_random(secret, generated=toolkit.generated_secret_length()):
+        keep_digest(application, secret)
+
+
+@sensitive_variables("secret")
+def keep_digest(application: Application, secret: str) -> None:
+    """Keep the digest of a client's present secret, which was made at random here.
+
+    Side effects: one row written, in the transaction around it if there is one.
+    """
+    row = SecretDigest(
+        application_id=application.pk,
+        digest=digest(secret),
+        beside=digest(application.client_secret),
+    )
+    # Of two at the same moment the row of the one whose secret is not on file any more is void
+    with joined():
+        SecretDigest.objects.bulk_create(
+            [row],
+            update_conflicts=True,
+            unique_fields=["application"],
+            update_fields=["digest", "beside"],
+        )
 
 
 @sensitive_variables("secret")
@@ -81,8 +142,8 @@ def replace(
     Raises:
         ChangedMeanwhile: the secret is another one by now, or the client is gone or public.
 
-    Side effects: locks and changes the application's row, writes or deletes a former secret, and
-    one audit event, in a transaction of its own.
+    Side effects: locks and changes the application's row, writes its digest, writes or deletes a
+    former secret, and one audit event, in a transaction of its own.
     """
     row = _locked(application)
     if row is None or not constant_time_compare(mark_of(row), seen):
@@ -114,18 +175,29 @@ def end_former(application: Application, origin: audit.Origin) -> bool:
 
 @sensitive_variables("secret")
 def _store(row: Application, secret: str, until: datetime | None) -> None:
+    own_digest = _digest_of(row)
     before, row.client_secret = map(toolkit.hashed_secret, (row.client_secret, secret))
     row.save(update_fields=["client_secret"])
+    keep_digest(row, secret)
     if until is None:
         FormerSecret._default_manager.filter(application=row).delete()
         return
     former = {
         "hashed": before,
+        "digest": own_digest,
         "successor_digest": digest(secret),
         "beside": digest(row.client_secret),
         "ends_at": until,
     }
     FormerSecret._default_manager.update_or_create(application=row, defaults=former)
+
+
+def _digest_of(application: Application) -> str:
+    try:
+        kept: SecretDigest = application.delegation_secret_digest
+    except ObjectDoesNotExist:
+        return ""
+    return kept.digest if kept.is_of(application.client_secret) else ""
 
 
 def _locked(application: Application) -> Application | None:

@@ -275,7 +275,8 @@ def find(client_id: str, relation: str = TARGETS) -> Client | None:
     """
     applications = toolkit.application_model()._default_manager.using(database())
     rows = with_servers(applications.filter(client_id=client_id), relation)
-    found = list(rows.select_related("delegation_policy", "delegation_former_secret"))
+    beside = ("delegation_policy", "delegation_former_secret", "delegation_secret_digest")
+    found = list(rows.select_related(*beside))
     return from_rows(found[0], found) if found else None
 
 

@@ -66,8 +66,12 @@ def find(typed: str, sign_in: SignIn, origin: audit.Origin) -> Waiting | None:
 
     Side effects: a wrong code is counted in the cache (RFC 8628 section 5.1).
     """
-    callers = (f"person {sign_in.subject}", f"address {origin.ip}")
-    with throttle.attempt(*callers, most=conf.device_attempts_per_minute) as attempt:
+    most = conf.device_attempts_per_minute
+    budgets = [
+        throttle.Budget(f"person {sign_in.subject}", most),
+        *throttle.of_addresses(origin.ip, origin.via, most),
+    ]
+    with throttle.attempt(*budgets, refusal="Too many wrong codes. Wait a minute.") as attempt:
         code = normalised(typed)
         row = None if code is None else _showing(code)
         client = None if row is None else _client_of(row)

@@ -1,54 +1,61 @@
-"""Counting failed attempts, atomically, in the site's cache."""
+"""Counting failed attempts, atomically, in the site's cache.
+
+Each try is counted before it is judged and given back unless it failed, so as many tries side by
+side are judged as one after the other. What is counted by is bounded for each caller: the budget of
+its address is looked at first, and what that refuses leaves no key in the cache.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from threading import Lock
 from typing import Final
 
 from django.core.cache import caches
 
 from delegation_app.conf import conf
+from delegation_app.protocol.addresses import parse_address, parse_network
 from delegation_app.protocol.errors import TooManyAttempts
 from delegation_app.protocol.secrets import digest
 
 logger = logging.getLogger("delegation_app")
 
 _WINDOW: Final = 60
+# A network of this size belongs to one household or one machine (RFC 6177 section 2)
+_IPV6_PREFIX: Final = 64
+
+# In multiples of the failures of one client from one address: all clients from one address,
+_ALL_CLIENTS: Final = 3
+# one client from all addresses,
+_ALL_ADDRESSES: Final = 10
+# and all callers behind what may be a proxy that the site did not name.
+_BEHIND_A_PROXY: Final = 3
+# Where such proxies stand: this machine and private networks (RFC 1918, 4193, 4291, 6598)
+_LOCAL: Final = tuple(
+    map(
+        parse_network,
+        ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10",
+         "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10"),
+    )
+)  # fmt: skip
 
 
-def refuse_if_exhausted(*, client_id: str, ip: str | None) -> None:
-    """Refuse a caller that failed too often in the last minute.
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many failures a caller has in a minute.
 
-    Raises:
-        TooManyAttempts: with the seconds until the next minute.
+    Attributes:
+        caller: whom it is for; no other caller has the same text.
+        most: failures in a minute.
     """
-    try:
-        failures = caches[conf.cache].get(_key(client_id, ip), 0)
-    except Exception:
-        # A cache that is down costs the protection, not the service.
-        logger.exception("failed attempts can not be counted")
-        return
-    if failures >= conf.failed_authentications_per_minute:
-        raise TooManyAttempts(
-            "Too many failed authentications. Wait a minute.",
-            retry_after=_rest(),
-        )
 
-
-def count_failure(*, client_id: str, ip: str | None) -> None:
-    """Count one failure of this client from this address; others are not affected."""
-    cache, key = caches[conf.cache], _key(client_id, ip)
-    try:
-        # Atomic in memory, Memcached and Redis. Backends without an incr of their own, such as
-        # files and tables, may lose one of two counts at the same moment.
-        cache.add(key, 0, timeout=2 * _WINDOW)
-        cache.incr(key)
-    except Exception:
-        # Evicted between the two calls, or the cache is down: this failure is not counted.
-        logger.exception("a failed attempt was not counted")
+    caller: str
+    most: int
 
 
 class Attempt:
@@ -58,48 +65,136 @@ class Attempt:
         self.failed = False
 
 
-@contextmanager
-def attempt(*callers: str, most: int) -> Iterator[Attempt]:
-    """Count a try before it is made, and take it back unless it failed.
+class Allowance:
+    """How often this process may do something dear in a minute; no cache is needed for that."""
 
-    So many tries at the same moment fail no more often than as many one after the other.
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.renew()
+
+    def renew(self) -> None:
+        """Start anew."""
+        self._minute = self._spent = 0
+
+    def spend(self, most: int) -> bool:
+        """Return True, and count one, if fewer than `most` were spent in this minute."""
+        with self._lock:
+            if self._minute != _minute():
+                self._minute, self._spent = _minute(), 0
+            if self._spent >= most:
+                return False
+            self._spent += 1
+            return True
+
+
+def of_addresses(ip: str | None, via: Sequence[str], most: int) -> list[Budget]:
+    """Return the budgets of where a request comes from, the widest first.
+
+    A caller whose address is unknown is counted by its TCP peer. Where that is local it may be a
+    proxy that the site did not name, so it has more than one address has; what it says of the
+    caller has as much as an address, so no caller can use up what all have. A peer from elsewhere
+    that brings the headers of a proxy wrote them itself, and gains nothing by it.
 
     Args:
-        callers: whom it counts for, each for itself: a person, an address.
-        most: how many failures each of them has in a minute.
+        ip: the address; None if it is unknown.
+        via: see `Sender.via`; looked at if the address is unknown.
+        most: failures of one address in a minute.
+    """
+    peer, *said = via or ("",)
+    if ip is not None or not _is_local(peer):
+        return [Budget(f"address {_network(ip or peer)}", most)]
+    return [
+        Budget(f"peer {peer}", most * _BEHIND_A_PROXY),
+        *(Budget(f"said {text}", most) for text in said),
+    ]
+
+
+def of_client(client_id: str, ip: str | None, via: Sequence[str], *, known: bool) -> list[Budget]:
+    """Return the budgets of an authentication, that of the address first.
+
+    Args:
+        client_id: as sent.
+        ip: the address; None if it is unknown.
+        via: see `Sender.via`.
+        known: whether there is such a client. Names of no client are counted by address alone.
+    """
+    most = conf.failed_authentications_per_minute
+    budgets = of_addresses(ip, via, most * _ALL_CLIENTS)
+    # Length-prefixed: no two callers share a text
+    name = f"client {len(client_id)}:{client_id}"
+    budgets += [
+        Budget(f"{name} {budget.caller}", budget.most) for budget in of_addresses(ip, via, most)
+    ]
+    return [*budgets, Budget(name, most * _ALL_ADDRESSES)] if known else budgets
+
+
+@contextmanager
+def attempt(*budgets: Budget, refusal: str) -> Iterator[Attempt]:
+    """Count a try before it is made, and give it back unless it failed.
+
+    Args:
+        budgets: what it is counted in, those first that bound the number of the others.
+        refusal: the sentence for a caller that has used up one of them.
 
     Raises:
-        TooManyAttempts: one of them has had all; this try was not made and does not count.
+        TooManyAttempts: one of them is used up; this try was not made and does not count.
     """
-    minute = int(time.time()) // _WINDOW
-    keys = [f"delegation:attempts:{minute}:{digest(caller)}" for caller in callers]
-    tries = [_add(key, 1) for key in keys]
-    made = Attempt()
+    minute, made = _minute(), Attempt()
+    counted: list[str] = []
     try:
-        if any(count > most for count in tries):
-            raise TooManyAttempts("Too many wrong codes. Wait a minute.", retry_after=_rest())
+        for budget in budgets:
+            counted.append(f"delegation:attempts:{minute}:{digest(budget.caller)}")
+            if _count(counted[-1]) > budget.most:
+                raise TooManyAttempts(refusal, retry_after=_rest())
         yield made
     finally:
         if not made.failed:
-            for key in keys:
-                _add(key, -1)
+            for key in counted:
+                _give_back(key)
 
 
-def _add(key: str, change: int) -> int:
+def _count(key: str) -> int:
+    """Count one and return how many there are; 0 if the cache does not answer.
+
+    Atomic in memory, Memcached and Redis. Other backends may lose one of two counts at the same
+    moment; a check names them.
+    """
     cache = caches[conf.cache]
     try:
         cache.add(key, 0, timeout=2 * _WINDOW)
-        return int(cache.incr(key, change))
+        return int(cache.incr(key))
     except Exception:
+        # A cache that is down costs the protection, not the service
         logger.exception("an attempt was not counted")
         return 0
 
 
+def _give_back(key: str) -> None:
+    try:
+        caches[conf.cache].incr(key, -1)
+    except ValueError:
+        # Evicted meanwhile: a new count would start below zero
+        return
+    except Exception:
+        logger.exception("an attempt was not given back")
+
+
+def _network(ip: str) -> str:
+    """Return the smallest network that has one owner; who has a network has all its addresses."""
+    address = parse_address(ip)
+    if not isinstance(address, IPv6Address):
+        return ip
+    return str(IPv6Address(int(address) >> _IPV6_PREFIX << _IPV6_PREFIX))
+
+
+def _is_local(peer: str) -> bool:
+    address = parse_address(peer)
+    return address is None or any(address in network for network in _LOCAL)
+
+
+def _minute() -> int:
+    return int(time.time()) // _WINDOW
+
+
 def _rest() -> int:
     return _WINDOW - int(time.time()) % _WINDOW
-
-
-def _key(client_id: str, ip: str | None) -> str:
-    minute = int(time.time()) // _WINDOW
-    # The digest of length-prefixed fields: no two callers share a key.
-    return f"delegation:failures:{minute}:{digest(f'{len(client_id)}:{client_id}:{ip}')}"

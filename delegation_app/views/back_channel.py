@@ -53,7 +53,8 @@ class Call:
         """
         credentials = read_credentials(self._authorization, self.parameters)
         self.client_id = credentials.client_id
-        client = authenticate(credentials, ip=self.origin.ip, relation=relation)
+        origin = self.origin
+        client = authenticate(credentials, ip=origin.ip, via=origin.via, relation=relation)
         self.origin = self.origin.acting_as(client.subject)
         return client
 

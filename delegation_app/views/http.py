@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+from django.conf import settings
 from django.db import DatabaseError, DataError, InterfaceError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.request import RawPostDataException, UnreadablePostError
 
 from delegation_app.conf import conf
-from delegation_app.protocol.addresses import client_address
+from delegation_app.protocol.addresses import Sender, sender_of
 from delegation_app.protocol.errors import (
     InvalidRequest,
     OAuthError,
@@ -105,23 +106,29 @@ def require_https(request: HttpRequest) -> None:
 
 
 def origin_of(request: HttpRequest, actor: str = "") -> Origin:
-    """Return where a request comes from; see `address_of`."""
+    """Return where a request comes from; see `sender_of`."""
+    sender = _sender_of(request)
     return Origin(
         actor=actor,
-        ip=address_of(request),
+        ip=sender.address,
+        via=sender.via,
         user_agent=request.META.get("HTTP_USER_AGENT", ""),
         request_id=request_id_of(request),
     )
 
 
 def address_of(request: HttpRequest) -> str | None:
-    """Return the address of whoever sent a request, or None if nobody can tell.
+    """Return the address from which a request was sent, or None if it is unknown.
 
-    What X-Forwarded-For says is believed of the proxies in TRUSTED_PROXIES only.
+    What X-Forwarded-For says is believed of the proxies in TRUSTED_PROXIES only; a request that
+    another proxy forwarded has no address.
     """
-    peer = request.META.get("REMOTE_ADDR", "")
-    forwarded_for = request.META.get("HTTP_X_FORWARDED_FOR", "")
-    return client_address(peer, forwarded_for, conf.trusted_proxies)
+    return _sender_of(request).address
+
+
+def _sender_of(request: HttpRequest) -> Sender:
+    header = getattr(settings, "SECURE_PROXY_SSL_HEADER", None) or ()
+    return sender_of(request.META, conf.trusted_proxies, header[:1])
 
 
 def request_id_of(request: HttpRequest) -> str:

@@ -202,6 +202,37 @@ def test_secret_when_a_new_one_is_entered_then_it_replaces_the_old_and_is_not_re
     assert event.details == {"change": "changed", "fields": ["client_secret"]}
 
 
+@pytest.mark.parametrize("secret", ["a", "x" * 15])
+@pytest.mark.parametrize("page_of", ["add", "change"])
+def test_secret_when_it_is_shorter_than_16_characters_then_it_is_refused_with_a_way_out(
+    world, operator, secret, page_of
+):
+    add = page("application", "add", app="oauth2_provider")
+    url = add if page_of == "add" else change_page(world.web.row)
+    for length, refused in ((len(secret), True), (16, False)):
+        data = {
+            **filled_in(operator, url),
+            "client_secret": secret.ljust(length, "y"),
+            "client_type": "confidential",
+            "authorization_grant_type": "client-credentials",
+        }
+        answer = operator.post(url, data)
+        assert answer.status_code == (200 if refused else 302)
+        if refused:
+            text = text_of(answer)
+            assert "Use at least 16 characters" in text
+            assert "New secret" in text
+
+
+def test_secret_when_left_empty_then_it_is_kept_whatever_its_length(world, operator):
+    world.web.row.client_secret = "short"
+    world.web.row.save()
+    stored, url = world.web.row.client_secret, change_page(world.web.row)
+    assert operator.post(url, filled_in(operator, url)).status_code == 302
+    world.web.row.refresh_from_db()
+    assert world.web.row.client_secret == stored
+
+
 def test_application_when_its_own_page_is_not_mounted_then_there_is_no_link_to_it(world, operator):
     assert "viewsitelink" not in text_of(operator.get(change_page(world.web.row)))
 

@@ -140,6 +140,7 @@ def test_c8_attempts_when_the_address_is_forged_then_they_are_counted_all_the_sa
     monkeypatch.setattr(throttle, "time", SimpleNamespace(time=lambda: 1_800_000_000.0))
     data = {"grant_type": "client_credentials", "token": "x"}
     wrong = basic(world.service_a_client.client_id, "wrong")
+    peer = "8.8.8.8"
 
     def guess(number):
         forged = f"10.0.0.{number}"
@@ -147,6 +148,7 @@ def test_c8_attempts_when_the_address_is_forged_then_they_are_counted_all_the_sa
             path,
             data,
             HTTP_AUTHORIZATION=wrong,
+            REMOTE_ADDR=peer,
             HTTP_X_FORWARDED_FOR=forged,
             HTTP_FORWARDED=f"for={forged}",
             HTTP_X_REAL_IP=forged,
@@ -162,7 +164,9 @@ def test_c8_attempts_when_the_address_is_forged_then_they_are_counted_all_the_sa
         elsewhere = story.post(path, data, world.service_a_client, REMOTE_ADDR="192.0.2.7")
         assert elsewhere.status_code == 200
     event = AuditEvent.objects.filter(event="request.refused").last()
-    assert event.ip_address == "127.0.0.1"
+    # Who forges an address has none, and its peer is on record
+    assert event.ip_address is None
+    assert event.details["via"].startswith("8.8.8.8 ")
 
 
 def test_c8_refusal_of_a_grant_when_repeated_then_it_stays_invalid_grant(story, world):

@@ -63,3 +63,24 @@ def test_a_proxy_is_believed_only_when_told():
     assert value_of(expression, **PRODUCTION) == "None"
     environment = PRODUCTION | {"DJANGO_TRUST_PROXY_PROTO": "1"}
     assert value_of(expression, **environment) == "('HTTP_X_FORWARDED_PROTO', 'https')"
+
+
+@pytest.mark.slow
+def test_proxies_are_trusted_only_when_named():
+    expression = "settings.DELEGATION['TRUSTED_PROXIES']"
+    assert value_of(expression, **PRODUCTION) == "[]"
+    environment = PRODUCTION | {"DJANGO_TRUSTED_PROXIES": "unix, 10.0.0.0/8"}
+    assert value_of(expression, **environment) == "['unix', '10.0.0.0/8']"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trusted", ["", "127.0.0.1"])
+def test_a_proxy_that_is_believed_about_https_alone_is_found_by_check(trusted):
+    environment = PRODUCTION | {
+        "REDIS_URL": "redis://127.0.0.1:1",
+        "DJANGO_TRUST_PROXY_PROTO": "1",
+        "DJANGO_TRUSTED_PROXIES": trusted,
+    }
+    result = manage("check", "--tag", "security", **environment)
+    assert result.returncode == 0, result.stderr
+    assert ("delegation_app.W021" in result.stderr) == (not trusted)

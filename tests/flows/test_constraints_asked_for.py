@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 from django.test import override_settings
 
+from delegation_app.models import AuditEvent
 from delegation_app.protocol import names
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.constraints.collection import MAX_CONSTRAINTS
+from delegation_app.services import why
 from tests.support.answers import nothing_stored, refusal_recorded, refused
 from tests.support.chains import handed_on
 from tests.support.world import SERVICE_A, SERVICE_B, delegation_of, redirected
@@ -163,7 +165,11 @@ def policy_of(story, *networks):
         ("198.51.100.1", "203.0.113.9," * 60, 400),
         # Not one of ours: what it says of others is not believed.
         ("192.0.2.1", "203.0.113.9", 400),
-        ("203.0.113.9", "192.0.2.1", 200),
+        # Nor is its own address: it may be a proxy that the site forgot to name.
+        ("203.0.113.9", "192.0.2.1", 400),
+        ("203.0.113.9", "203.0.113.9", 400),
+        ("", "203.0.113.9", 400),
+        ("203.0.113.9", "", 200),
     ],
 )
 def test_address_when_a_trusted_proxy_forwards_then_the_one_it_saw_counts(
@@ -190,10 +196,39 @@ def test_address_when_no_proxy_is_trusted_then_no_header_changes_it(story, heade
     story.wire.defaults["REMOTE_ADDR"] = "203.0.113.9"
     tokens = story.tokens()
     story.wire.defaults |= {"REMOTE_ADDR": "192.0.2.1", f"HTTP_{header}": "203.0.113.9"}
-    with refusal_recorded("invalid_request", delegation=delegation_of(tokens),
-                          ip_address="192.0.2.1"):  # fmt: skip
+    # Who writes such a header has no address, and its peer is on record all the same
+    seen = "192.0.2.1" if header == "CLIENT_IP" else None
+    with refusal_recorded("invalid_request", delegation=delegation_of(tokens), ip_address=seen):
         refused(story.exchange(tokens["access_token"]), "invalid_request")
     refused(story.refresh(tokens["refresh_token"]), "invalid_grant")
+    if seen is None:
+        event = AuditEvent.objects.filter(event="request.refused").last()
+        assert event.details["via"].startswith("192.0.2.1")
+
+
+@pytest.mark.parametrize("environ", [{"HTTP_X_FORWARDED_PROTO": "https"}, {"REMOTE_ADDR": ""}])
+@pytest.mark.parametrize("network", ["127.0.0.0/8", "0.0.0.0/0"])
+def test_address_when_it_is_unknown_then_no_network_holds_it_and_why_says_so(
+    story, environ, network
+):
+    policy_of(story, network)
+    tokens = story.tokens()
+    story.wire.defaults |= environ
+    answer = story.refresh(tokens["refresh_token"])
+    refused(answer, "invalid_grant")
+    conclusion = why.explain(answer["X-Request-Id"]).conclusion
+    for text in (answer.json()["error_description"], conclusion):
+        assert "the address of this request is unknown" in text
+        assert "TRUSTED_PROXIES" in text
+
+
+def test_address_when_the_socket_is_trusted_then_what_its_proxy_saw_counts(story):
+    policy_of(story, "203.0.113.0/24")
+    story.wire.defaults |= {"REMOTE_ADDR": "", "HTTP_X_FORWARDED_FOR": "203.0.113.9"}
+    with override_settings(DELEGATION={**ISSUER, "TRUSTED_PROXIES": ["unix"]}):
+        tokens = story.tokens()
+        story.wire.defaults["HTTP_X_FORWARDED_FOR"] = "203.0.113.9, 192.0.2.1"
+        refused(story.refresh(tokens["refresh_token"]), "invalid_grant")
 
 
 # What a person chooses

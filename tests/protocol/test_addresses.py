@@ -2,7 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delegation_app.protocol.addresses import client_address, parse_address, parse_network
+from delegation_app.protocol.addresses import (
+    Sender,
+    client_address,
+    parse_address,
+    parse_network,
+    sender_of,
+)
 
 PROXIES = ("10.0.0.0/8", "::1/128")
 SENDER = "198.51.100.7"
@@ -12,9 +18,10 @@ dg_10 = pytest.mark.conformance("DG-10")
 
 @dg_10
 @pytest.mark.parametrize("trusted", [(), PROXIES])
-@pytest.mark.parametrize("header", ["", "203.0.113.9", "203.0.113.9, 10.0.0.1", "garbage"])
-def test_client_address_when_peer_is_not_trusted_then_header_is_ignored(trusted, header):
-    assert client_address(SENDER, header, trusted) == SENDER
+@pytest.mark.parametrize("header", ["203.0.113.9", "203.0.113.9, 10.0.0.1", "garbage", ",", SENDER])
+def test_client_address_when_a_peer_that_is_not_trusted_forwards_then_unknown(trusted, header):
+    assert client_address(SENDER, header, trusted) is None
+    assert client_address(SENDER, "", trusted) == SENDER
 
 
 @dg_10
@@ -103,7 +110,7 @@ def test_client_address_when_header_is_long_then_unknown():
 
     assert client_address("10.0.0.1", ",".join(hops), PROXIES) == SENDER
     assert client_address("10.0.0.1", ",".join(["10.0.0.2", *hops]), PROXIES) is None
-    assert client_address(SENDER, "," * 100_000, PROXIES) == SENDER
+    assert client_address("10.0.0.1", "," * 100_000, PROXIES) is None
 
 
 @pytest.mark.parametrize("network", ["", "10.0.0.1/8", "proxy", "10.0.0.0/33", "*", "10.0.0.0/a"])
@@ -140,3 +147,91 @@ def test_network_when_mapped_then_ipv4():
     assert str(parse_network("::ffff:10.0.0.0/104")) == "10.0.0.0/8"
     assert str(parse_network("::ffff:10.0.0.1")) == "10.0.0.1/32"
     assert str(parse_network("::/0")) == "::/0"
+
+
+SOCKET = ("unix",)
+
+
+@dg_10
+@pytest.mark.parametrize("peer", ["", "unix:", "unix:/run/app.sock"])
+@pytest.mark.parametrize(
+    ("trusted", "header", "address"),
+    [
+        ((), SENDER, None),
+        (PROXIES, SENDER, None),
+        (SOCKET, "", None),
+        (SOCKET, SENDER, SENDER),
+        (SOCKET, f"203.0.113.9, {SENDER}", SENDER),
+        (SOCKET, f"{SENDER}, 10.0.0.2", "10.0.0.2"),
+        ((*SOCKET, *PROXIES), f"203.0.113.9, {SENDER}, 10.0.0.2", SENDER),
+        (SOCKET, "unknown", None),
+        (SOCKET, "," * 60, None),
+    ],
+)
+def test_client_address_when_the_peer_is_a_socket_then_known_if_the_socket_is_trusted(
+    peer, trusted, header, address
+):
+    assert client_address(peer, header, trusted) == address
+
+
+@pytest.mark.parametrize("peer", [SENDER, "localhost", "10.0.0.1, 10.0.0.2", "garbage"])
+def test_client_address_when_only_the_socket_is_trusted_then_no_other_peer_is(peer):
+    assert client_address(peer, "203.0.113.9", SOCKET) is None
+
+
+FORWARDED = "HTTP_X_FORWARDED_FOR"
+
+
+@dg_10
+@pytest.mark.parametrize(
+    ("environ", "trusted", "sender"),
+    [
+        ({}, (), Sender(None, ("unix",))),
+        ({"REMOTE_ADDR": None}, (), Sender(None, ("unix",))),
+        ({"REMOTE_ADDR": SENDER}, (), Sender(SENDER)),
+        ({"REMOTE_ADDR": SENDER, FORWARDED: ""}, (), Sender(SENDER)),
+        (
+            {"REMOTE_ADDR": "127.0.0.1", FORWARDED: f"a, {SENDER}"},
+            (),
+            Sender(None, ("127.0.0.1", f"127.0.0.1 {SENDER}")),
+        ),
+        (
+            {"REMOTE_ADDR": "127.0.0.1", FORWARDED: f"a, {SENDER}"},
+            ("127.0.0.1",),
+            Sender(SENDER),
+        ),
+        ({FORWARDED: SENDER}, (), Sender(None, ("unix", f"unix {SENDER}"))),
+        ({FORWARDED: SENDER}, SOCKET, Sender(SENDER)),
+        # What a trusted proxy says counts, whatever else stands in the request
+        (
+            {"REMOTE_ADDR": "10.0.0.1", FORWARDED: SENDER, "HTTP_FORWARDED": "for=a"},
+            PROXIES,
+            Sender(SENDER),
+        ),
+        (
+            {"REMOTE_ADDR": "10.0.0.1", FORWARDED: "x" * 100},
+            PROXIES,
+            Sender(None, ("10.0.0.1", f"10.0.0.1 {'x' * 64}")),
+        ),
+    ],
+)
+def test_sender_when_forwarded_or_not_then_known_or_told_apart(environ, trusted, sender):
+    assert sender_of(environ, trusted) == sender
+
+
+@dg_10
+@pytest.mark.parametrize("trusted", [(), PROXIES])
+@pytest.mark.parametrize(
+    "header",
+    ["FORWARDED", "X_FORWARDED_PROTO", "X_FORWARDED_HOST", "X_FORWARDED_PORT", "X_FORWARDED_SSL",
+     "X_FORWARDED_SCHEME", "X_REAL_IP"],
+)  # fmt: skip
+def test_sender_when_a_proxy_shows_and_names_no_address_then_unknown(trusted, header):
+    environ = {"REMOTE_ADDR": "10.0.0.1", f"HTTP_{header}": "https"}
+    assert sender_of(environ, trusted) == Sender(None, ("10.0.0.1",))
+
+
+def test_sender_when_the_site_s_own_proxy_header_shows_then_unknown():
+    environ = {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_SCHEME": "https"}
+    assert sender_of(environ, ()).address == "10.0.0.1"
+    assert sender_of(environ, (), ("HTTP_X_SCHEME",)).address is None

@@ -1,6 +1,8 @@
 import re
+import string
 
 import pytest
+from django.utils.crypto import get_random_string
 
 from delegation_app.protocol import secrets
 
@@ -38,3 +40,57 @@ def test_successor_when_derived_again_then_the_same_and_only_under_that_key():
 
 def test_hint_when_logged_then_it_is_eight_characters_of_the_digest():
     assert secrets.hint("secret") == secrets.digest("secret")[:8]
+
+
+ALPHANUMERIC = string.ascii_letters + string.digits
+# As the generators wrote them once, so that no run is unlucky
+OURS = "qD3vWm0ZkT-9xRb7Lf_uYc5HsJ2nPa8EwGtXo4iVdQM"
+TOOLKITS = (
+    "kJ8sQ2mVz0Xc7LrT5bYp3NwGf9HdUa1EoRi6KtMx4ZqWlBvCjPnSgDyFhAeIuO"
+    "7T2kXw9QbLm4VzRc0NpJs8HfYg5UdGa3EtKi6WoMqZl1BvCxPjSnDyrFhAeIuO8kQ5"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "generated"), [(OURS, 0), (OURS, 128), (TOOLKITS, 128), (TOOLKITS[:40], 40)]
+)
+def test_is_random_when_a_generator_made_it_then_true(text, generated):
+    assert secrets.is_random(text, generated=generated)
+
+
+def test_is_random_when_many_are_made_then_nearly_all_are_known():
+    made = [secrets.new_secret() for _ in range(2000)]
+    of_toolkit = [get_random_string(128, ALPHANUMERIC) for _ in range(500)]
+
+    assert sum(secrets.is_random(text, generated=0) for text in made) > 1950
+    assert all(secrets.is_random(text, generated=128) for text in of_toolkit)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a",
+        "a" * 43,
+        "a" * 128,
+        "my-very-long-secret-for-the-cron-client-xyQ",
+        "CorrectHorseBatteryStaple1CorrectHorseBattE",
+        "TheQuickBrownFoxJumpsOverTheLazyDog-123456Q",
+        "P4ssw0rd-P4ssw0rd-P4ssw0rd-P4ssw0rd-P4ssw0Q",
+        "0123456789" * 4 + "012",
+        "password" * 16,
+        "Password1" * 14 + "ab",
+        "ThisIsTheSecretOfTheCronClientAndItIsSoLongThatNobodyGuessesIt" * 2,
+        string.ascii_uppercase + string.ascii_lowercase[:17],
+        # Random, of another length or alphabet than any generator here writes
+        OURS[:42],
+        OURS + "A",
+        "0b1c6ee8f2a94d1f8a7d3e5c9b20f4716c3da8e5f90b7142",
+        OURS[:20] + "é" + OURS[21:],
+        OURS[:20] + "!" + OURS[21:],
+        # 16 characters of the toolkit's generator, set to so few by the site
+        TOOLKITS[:16],
+    ],
+)
+def test_is_random_when_it_may_have_been_typed_then_false(text):
+    assert not secrets.is_random(text, generated=len(text) if len(text) != 43 else 0)

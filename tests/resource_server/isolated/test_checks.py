@@ -230,10 +230,27 @@ def test_check_when_nothing_answers_for_the_metadata_then_w003(configure, settin
 def test_checks_when_counted_then_their_numbers_have_no_gap():
     source = Path(checks.__file__).read_text(encoding="utf-8")
 
-    for kind, count in (("E", 11), ("W", 3)):
+    for kind, count in (("E", 11), ("W", 4)):
         numbers = sorted(set(re.findall(rf'"({kind}\d{{3}})"', source)))
         assert numbers == [f"{kind}{number:03}" for number in range(1, count + 1)]
 
 
 def test_settings_when_left_out_then_as_the_verifiers_have_it():
     assert DEFAULTS["TOKEN_CACHE_SIZE"] == DEFAULT_SIZE
+
+
+@pytest.mark.parametrize(
+    ("header", "trusted", "expected"),
+    [
+        (("HTTP_X_FORWARDED_PROTO", "https"), (), ["W004"]),
+        (("HTTP_X_FORWARDED_PROTO", "https"), ["unix"], []),
+        (None, ["unix"], []),
+    ],
+)
+def test_check_when_a_proxy_is_believed_about_https_alone_then_w004(
+    configure, settings, header, trusted, expected
+):
+    settings.SECURE_PROXY_SSL_HEADER = header
+    configure(TRUSTED_PROXIES=trusted)
+
+    assert found() == expected

@@ -59,10 +59,23 @@ def test_address_when_a_proxy_stands_between_then_only_that_is_believed(
     assert answer.status_code == status
 
 
-def test_address_when_no_proxy_is_trusted_then_no_header_is_believed(told):
-    answer = told(IP, REMOTE_ADDR="198.51.100.7", HTTP_X_FORWARDED_FOR="192.0.2.7")
+@pytest.mark.parametrize(
+    "header", ["X_FORWARDED_FOR", "FORWARDED", "X_FORWARDED_PROTO", "X_REAL_IP"]
+)
+@pytest.mark.parametrize("peer", ["198.51.100.7", "192.0.2.7", ""])
+def test_address_when_no_proxy_is_trusted_then_it_is_unknown_behind_one(told, peer, header):
+    answer = told(IP, REMOTE_ADDR=peer, **{f"HTTP_{header}": "192.0.2.7"})
 
     assert answer.status_code == 403
+    assert "the address of this request is unknown" in answer.data["error_description"]
+
+
+def test_address_when_the_socket_is_trusted_then_its_proxy_is_believed(told, configure):
+    configure(TRUSTED_PROXIES=["unix"])
+
+    for forwarded, status in (("192.0.2.7", 200), ("198.51.100.7", 403), ("", 403)):
+        answer = told(IP, REMOTE_ADDR="", HTTP_X_FORWARDED_FOR=forwarded)
+        assert answer.status_code == status
 
 
 @pytest.mark.conformance("RS-08")
