@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from django.core.cache import caches
+from django.core.cache import BaseCache
 
 from delegation_app.conf import conf
 from delegation_app.protocol.errors import TooManyAttempts
 from delegation_app.protocol.secrets import digest
+from delegation_app.services import caching
 
 logger = logging.getLogger("delegation_app")
 
@@ -25,8 +26,9 @@ def refuse_if_exhausted(*, client_id: str, ip: str | None) -> None:
     Raises:
         TooManyAttempts: with the seconds until the next minute.
     """
+    key = _key(client_id, ip)
     try:
-        failures = caches[conf.cache].get(_key(client_id, ip), 0)
+        failures = caching.use(lambda cache: cache.get(key, 0))
     except Exception:
         # A cache that is down costs the protection, not the service.
         logger.exception("failed attempts can not be counted")
@@ -40,15 +42,7 @@ def refuse_if_exhausted(*, client_id: str, ip: str | None) -> None:
 
 def count_failure(*, client_id: str, ip: str | None) -> None:
     """Count one failure of this client from this address; others are not affected."""
-    cache, key = caches[conf.cache], _key(client_id, ip)
-    try:
-        # Atomic in memory, Memcached and Redis. Backends without an incr of their own, such as
-        # files and tables, may lose one of two counts at the same moment.
-        cache.add(key, 0, timeout=2 * _WINDOW)
-        cache.incr(key)
-    except Exception:
-        # Evicted between the two calls, or the cache is down: this failure is not counted.
-        logger.exception("a failed attempt was not counted")
+    _add(_key(client_id, ip), 1)
 
 
 class Attempt:
@@ -86,11 +80,16 @@ def attempt(*callers: str, most: int) -> Iterator[Attempt]:
 
 
 def _add(key: str, change: int) -> int:
-    cache = caches[conf.cache]
-    try:
+    def counted(cache: BaseCache) -> int:
+        # Atomic in memory, Memcached and Redis. Backends without an incr of their own, such as
+        # files and tables, may lose one of two counts at the same moment.
         cache.add(key, 0, timeout=2 * _WINDOW)
-        return int(cache.incr(key, change))
+        return cache.incr(key, change)
+
+    try:
+        return int(caching.use(counted))
     except Exception:
+        # Evicted between the two calls, or the cache is away: this one is not counted.
         logger.exception("an attempt was not counted")
         return 0
 

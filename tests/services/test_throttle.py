@@ -2,7 +2,7 @@
 
 import pytest
 
-from delegation_app.services import throttle
+from delegation_app.services import caching
 
 
 class BrokenCache:
@@ -14,7 +14,7 @@ class BrokenCache:
 
 @pytest.mark.parametrize("secret", ["right", "wrong"])
 def test_token_when_the_cache_is_down_then_answered_all_the_same(story, monkeypatch, secret):
-    monkeypatch.setattr(throttle, "caches", {"default": BrokenCache()})
+    monkeypatch.setattr(caching, "caches", {"default": BrokenCache()})
     if secret == "wrong":
         story.world.cron.secret = "wrong"
 
