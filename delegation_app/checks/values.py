@@ -99,7 +99,10 @@ def _unusable_values() -> Iterator[str]:
 def _unusable_numbers() -> Iterator[str]:
     for name, default in DEFAULTS.items():
         value = configured().get(name, default)
-        if type(default) is int and not (_is_count(value) or (value, name) == _NO_LIMIT):
+        if isinstance(default, bool):
+            if not isinstance(value, bool):
+                yield f"{name} must be True or False, not {value!r}."
+        elif isinstance(default, int) and not (_is_count(value) or (value, name) == _NO_LIMIT):
             yield f"{name} must be a whole number, not {value!r}."
         elif name in _LONGEST and value > _LONGEST[name]:
             yield f"{name} must be at most {_LONGEST[name]}."
