@@ -134,6 +134,12 @@ def active_kid() -> str:
     return _existing(_read()).kid
 
 
+def may_sign(kid: str) -> bool:
+    """Whether a key is the one that signs, as far as this process knows. No statement."""
+    active = _memory.known.active
+    return active is None or active.kid == kid
+
+
 def published() -> list[jwk.Jwk]:
     """Return the public keys that verifiers shall know (RFC 7517 section 5), read again.
 

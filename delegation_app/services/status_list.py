@@ -121,7 +121,7 @@ def published(name: str) -> Published:
     Side effects: none but on caches. Nothing is read from the tables if it was made just now.
     """
     found = _find(name)
-    kept = status_cache.fresh(found.number) or _instead(found)
+    kept = _fresh(found) or _instead(found)
     if kept is not None:
         return kept
     asked = time.monotonic()
@@ -134,7 +134,7 @@ def published(name: str) -> Published:
         lock.acquire()
     try:
         # Somebody else may have made it while this one waited
-        made = status_cache.mine(found.number, since=asked) or status_cache.fresh(found.number)
+        made = status_cache.mine(found.number, since=asked) or _fresh(found)
         return made or _instead(found) or _made(found)
     finally:
         lock.release()
@@ -144,6 +144,12 @@ def seconds_behind(found: Published) -> int:
     """Return how many seconds ago the tables were last read for a list; 0 for a current one."""
     behind = math.ceil(clock.now().timestamp() - found.looked_at)
     return behind if behind > conf.status_list_cache_seconds else 0
+
+
+def _fresh(wanted: _List) -> Published | None:
+    kept = status_cache.fresh(wanted.number)
+    # A key that does not sign any more may be gone, with all that was on file then
+    return kept if kept is not None and keys.may_sign(kept.kid) else None
 
 
 def _made(wanted: _List) -> Published:
