@@ -86,6 +86,8 @@ def _unusable_values() -> Iterator[str]:
         yield "DELEGATION must be a dict."
     yield from _unusable_numbers()
     yield from _unusable_networks()
+    if not isinstance(outbox := configured().get("OUTBOX", False), bool):
+        yield f"OUTBOX must be True or False, not {outbox!r}."
     if conf.signing_algorithm not in ALGORITHMS:
         yield f"SIGNING_ALGORITHM must be one of {', '.join(ALGORITHMS)}."
     if conf.cache not in settings.CACHES:
@@ -99,10 +101,7 @@ def _unusable_values() -> Iterator[str]:
 def _unusable_numbers() -> Iterator[str]:
     for name, default in DEFAULTS.items():
         value = configured().get(name, default)
-        if isinstance(default, bool):
-            if not isinstance(value, bool):
-                yield f"{name} must be True or False, not {value!r}."
-        elif isinstance(default, int) and not (_is_count(value) or (value, name) == _NO_LIMIT):
+        if type(default) is int and not (_is_count(value) or (value, name) == _NO_LIMIT):
             yield f"{name} must be a whole number, not {value!r}."
         elif name in _LONGEST and value > _LONGEST[name]:
             yield f"{name} must be at most {_LONGEST[name]}."
