@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('delegation_app', '0009_secret_rotation'),
+        ('delegation_app', '0010_blocks'),
     ]
 
     operations = [
