@@ -1,6 +1,7 @@
 import pytest
 from django.core.checks import Tags, run_checks
 
+from delegation_app.checks.values import check_settings
 from delegation_app.models import OutboxMessage
 
 
@@ -29,3 +30,16 @@ def test_check_when_the_message_was_delivered_then_nothing_is_said(message, cloc
     clock.forward(hours=1)
     OutboxMessage.objects.update(delivered_at=clock.time)
     assert found("default") == []
+
+
+@pytest.mark.parametrize("value", [1, "yes", None, []])
+def test_check_when_the_outbox_is_neither_on_nor_off_then_e004(settings, value):
+    settings.DELEGATION = {**settings.DELEGATION, "OUTBOX": value}
+    errors = [message for message in check_settings() if message.id == "delegation_app.E004"]
+    assert [message.msg for message in errors] == [f"OUTBOX must be True or False, not {value!r}."]
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_check_when_the_outbox_is_on_or_off_then_nothing_is_said(settings, value):
+    settings.DELEGATION = {**settings.DELEGATION, "OUTBOX": value}
+    assert check_settings() == []
