@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('delegation_app', '0010_blocks'),
+        ('delegation_app', '0016_proposed_change'),
     ]
 
     operations = [
