@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.apps import AppConfig, apps
 from django.contrib.auth.signals import user_logged_in
+from django.db.backends.signals import connection_created
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
+from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.protocol.constraints import install
 
@@ -29,6 +31,7 @@ class DelegationConfig(AppConfig):
 
         for path in conf.constraints:
             install(import_string(path))
+        connection_created.connect(clock.on_connection, dispatch_uid="delegation_clock")
         departures.watch()
         account_changes.watch()
         user_logged_in.connect(sign_in.remember, dispatch_uid="delegation_sign_in")

@@ -44,6 +44,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "ON_EMAIL_CHANGE": "keep",
     "SCOPE_RISKS": {},
     "SECOND_OPERATOR": False,
+    "OUTBOX": False,
 }
 
 # What a changed password or e-mail address does to what the user has granted
@@ -242,6 +243,11 @@ class Conf:
     def second_operator(self) -> bool:
         """Whether a change that widens what a client may do waits for another operator."""
         return bool(self._get("SECOND_OPERATOR"))
+
+    @property
+    def outbox(self) -> bool:
+        """Whether signals are promised in a table and sent by `manage.py delegation_outbox`."""
+        return self._get("OUTBOX") is True
 
 
 conf: Final = Conf()

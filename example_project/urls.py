@@ -9,6 +9,9 @@ from example_project.api.neighbours import mounted
 from example_project.api.services import SERVICE_A, SERVICE_B, SERVICE_C
 from example_project.home import Home
 
+# Pages of Django and of this site say so, too, while the database is away
+handler500 = "delegation_app.views.unavailable.handler500"
+
 urlpatterns = [
     path("", Home.as_view(), name="home"),
     path("admin/", admin.site.urls),

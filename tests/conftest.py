@@ -9,7 +9,8 @@ from django.core.cache import cache
 from django.db import connection
 from hypothesis import HealthCheck, settings
 
-from delegation_app.services import client_authentication, keys, status_cache
+from delegation_app import clock as database_clock
+from delegation_app.services import caching, client_authentication, keys, status_cache, usage
 from tests.conformance import checklist
 from tests.support import SecureClient, in_ci
 from tests.support.clock import clock  # noqa: F401 - a fixture for everybody
@@ -76,6 +77,9 @@ def _nothing_remembered():
     keys.forget()
     status_cache.forget()
     client_authentication.forget()
+    caching.forget()
+    usage.forget()
+    database_clock.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_variables
 
 from delegation_app import toolkit
+from delegation_app.admin.away import AnswersWhenAway
 from delegation_app.admin.confirmation import Confirmation, ask, deed
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import STYLES
@@ -57,7 +58,7 @@ class NewSecretForm(forms.Form):
     seen = forms.CharField(widget=forms.HiddenInput)
 
 
-class WithSecret(_Admin):
+class WithSecret(AnswersWhenAway, _Admin):
     """Mixed into whatever class administers applications."""
 
     class Media:

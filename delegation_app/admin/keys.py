@@ -56,6 +56,11 @@ class SigningKeyAdmin(ReadOnlyAdmin):
         if form.is_valid():
             try:
                 key = keys.rotate(origin_of(request), **form.cleaned_data)
+            except keys.Unreadable as error:
+                text = _(
+                    "The next key %(kid)s cannot be decrypted. See rotate_signing_keys --help."
+                )
+                self.message_user(request, text % {"kid": error.kid}, messages.ERROR)
             except keys.TooEarly as wait:
                 text = _("Services may not know the next key yet. Wait %(seconds)d seconds.")
                 self.message_user(request, text % {"seconds": wait.seconds}, messages.ERROR)

@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from delegation_app.checks import callers, clients, databases, pages, rows, second_operator, values
+from delegation_app.checks import (
+    callers,
+    clients,
+    clocks,
+    databases,
+    deliveries,
+    pages,
+    rows,
+    second_operator,
+    values,
+)
 
-__all__ = ["callers", "clients", "databases", "pages", "rows", "second_operator", "values"]
+__all__ = [
+    "callers",
+    "clients",
+    "clocks",
+    "databases",
+    "deliveries",
+    "pages",
+    "rows",
+    "second_operator",
+    "values",
+]

@@ -86,6 +86,8 @@ def _unusable_values() -> Iterator[str]:
         yield "DELEGATION must be a dict."
     yield from _unusable_numbers()
     yield from _unusable_networks()
+    if not isinstance(outbox := configured().get("OUTBOX", False), bool):
+        yield f"OUTBOX must be True or False, not {outbox!r}."
     if conf.signing_algorithm not in ALGORITHMS:
         yield f"SIGNING_ALGORITHM must be one of {', '.join(ALGORITHMS)}."
     if conf.cache not in settings.CACHES:

@@ -14,6 +14,7 @@ from delegation_app.models.delegation import Delegation
 from delegation_app.models.device_code import DeviceCode
 from delegation_app.models.former_secret import FormerSecret
 from delegation_app.models.keys import SigningKey
+from delegation_app.models.outbox import OutboxMessage
 from delegation_app.models.pending_request import PendingRequest
 from delegation_app.models.proposed_change import ProposedChange
 from delegation_app.models.resource_server import ResourceServer
@@ -31,6 +32,7 @@ __all__ = [
     "DelegationBlock",
     "DeviceCode",
     "FormerSecret",
+    "OutboxMessage",
     "PendingRequest",
     "ProposedChange",
     "RefreshToken",

@@ -44,11 +44,14 @@ class DelegationQuerySet(models.QuerySet["Delegation"]):
         """Keep `of` and everything below it."""
         return self.filter(root__public_id=of.root_id, path__startswith=of.path)
 
+    def unused(self, now: datetime) -> DelegationQuerySet:
+        """Keep those that were not used in the last minute."""
+        before = now - _USE_GRANULARITY
+        return self.filter(models.Q(last_used_at=None) | models.Q(last_used_at__lt=before))
+
     def used(self, now: datetime) -> int:
         """Note that they were used, at most once a minute: a row written on each use gets hot."""
-        before = now - _USE_GRANULARITY
-        stale = models.Q(last_used_at=None) | models.Q(last_used_at__lt=before)
-        return self.filter(stale).update(last_used_at=now)
+        return self.unused(now).update(last_used_at=now)
 
 
 class Delegation(models.Model):
@@ -202,9 +205,13 @@ class Delegation(models.Model):
         """The public ids from the root down to this one."""
         return [str(uuid.UUID(part)) for part in self.path.strip("/").split("/")]
 
+    def is_use_due(self, now: datetime) -> bool:
+        """Whether its last use is so long ago that the next one is noted."""
+        return self.last_used_at is None or now - self.last_used_at > _USE_GRANULARITY
+
     def note_use(self, now: datetime) -> None:
         """Note that it was used; a statement only where the last use is a minute ago."""
-        if self.last_used_at is None or now - self.last_used_at > _USE_GRANULARITY:
+        if self.is_use_due(now):
             Delegation.objects.filter(pk=self.pk).used(now)
 
     def _take_place(self) -> None:

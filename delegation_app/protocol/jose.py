@@ -144,6 +144,25 @@ def verify(
     return claims
 
 
+def unsigned(token: str, *, typ: str, issuer: str) -> tuple[str, dict[str, Any]]:
+    """Return the `kid` and the claims of a token whose signature nobody looked at.
+
+    They say which token is meant, and nothing that may be relied on.
+
+    Args:
+        token: the compact serialization.
+        typ, issuer: as for `verify`.
+
+    Raises:
+        InvalidToken: it is none of the issuer's tokens of this type, whoever signed it.
+    """
+    parts = _decoded(token, MAX_TOKEN_LENGTH)
+    header, claims = _header(parts[0]), _members(parts[1], "claims")
+    if header["typ"].lower().removeprefix("application/") != typ or claims.get("iss") != issuer:
+        raise _invalid("typ or iss")
+    return header["kid"], claims
+
+
 def check_times(
     claims: Mapping[str, Any],
     now: float,

@@ -9,11 +9,11 @@ from enum import Enum
 from typing import Any, Final
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import F, QuerySet
+from django.db.models import F, QuerySet, Subquery
 
 from delegation_app import toolkit
 from delegation_app.conf import LONGEST_ACCESS_TOKEN, conf
-from delegation_app.models import ClientPolicy, ResourceServer
+from delegation_app.models import ClientPolicy, ResourceServer, SigningKey
 from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience, other_spelling
 from delegation_app.protocol.claims import client_subject
@@ -65,6 +65,11 @@ class Client:
     def subject(self) -> str:
         """The client as a principal or an actor."""
         return client_subject(self.client_id)
+
+    @property
+    def signing_kid(self) -> str | None:
+        """The id of the key that signs, as of when the client was read; None if not read."""
+        return getattr(self.application, "signing_kid", None)
 
     @property
     def is_confidential(self) -> bool:
@@ -275,6 +280,9 @@ def find(client_id: str, relation: str = TARGETS) -> Client | None:
     """
     applications = toolkit.application_model()._default_manager.using(database())
     rows = with_servers(applications.filter(client_id=client_id), relation)
+    # So that no process signs with a key that is another one by now; see `keys.signer`
+    active = SigningKey.objects.filter(state=SigningKey.State.ACTIVE)
+    rows = rows.annotate(signing_kid=Subquery(active.values("kid")[:1]))
     beside = ("delegation_policy", "delegation_former_secret", "delegation_secret_digest")
     found = list(rows.select_related(*beside))
     return from_rows(found[0], found) if found else None

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import TypeVar
 
-from django.db import transaction
 from django.db.models import Exists, Q, Value
 from django.db.models.expressions import Combinable
 
@@ -25,12 +24,11 @@ from delegation_app.protocol.errors import (
     InvalidScope,
     InvalidTarget,
 )
-from delegation_app.services import audit, blocks, limits, narrowing, prior, taking, tree
+from delegation_app.services import audit, blocks, limits, narrowing, outbox, prior, taking, tree
 from delegation_app.services.blocks import Authority
 from delegation_app.services.narrowing import Narrowing
 from delegation_app.services.terms import ChildTerms, Terms
-from delegation_app.services.transactions import database, joined
-from delegation_app.signals import delegation_opened
+from delegation_app.services.transactions import joined
 
 AnyTerms = TypeVar("AnyTerms", Terms, ChildTerms)
 
@@ -216,9 +214,5 @@ def _insert(terms: Terms | ChildTerms, origin: audit.Origin, event: Event) -> De
             **_answer_behind(terms),
         },
     )
-    public_id = delegation.public_id
-    transaction.on_commit(
-        lambda: delegation_opened.send_robust(sender=Delegation, delegation_id=public_id),
-        using=database(),
-    )
+    outbox.opened(delegation.public_id)
     return delegation

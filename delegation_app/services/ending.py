@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
 
 from delegation_app import clock
 from delegation_app.events import DELEGATION_REVOKED
 from delegation_app.models import Delegation
-from delegation_app.services import audit, selections, status_cache
-from delegation_app.services.transactions import database
-from delegation_app.signals import delegation_revoked
+from delegation_app.services import audit, outbox, selections, status_cache
 
 
 def end_rows(rows: QuerySet[Delegation], origin: audit.Origin, reason: str) -> int:
@@ -54,13 +51,5 @@ def announce(tops: Iterable[Delegation], reason: str, sizes: Mapping[str, int]) 
         reason: the sentence for the record.
         sizes: how many delegations ended with each, by path.
     """
-    ended = [(top.public_id, sizes[top.path]) for top in tops]
-
-    def send() -> None:
-        for public_id, count in ended:
-            delegation_revoked.send_robust(
-                sender=Delegation, delegation_id=public_id, reason=reason, count=count
-            )
-
-    transaction.on_commit(send, using=database())
+    outbox.revoked(((top.public_id, sizes[top.path]) for top in tops), reason)
     status_cache.changed()

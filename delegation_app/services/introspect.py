@@ -12,7 +12,7 @@ from delegation_app.protocol.claims import authority
 from delegation_app.protocol.constraints import Access, Moment
 from delegation_app.protocol.errors import UnauthorizedClient
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import presented
+from delegation_app.services import presented, usage
 from delegation_app.services.clients import Client, Server
 
 INACTIVE: Final[dict[str, Any]] = {"active": False}
@@ -32,7 +32,7 @@ def introspect(text: str, caller: Client) -> dict[str, Any]:
     Raises:
         UnauthorizedClient: a public client asks (RFC 7662 section 2.1).
 
-    Side effects: notes that the delegation was used, at most once a minute.
+    Side effects: notes that the delegation was used, at most once a minute; that may fail.
     """
     if not caller.is_confidential:
         raise UnauthorizedClient("Public clients may not introspect tokens.")
@@ -60,7 +60,7 @@ def _access_token(found: presented.PresentedAccessToken, caller: Client) -> dict
     if not scope:
         return INACTIVE
     if any(name in caller.servers for name in token.audience):
-        Delegation.objects.filter(pk=token.delegation_id).used(clock.now())
+        usage.note(token.delegation, clock.now())
     # RFC 7662 section 2.2, RFC 8693 section 4: the same members as in the token
     claims = authority(token.delegation.actors, found.may_act, token.delegation.constraints.claim())
     answer = _answer(token, scope, token_type="Bearer", jti=token.jti)  # noqa: S106 - a type

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import base64
+import logging
 import time
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.db import DatabaseError, InterfaceError
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 
 from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.events import KEY_CREATED, KEY_ROTATED
 from delegation_app.models import AccessToken, ClientPolicy, SigningKey
 from delegation_app.protocol import jwk
+from delegation_app.protocol.errors import TemporarilyUnavailable
 from delegation_app.protocol.jose import SKEW_SECONDS, SigningIdentity, VerificationKey
 from delegation_app.protocol.secrets import derive_key
+from delegation_app.seldom import Seldom
 from delegation_app.services import audit
 from delegation_app.services.transactions import hold, own
 
+logger = logging.getLogger("delegation_app")
+
 _State = SigningKey.State
 _LOCK: Final = "delegation:signing-keys"
+_LOOK_AGAIN: Final = 1.0
+_COMMAND: Final = "manage.py rotate_signing_keys --discard-unreadable"
+
+_unreadable = Seldom(logger)
 
 
 class TooEarly(Exception):
@@ -33,53 +44,100 @@ class TooEarly(Exception):
         self.seconds = seconds
 
 
+class Unreadable(TemporarilyUnavailable):
+    """A key that has to sign cannot be decrypted: the site's secret is another one.
+
+    Args:
+        kid: the id of the key.
+    """
+
+    def __init__(self, kid: str) -> None:
+        super().__init__(
+            "The server cannot sign at present.", detail=f"the key {kid} cannot be decrypted"
+        )
+        self.kid = kid
+
+
+class NothingUnreadable(Exception):
+    """Every key that has to sign can be decrypted."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Known:
-    """What this process read of the keys, for at most KEY_CACHE_SECONDS."""
+    """What was read of the keys.
+
+    Attributes:
+        published: the public halves, by id.
+        active: the row of the key that signs, or None.
+        read_at: a reading of `time.monotonic`.
+        ready: those of `published` that were needed, made ready.
+    """
+
+    published: dict[str, jwk.Jwk] = field(default_factory=dict)
+    active: SigningKey | None = None
+    read_at: float = float("-inf")
+    ready: dict[str, VerificationKey] = field(default_factory=dict)
+
+
+class _Memory:
+    """What this process remembers, each part replaced as a whole: threads share it.
+
+    Attributes:
+        known: what the table said last.
+        signer: the decrypted key, and the secrets with which it was decrypted.
+        missed_at: when an unknown `kid` had the keys read last.
+    """
 
     def __init__(self) -> None:
+        self.lock = Lock()
         self.forget()
 
     def forget(self) -> None:
-        self.signer: SigningIdentity | None = None
-        self.published: dict[str, jwk.Jwk] = {}
-        self.ready: dict[str, VerificationKey] = {}
-        self.read_at = float("-inf")
-
-    def is_fresh(self) -> bool:
-        return time.monotonic() - self.read_at < conf.key_cache_seconds
+        self.known = _Known()
+        self.signer: tuple[SigningIdentity, tuple[str, ...]] | None = None
+        self.missed_at = float("-inf")
 
 
-_known = _Known()
+_memory = _Memory()
 
 
 def forget() -> None:
-    """Read the keys from the database again when they are next needed."""
-    _known.forget()
+    """Know nothing, as a process that has just begun."""
+    _memory.forget()
+    _unreadable.forget()
 
 
-def signer() -> SigningIdentity:
+def signer(current: str | None = None) -> SigningIdentity:
     """Return the key that signs; makes the first keys if there are none.
+
+    Args:
+        current: the id of the key that signs now, if it was just read with something else
+            (`clients.find`). The keys are then read only if this process remembers another one, so
+            that neither a rotation elsewhere nor tables that were emptied or restored are missed.
+
+    Raises:
+        Unreadable: it cannot be decrypted. That is logged, with the command that helps.
 
     Side effects: on first use two keys and two audit events, in a transaction of their own.
     """
-    if _known.signer is None or not _known.is_fresh():
-        _read()
-    if _known.signer is None:
-        _make_first()
-        _read()
-    if _known.signer is None:
-        message = "there is no active signing key"
-        raise RuntimeError(message)
-    return _known.signer
+    known = _memory.known
+    if current is None or known.active is None or known.active.kid != current:
+        known = _read()
+    return _identity(_existing(known))
 
 
-def fresh_signer() -> SigningIdentity:
-    """Return the key that signs now, read again; see `signer`.
+def active_kid() -> str:
+    """Return the id of the key that signs, readable or not; makes the first keys if need be.
 
-    What is read by everybody must not be signed by a key that was withdrawn a moment ago.
+    Side effects: on first use those of `signer`.
     """
-    _read()
-    return signer()
+    return _existing(_read()).kid
+
+
+def may_sign(kid: str) -> bool:
+    """Whether a key is the one that signs, as far as this process knows. No statement."""
+    active = _memory.known.active
+    return active is None or active.kid == kid
 
 
 def published() -> list[jwk.Jwk]:
@@ -87,33 +145,41 @@ def published() -> list[jwk.Jwk]:
 
     Verifiers ask to learn of keys that were withdrawn. If the database does not answer, they are
     told what was read in the last KEY_CACHE_SECONDS.
+
+    Side effects: on first use those of `signer`.
     """
     try:
-        _read()
+        known = _read()
     except (DatabaseError, InterfaceError):
-        if not _known.is_fresh():
+        known = _memory.known
+        if not _is_younger(known.read_at, conf.key_cache_seconds):
             raise
-    signer()
-    return list(_known.published.values())
+    _existing(known)
+    return list(_memory.known.published.values())
 
 
 def key_for(kid: str) -> VerificationKey | None:
-    """Return the published key of a `kid`, or None. Makes no key: who verifies only reads."""
-    if not _known.is_fresh():
-        _read()
-    published = _known.published.get(kid)
-    if published is None:
+    """Return the published key of a `kid`, or None. Makes no key: who verifies only reads.
+
+    Side effects: the keys are read if that is KEY_CACHE_SECONDS ago, or if the `kid` is unknown;
+    for the latter at most once a second, since anybody can make one up.
+    """
+    known = _memory.known
+    if not _is_younger(known.read_at, conf.key_cache_seconds) or (
+        kid not in known.published and _may_look_again()
+    ):
+        known = _read()
+    members = known.published.get(kid)
+    if members is None:
         return None
-    # Looked up once: another thread may put another dict in its place
-    ready = _known.ready.get(kid) or VerificationKey.of(published)
-    _known.ready[kid] = ready
+    ready = known.ready.get(kid) or VerificationKey.of(members)
+    known.ready[kid] = ready
     return ready
 
 
 def unreadable() -> list[str]:
     """Return the ids of the keys that still have to sign and can't be decrypted. Reads only."""
-    waiting = SigningKey.objects.exclude(state=_State.RETIRED)
-    return [key.kid for key in waiting if not _can_read(key)]
+    return [key.kid for key in _waiting() if not _can_read(key)]
 
 
 def rotate(origin: audit.Origin, *, force: bool = False, withdraw: bool = False) -> SigningKey:
@@ -131,13 +197,58 @@ def rotate(origin: audit.Origin, *, force: bool = False, withdraw: bool = False)
 
     Raises:
         TooEarly: the next key is not published for JWKS_MAX_AGE yet.
+        Unreadable: the next key cannot be decrypted.
 
     Side effects: one audit event.
     """
-    signer()
+    active_kid()
     key = _rotate(origin, force=force or withdraw, withdraw=withdraw)
     forget()
     return key
+
+
+def discard_unreadable(origin: audit.Origin) -> SigningKey:
+    """Retire the keys that cannot be decrypted, and go on with others.
+
+    What they signed stays valid: their public halves are published until the last of it has
+    expired. Verifiers may not know the key that signs then, unless it is the former next key.
+
+    Args:
+        origin: who does it.
+
+    Returns:
+        The key that signs from now on.
+
+    Raises:
+        NothingUnreadable: there is no such key; nothing was changed.
+
+    Side effects: up to two new keys, one audit event.
+    """
+    key = _discard_unreadable(origin)
+    forget()
+    return key
+
+
+@own
+def _discard_unreadable(origin: audit.Origin) -> SigningKey:
+    hold(_LOCK)
+    now, keys = clock.now(), {key.state: key for key in _waiting()}
+    lost = [key for key in keys.values() if not _can_read(key)]
+    if not lost:
+        raise NothingUnreadable
+    for key in lost:
+        # The next key has signed nothing
+        _retire(key, _last_use(now) if key.state == _State.ACTIVE else now)
+    left = {state: key for state, key in keys.items() if key not in lost}
+    active = left.get(_State.ACTIVE)
+    if active is None:
+        upcoming = left.pop(_State.NEXT, None)
+        active = _make(_State.ACTIVE, now) if upcoming is None else _activate(upcoming, now)
+    if _State.NEXT not in left:
+        _make(_State.NEXT, now)
+    details = {"active": active.kid, "discarded": [key.kid for key in lost]}
+    audit.record(KEY_ROTATED, origin, details=details)
+    return active
 
 
 @own
@@ -148,15 +259,11 @@ def _rotate(origin: audit.Origin, *, force: bool, withdraw: bool) -> SigningKey:
     wait = upcoming.created_at + conf.jwks_max_age - now
     if wait > timedelta(0) and not force:
         raise TooEarly(int(wait.total_seconds()) + 1)
+    if not _can_read(upcoming):
+        raise Unreadable(upcoming.kid)
     active = SigningKey.objects.get(state=_State.ACTIVE)
-    active.state = _State.RETIRED
-    active.expires_at = now if withdraw else _last_use(now)
-    active.encrypted_private_key = b""
-    active.save(update_fields=["state", "expires_at", "encrypted_private_key"])
-    upcoming.state, upcoming.activated_at = _State.ACTIVE, now
-    # Under the current secret, so that after a rotation no key needs an older one
-    upcoming.encrypted_private_key = _box().rotate(bytes(upcoming.encrypted_private_key))
-    upcoming.save(update_fields=["state", "activated_at", "encrypted_private_key"])
+    _retire(active, now if withdraw else _last_use(now))
+    _activate(upcoming, now)
     _make(_State.NEXT, now)
     details = {"active": upcoming.kid, "retired": active.kid, "withdrawn": withdraw}
     audit.record(KEY_ROTATED, origin, details=details)
@@ -189,20 +296,75 @@ def _make(state: SigningKey.State, now: datetime) -> SigningKey:
     )
 
 
-def _read() -> None:
-    now = clock.now()
-    rows = SigningKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now)).order_by(
-        "created_at"
-    )
-    published: dict[str, jwk.Jwk] = {}
-    active: SigningIdentity | None = None
-    for row in rows:
-        published[row.kid] = row.public_jwk
-        if row.state == _State.ACTIVE:
-            private = jwk.from_pem(_box().decrypt(bytes(row.encrypted_private_key)))
-            active = SigningIdentity(row.kid, row.algorithm, private)
-    _known.published, _known.signer, _known.read_at = published, active, time.monotonic()
-    _known.ready = {kid: key for kid, key in _known.ready.items() if kid in published}
+def _retire(key: SigningKey, expires_at: datetime) -> None:
+    key.state, key.expires_at, key.encrypted_private_key = _State.RETIRED, expires_at, b""
+    key.save(update_fields=["state", "expires_at", "encrypted_private_key"])
+
+
+def _activate(key: SigningKey, now: datetime) -> SigningKey:
+    key.state, key.activated_at = _State.ACTIVE, now
+    # Under the current secret, so that after a rotation no key needs an older one
+    key.encrypted_private_key = _box().rotate(bytes(key.encrypted_private_key))
+    key.save(update_fields=["state", "activated_at", "encrypted_private_key"])
+    return key
+
+
+def _waiting() -> QuerySet[SigningKey]:
+    return SigningKey.objects.exclude(state=_State.RETIRED)
+
+
+def _read() -> _Known:
+    began = time.monotonic()
+    rows = SigningKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=clock.now()))
+    keys = list(rows.order_by("created_at"))
+    published: dict[str, jwk.Jwk] = {key.kid: key.public_jwk for key in keys}
+    active = next((key for key in keys if key.state == _State.ACTIVE), None)
+    before = _memory.known.ready.items()
+    ready = {kid: key for kid, key in list(before) if kid in published}
+    _memory.known = _Known(published, active, began, ready)
+    return _memory.known
+
+
+def _existing(known: _Known) -> SigningKey:
+    if known.active is None:
+        _make_first()
+        known = _read()
+    if known.active is None:
+        message = "there is no active signing key"
+        raise RuntimeError(message)
+    return known.active
+
+
+def _may_look_again() -> bool:
+    now = time.monotonic()
+    with _memory.lock:
+        if _is_younger(_memory.missed_at, _LOOK_AGAIN):
+            return False
+        _memory.missed_at = now
+    return True
+
+
+def _is_younger(moment: float, seconds: float) -> bool:
+    return time.monotonic() - moment < seconds
+
+
+def _identity(key: SigningKey) -> SigningIdentity:
+    made, secrets = _memory.signer, conf.secrets
+    if made is not None and made[0].kid == key.kid and made[1] == secrets:
+        return made[0]
+    try:
+        private = jwk.from_pem(_box().decrypt(bytes(key.encrypted_private_key)))
+    except InvalidToken as error:
+        _unreadable.error(
+            "the signing key %s cannot be decrypted, so no token is issued: put the former secret "
+            "into SECRET_KEY_FALLBACKS or KEY_ENCRYPTION_KEY, or run %s",
+            key.kid,
+            _COMMAND,
+        )
+        raise Unreadable(key.kid) from error
+    identity = SigningIdentity(key.kid, key.algorithm, private)
+    _memory.signer = identity, secrets
+    return identity
 
 
 def _last_use(now: datetime) -> datetime:

@@ -12,7 +12,7 @@ from delegation_app.protocol import jose
 from delegation_app.protocol.errors import InvalidToken, TemporarilyUnavailable
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.verified_token import Call, VerifiedToken
-from delegation_app.services import presented
+from delegation_app.services import presented, usage
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def verify(text: str, audience: str, call: Call = Call()) -> VerifiedToken:
         OutsideLimits: the token is good, but a constraint does not permit this call.
 
     Side effects: one statement; a second one at most once a minute for a delegation, to note
-        that it was used.
+        that it was used, which may fail.
     """
     found = presented.access_token(text)
     if found is None or not found.active:
@@ -69,7 +69,7 @@ def verify(text: str, audience: str, call: Call = Call()) -> VerifiedToken:
         raise InvalidToken("The access token is not valid.", detail="nothing of it is left")
     verified = _verified(found, scope)
     verified.enforce(audience, call, clock.now().timestamp())
-    found.row.delegation.note_use(clock.now())
+    usage.note(found.row.delegation, clock.now())
     return verified
 
 

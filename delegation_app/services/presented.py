@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -98,6 +99,33 @@ def by_id(jti: str) -> PresentedAccessToken | None:
     return _access_token(jti=jti)
 
 
+def given_back(text: str, client: clients.Client) -> Presented | None:
+    """Return the token that a client gives back, expired or not, or None.
+
+    A token of this client is found by its id as well, if the key that signed it is gone: another
+    node may still know that key, and would take the token. Its id alone is as hard to guess.
+
+    Args:
+        text: as presented, of any kind and any size.
+        client: who presents it.
+
+    Side effects: none; one statement, two where the key is gone.
+    """
+    found = find(text, allow_expired=True)
+    if found is not None or not jose.looks_like_jws(text):
+        return found
+    try:
+        kid, claims = jose.unsigned(text, typ=names.ACCESS_TOKEN_TYP, issuer=conf.issuer)
+    except InvalidToken:
+        return None
+    # A signature that can be checked and is wrong was made by somebody else
+    if keys.key_for(kid) is not None:
+        return None
+    found = _by_id_of(claims)
+    is_own = found is not None and found.row.delegation.delegate_id == client.application.pk
+    return found if is_own else None
+
+
 def _by_jti(text: str, *, allow_expired: bool) -> PresentedAccessToken | None:
     try:
         claims = jose.verify(
@@ -110,6 +138,10 @@ def _by_jti(text: str, *, allow_expired: bool) -> PresentedAccessToken | None:
         )
     except InvalidToken:
         return None
+    return _by_id_of(claims)
+
+
+def _by_id_of(claims: Mapping[str, object]) -> PresentedAccessToken | None:
     jti = claims.get("jti")
     # Only a text that can be one of ours is looked up: PostgreSQL refuses a NUL, for one
     if not isinstance(jti, str) or not _TOKEN_ID.fullmatch(jti):

@@ -6,18 +6,16 @@ so that a page which everybody opens costs next to nothing.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from django.core.cache import caches
+from django.core.cache import BaseCache
 from django.db.models import Count, Q
 from django.db.models.functions import TruncHour
 
 from delegation_app import clock
-from delegation_app.conf import conf
 from delegation_app.events import (
     DELEGATION_REVOKED,
     TOKEN_EXCHANGED,
@@ -27,9 +25,7 @@ from delegation_app.events import (
     TOKEN_REVOKED,
 )
 from delegation_app.models import AuditEvent, Delegation, SigningKey
-from delegation_app.services import keys
-
-logger = logging.getLogger("delegation_app")
+from delegation_app.services import caching, keys
 
 HOURS: Final = 24
 MOST_EVENTS: Final = 100_000
@@ -104,13 +100,14 @@ def signing() -> Keys:
 
 def cache_answers() -> bool:
     """Tell whether the cache keeps what it is given."""
-    try:
-        cache = caches[conf.cache]
+
+    def keeps(cache: BaseCache) -> bool:
         cache.set(f"{_NAME}probe", 1, _SECONDS)
         return bool(cache.get(f"{_NAME}probe"))
-    # Whatever it raises, and caches raise anything
-    except Exception:
-        logger.exception("the cache failed")
+
+    try:
+        return bool(caching.use(keeps))
+    except caching.CacheAway:
         return False
 
 
@@ -163,15 +160,11 @@ def _keys() -> Keys:
 
 def _kept(name: str, count: Callable[[], T]) -> T:
     try:
-        found: Any = caches[conf.cache].get(_NAME + name)
-    except Exception:
-        logger.exception("the cache failed")
+        found: Any = caching.use(lambda cache: cache.get(_NAME + name))
+    except caching.CacheAway:
         return count()
     if found is None:
         found = count()
-        try:
-            caches[conf.cache].set(_NAME + name, found, _SECONDS)
-        except Exception:
-            logger.exception("the cache failed")
+        caching.later(lambda cache: cache.set(_NAME + name, found, _SECONDS))
     kept: T = found
     return kept

@@ -172,7 +172,7 @@ def presented_token(text: str, client: Client, origin: audit.Origin) -> None:
 
     Side effects: those of `subtree` or `access_token`.
     """
-    found = presented.find(text, allow_expired=True)
+    found = presented.given_back(text, client)
     if found is not None and found.row.delegation.delegate_id == client.application.pk:
         _give_back(found, origin)
         return

@@ -7,30 +7,31 @@ change that this process makes is seen at once, and that of another one as soon 
 from __future__ import annotations
 
 import hashlib
-import logging
 import secrets
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
+from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.core.cache import caches
-from django.db import transaction
-from django.db.models.signals import post_save
+from django.db import connections, transaction
+from django.db.models.signals import post_migrate, post_save
 
 from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.models.tightening import tightened
+from delegation_app.services import caching
 from delegation_app.services.transactions import database
-
-logger = logging.getLogger("delegation_app")
 
 _GENERATION: Final = "delegation:status-lists"
 # A quarter of a megabyte each at worst
 _MOST: Final = 32
 _MOST_ENDS: Final = 1000
 _ENDS_SECONDS: Final = 600
+_RETRY_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +72,26 @@ class _Local:
 
     def forget(self) -> None:
         self.changed_at = float("-inf")
-        self.kept: OrderedDict[int, tuple[Published, float]] = OrderedDict()
+        self.kept: OrderedDict[str, tuple[Published, float]] = OrderedDict()
         self.ends: dict[int, tuple[float, float]] = {}
+        self.failed: dict[int, float] = {}
 
     def get(self, number: int) -> tuple[Published | None, float]:
         with self.lock:
-            return self.kept.get(number, (None, float("-inf")))
+            return self.kept.get(_name(number), (None, float("-inf")))
 
     def keep(self, number: int, made: Published, began: float) -> None:
+        name = _name(number)
         with self.lock:
-            self.kept[number] = made, began
-            self.kept.move_to_end(number)
+            self.kept[name] = made, began
+            self.kept.move_to_end(name)
             while len(self.kept) > _MOST:
                 self.kept.popitem(last=False)
 
 
 _local = _Local()
+# A name for each test of a site that is undone when it ends
+_undone: Final[WeakKeyDictionary[object, str]] = WeakKeyDictionary()
 
 
 def forget() -> None:
@@ -100,6 +105,8 @@ def changed() -> None:
     Side effects: other processes are told through the cache, after the commit.
     """
     _local.changed_at = _now()
+    # Whoever can write can read
+    _local.failed = {}
     transaction.on_commit(_tell, using=database())
 
 
@@ -144,6 +151,18 @@ def keep(number: int, made: Published, began: float) -> None:
     _store(_name(number), made, conf.status_list_lifetime)
 
 
+def note_failure(number: int) -> None:
+    """Note that a list could not be made anew, so that not every caller tries."""
+    now = time.monotonic()
+    recent = {n: at for n, at in list(_local.failed.items()) if now - at < _RETRY_SECONDS}
+    _local.failed = {**recent, number: now}
+
+
+def failed_lately(number: int) -> bool:
+    """Whether a list could not be made anew in the last second, and nothing changed here since."""
+    return time.monotonic() - _local.failed.get(number, float("-inf")) < _RETRY_SECONDS
+
+
 def ends(tokens: int) -> float | None:
     """Return when the last token of a list ends, if this process looked it up lately."""
     when, until = _local.ends.get(tokens, (0.0, 0.0))
@@ -163,10 +182,18 @@ def watch() -> None:
     post_save.connect(
         _person_saved, sender=get_user_model(), dispatch_uid="delegation_status_person"
     )
+    # A flush empties the tables, and sends this
+    ours = apps.get_app_config("delegation_app")
+    post_migrate.connect(_flushed, sender=ours, dispatch_uid="delegation_status_flush")
 
 
 def _on_change(**_kwargs: object) -> None:
     changed()
+
+
+def _flushed(**_kwargs: object) -> None:
+    forget()
+    _tell()
 
 
 def _person_saved(update_fields: frozenset[str] | None = None, **_kwargs: object) -> None:
@@ -182,23 +209,33 @@ def _tell() -> None:
 
 
 def _ask(number: int) -> dict[str, Any] | None:
+    names = [_GENERATION, _name(number)]
     try:
-        return caches[conf.cache].get_many([_GENERATION, _name(number)])
-    # Whatever it raises, and caches raise anything: without one it takes longer, no more
-    except Exception:
-        logger.exception("the cache failed")
+        found: dict[str, Any] = caching.use(lambda cache: cache.get_many(names))
+    # Without a cache it takes longer, no more
+    except (caching.CacheAway, ValueError):
         return None
+    return found
 
 
 def _store(name: str, value: object, seconds: int | None) -> None:
-    try:
-        caches[conf.cache].set(name, value, seconds)
-    except Exception:
-        logger.exception("the cache failed")
+    # Nothing may wait between a commit and its answer
+    caching.later(lambda cache: cache.set(name, value, seconds))
 
 
 def _name(number: int) -> str:
-    return f"{_GENERATION}:{number}"
+    return f"{_GENERATION}:{_test()}{number}"
+
+
+def _test() -> str:
+    """Return what keeps apart lists of tests that Django's `TestCase` undoes; else nothing.
+
+    After such a test the tables are as before, and no signal says so.
+    """
+    for block in reversed(getattr(connections[database()], "atomic_blocks", ())):
+        if getattr(block, "_from_testcase", False):
+            return _undone.setdefault(block, f"{secrets.token_hex(8)}:")
+    return ""
 
 
 def _now() -> float:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import logging
+import math
 import re
 import time
 from dataclasses import dataclass, field, replace
@@ -17,6 +19,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any, Final
 
+from django.db import DatabaseError, InterfaceError
 from django.db.models import Max
 from django.urls import reverse
 
@@ -24,8 +27,10 @@ from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.models import AccessToken
 from delegation_app.protocol import jose, names, secrets
+from delegation_app.protocol.errors import TemporarilyUnavailable
 from delegation_app.protocol.permutation import Permutation, permutation
 from delegation_app.protocol.status_list import StatusList, StatusReference
+from delegation_app.seldom import Seldom
 from delegation_app.services import keys, status_cache, status_marks
 from delegation_app.services.status_cache import Published
 
@@ -37,6 +42,10 @@ _NAME: Final = re.compile(r"0|[1-9][0-9]{0,29}")
 _MOST: Final = 1 << (63 - _BITS)
 # More than a process has threads that make different lists; two of these may share one
 _LOCKS: Final = tuple(Lock() for _ in range(64))
+
+
+_PATIENCE: Final = 1.0
+_behind: Final = Seldom(logging.getLogger("delegation_app"))
 
 
 class UnknownList(LookupError):
@@ -97,24 +106,73 @@ def reference(token: int) -> StatusReference:
 def published(name: str) -> Published:
     """Return a signed list, at most STATUS_LIST_CACHE_SECONDS behind the tables.
 
+    While these cannot be read, or a list cannot be signed, it is the last list that this process or
+    the cache has, until its `exp`. How far that one is behind, `seconds_behind` says.
+
     Args:
         name: the last part of its address.
 
     Raises:
         UnknownList: we have no such list.
         ExpiredList: no token of it is valid any more, and none will be.
+        DatabaseError, InterfaceError: the tables cannot be read, and there is no such last list.
+        TemporarilyUnavailable: the key that signs cannot be decrypted, and there is none either.
 
     Side effects: none but on caches. Nothing is read from the tables if it was made just now.
     """
     found = _find(name)
-    kept = status_cache.fresh(found.number)
+    kept = _fresh(found) or _instead(found)
     if kept is not None:
         return kept
     asked = time.monotonic()
-    with _LOCKS[found.tokens % len(_LOCKS)]:
+    lock = _LOCKS[found.tokens % len(_LOCKS)]
+    if not lock.acquire(timeout=_PATIENCE):
+        # The database keeps another caller waiting, perhaps for as long as it is away
+        last = _last(found)
+        if last is not None:
+            return last
+        lock.acquire()
+    try:
         # Somebody else may have made it while this one waited
-        made = status_cache.mine(found.number, since=asked) or status_cache.fresh(found.number)
-        return made or _make(found)
+        made = status_cache.mine(found.number, since=asked) or _fresh(found)
+        return made or _instead(found) or _made(found)
+    finally:
+        lock.release()
+
+
+def seconds_behind(found: Published) -> int:
+    """Return how many seconds ago the tables were last read for a list; 0 for a current one."""
+    behind = math.ceil(clock.now().timestamp() - found.looked_at)
+    return behind if behind > conf.status_list_cache_seconds else 0
+
+
+def _fresh(wanted: _List) -> Published | None:
+    kept = status_cache.fresh(wanted.number)
+    # A key that does not sign any more may be gone, with all that was on file then
+    return kept if kept is not None and keys.may_sign(kept.kid) else None
+
+
+def _made(wanted: _List) -> Published:
+    try:
+        made = _make(wanted)
+    except (DatabaseError, InterfaceError, TemporarilyUnavailable) as error:
+        last = _last(wanted)
+        if last is None:
+            raise
+        status_cache.note_failure(wanted.number)
+        _behind.warning("a status list is served as it was: it cannot be made anew", error=error)
+        return last
+    return made
+
+
+def _instead(wanted: _List) -> Published | None:
+    """Return the last list if making it anew has just failed: one try a second is enough."""
+    return _last(wanted) if status_cache.failed_lately(wanted.number) else None
+
+
+def _last(wanted: _List) -> Published | None:
+    _, last = status_cache.known(wanted.number)
+    return last if last is not None and clock.now().timestamp() < last.expires_at else None
 
 
 def addresses() -> list[str]:
@@ -159,7 +217,7 @@ def _make(wanted: _List) -> Published:
 def _signed(
     wanted: _List, statuses: StatusList, now: datetime, before: Published | None
 ) -> Published:
-    signer, lifetime = keys.fresh_signer(), conf.status_list_lifetime
+    signer, lifetime = keys.signer(), conf.status_list_lifetime
     claims: dict[str, Any] = {"iss": conf.issuer, "sub": wanted.uri, "ttl": conf.status_list_ttl}
     said = hashlib.sha256(json.dumps([claims, lifetime]).encode() + statuses.packed).digest()
     seconds = int(now.timestamp())

@@ -10,18 +10,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from threading import Lock
 from typing import Final
 
-from django.core.cache import caches
+from django.core.cache import BaseCache
 
 from delegation_app.conf import conf
 from delegation_app.protocol.addresses import parse_address, parse_network
 from delegation_app.protocol.errors import TooManyAttempts
 from delegation_app.protocol.secrets import digest
+from delegation_app.services import caching
 
 logger = logging.getLogger("delegation_app")
 
@@ -159,10 +160,13 @@ def _count(key: str) -> int:
     Atomic in memory, Memcached and Redis. Other backends may lose one of two counts at the same
     moment; a check names them.
     """
-    cache = caches[conf.cache]
-    try:
+
+    def counted(cache: BaseCache) -> int:
         cache.add(key, 0, timeout=2 * _WINDOW)
-        return int(cache.incr(key))
+        return cache.incr(key)
+
+    try:
+        return int(caching.use(counted))
     except Exception:
         # A cache that is down costs the protection, not the service
         logger.exception("an attempt was not counted")
@@ -170,13 +174,12 @@ def _count(key: str) -> int:
 
 
 def _give_back(key: str) -> None:
-    try:
-        caches[conf.cache].incr(key, -1)
-    except ValueError:
+    def given_back(cache: BaseCache) -> None:
         # Evicted meanwhile: a new count would start below zero
-        return
-    except Exception:
-        logger.exception("an attempt was not given back")
+        with suppress(ValueError):
+            cache.incr(key, -1)
+
+    caching.later(given_back)
 
 
 def _network(ip: str) -> str:

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import get_conditional_response
 
 from delegation_app.conf import conf
-from delegation_app.protocol.errors import InvalidRequest
+from delegation_app.protocol.errors import InvalidRequest, TemporarilyUnavailable
 from delegation_app.views import http
 
 
@@ -61,7 +61,7 @@ def _answer(
 ) -> HttpResponse:
     try:
         response = handler(request, **arguments)
-    except http.DATABASE_ERRORS as error:
+    except (TemporarilyUnavailable, *http.DATABASE_ERRORS) as error:
         refusal = http.as_oauth_error(error, request)
         response = http.json_answer(refusal.payload(), status=refusal.status)
         http.with_error_headers(response, refusal)
@@ -70,4 +70,9 @@ def _answer(
     found: HttpResponse | None = get_conditional_response(
         request, etag=response.get("ETag"), response=response
     )
-    return response if found is None else found
+    if found is None or found is response:
+        return response
+    # RFC 9111 section 4.3.4: a 304 says how old what it confirms is
+    if "Age" in response:
+        found["Age"] = response["Age"]
+    return found

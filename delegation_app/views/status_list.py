@@ -53,6 +53,10 @@ def _list(request: HttpRequest, found: Published) -> HttpResponse:
     left = int(found.expires_at - clock.now().timestamp())
     fresh = max(0, min(conf.status_list_cache_seconds, conf.status_list_ttl, left))
     response["Cache-Control"] = f"public, max-age={fresh}"
+    # RFC 9111 section 5.1: since when nobody could make sure of it. Verifiers subtract that from
+    # what they take to be recent
+    if behind := lists.seconds_behind(found):
+        response["Age"] = str(behind)
     patch_vary_headers(response, ["Accept", "Accept-Encoding"])
     return response
 

@@ -36,6 +36,6 @@ def _answer(call: Call, grants: Mapping[str, Grant]) -> HttpResponse:
         raise UnauthorizedClient("This client may not use this grant_type.")
     # RFC 9396 section 5 and others: ignoring one would issue something else than was asked for
     call.parameters.refuse_unsupported(grant.PARAMETERS)
-    signer = keys.signer()
+    signer = keys.signer(client.signing_kid)
     issued = grant.handle(TokenRequest(client, call.parameters.only(grant.PARAMETERS), call.origin))
     return http.json_answer(issued.answer(signer))

@@ -3,6 +3,7 @@
 import gzip
 import threading
 import zlib
+from dataclasses import replace
 
 import jwt
 import pytest
@@ -342,19 +343,67 @@ def test_list_when_all_its_tokens_have_expired_then_410(clock, story):
     assert f"{ORIGIN}{path}" not in story.wire.get("/oauth/status").json()["status_lists"]
 
 
-def test_list_when_the_database_is_gone_then_what_is_kept_and_then_503(clock, story):
+def test_list_when_the_database_is_gone_then_the_last_one_until_it_expires_and_says_how_old_it_is(
+    clock, story
+):
     path = reference(story.tokens()["access_token"])[0]
     clock.forward(seconds=1)
     kept = story.wire.get(path)
+    assert "Age" not in kept
     with failing():
-        assert story.wire.get(path).content == kept.content
+        assert "Age" not in story.wire.get(path)
+        for passed in (2, 100, 299):
+            clock.forward(seconds=passed - int(story.wire.get(path).get("Age", 0)))
+            for headers in ({}, {"HTTP_IF_NONE_MATCH": kept["ETag"]}):
+                response = story.wire.get(path, **headers)
+                assert response.status_code == (304 if headers else 200)
+                assert response.content == (b"" if headers else kept.content)
+                assert int(response["Age"]) == passed
         clock.forward(seconds=1)
         for address in (path, "/oauth/status"):
             response = story.wire.get(address)
             refused(response, 503)
             assert int(response["Retry-After"]) > 0
             assert b"secret-host" not in response.content
-    assert story.wire.get(path).status_code == 200
+    assert "Age" not in story.wire.get(path)
+
+
+def test_list_when_the_database_is_gone_then_one_of_many_callers_tries(clock, story):
+    path = reference(story.tokens()["access_token"])[0]
+    clock.forward(seconds=1)
+    story.wire.get(path)
+    clock.forward(seconds=5)
+    with failing() as failure:
+        for _ in range(5):
+            assert story.wire.get(path)["Age"] == "5"
+    assert failure.statements == 1
+
+
+def test_list_when_it_could_not_be_made_and_then_something_ends_then_it_is_made_anew(clock, story):
+    tokens = story.tokens()
+    path, index = reference(tokens["access_token"])
+    clock.forward(seconds=1)
+    story.wire.get(path)
+    clock.forward(seconds=1)
+    with failing():
+        assert story.wire.get(path).status_code == 200
+    story.revoke(tokens["refresh_token"])
+    assert StatusList.parse(fetched(story, path)["status_list"])[index] == 1
+
+
+def test_list_when_another_caller_is_kept_waiting_then_the_last_one_is_served(
+    clock, story, monkeypatch
+):
+    path = reference(story.tokens()["access_token"])[0]
+    clock.forward(seconds=1)
+    kept = story.wire.get(path)
+    clock.forward(seconds=5)
+    monkeypatch.setattr(status_list, "_PATIENCE", 0.01)
+    lock = threading.Lock()
+    monkeypatch.setattr(status_list, "_LOCKS", (lock,))
+    with lock:
+        response = story.wire.get(path)
+    assert (response.content, response["Age"]) == (kept.content, "5")
 
 
 @pytest.mark.parametrize("statement", range(1, 9))
@@ -419,11 +468,11 @@ def test_document_when_it_is_known_already_then_304(story, document):
 
 def test_jwks_when_another_process_withdraws_a_key_then_the_next_request_knows(story):
     first = story.wire.get("/oauth/jwks")
-    known = dict(keys._known.published)
+    known = dict(keys._memory.known.published)
     withdrawn = keys.signer().kid
     keys._rotate(status_list.keys.audit.Origin(), force=True, withdraw=True)
     # As it is in a process that has not heard of it
-    assert keys._known.published == known
+    assert keys._memory.known.published == known
     response = story.wire.get("/oauth/jwks", HTTP_IF_NONE_MATCH=first["ETag"])
     assert response.status_code == 200
     assert withdrawn not in {key["kid"] for key in response.json()["keys"]}
@@ -431,7 +480,8 @@ def test_jwks_when_another_process_withdraws_a_key_then_the_next_request_knows(s
 
 def test_jwks_when_the_database_has_been_gone_for_long_then_503(story, monkeypatch):
     assert story.wire.get("/oauth/jwks").status_code == 200
-    monkeypatch.setattr(keys._known, "read_at", float("-inf"))
+    old = replace(keys._memory.known, read_at=float("-inf"))
+    monkeypatch.setattr(keys._memory, "known", old)
     with failing():
         assert story.wire.get("/oauth/jwks").status_code == 503
 

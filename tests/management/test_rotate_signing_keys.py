@@ -56,3 +56,48 @@ def test_rotate_when_tokens_live_longer_than_the_settings_say_then_the_key_does_
     retired = SigningKey.objects.get(state="retired")
     assert retired.expires_at > timezone.now() + timedelta(days=1)
     assert story.is_active(token)
+
+
+def lose(*states):
+    SigningKey.objects.filter(state__in=states).update(encrypted_private_key=b"junk")
+    keys.forget()
+
+
+def test_discard_when_keys_are_unreadable_then_others_sign_and_old_tokens_stay_valid(story):
+    token = story.tokens()["access_token"]
+    lost = set(SigningKey.objects.values_list("kid", flat=True))
+    lose("active", "next")
+
+    said = run("--discard-unreadable")
+
+    assert said.startswith(f"Key {keys.active_kid()} signs from now on; ")
+    assert all(kid in said for kid in lost)
+    assert story.is_active(token)
+    assert story.is_active(story.tokens()["access_token"])
+
+
+def test_discard_when_every_key_can_be_read_then_it_fails_and_changes_nothing(db):
+    before = keys.active_kid()
+    with pytest.raises(CommandError, match="nothing was changed"):
+        run("--discard-unreadable")
+    assert keys.active_kid() == before
+
+
+@pytest.mark.parametrize("option", ["--force", "--withdraw"])
+def test_discard_when_it_is_combined_then_it_fails(db, option):
+    lose("active", "next")
+    with pytest.raises(CommandError, match="neither"):
+        run("--discard-unreadable", option)
+
+
+def test_rotate_when_the_next_key_is_unreadable_then_it_names_the_way_out(db):
+    keys.active_kid()
+    lose("active", "next")
+    with pytest.raises(CommandError, match="--discard-unreadable"):
+        run("--force")
+
+
+def test_withdraw_when_only_the_active_key_is_unreadable_then_it_is_done(db):
+    before = keys.active_kid()
+    lose("active")
+    assert f"{before} is retired" in run("--withdraw")

@@ -9,7 +9,7 @@ import pytest
 from django.core.cache import cache
 
 from delegation_app.protocol.errors import TooManyAttempts
-from delegation_app.services import throttle
+from delegation_app.services import caching, throttle
 from delegation_app.services.throttle import Budget, attempt, of_addresses, of_client
 
 CROWD = 60
@@ -32,7 +32,7 @@ def minute(monkeypatch):
 
 @pytest.mark.parametrize("secret", ["right", "wrong"])
 def test_token_when_the_cache_is_down_then_answered_all_the_same(story, monkeypatch, secret):
-    monkeypatch.setattr(throttle, "caches", {"default": BrokenCache()})
+    monkeypatch.setattr(caching, "caches", {"default": BrokenCache()})
     if secret == "wrong":
         story.world.cron.secret = "wrong"
 

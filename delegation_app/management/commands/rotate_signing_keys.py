@@ -29,15 +29,32 @@ class Command(BaseCommand):
             help="the active key was stolen: do not wait, and have what it signed refused",
         )
 
+        parser.add_argument(
+            "--discard-unreadable",
+            action="store_true",
+            help="the secret that encrypts the keys is lost: retire those that cannot be decrypted",
+        )
+
     def handle(self, *_args: Any, **options: Any) -> None:
         """Rotate.
 
         Raises:
-            CommandError: the next key is not published for long enough.
+            CommandError: the next key is not published for long enough or cannot be decrypted, or
+                there is nothing to discard.
         """
-        before = keys.signer().kid
+        if options["discard_unreadable"]:
+            self._discard(options)
+            return
+        before = keys.active_kid()
         try:
             key = keys.rotate(Origin(), force=options["force"], withdraw=options["withdraw"])
+        except keys.Unreadable as error:
+            message = (
+                f"The next key {error.kid} cannot be decrypted. Put the former secret into "
+                "SECRET_KEY_FALLBACKS or KEY_ENCRYPTION_KEY, or use --discard-unreadable if it is "
+                "lost."
+            )
+            raise CommandError(message) from error
         except keys.TooEarly as wait:
             message = (
                 f"The next key may sign in {wait.seconds} seconds: services may not know it yet. "
@@ -45,3 +62,15 @@ class Command(BaseCommand):
             )
             raise CommandError(message) from wait
         self.stdout.write(f"Key {key.kid} signs from now on; {before} is retired.")
+
+    def _discard(self, options: dict[str, Any]) -> None:
+        if options["force"] or options["withdraw"]:
+            message = "--discard-unreadable goes with neither --force nor --withdraw."
+            raise CommandError(message)
+        lost = keys.unreadable()
+        try:
+            key = keys.discard_unreadable(Origin())
+        except keys.NothingUnreadable as error:
+            message = "Every signing key can be decrypted; nothing was changed."
+            raise CommandError(message) from error
+        self.stdout.write(f"Key {key.kid} signs from now on; {', '.join(lost)} discarded.")

@@ -154,8 +154,11 @@ class StatusFeed(Locked):
             logger.warning("the status list %s could not be read: %s", uri, error)
 
     def _take(self, uri: str, held: _Held, answer: Response) -> None:
+        # RFC 9111 section 5.1: the list is as old as an issuer without its database, or a cache on
+        # the way, says
+        right_at = held.asked_at - _age(answer)
         if answer.status == _NOT_MODIFIED and held.statuses is not None:
-            held.right_at = held.asked_at
+            held.right_at = max(held.right_at, right_at)
             return
         if answer.status != _OK:
             raise ValueError(f"the answer has the status {answer.status}")
@@ -172,12 +175,18 @@ class StatusFeed(Locked):
         if claims.get("sub") != uri:
             raise InvalidStatusList("its subject is another list")
         # An older list than the one we have would bring revoked tokens back
-        if claims["iat"] < held.issued_at:
+        if claims["iat"] < held.issued_at or right_at < held.right_at:
             raise InvalidStatusList("it is older than the one before")
         held.statuses = StatusList.parse(claims.get("status_list"))
         held.issued_at, held.expires_at = claims["iat"], claims["exp"]
         held.etag = answer.headers.get("etag", "")
-        held.right_at = held.asked_at
+        held.right_at = right_at
+
+
+def _age(answer: Response) -> int:
+    text = answer.headers.get("age", "")
+    # Longer than that is longer than any list may be relied on
+    return int(text[:9]) if text.isascii() and text.isdecimal() else 0
 
 
 def _invalid(cause: str) -> InvalidToken:

@@ -59,6 +59,56 @@ def test_list_when_nobody_answers_for_longer_than_it_may_then_nobody_can_tell(is
     assert verifier.verify(token)
 
 
+def served(issuer, age, status=200):
+    """The list as an issuer or a cache has it that could not make sure of it for so long."""
+    etag, body = issuer.document(LIST)
+    headers = {"etag": etag, "age": str(age)}
+    return Response(status, headers, body if status == 200 else b"")
+
+
+@pytest.mark.parametrize("status", [200, 304])
+def test_list_when_the_issuer_could_not_make_sure_of_it_then_that_time_counts(issuer, status):
+    verifier, token = issuer.verifier(max_staleness=15), issuer.token()
+    verifier.verify(token)
+    for age, passed in ((5, 5), (10, 5), (15, 5)):
+        issuer.pass_time(passed)
+        issuer.answers[LIST] = served(issuer, age, status)
+        verifier.refresh()
+        assert verifier.verify(token)
+    issuer.pass_time(1)
+    issuer.answers[LIST] = served(issuer, 16, status)
+    verifier.refresh()
+
+    # As if it had not answered at all: nobody knows what was revoked since
+    refused(verifier, token, TemporarilyUnavailable)
+    issuer.answers.clear()
+    verifier.refresh()
+    assert verifier.verify(token)
+
+
+@pytest.mark.parametrize("age", [20, "99999999999999999999"])
+def test_list_when_the_first_one_is_too_old_then_nobody_can_tell(issuer, age):
+    issuer.answers[LIST] = served(issuer, age)
+    refused(issuer.verifier(max_staleness=15), issuer.token(), TemporarilyUnavailable)
+
+
+@pytest.mark.parametrize("age", ["", "-5", "x", "1.5", "\u0661"])
+def test_list_when_the_age_is_no_number_then_it_says_nothing(issuer, age):
+    issuer.answers[LIST] = served(issuer, age)
+    assert issuer.verifier(max_staleness=15).verify(issuer.token())
+
+
+def test_list_when_an_older_one_comes_from_another_node_then_the_newer_one_is_kept(issuer):
+    verifier, token = issuer.verifier(max_staleness=15), issuer.token()
+    old = served(issuer, 12)
+    issuer.revoked[LIST].add(3)
+    refused(verifier, token)
+    issuer.pass_time(1)
+    issuer.answers[LIST] = old
+    verifier.refresh()
+    refused(verifier, token)
+
+
 def test_list_when_it_was_never_there_then_nobody_can_tell_and_it_is_asked_for_now_and_then(issuer):
     issuer.down.add(LIST)
     verifier, token = issuer.verifier(), issuer.token()

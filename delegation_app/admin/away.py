@@ -1,0 +1,30 @@
+"""Admin pages while the database is away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.urls import URLPattern
+
+from delegation_app.views.unavailable import answering
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
+
+    _Base = ModelAdmin[Any]
+else:
+    _Base = object
+
+
+class AnswersWhenAway(_Base):
+    """Mixed into an admin class: its pages answer 503 instead of 500."""
+
+    @property
+    def urls(self) -> list[URLPattern]:
+        """The pages of the admin class, each of which answers."""
+        patterns: list[URLPattern] = list(super().urls)
+        for pattern in patterns:
+            # One is a redirect of Django's, which has no view of this model
+            if isinstance(pattern, URLPattern):
+                pattern.callback = answering(pattern.callback)
+        return patterns

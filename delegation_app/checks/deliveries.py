@@ -1,0 +1,35 @@
+"""Checks of what the site has still to be told of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from django.core.checks import CheckMessage, Tags, register
+from django.db import DatabaseError, InterfaceError, router
+
+from delegation_app import clock
+from delegation_app.checks.messages import caution
+
+_LONGEST: Final = timedelta(minutes=15)
+
+
+@register(Tags.database)
+def check_outbox(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """W035: a message waits in the outbox for more than 15 minutes."""
+    from delegation_app.models import OutboxMessage  # noqa: PLC0415 - apps not ready above
+    from delegation_app.services import outbox  # noqa: PLC0415 - as above
+
+    if router.db_for_write(OutboxMessage) not in (databases or ()):
+        return []
+    try:
+        since = outbox.waiting_since()
+    except (DatabaseError, InterfaceError):
+        # Not migrated yet
+        return []
+    if since is None or clock.now() - since <= _LONGEST:
+        return []
+    message = f"The oldest message in the outbox waits since {since:%Y-%m-%d %H:%M} UTC."
+    hint = "Run manage.py delegation_outbox every few seconds, and look for receivers that fail."
+    return [caution(message, hint, "W035")]

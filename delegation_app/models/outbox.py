@@ -1,0 +1,55 @@
+"""What the site has still to be told of."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from delegation_app.models.base import PrimaryManager
+from delegation_app.models.fields import empty_object
+
+
+class OutboxMessage(models.Model):
+    """A signal that was promised in the transaction of its cause, and is sent at least once."""
+
+    class Kind(models.TextChoices):
+        """Which signal."""
+
+        OPENED = "delegation.opened", _("delegation opened")
+        REVOKED = "delegation.revoked", _("delegation revoked")
+
+    # What receivers know it by, if it comes twice
+    public_id = models.UUIDField(_("message id"), unique=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(_("kind"), max_length=32, choices=Kind.choices)
+    # Ids and numbers; what may be personal stays in the record
+    payload = models.JSONField(_("payload"), default=empty_object)
+    created_at = models.DateTimeField(_("created"))
+    # When it is due; later while somebody delivers it, or after a receiver failed
+    due_at = models.DateTimeField(_("due"))
+    delivered_at = models.DateTimeField(_("delivered"), null=True)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+
+    objects = PrimaryManager["OutboxMessage"]()
+
+    class Meta:
+        verbose_name = _("outbox message")
+        verbose_name_plural = _("outbox messages")
+        default_permissions = ()
+        ordering = ("id",)
+        indexes = (
+            models.Index(
+                fields=["due_at", "id"],
+                name="outbox_waiting",
+                condition=models.Q(delivered_at=None),
+            ),
+            models.Index(
+                fields=["delivered_at"],
+                name="outbox_delivered",
+                condition=models.Q(delivered_at__isnull=False),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.public_id}"

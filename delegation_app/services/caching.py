@@ -1,0 +1,164 @@
+"""The site's cache, kept from holding anything up.
+
+A cache only saves work, so nothing waits for it: what a server across the network does not do in
+half a second counts as failed, and a cache that failed is left alone for some seconds. That holds
+whatever timeouts the site has set: some clients wait for ever for a server that is paused.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import Full, Queue
+from threading import Lock, Thread
+from typing import Any, Final
+
+from django.core.cache import BaseCache, caches
+from django.core.cache.backends.db import DatabaseCache
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.filebased import FileBasedCache
+from django.core.cache.backends.locmem import LocMemCache
+
+from delegation_app.conf import conf
+from delegation_app.seldom import Seldom
+
+logger = logging.getLogger("delegation_app")
+
+LONGEST: Final = 0.5
+REST: Final = 5.0
+
+_WORKERS: Final = 8
+_MOST_WAITING: Final = 256
+# These answer at once, or with the timeouts of the database, whose transaction they may need
+_LOCAL: Final = (LocMemCache, DummyCache, DatabaseCache, FileBasedCache)
+
+_Work = Callable[[BaseCache], Any]
+
+
+class CacheAway(Exception):
+    """The cache failed a moment ago, or does not answer in time."""
+
+
+class _Workers:
+    """Threads that wait for a cache in place of requests. They start when first needed."""
+
+    def __init__(self) -> None:
+        self._waiting: Queue[tuple[_Work, str, Future[Any]]] = Queue(_MOST_WAITING)
+        self._lock = Lock()
+        self._started = 0
+
+    def give(self, work: _Work, alias: str) -> Future[Any]:
+        """Queue some work.
+
+        Raises:
+            CacheAway: as much is waiting already as may.
+        """
+        done: Future[Any] = Future()
+        try:
+            self._waiting.put_nowait((work, alias, done))
+        except Full as error:
+            raise CacheAway("too much is waiting for the cache") from error
+        self._start_one()
+        return done
+
+    def _start_one(self) -> None:
+        with self._lock:
+            if self._started >= _WORKERS:
+                return
+            self._started += 1
+        # Not joined at the end of the process: one may hang for as long as a server is paused
+        Thread(target=self._run, name="delegation-cache", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            work, alias, done = self._waiting.get()
+            if not done.set_running_or_notify_cancel():
+                continue
+            try:
+                done.set_result(work(caches[alias]))
+            # Whatever it raises, and caches raise anything: the caller is told
+            except BaseException as error:  # noqa: BLE001
+                done.set_exception(error)
+
+
+class _Guard:
+    """Whether the cache is worth a try, and the threads that try."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        self.workers = _Workers()
+        self.rests_until = float("-inf")
+        self.failing = Seldom(logger)
+
+    def fail(self, error: BaseException) -> None:
+        self.rests_until = time.monotonic() + REST
+        self.failing.warning("the cache failed; it is left alone for a while", error=error)
+
+
+_guard = _Guard()
+# Threads do not survive a fork, and a lock may have been held
+os.register_at_fork(after_in_child=_guard.forget)
+
+
+def forget() -> None:
+    """Try the cache again, as a process that has just begun."""
+    _guard.forget()
+
+
+def use(work: _Work) -> Any:
+    """Return what `work` returns, given the site's cache.
+
+    Raises:
+        CacheAway: it failed less than five seconds ago and was not tried, or failed just now;
+            that is logged at most once a minute.
+        ValueError: the cache's answer to an `incr` of what it does not have.
+    """
+    if time.monotonic() < _guard.rests_until:
+        raise CacheAway("the cache failed a moment ago")
+    try:
+        cache = caches[conf.cache]
+        if isinstance(cache, _LOCAL):
+            return work(cache)
+        return _in_time(_guard.workers.give(work, conf.cache))
+    except ValueError:
+        raise
+    # Whatever it raises, and caches raise anything
+    except Exception as error:
+        _guard.fail(error)
+        raise CacheAway("the cache failed") from error
+
+
+def later(work: _Work) -> None:
+    """Do some work on the cache without waiting for it, and without an error if it fails.
+
+    A cache in this process is used at once.
+    """
+    if time.monotonic() < _guard.rests_until:
+        return
+    try:
+        cache = caches[conf.cache]
+        if isinstance(cache, _LOCAL):
+            work(cache)
+        else:
+            _guard.workers.give(work, conf.cache).add_done_callback(_look)
+    except Exception as error:  # noqa: BLE001 - as above
+        _guard.fail(error)
+
+
+def _in_time(done: Future[Any]) -> Any:
+    try:
+        return done.result(LONGEST)
+    finally:
+        # What nobody waits for any more need not be begun
+        done.cancel()
+
+
+def _look(done: Future[Any]) -> None:
+    error = None if done.cancelled() else done.exception()
+    if error is not None:
+        _guard.fail(error)

@@ -1,0 +1,59 @@
+"""Pages that say that the database is away, where a page of ours or of the site would fail."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.views.defaults import ERROR_500_TEMPLATE_NAME, server_error
+from rest_framework.views import set_rollback
+
+from delegation_app.protocol.errors import TemporarilyUnavailable
+from delegation_app.views import http, pages
+
+
+def handler500(request: HttpRequest, template_name: str = ERROR_500_TEMPLATE_NAME) -> HttpResponse:
+    """Answer 503 with a page if the database does not answer, and else as Django does.
+
+    For a site's own pages, such as its sign-in and the start page of its admin:
+    `handler500 = "delegation_app.views.unavailable.handler500"` in its root URLs.
+    """
+    # Django calls this while it handles the exception
+    error = sys.exc_info()[1]
+    response = None if error is None else _unavailable(request, error)
+    return server_error(request, template_name) if response is None else response
+
+
+def answering(
+    view: Callable[..., HttpResponseBase],
+) -> Callable[..., HttpResponseBase]:
+    """Make a view answer 503 with a page if the database does not answer."""
+
+    @functools.wraps(view)
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return view(request, *args, **kwargs)
+        except http.DATABASE_ERRORS as error:
+            response = _unavailable(request, error)
+            if response is None:
+                raise
+            # Or a site with ATOMIC_REQUESTS would commit what is left
+            set_rollback()
+            return response
+
+    return answered
+
+
+def _unavailable(request: HttpRequest, error: BaseException) -> HttpResponse | None:
+    if not isinstance(error, http.DATABASE_ERRORS):
+        return None
+    refusal = http.as_oauth_error(error, request)
+    if not isinstance(refusal, TemporarilyUnavailable):
+        return None
+    context = {"is_read": request.method in {"GET", "HEAD"}}
+    response = pages.page(request, "unavailable.html", context, status=refusal.status)
+    http.with_error_headers(response, refusal)
+    return response
