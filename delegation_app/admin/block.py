@@ -76,10 +76,18 @@ class BlockAdmin(ReadOnlyAdmin):
         clients = [term, *named.values_list("client_id", flat=True)]
         return queryset.filter(Q(subject__in=subjects) | Q(client_id_value__in=clients)), False
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Read the names of all rows at once."""
+        found = super().get_changelist_instance(request)
+        known = names_of(found.result_list)
+        for row in found.result_list:
+            row.known_names = known
+        return found
+
     @admin.display(description=_("what is blocked"))
     def what(self, obj: DelegationBlock) -> str:
         """Say what is bound, and whose it is."""
-        return block_text.sentence(obj, names_of([obj]))
+        return block_text.sentence(obj, _known(obj))
 
     @admin.display(description=_("until"))
     def until(self, obj: DelegationBlock) -> str:
@@ -94,7 +102,7 @@ class BlockAdmin(ReadOnlyAdmin):
     @admin.display(description=_("blocked by"))
     def blocked_by_whom(self, obj: DelegationBlock) -> str:
         """Name the user or operator who took it."""
-        return names.with_name(obj.blocked_by, names.of_subjects([obj.blocked_by]))
+        return names.with_name(obj.blocked_by, _known(obj))
 
     @admin.display(description=_("lifted by"))
     def lifted_by_whom(self, obj: DelegationBlock) -> str:
@@ -141,10 +149,15 @@ class BlockAdmin(ReadOnlyAdmin):
 def names_of(found: Sequence[DelegationBlock]) -> dict[str, str]:
     """Return the names of the subjects, clients and resource servers of some blocks."""
     return {
-        **names.of_subjects(block.subject for block in found),
+        **names.of_subjects(one for block in found for one in (block.subject, block.blocked_by)),
         **names.of_clients(block.client_id_value for block in found),
         **names.of_services(one for block in found for one in block.audience or ()),
     }
+
+
+def _known(block: Any) -> dict[str, str]:
+    known: dict[str, str] | None = getattr(block, "known_names", None)
+    return names_of([block]) if known is None else known
 
 
 def listed(

@@ -87,7 +87,7 @@ def _of_services(asked: Asked, reach: Iterable[Reach]) -> list[str]:
         policy.application.client_id: plain(policy.application) or policy.application.client_id
         for policy in able
     }
-    text = _("Nothing was passed on to %(app)s since %(day)s. If you allow this, that comes back.")
+    text = _("%(app)s could not act for you since %(day)s. If you allow this, that comes back.")
     return [
         text % {"app": names[block.client_id_value], "day": _day(block.blocked_at)}
         for block in taken

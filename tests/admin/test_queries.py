@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from delegation_app.admin.readonly import BoundedPaginator
-from delegation_app.models import AuditEvent, ConsentRecord, Delegation
+from delegation_app.models import AuditEvent, ConsentRecord, Delegation, DelegationBlock
 from tests.admin.conftest import page
 from tests.support.world import make_app
 
@@ -38,6 +38,16 @@ def add(world, count, start=0):
             grant_type="authorization_code",
             consent=consent,
             issued_at=now,
+        )
+        DelegationBlock.objects.create(
+            cause="revoked",
+            subject=delegation.subject,
+            client_id_value=row.client_id,
+            scopes="read:metrics",
+            audience="https://service-a.example.com",
+            delegation=delegation,
+            blocked_at=now,
+            blocked_by=delegation.subject,
         )
         AuditEvent.objects.create(
             event="delegation.opened",
@@ -71,6 +81,8 @@ def statements(client, url, /, **query):
         ("delegation", {"root": "00000000-0000-0000-0000-000000000000"}),
         ("consentrecord", {}),
         ("consentrecord", {"q": "person"}),
+        ("delegationblock", {}),
+        ("delegationblock", {"q": "person", "lifted": "no"}),
         ("auditevent", {}),
         ("auditevent", {"q": "person"}),
     ],
