@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.db import connection
 from hypothesis import HealthCheck, settings
 
-from delegation_app.services import client_authentication, keys, status_cache
+from delegation_app.services import client_authentication, keys, lost_answers, status_cache
 from tests.conformance import checklist
 from tests.support import SecureClient, in_ci
 from tests.support.clock import clock  # noqa: F401 - a fixture for everybody
@@ -76,6 +76,7 @@ def _nothing_remembered():
     keys.forget()
     status_cache.forget()
     client_authentication.forget()
+    lost_answers.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from delegation_app.events import FORMER_SECRET_ENDED, SECRET_ROTATED
 from delegation_app.models import FormerSecret
 from delegation_app.protocol.secrets import digest, new_secret
 from delegation_app.services import audit
-from delegation_app.services.transactions import database, own
+from delegation_app.services.transactions import database, own, own_once
 from delegation_app.toolkit import Application
 
 
@@ -63,7 +63,7 @@ def is_current(application: Application, former: FormerSecret | None, secret: st
 
 
 @sensitive_variables("secret")
-@own
+@own_once
 def replace(
     application: Application, origin: audit.Origin, *, overlap: timedelta, seen: str
 ) -> Replaced:

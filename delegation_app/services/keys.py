@@ -19,7 +19,7 @@ from delegation_app.protocol import jwk
 from delegation_app.protocol.jose import SKEW_SECONDS, SigningIdentity, VerificationKey
 from delegation_app.protocol.secrets import derive_key
 from delegation_app.services import audit
-from delegation_app.services.transactions import hold, own
+from delegation_app.services.transactions import hold, own, own_once
 
 _State = SigningKey.State
 _LOCK: Final = "delegation:signing-keys"
@@ -140,7 +140,7 @@ def rotate(origin: audit.Origin, *, force: bool = False, withdraw: bool = False)
     return key
 
 
-@own
+@own_once
 def _rotate(origin: audit.Origin, *, force: bool, withdraw: bool) -> SigningKey:
     hold(_LOCK)
     now = clock.now()

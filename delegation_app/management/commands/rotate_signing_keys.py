@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from delegation_app.protocol.errors import OutcomeUnknown
 from delegation_app.services import keys
 from delegation_app.services.audit import Origin
 
@@ -33,7 +34,8 @@ class Command(BaseCommand):
         """Rotate.
 
         Raises:
-            CommandError: the next key is not published for long enough.
+            CommandError: the next key is not published for long enough, or the database was lost
+                during the commit.
         """
         before = keys.signer().kid
         try:
@@ -44,4 +46,6 @@ class Command(BaseCommand):
                 "Use --force to go on, or --withdraw if the active key was stolen."
             )
             raise CommandError(message) from wait
+        except OutcomeUnknown as error:
+            raise CommandError(error.description) from error
         self.stdout.write(f"Key {key.kid} signs from now on; {before} is retired.")
