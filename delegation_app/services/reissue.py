@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -42,18 +43,18 @@ def reissue(view: tokens.View, whole: tokens.View, origin: audit.Origin) -> toke
     return tokens.issue_first(view, whole, origin, _AGAIN)
 
 
-def replace(delegation: Delegation, now: datetime, *, since: datetime | None = None) -> None:
+def replace(delegation: Delegation, now: datetime, *, jtis: Collection[str] | None = None) -> None:
     """End the access tokens of a delegation that another one takes the place of.
 
     Args:
         delegation: as locked.
         now: the present.
-        since: only those that were issued then or later, in whole seconds.
+        jtis: which; all of them if left out.
 
     Side effects: the rows of those tokens.
     """
     ended = AccessToken.objects.filter(delegation=delegation, revoked_at=None)
-    if since is not None:
-        ended = ended.filter(issued_at__gte=since.replace(microsecond=0))
+    if jtis is not None:
+        ended = ended.filter(jti__in=jtis)
     ended.update(revoked_at=now)
     status_cache.changed()

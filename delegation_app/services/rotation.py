@@ -8,7 +8,7 @@ from datetime import datetime
 from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.events import TOKEN_REFRESH_RETRIED, TOKEN_REFRESHED
-from delegation_app.models import Delegation, RefreshToken
+from delegation_app.models import AuditEvent, Delegation, RefreshToken
 from delegation_app.models.validity import in_force
 from delegation_app.protocol import secrets
 from delegation_app.protocol.errors import InvalidGrant, OAuthError
@@ -73,7 +73,8 @@ def _rotate(
     wanted = _narrowed(whole, presentation)
     successor = secrets.successor(_keys()[0], presentation.text)
     fresh = renewal(whole, successor, predecessor=presented)
-    return _issue(wanted, fresh, origin, Manner(event=TOKEN_REFRESHED))
+    manner = Manner(event=TOKEN_REFRESHED, details=_named(presented))
+    return _issue(wanted, fresh, origin, manner)
 
 
 def _find(text: str) -> RefreshToken | None:
@@ -118,10 +119,7 @@ def _used_before(
     if is_timely or lost_answers.token_of(presented.digest) is not None:
         successor = _unused_successor(presented, presentation.text)
         if successor is not None:
-            # Where tokens are counted, a refresh and its retries are one
-            if delegation.max_uses is not None:
-                reissue.replace(delegation, now, since=presented.consumed_at)
-            return _issue(_narrowed(whole, presentation), successor, origin, _retried(origin))
+            return _again(presented, _narrowed(whole, presentation), successor, origin)
     # RFC 9700 section 4.14.2: somebody else may hold the successor, so the grant ends
     revoke.subtree(delegation, origin.acting_as("system"), reason="refresh token reused")
     error = _refusal("reused", delegation)
@@ -139,10 +137,29 @@ def _unused_successor(presented: RefreshToken, text: str) -> Renewal | None:
     return None
 
 
-def _retried(origin: audit.Origin) -> Manner:
+def _again(
+    presented: RefreshToken, wanted: View, successor: Renewal, origin: audit.Origin
+) -> Issued:
+    delegation = wanted.delegation
+    # Where tokens are counted, a refresh and its retries are one
+    if delegation.max_uses is not None:
+        events = AuditEvent.objects.filter(
+            event__in=(TOKEN_REFRESHED.name, TOKEN_REFRESH_RETRIED.name),
+            delegation=delegation,
+            occurred_at__gte=presented.consumed_at,
+            details__refresh_token=presented.digest[:8],
+        )
+        reissue.replace(delegation, clock.now(), jtis=list(events.values_list("jti", flat=True)))
     # A retry is also what a thief would send, so its event says where it came from
-    details = {"address": origin.ip, "user_agent": audit.printable(origin.user_agent, 255)}
-    return Manner(event=TOKEN_REFRESH_RETRIED, details=details, is_counted=False)
+    agent = audit.printable(origin.user_agent, 255)
+    details = {**_named(presented), "address": origin.ip, "user_agent": agent}
+    manner = Manner(event=TOKEN_REFRESH_RETRIED, details=details, is_counted=False)
+    return _issue(wanted, successor, origin, manner)
+
+
+def _named(presented: RefreshToken) -> dict[str, str]:
+    # So much of a digest tells which of the few tokens of a delegation it was
+    return {"refresh_token": presented.digest[:8]}
 
 
 def _issue(wanted: View, successor: Renewal, origin: audit.Origin, manner: Manner) -> Issued:

@@ -73,7 +73,8 @@ def approved(world):
 
 
 def poll(world):
-    return partial(device_poll.poll, approved(world), (), clients.find("tv"), audit.Origin())
+    wanted = device_poll.Poll(approved(world), (), None)
+    return partial(device_poll.poll, wanted, clients.find("tv"), audit.Origin())
 
 
 def client_credentials(world):
@@ -140,7 +141,7 @@ def give_back(world, kind):
 
 def end(world):
     row, _tokens = new_root(world.alice)
-    return partial(connections_end.end, row, audit.Origin(), reason="", bar=False)
+    return partial(connections_end.end, row, audit.Origin(), reason="")
 
 
 def end_all(world):
@@ -161,7 +162,7 @@ def narrow(world):
 
 def revoke_one(world):
     row, _tokens = new_root(world.alice)
-    return partial(operating.revoke_one, row, OPERATOR, reason="enough", bar=False)
+    return partial(operating.revoke_one, row, OPERATOR, reason="enough")
 
 
 def narrow_one(world):
@@ -262,6 +263,10 @@ OWNED = {
     "keys._make_first",
     "keys._rotate",
     "operating.narrow_one",
+    "pending_requests.keep",
+    "proposals.approve",
+    "proposals.reject",
+    "proposals.withdraw",
     "operating.revoke_one",
     "revoke._give_back",
     "rotation._rotate",
