@@ -23,7 +23,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "DEVICE_CODE_LIFETIME": 600,
     "DEVICE_POLLING_INTERVAL": 5,
     "REFRESH_TOKEN_LIFETIME": 30 * 24 * 3600,
-    "REFRESH_RETRY_WINDOW": 10,
+    "REFRESH_RETRY_WINDOW": 60,
     "DELEGATION_LIFETIME": 90 * 24 * 3600,
     "MAX_DEPTH": 8,
     "DEFAULT_AUDIENCE": None,
@@ -135,7 +135,10 @@ class Conf:
 
     @property
     def refresh_retry_window(self) -> timedelta:
-        """How long a just rotated refresh token still gets its successor; zero is strict."""
+        """How long a just rotated refresh token still gets its successor; zero is strict.
+
+        For clients that prove themselves; see `Client.refresh_retry_window`.
+        """
         return self._seconds("REFRESH_RETRY_WINDOW")
 
     @property

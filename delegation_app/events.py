@@ -29,6 +29,8 @@ CODE_ISSUED: Final = Event("code.issued", _("Authorization code issued"))
 DEVICE_STARTED: Final = Event("device.started", _("Device asked to be connected"))
 TOKEN_ISSUED: Final = Event("token.issued", _("Token issued"))
 TOKEN_REFRESHED: Final = Event("token.refreshed", _("Token refreshed"))
+TOKEN_REFRESH_RETRIED: Final = Event("token.refresh_retried", _("Token refreshed again: a retry"))
+TOKEN_REISSUED: Final = Event("token.reissued", _("Token issued again: the answer was lost"))
 TOKEN_EXCHANGED: Final = Event("token.exchanged", _("Token exchanged"))
 TOKEN_IMPERSONATED: Final = Event("token.impersonated", _("Token exchanged, actor not named"))
 TOKEN_REVOKED: Final = Event("token.revoked", _("Access token revoked"))
@@ -51,7 +53,8 @@ USER_PASSWORD_CHANGED: Final = Event("user.password_changed", _("Password change
 USER_EMAIL_CHANGED: Final = Event("user.email_changed", _("E-mail address changed"))
 AUDIT_EXPORTED: Final = Event("audit.exported", _("Audit trail exported"))
 
-# Nearly all of the trail. Indexes that serve the search for other events leave these out.
+# Nearly all of the trail. Indexes that serve the search for other events leave these out. Retries
+# are rare, and are searched for.
 OF_TOKENS: Final = (
     TOKEN_ISSUED.name,
     TOKEN_REFRESHED.name,

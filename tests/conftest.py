@@ -10,7 +10,14 @@ from django.db import connection
 from hypothesis import HealthCheck, settings
 
 from delegation_app import clock as database_clock
-from delegation_app.services import caching, client_authentication, keys, status_cache, usage
+from delegation_app.services import (
+    caching,
+    client_authentication,
+    keys,
+    lost_answers,
+    status_cache,
+    usage,
+)
 from tests.conformance import checklist
 from tests.support import SecureClient, in_ci
 from tests.support.clock import clock  # noqa: F401 - a fixture for everybody
@@ -80,6 +87,7 @@ def _nothing_remembered():
     caching.forget()
     usage.forget()
     database_clock.forget()
+    lost_answers.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -273,3 +273,26 @@ def test_check_when_there_is_no_login_page_then_w030(settings, login_url, number
     settings.LOGIN_URL = login_url
 
     assert found() == numbers
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"REFRESH_RETRY_WINDOW": 600}, []),
+        ({"REFRESH_RETRY_WINDOW": 601}, ["E032"]),
+        ({"REFRESH_RETRY_WINDOW": 86_400}, ["E032"]),
+        ({"REFRESH_RETRY_WINDOW": 300, "ACCESS_TOKEN_LIFETIME": 120}, ["E032"]),
+        ({"REFRESH_RETRY_WINDOW": 0, "ACCESS_TOKEN_LIFETIME": 120}, []),
+        # The default is cut to the token's life by itself
+        ({"ACCESS_TOKEN_LIFETIME": 30}, []),
+        ({"REFRESH_RETRY_WINDOW": "600"}, ["E004"]),
+        ({"REFRESH_RETRY_WINDOW": -1}, ["E004"]),
+    ],
+)
+def test_check_when_the_retry_window_is_longer_than_a_token_lives_then_e032(
+    world, configure, values, expected
+):
+    configure(**values)
+
+    assert found() == expected

@@ -66,6 +66,7 @@ class PolicyInline(policy_asking.ShowsLogo, admin.StackedInline):  # type: ignor
             {
                 "fields": (
                     ("access_token_lifetime", "refresh_token_lifetime", "delegation_lifetime"),
+                    "refresh_retry_window",
                 )
             },
         ),

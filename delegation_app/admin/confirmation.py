@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from django.contrib.admin import ModelAdmin
 from django.db.models import Model
 from django.forms import Form
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
@@ -17,6 +18,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from delegation_app import clock
+from delegation_app.protocol.errors import OutcomeUnknown
 from delegation_app.services.preview import Preview, followers_seconds
 
 
@@ -50,9 +52,22 @@ class Confirmation:
 
 
 def deed(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark a method of an admin as a deed: GET asks, POST does, nothing else is answered."""
+    """Mark a method of an admin as a deed: GET asks, POST does, nothing else is answered.
+
+    Where the database was lost during the commit, the operator reads that instead of a 500.
+    """
+
+    @functools.wraps(view)
+    def told(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return view(*args, **kwargs)
+        except OutcomeUnknown as error:
+            response = HttpResponse(error.description, content_type="text/plain", status=503)
+            response["Retry-After"] = str(error.retry_after)
+            return response
+
     decorated: Callable[..., Any] = method_decorator(require_http_methods(["GET", "HEAD", "POST"]))(
-        view
+        told
     )
     return decorated
 

@@ -64,6 +64,13 @@ class PolicyForm(KnowsScopes):
         # the form has read goes into the record by `clean_constraints`.
         exclude = ("application", "constraints")
         help_texts = {
+            "refresh_retry_window": _(
+                "Seconds. A client that lost the answer to a refresh and sends the same refresh "
+                "token again within this time gets the same successor, as long as that is unused. "
+                "Later it counts as stolen, and the delegation ends. At most as long as an access "
+                "token lives. 0: no retry. Empty: the site's setting, and for a client without a "
+                "secret at most 10."
+            ),
             "may_ask_for_constraints": _(
                 "Take the parameter “constraints” in its requests. It can only narrow, never widen."
             ),

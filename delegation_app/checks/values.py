@@ -81,6 +81,22 @@ def check_toolkit(**_kwargs: Any) -> list[CheckMessage]:
     return [error("oauth2_provider is not installed.", "Add it to INSTALLED_APPS.", "E005")]
 
 
+@register()
+def check_retry_window(**_kwargs: Any) -> list[CheckMessage]:
+    """E032: a rotated refresh token is good for a retry longer than an access token lives."""
+    window, life = (
+        configured().get(name, DEFAULTS[name])
+        for name in ("REFRESH_RETRY_WINDOW", "ACCESS_TOKEN_LIFETIME")
+    )
+    # The default follows the token's life, and what is no number has a check of its own
+    is_chosen = "REFRESH_RETRY_WINDOW" in configured()
+    if not (is_chosen and _is_count(window) and _is_count(life)) or window <= life:
+        return []
+    problem = f"REFRESH_RETRY_WINDOW is {window} seconds, longer than an access token lives."
+    hint = "Set it to ACCESS_TOKEN_LIFETIME or less: a stolen refresh token is noticed that late."
+    return [error(problem, hint, "E032")]
+
+
 def _unusable_values() -> Iterator[str]:
     if not isinstance(getattr(settings, SETTING, {}), dict):
         yield "DELEGATION must be a dict."

@@ -20,5 +20,6 @@ def handle(request: TokenRequest) -> Issued:
         redirect_uri=parameters.get("redirect_uri"),
         resources=parameters.all("resource"),
         scope=parameters.get("scope"),
+        refusal=request.refusal,
     )
     return codes.redeem(redemption, request.client, request.origin)

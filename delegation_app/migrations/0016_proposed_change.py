@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('delegation_app', '0013_authorization_request'),
+        ('delegation_app', '0014_outcomes'),
     ]
 
     operations = [

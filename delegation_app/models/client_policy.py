@@ -123,6 +123,12 @@ class ClientPolicy(Tightening):
         blank=True,
         help_text=_("Seconds; empty: the site's."),
     )
+    refresh_retry_window = models.PositiveIntegerField(
+        _("refresh retry window"),
+        null=True,
+        blank=True,
+        help_text=_("Seconds; empty: the site's; 0: no retry."),
+    )
     delegation_lifetime = models.PositiveIntegerField(
         _("delegation lifetime"), null=True, blank=True, help_text=_("Seconds; empty: the site's.")
     )

@@ -58,6 +58,8 @@ class OAuthError(Exception):
         self.about: object = None
         # True once the refusal's own audit event stands in the database
         self.recorded = False
+        # Whether what was asked for may have been done in spite of this error, now or before
+        self.may_be_done = False
 
     def redirected_to(self, target: RedirectTarget) -> OAuthError:
         """Allow this error to be sent to `target`, and return it for raising."""
@@ -208,7 +210,10 @@ class ServerError(OAuthError):
 
 
 class TemporarilyUnavailable(OAuthError):
-    """The database does not answer; nothing was done, try again (RFC 6749 section 4.1.2.1)."""
+    """The database does not answer; nothing was done, try again (RFC 6749 section 4.1.2.1).
+
+    `OutcomeUnknown` is the exception.
+    """
 
     code = "temporarily_unavailable"
     status = 503
@@ -216,3 +221,19 @@ class TemporarilyUnavailable(OAuthError):
     def __init__(self, description: str, *, retry_after: int = 2, detail: str = "") -> None:
         super().__init__(description, detail=detail)
         self.retry_after = retry_after
+
+
+class OutcomeUnknown(TemporarilyUnavailable):
+    """The database was lost during a commit, and does not answer whether it took place.
+
+    Args:
+        advice: a sentence that says whether the request may be repeated.
+    """
+
+    def __init__(self, advice: str) -> None:
+        super().__init__(f"It is not known whether this was done. {advice}", detail="commit lost")
+        # What was to be returned, had the commit been confirmed
+        self.attempted: object = None
+        self.may_be_done = True
+        # An event of this refusal would need the database that does not answer
+        self.recorded = True

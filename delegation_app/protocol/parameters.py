@@ -90,19 +90,28 @@ class Parameters:
     def refuse_unsupported(
         self, declared: Collection[str], unsupported: Collection[str] = MEANINGFUL
     ) -> None:
-        """Refuse a request with a parameter that must not be ignored and is not declared.
-
-        Args:
-            declared: the names that the endpoint or the grant looks at.
-            unsupported: the names that must not be ignored.
+        """Refuse what `unsupported` finds.
 
         Raises:
             InvalidRequest: it names the parameter.
         """
+        if (refusal := self.unsupported(declared, unsupported)) is not None:
+            raise refusal
+
+    def unsupported(
+        self, declared: Collection[str], unsupported: Collection[str] = MEANINGFUL
+    ) -> InvalidRequest | None:
+        """Return the refusal of a parameter that must not be ignored and is not declared, or None.
+
+        Args:
+            declared: the names that the endpoint or the grant looks at.
+            unsupported: the names that must not be ignored.
+        """
         for name, _value in self._pairs:
             if name in unsupported and name not in declared:
                 instead = _INSTEAD.get(name, "")
-                raise InvalidRequest(f"The parameter {name} is not supported here.{instead}")
+                return InvalidRequest(f"The parameter {name} is not supported here.{instead}")
+        return None
 
     def refuse_repeats(self) -> None:
         """Refuse a request in which a parameter stands twice.

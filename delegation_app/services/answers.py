@@ -224,4 +224,6 @@ def _insert_once(consent: ConsentRecord) -> None:
         with joined():
             consent.save(force_insert=True)
     except IntegrityError as error:
-        raise InvalidRequest("This question was answered already.") from error
+        answered = InvalidRequest("This question was answered already.")
+        answered.may_be_done = True
+        raise answered from error

@@ -12,6 +12,7 @@ from delegation_app import clock
 from delegation_app.events import REQUEST_REFUSED, Event
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation
 from delegation_app.protocol.errors import OAuthError
+from delegation_app.services.transactions import witness
 
 logger = logging.getLogger("delegation_app.audit")
 
@@ -66,7 +67,9 @@ def record(event: Event, origin: Origin, **about: Unpack[About]) -> None:
         origin: who acted, and from where.
         about: what it is about; see `About`.
     """
-    _row(event, origin, **about).save(force_insert=True)
+    row = _row(event, origin, **about)
+    row.save(force_insert=True)
+    witness(row)
 
 
 def record_each(
@@ -81,7 +84,9 @@ def record_each(
         _row(event, origin, delegation=delegation, reason=reason, details=details)
         for delegation, details in about
     )
-    AuditEvent.objects.bulk_create(rows, batch_size=_BATCH)
+    # One of them shows that all stand
+    for first in AuditEvent.objects.bulk_create(rows, batch_size=_BATCH)[:1]:
+        witness(first)
 
 
 def record_refusal(

@@ -15,7 +15,7 @@ from delegation_app.events import FORMER_SECRET_ENDED, SECRET_ROTATED
 from delegation_app.models import FormerSecret, SecretDigest
 from delegation_app.protocol.secrets import digest, is_random, new_secret
 from delegation_app.services import audit
-from delegation_app.services.transactions import database, joined, own
+from delegation_app.services.transactions import database, joined, own, own_once
 from delegation_app.toolkit import Application
 
 
@@ -124,7 +124,7 @@ def keep_digest(application: Application, secret: str) -> None:
 
 
 @sensitive_variables("secret")
-@own
+@own_once
 def replace(
     application: Application, origin: audit.Origin, *, overlap: timedelta, seen: str
 ) -> Replaced:

@@ -26,6 +26,8 @@ from delegation_app.toolkit import Application
 # whose name it may ask.
 TARGETS: Final = "delegation_policy__audiences"
 SPEAKS_FOR: Final = "introspectable_resource_servers"
+# A refresh token of a public client is all that a thief needs, so its reuse is noticed sooner
+_PUBLIC_RETRY_WINDOW: Final = timedelta(seconds=10)
 
 
 class Lack(Enum):
@@ -103,6 +105,18 @@ class Client:
     def refresh_token_lifetime(self) -> timedelta:
         """How long its refresh tokens may lie unused."""
         return _seconds(self.policy.refresh_token_lifetime) or conf.refresh_token_lifetime
+
+    @property
+    def refresh_retry_window(self) -> timedelta:
+        """How long a rotated refresh token still gets its successor; never beyond a token's life.
+
+        The policy's, else the site's, which is at most ten seconds for public clients.
+        """
+        window = _seconds(self.policy.refresh_retry_window)
+        if window is None:
+            most = timedelta.max if self.is_confidential else _PUBLIC_RETRY_WINDOW
+            window = min(conf.refresh_retry_window, most)
+        return min(window, self.access_token_lifetime)
 
     @property
     def delegation_lifetime(self) -> timedelta | None:

@@ -14,7 +14,7 @@ from delegation_app.models.validity import in_force
 from delegation_app.protocol import pkce
 from delegation_app.protocol.errors import InvalidGrant, OAuthError
 from delegation_app.protocol.secrets import code_for, derive_key, digest
-from delegation_app.services import audit, revoke, tokens
+from delegation_app.services import audit, lost_answers, reissue, revoke, tokens
 from delegation_app.services.clients import Client
 from delegation_app.services.transactions import own
 
@@ -26,6 +26,7 @@ class Redemption:
     Attributes:
         scope: the value of `scope`, or None. RFC 6749 section 4.1.3 has none; clients that send
             it get no more than it names.
+        refusal: why the request cannot be served, whatever it redeems; None if it can.
     """
 
     code: str = field(repr=False)
@@ -33,6 +34,7 @@ class Redemption:
     redirect_uri: str | None
     resources: tuple[str, ...]
     scope: str | None = None
+    refusal: OAuthError | None = None
 
 
 def issue(
@@ -78,36 +80,53 @@ def still_good(handle: str) -> str | None:
     return next((codes[one] for one in found), None)
 
 
-@own
-def redeem(
-    redemption: Redemption, client: Client, origin: audit.Origin
-) -> tokens.Issued | OAuthError:
+def redeem(redemption: Redemption, client: Client, origin: audit.Origin) -> tokens.Issued:
     """Redeem a code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
 
     Raises:
         InvalidGrant: unknown, another client's, expired, used, with the wrong verifier or
             redirect URI, or its delegation ended.
+        InvalidRequest: it has a parameter that must not be ignored.
         InvalidScope: nothing that was granted is left, or nothing of it is wanted.
         InvalidTarget: a resource was not granted or is not available any more.
+        OutcomeUnknown: the database was lost during the commit. The client may repeat the request,
+            and gets tokens in place of those that it did not get.
 
     Side effects: locks the root; up to three rows and one audit event. A second redemption
-    that proves itself revokes the delegation.
+    that proves itself revokes the delegation, unless the answer to the first one was lost here.
     """
+    with lost_answers.noted(redemption.code):
+        return _redeem(redemption, client, origin)
+
+
+@own
+def _redeem(
+    redemption: Redemption, client: Client, origin: audit.Origin
+) -> tokens.Issued | OAuthError:
     code = _find(redemption.code)
     if code is None:
         return _refusal("unknown")
     mismatch = _mismatch(code, redemption, client)
     if mismatch:
         return _refusal(mismatch, code.delegation)
+    # Before anything that is asked for is looked at: a replay is one, whatever it asks for. A first
+    # use that asks for too much is undone with the error.
+    if not _consume(code, clock.now()):
+        return _used_before(code, redemption, client, origin)
+    return tokens.issue_first(*_views(code, redemption, client), origin)
+
+
+def _views(
+    code: AuthorizationCode, redemption: Redemption, client: Client
+) -> tuple[tokens.View, tokens.View]:
+    if redemption.refusal is not None:
+        raise redemption.refusal
     held, reach = code.scope & code.delegation.scopes, code.audience & code.delegation.audience
     audience = client.narrowed_audience(redemption.resources, reach)
     # RFC 6749 section 3.3: what is left may be less, and the answer says so
     scope = client.wanted_scope(redemption.scope, held, audience)
-    if not _consume(code, clock.now()):
-        return _used_before(code, origin)
     whole = tokens.View(code.delegation, client, code.scope, code.audience)
-    view = tokens.View(code.delegation, client, scope, audience)
-    return tokens.issue_first(view, whole, origin)
+    return tokens.View(code.delegation, client, scope, audience), whole
 
 
 def _codes(handle: str) -> Iterator[str]:
@@ -140,15 +159,26 @@ def _consume(code: AuthorizationCode, now: datetime) -> bool:
     return bool(usable.filter(pk=code.pk, consumed_at=None).update(consumed_at=now))
 
 
-def _used_before(code: AuthorizationCode, origin: audit.Origin) -> InvalidGrant:
+def _used_before(
+    code: AuthorizationCode, redemption: Redemption, client: Client, origin: audit.Origin
+) -> tokens.Issued | OAuthError:
     code.refresh_from_db(fields=["consumed_at"])
     if code.consumed_at is None:
         return _refusal("expired, or its delegation has ended", code.delegation)
+    if _is_retry(code):
+        return reissue.reissue(*_views(code, redemption, client), origin)
     # RFC 6749 section 4.1.2: a second use revokes what the first one got
     ended = revoke.subtree(code.delegation, origin.acting_as("system"), reason="code replayed")
     error = _refusal("replayed", code.delegation)
     error.recorded = bool(ended)
     return error
+
+
+def _is_retry(code: AuthorizationCode) -> bool:
+    # RFC 6749 section 4.1.2 denies every second use. That the first one gave nothing away is known
+    # where this server itself failed to answer it, and nowhere else.
+    jti = lost_answers.token_of(code.digest)
+    return jti is not None and reissue.is_unused(code.delegation, jti)
 
 
 def _refusal(detail: str, delegation: Delegation | None = None) -> InvalidGrant:

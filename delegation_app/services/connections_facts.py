@@ -16,14 +16,24 @@ from delegation_app.events import (
     TOKEN_EXCHANGED,
     TOKEN_IMPERSONATED,
     TOKEN_ISSUED,
+    TOKEN_REFRESH_RETRIED,
     TOKEN_REFRESHED,
+    TOKEN_REISSUED,
 )
 from delegation_app.models import AccessToken, AuditEvent, Delegation, ResourceServer
 from delegation_app.models.validity import in_force
 from delegation_app.protocol.addresses import parse_address
 
 _TOKEN_EVENTS: Final = [
-    event.name for event in (TOKEN_ISSUED, TOKEN_REFRESHED, TOKEN_EXCHANGED, TOKEN_IMPERSONATED)
+    event.name
+    for event in (
+        TOKEN_ISSUED,
+        TOKEN_REISSUED,
+        TOKEN_REFRESHED,
+        TOKEN_REFRESH_RETRIED,
+        TOKEN_EXCHANGED,
+        TOKEN_IMPERSONATED,
+    )
 ]
 
 

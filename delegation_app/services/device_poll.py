@@ -18,7 +18,7 @@ from delegation_app.protocol.errors import (
     SlowDown,
 )
 from delegation_app.protocol.secrets import digest
-from delegation_app.services import audit, tokens
+from delegation_app.services import audit, lost_answers, reissue, tokens
 from delegation_app.services.clients import Client
 from delegation_app.services.transactions import own
 
@@ -41,12 +41,11 @@ class Poll:
     scope: str | None
 
 
-@own
-def poll(wanted: Poll, client: Client, origin: audit.Origin) -> tokens.Issued | OAuthError:
+def poll(wanted: Poll, client: Client, origin: audit.Origin) -> tokens.Issued:
     """Redeem a device code for tokens, or say why not (RFC 8628 section 3.5).
 
-    A second redemption ends nothing: a device that lost the answer asks again, and nobody but the
-    device ever had the code in hand.
+    A second redemption ends nothing. A device that lost the answer polls on: once its interval is
+    over, and as long as its tokens are unused, it gets others in place of them.
 
     Args:
         wanted: the device code, and which part of what was granted.
@@ -61,10 +60,17 @@ def poll(wanted: Poll, client: Client, origin: audit.Origin) -> tokens.Issued | 
         InvalidGrant: unknown, another client's, used, or its delegation has ended.
         InvalidScope: nothing that was granted is left, or nothing of it is wanted.
         InvalidTarget: a resource was not granted or is not available any more.
+        OutcomeUnknown: the database was lost during the commit; the device polls on.
 
     Side effects: locks the code, then the root; the time of the poll, or up to three rows and one
     audit event.
     """
+    with lost_answers.noted(wanted.device_code):
+        return _poll(wanted, client, origin)
+
+
+@own
+def _poll(wanted: Poll, client: Client, origin: audit.Origin) -> tokens.Issued | OAuthError:
     now = clock.now()
     code = DeviceCode.objects.filter(digest=digest(wanted.device_code)).select_for_update().first()
     if code is None:
@@ -76,11 +82,10 @@ def poll(wanted: Poll, client: Client, origin: audit.Origin) -> tokens.Issued | 
 
 
 def _unredeemable(code: DeviceCode, now: datetime) -> OAuthError | None:
-    if code.consumed_at is not None:
-        return _refusal("used before", code.delegation)
     if code.denied_at is not None:
         return AccessDenied("The person denied the request.")
-    if code.expires_at <= now:
+    # One that was redeemed is used before it is expired
+    if code.expires_at <= now and code.consumed_at is None:
         return ExpiredToken("The device code has expired.")
     return None if code.approved_at is not None else _pending(code, now)
 
@@ -107,16 +112,37 @@ def _redeem(
     delegation = rows.select_for_update(of=("self",)).first()
     if delegation is None:
         return _refusal("its delegation has ended", code.delegation)
-    audience = client.narrowed_audience(wanted.resources, delegation.audience)
-    # RFC 6749 section 3.3: what is left may be less, and the answer says so
-    scope = client.wanted_scope(wanted.scope, delegation.scopes, audience)
+    if code.consumed_at is not None:
+        if not _is_retry(code, delegation, now):
+            return _refusal("used before", delegation)
+        return reissue.reissue(*_views(delegation, wanted, client), origin)
+    views = _views(delegation, wanted, client)
     # What was joined to the locked row may be older than the lock; this statement is not
     usable = DeviceCode.objects.filter(in_force(now, "delegation__"), pk=code.pk, consumed_at=None)
     if not usable.update(consumed_at=now):
         return _refusal("its delegation has ended", delegation)
-    view = tokens.View(delegation, client, scope, audience)
+    return tokens.issue_first(*views, origin)
+
+
+def _views(delegation: Delegation, wanted: Poll, client: Client) -> tuple[tokens.View, tokens.View]:
+    audience = client.narrowed_audience(wanted.resources, delegation.audience)
+    # RFC 6749 section 3.3: what is left may be less, and the answer says so
+    scope = client.wanted_scope(wanted.scope, delegation.scopes, audience)
     whole = tokens.View(delegation, client, delegation.scopes, delegation.audience)
-    return tokens.issue_first(view, whole, origin)
+    return tokens.View(delegation, client, scope, audience), whole
+
+
+def _is_retry(code: DeviceCode, delegation: Delegation, now: datetime) -> bool:
+    """Whether a device has not got the answer to its last poll."""
+    jti = lost_answers.token_of(code.digest)
+    if jti is not None and reissue.is_unused(delegation, jti):
+        return True
+    # RFC 8628 section 3.5: a device that got none waits for its interval, and longer, before it
+    # polls again. What comes sooner came beside the poll that was answered.
+    waited = code.consumed_at is not None and now >= code.consumed_at + timedelta(
+        seconds=code.interval
+    )
+    return waited and now < code.expires_at and reissue.is_unused(delegation)
 
 
 def _refusal(detail: str, delegation: Delegation | None = None) -> InvalidGrant:

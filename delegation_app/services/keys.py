@@ -24,7 +24,7 @@ from delegation_app.protocol.jose import SKEW_SECONDS, SigningIdentity, Verifica
 from delegation_app.protocol.secrets import derive_key
 from delegation_app.seldom import Seldom
 from delegation_app.services import audit
-from delegation_app.services.transactions import hold, own
+from delegation_app.services.transactions import hold, own, own_once
 
 logger = logging.getLogger("delegation_app")
 
@@ -229,7 +229,7 @@ def discard_unreadable(origin: audit.Origin) -> SigningKey:
     return key
 
 
-@own
+@own_once
 def _discard_unreadable(origin: audit.Origin) -> SigningKey:
     hold(_LOCK)
     now, keys = clock.now(), {key.state: key for key in _waiting()}
@@ -251,7 +251,7 @@ def _discard_unreadable(origin: audit.Origin) -> SigningKey:
     return active
 
 
-@own
+@own_once
 def _rotate(origin: audit.Origin, *, force: bool, withdraw: bool) -> SigningKey:
     hold(_LOCK)
     now = clock.now()

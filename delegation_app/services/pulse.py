@@ -21,7 +21,9 @@ from delegation_app.events import (
     TOKEN_EXCHANGED,
     TOKEN_IMPERSONATED,
     TOKEN_ISSUED,
+    TOKEN_REFRESH_RETRIED,
     TOKEN_REFRESHED,
+    TOKEN_REISSUED,
     TOKEN_REVOKED,
 )
 from delegation_app.models import AuditEvent, Delegation, SigningKey
@@ -39,8 +41,9 @@ _FEW: Final = 20
 T = TypeVar("T")
 
 _EXCHANGED: Final = [TOKEN_EXCHANGED.name, TOKEN_IMPERSONATED.name]
+_AGAIN: Final = [TOKEN_REFRESH_RETRIED.name, TOKEN_REISSUED.name]
 KINDS: Final[dict[str, Q]] = {
-    "issued": Q(event__in=[TOKEN_ISSUED.name, TOKEN_REFRESHED.name, *_EXCHANGED]),
+    "issued": Q(event__in=[TOKEN_ISSUED.name, TOKEN_REFRESHED.name, *_AGAIN, *_EXCHANGED]),
     "refused": Q(outcome=AuditEvent.Outcome.REFUSED),
     "exchanged": Q(event__in=_EXCHANGED),
     "revoked": Q(event__in=[DELEGATION_REVOKED.name, TOKEN_REVOKED.name]),

@@ -167,13 +167,14 @@ def issue(
     return Issued(access, claims, opaque, renewal, manner.token_type)
 
 
-def issue_first(view: View, whole: View, origin: audit.Origin) -> Issued:
+def issue_first(view: View, whole: View, origin: audit.Origin, manner: Manner = _USUAL) -> Issued:
     """Issue the first tokens on a delegation that a person opened.
 
     Args:
         view: what the access token shows.
         whole: what the refresh token may be refreshed to, if the client gets one.
         origin: the client as actor, and from where it asks.
+        manner: see `issue`.
 
     Raises:
         InvalidGrant: as `issue`.
@@ -183,7 +184,7 @@ def issue_first(view: View, whole: View, origin: audit.Origin) -> Issued:
     # RFC 9700 section 4.14.2: whether there is a refresh token is the policy's decision
     renewable = view.client.may_use(names.REFRESH_TOKEN)
     fresh = renewal(whole, secrets.new_secret()) if renewable else None
-    return issue(view, origin, renewal=fresh)
+    return issue(view, origin, manner, renewal=fresh)
 
 
 def renewal(view: View, text: str, *, predecessor: RefreshToken | None = None) -> Renewal:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import time
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from typing import Final, ParamSpec, TypeVar
 
-from django.db import DatabaseError, connections, router, transaction
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connections,
+    router,
+    transaction,
+)
 
-from delegation_app.models import Delegation
-from delegation_app.protocol.errors import OAuthError
+from delegation_app.models import AuditEvent, Delegation
+from delegation_app.protocol.errors import OAuthError, OutcomeUnknown
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -18,6 +28,51 @@ R = TypeVar("R")
 _ATTEMPTS: Final = 3
 # SQLSTATE class 40: the database gave up on this transaction and asks for another try
 _TRANSIENT: Final = frozenset({"40001", "40P01"})
+_LOCK_NOT_AVAILABLE: Final = "55P03"
+
+# After a commit without an answer: the seconds before each look, and how long one look waits for a
+# server that is still busy with that commit.
+PAUSES: tuple[float, ...] = (0.0, 0.1, 0.3, 0.6, 1.0)
+PATIENCE_MS = 3000
+
+_REPEAT: Final = "Repeating the request is safe."
+_LOOK_FIRST: Final = "Look whether it was done before you repeat it."
+
+
+class _Run:
+    """One run of a work, and what can show that it was committed.
+
+    Attributes:
+        witnesses: audit events that it inserted. Their keys belong to this transaction alone.
+        hooks: what is to be called after the commit.
+        result: what the work returned.
+        is_finished: whether only the commit was left.
+    """
+
+    def __init__(self) -> None:
+        self.witnesses: list[AuditEvent] = []
+        self.hooks: list[Callable[[], object]] = []
+        self.result: object = None
+        self.is_finished = False
+
+    def of(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        token = _running.set(self)
+        try:
+            result = work(*args, **kwargs)
+        finally:
+            _running.reset(token)
+        self.hooks = [entry[1] for entry in connections[database()].run_on_commit]
+        self.result, self.is_finished = result, True
+        return result
+
+    def lost_its_answer(self, error: Exception) -> bool:
+        """Whether the commit was sent, and neither confirmed nor refused."""
+        is_answer = not isinstance(error, OperationalError | InterfaceError) or _is_transient(error)
+        # Within the transaction of a test case there is no commit that could be lost
+        return self.is_finished and not is_answer and not connections[database()].in_atomic_block
+
+
+_running: ContextVar[_Run | None] = ContextVar("delegation_app_running", default=None)
 
 
 def database() -> str:
@@ -31,27 +86,28 @@ def own(work: Callable[P, R | OAuthError]) -> Callable[P, R]:
     An error that `work` raises undoes everything. An error that it *returns* is raised after the
     commit, so that the consequences of a refusal outlive it.
 
+    If the connection is lost during the commit, the audit event that `work` inserted is looked up
+    on a new one. If it is there, so is everything else, and the result is returned as if nothing
+    had happened. If it is not, `work` runs again. So does a work without an event, which at most
+    counted a poll or kept a question.
+
     Raises:
+        OutcomeUnknown: the database does not answer whether the commit took place.
         RuntimeError: a transaction is open already (ATOMIC_REQUESTS); its rollback could
             undo what was told to be durable.
     """
+    return _owned(work, _REPEAT)
 
-    @functools.wraps(work)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                with transaction.atomic(using=database(), durable=True):
-                    result = work(*args, **kwargs)
-            except DatabaseError as error:
-                if attempt == _ATTEMPTS or not _is_transient(error):
-                    raise
-            else:
-                break
-        if isinstance(result, OAuthError):
-            raise result
-        return result
 
-    return wrapped
+def own_once(work: Callable[P, R | OAuthError]) -> Callable[P, R]:
+    """Run `work` as `own` does, where doing it twice is not the same as doing it once."""
+    return _owned(work, _LOOK_FIRST)
+
+
+def witness(event: AuditEvent) -> None:
+    """Note that the running work inserted `event`, which stands if and only if its commit does."""
+    if (run := _running.get()) is not None:
+        run.witnesses.append(event)
 
 
 def joined() -> transaction.Atomic:
@@ -83,5 +139,86 @@ def _advisory_key(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
 
 
-def _is_transient(error: DatabaseError) -> bool:
-    return getattr(error.__cause__, "sqlstate", None) in _TRANSIENT
+def _owned(work: Callable[P, R | OAuthError], advice: str) -> Callable[P, R]:
+    @functools.wraps(work)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        for left in reversed(range(_ATTEMPTS)):
+            run = _Run()
+            try:
+                with transaction.atomic(using=database(), durable=True):
+                    result = run.of(work, *args, **kwargs)
+            except (DatabaseError, InterfaceError) as error:
+                if _stands(run, error, advice):
+                    break
+                if not (left and _may_run_again(run, error)):
+                    raise
+            else:
+                break
+        if isinstance(result, OAuthError):
+            raise result
+        return result
+
+    return wrapped
+
+
+def _may_run_again(run: _Run, error: Exception) -> bool:
+    return _is_transient(error) or run.lost_its_answer(error)
+
+
+def _stands(run: _Run, error: Exception, advice: str) -> bool:
+    """Whether the commit took place in spite of `error`. If so, what was to follow it is done.
+
+    Raises:
+        OutcomeUnknown: the database does not say.
+    """
+    if not run.lost_its_answer(error):
+        return False
+    for pause in PAUSES:
+        time.sleep(pause)
+        # What is left of the old connection is of no use, even where Django takes it for a good one
+        connections[database()].close()
+        try:
+            stands = any(_is_committed(event) for event in run.witnesses)
+        except (DatabaseError, InterfaceError) as silence:
+            if _sqlstate(silence) == _LOCK_NOT_AVAILABLE:
+                break
+            continue
+        for hook in run.hooks if stands else ():
+            hook()
+        return stands
+    unknown = OutcomeUnknown(advice)
+    unknown.attempted = run.result
+    raise unknown from error
+
+
+def _is_committed(event: AuditEvent) -> bool:
+    # A plain look would miss a commit that the server is still busy with. An INSERT of the same key
+    # waits for that transaction, and fails if and only if the key stands.
+    values = {field.attname: getattr(event, field.attname) for field in event._meta.concrete_fields}
+    using = database()
+    try:
+        with transaction.atomic(using=using, durable=True):
+            _wait_at_most(PATIENCE_MS)
+            AuditEvent(**values).save(force_insert=True, using=using)
+            transaction.set_rollback(True, using=using)
+    except IntegrityError:
+        # After a failover, or a rollback on SQLite, the key may be another event's by now
+        names = ("id", "event", "occurred_at", "actor", "jti", "request_id")
+        same = {name: values[name] for name in names}
+        return AuditEvent.objects.using(using).filter(**same).exists()
+    return False
+
+
+def _wait_at_most(milliseconds: int) -> None:
+    connection = connections[database()]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{milliseconds}ms"])
+
+
+def _is_transient(error: Exception) -> bool:
+    return _sqlstate(error) in _TRANSIENT
+
+
+def _sqlstate(error: Exception) -> str | None:
+    return getattr(error.__cause__, "sqlstate", None)

@@ -116,7 +116,7 @@ def _answer(request: HttpRequest, parameters: Parameters, person: SignIn) -> Htt
     except AskAgain as error:
         return _ask(request, waiting, Before.of(parameters, error))
     except OAuthError as error:
-        first = device.answered(found.content, person)
+        first = None if error.recorded else device.answered(found.content, person)
         if first is not None:
             return _answered_page(request, first, decision)
         audit.record_refusal(error, origin, client_id="", endpoint=request.path)

@@ -140,3 +140,21 @@ def test_policy_when_it_was_derived_then_setting_a_limit_stores_it(world, operat
     world.cron.policy.delete()
     assert save(operator, world.cron, constraints=json.dumps(LIMITS)).status_code == 302
     assert world.cron.policy.constraints == Constraints.parse(LIMITS)
+
+
+@pytest.mark.parametrize(("typed", "stored"), [("120", 120), ("0", 0), ("", None)])
+def test_retry_window_when_typed_then_it_is_stored_and_explained(world, operator, typed, stored):
+    shown = text_of(operator.get(url_of(world.web)))
+    assert "Refresh retry window" in shown
+    assert "A client that lost the answer to a refresh" in shown
+    world.web.change(refresh_retry_window=77)
+    assert save(operator, world.web, refresh_retry_window=typed).status_code == 302
+    assert world.web.policy.refresh_retry_window == stored
+    [event] = events("client.changed")
+    assert event.details["fields"] == ["clientpolicy.refresh_retry_window"]
+
+
+@pytest.mark.parametrize("typed", ["-1", "1.5", "a minute"])
+def test_retry_window_when_it_is_no_number_of_seconds_then_an_error(world, operator, typed):
+    response = save(operator, world.web, refresh_retry_window=typed)
+    assert "refresh_retry_window" in inline_errors(response)

@@ -110,9 +110,9 @@ def test_resource_when_narrowed_then_the_next_refresh_token_still_has_all_of_it(
 
 
 @pytest.mark.conformance("RT-04")
-@pytest.mark.parametrize("app", ["mobile", "web"])
+@pytest.mark.parametrize(("app", "window"), [("mobile", 10), ("web", 60)])
 def test_refresh_token_when_used_then_it_is_replaced_and_the_old_one_is_over(
-    story, world, clock, app
+    story, world, clock, app, window
 ):
     app = world.apps[app]
     first = story.tokens(app)
@@ -120,7 +120,7 @@ def test_refresh_token_when_used_then_it_is_replaced_and_the_old_one_is_over(
     assert second["refresh_token"] != first["refresh_token"]
     third = story.refresh(second["refresh_token"], app).json()
     assert len({t["refresh_token"] for t in (first, second, third)}) == 3
-    clock.forward(seconds=11)
+    clock.forward(seconds=window)
     refused(story.refresh(second["refresh_token"], app), "invalid_grant")
 
 
@@ -128,7 +128,7 @@ def test_refresh_token_when_used_then_it_is_replaced_and_the_old_one_is_over(
 def test_refresh_token_when_reused_after_the_window_then_the_family_ends(story, clock):
     first = story.tokens()
     second = story.refresh(first["refresh_token"]).json()
-    clock.forward(seconds=10)
+    clock.forward(seconds=60)
     with recorded("delegation.revoked"):
         response = story.refresh(first["refresh_token"])
     refused(response, "invalid_grant")
@@ -240,7 +240,7 @@ def _delete(world):
 
 @pytest.mark.conformance("RT-09")
 @pytest.mark.parametrize("end", [_revoke, _withdraw, _deactivate, _delete])
-@pytest.mark.parametrize("seconds", [0, 30])
+@pytest.mark.parametrize("seconds", [0, 30, 90])
 def test_refresh_token_when_its_delegation_is_over_then_invalid_grant(
     story, world, clock, end, seconds
 ):
@@ -278,19 +278,6 @@ def test_refresh_token_when_it_is_something_else_then_invalid_grant(story, world
         with refusal_recorded("invalid_grant"):
             refused(story.refresh(text), "invalid_grant")
     assert story.redeem(code).status_code == 200
-
-
-@pytest.mark.conformance("RT-11")
-def test_refresh_token_when_retried_within_the_window_then_it_gets_the_same_successor(story, clock):
-    first = story.tokens()
-    second = story.refresh(first["refresh_token"]).json()
-    clock.forward(seconds=9)
-    with recorded("token.refreshed"):
-        again = story.refresh(first["refresh_token"]).json()
-    assert again["refresh_token"] == second["refresh_token"]
-    assert claims_of(again["access_token"])["jti"] != claims_of(second["access_token"])["jti"]
-    assert RefreshToken.objects.count() == 2
-    assert story.refresh(again["refresh_token"]).status_code == 200
 
 
 @pytest.mark.many_connections

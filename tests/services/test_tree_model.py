@@ -568,7 +568,13 @@ DEEDS = (
     *[Site.exchange] * 6, *[Site.refresh] * 2, *[Site.revoke] * 3, *[Site.narrow] * 4,
     Site.switch, Site.wait, Site.open, Site.switch, Site.retune, Site.give_back, Site.lift,
 )  # fmt: skip
-ISSUED = ["token.issued", "token.refreshed", "token.exchanged", "token.impersonated"]
+ISSUED = [
+    "token.issued",
+    "token.refreshed",
+    "token.refresh_retried",
+    "token.exchanged",
+    "token.impersonated",
+]
 # A byte says what is done and the others how. They are drawn as one: of a list, hypothesis would
 # try many that differ in one place only.
 STEP = 11

@@ -39,15 +39,25 @@ def failing(statement=1, *, lasting=True):
 
 
 @contextmanager
-def failing_commit(*, after=False):
-    """Let a commit fail; with `after`, the database has done it and only the answer is lost."""
+def failing_commit(*, after=False, times=None):
+    """Let commits fail; with `after`, the database has done it and only the answer is lost.
+
+    Args:
+        after: whether the database has committed.
+        times: how many fail; None for all.
+    """
     failure = Failure()
     commit = BaseDatabaseWrapper._commit
 
     def broken(connection):
+        failure.statements += 1
+        if times is not None and failure.statements > times:
+            commit(connection)
+            return
         if after:
             commit(connection)
-        failure.raise_if(condition=True)
+        failure.happened = True
+        raise OperationalError("server closed the connection unexpectedly: secret-host:5432")
 
     with mock.patch.object(BaseDatabaseWrapper, "_commit", broken):
         yield failure

@@ -5,7 +5,7 @@ Nothing is copied down a tree. A refusal names every fault: which is found first
 
 from dataclasses import dataclass, replace
 
-MAX_DEPTH, ACCESS, IDLE, RETRY, NEVER = 2, 600, 2_592_000, 10, float("inf")
+MAX_DEPTH, ACCESS, IDLE, RETRY, NEVER = 2, 600, 2_592_000, 60, float("inf")
 EVERYWHERE = frozenset("ABC")
 
 
@@ -128,16 +128,30 @@ class Model:
         (where, scope), is_used = self.left(token), bool(token.successor)
         is_live = self.is_live(token.node) and (is_used or self.now < token.ends)
         is_retry = is_used and self.now < token.rotated + RETRY and not token.successor.successor
-        token.node.revoked |= bool(is_used and not is_retry and is_live and scope)
-        Refused.if_any(
-            invalid_client=token.node.client.name in self.off, invalid_scope=not scope,
-            invalid_grant=not is_live or (is_used and not is_retry)
-            or not token.node.may_issue(where, self.now), invalid_target=not where,
-        )  # fmt: skip
+        token.node.revoked |= is_used and not is_retry and is_live
+        # A retry takes the place of what was issued before, where that is counted
+        back = is_retry and token.node.all_limits().uses < NEVER
+        self.count(token.node, -back)
+        try:
+            Refused.if_any(
+                invalid_client=token.node.client.name in self.off, invalid_scope=not scope,
+                invalid_grant=not is_live or (is_used and not is_retry)
+                or not token.node.may_issue(where, self.now), invalid_target=not where,
+            )  # fmt: skip
+        except Refused:
+            self.count(token.node, back)
+            raise
+        if back:
+            token.access.revoked = True
         if not is_retry:
             token.rotated = self.now
             token.successor = self.issue(token.node, token.scope, token.audience, IDLE)
-        return token.successor, self.issue(token.node, scope, where)
+        token.access = self.issue(token.node, scope, where)
+        return token.successor, token.access
+
+    def count(self, node, number):
+        for above in node.line():
+            above.uses += number * (above.all_limits().uses < NEVER)
 
     def narrow(self, node, scope, audience, ends, limits):
         left = Node(**vars(node) | {"limits": node.limits & limits})

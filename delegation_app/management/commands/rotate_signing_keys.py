@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from delegation_app.protocol.errors import OutcomeUnknown
 from delegation_app.services import keys
 from delegation_app.services.audit import Origin
 
@@ -39,8 +40,8 @@ class Command(BaseCommand):
         """Rotate.
 
         Raises:
-            CommandError: the next key is not published for long enough or cannot be decrypted, or
-                there is nothing to discard.
+            CommandError: the next key is not published for long enough or cannot be decrypted,
+                there is nothing to discard, or the database was lost during the commit.
         """
         if options["discard_unreadable"]:
             self._discard(options)
@@ -61,6 +62,8 @@ class Command(BaseCommand):
                 "Use --force to go on, or --withdraw if the active key was stolen."
             )
             raise CommandError(message) from wait
+        except OutcomeUnknown as error:
+            raise CommandError(error.description) from error
         self.stdout.write(f"Key {key.kid} signs from now on; {before} is retired.")
 
     def _discard(self, options: dict[str, Any]) -> None:

@@ -33,7 +33,10 @@ _SAID: Final = {
     415: "The body is no JSON.",
     429: "Too many requests; Retry-After says how long to wait.",
     500: "Something unexpected; it was logged.",
-    503: "The database does not answer; nothing was done. Retry-After says how long to wait.",
+    503: (
+        "The database does not answer. Nothing was done, unless the description says that this is "
+        "not known. Retry-After says how long to wait."
+    ),
 }
 _NAMES: Final = ("delegationSession", "delegationCsrf")
 

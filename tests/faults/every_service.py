@@ -1,0 +1,274 @@
+"""Every service that owns its transaction, with what it needs: each makes a call, not yet made."""
+
+from datetime import timedelta
+from functools import partial
+
+from delegation_app import clock
+from delegation_app.models import ConsentRecord, Delegation, RefreshToken, SigningKey
+from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.scope import Scope
+from delegation_app.services import (
+    audit,
+    bulk,
+    client_secrets,
+    clients,
+    codes,
+    confirmation,
+    connections_end,
+    consent,
+    device,
+    device_poll,
+    device_start,
+    keys,
+    operating,
+    revoke,
+    rotation,
+    standing,
+)
+from delegation_app.services.narrowing import Narrowing
+from delegation_app.services.register import Chosen
+from tests.races.crowd import new_child, new_code, new_root, question
+from tests.races.test_device import waiting
+from tests.support.world import SERVICE_B, VERIFIER
+
+OPERATOR = audit.Origin(actor="user:99")
+SCOPE = Scope.parse("read:metrics write:alerts")
+
+
+def redeem(world):
+    redemption = codes.Redemption(new_code(world), VERIFIER, None, ())
+    return partial(codes.redeem, redemption, clients.find("web"), audit.Origin("client:web"))
+
+
+def replay(world):
+    act = redeem(world)
+    act()
+    return act
+
+
+def refresh(world):
+    _row, tokens = new_root(world.alice)
+    presented = rotation.Presentation(tokens["refresh_token"], None, ())
+    return partial(rotation.rotate, presented, clients.find("web"), audit.Origin("client:web"))
+
+
+def retry(world):
+    act = refresh(world)
+    act()
+    return act
+
+
+def reuse(world):
+    act = refresh(world)
+    act()
+    # Its successor is used, too
+    RefreshToken.objects.filter(consumed_at=None).update(consumed_at=clock.now())
+    return act
+
+
+def approved(world):
+    asked, code = waiting(world)
+    device.allow(asked, asked.asked.scope, audit.Origin(), lifetime=None)
+    return code
+
+
+def poll(world):
+    wanted = device_poll.Poll(approved(world), (), None)
+    return partial(device_poll.poll, wanted, clients.find("tv"), audit.Origin())
+
+
+def client_credentials(world):
+    # Another one is opened each time
+    Delegation.objects.filter(delegate_client_id="cron").update(terms_digest="0" * 64)
+    client = clients.find("cron")
+    audience = client.audience(())
+    return partial(standing.issue, client, SCOPE, audience, audit.Origin("client:cron"))
+
+
+def exchange(world):
+    _row, tokens = new_root(world.alice)
+    return partial(new_child, tokens["access_token"], "service-a", SERVICE_B)
+
+
+def allow(world):
+    return partial(consent.allow, question(world), SCOPE, audit.Origin(), lifetime=None)
+
+
+def deny(world):
+    return partial(consent.deny, question(world), audit.Origin())
+
+
+def proceed(world):
+    new_code(world)
+    return partial(consent.proceed, question(world), audit.Origin())
+
+
+def start(world):
+    asked = Parameters([("scope", "read:metrics")])
+    return partial(device_start.start, clients.find("tv"), asked, audit.Origin())
+
+
+def allow_device(world):
+    asked, _code = waiting(world)
+    return partial(device.allow, asked, asked.asked.scope, audit.Origin(), lifetime=None)
+
+
+def deny_device(world):
+    asked, _code = waiting(world)
+    return partial(device.deny, asked, audit.Origin())
+
+
+def pending(world):
+    new_code(world)
+    record = ConsentRecord.objects.latest("pk")
+    ConsentRecord.objects.filter(pk=record.pk).update(confirmation="pending")
+    return record
+
+
+def confirm(world):
+    return partial(confirmation.confirm, pending(world), OPERATOR, reason="checked")
+
+
+def refuse(world):
+    return partial(confirmation.refuse, pending(world), OPERATOR, reason="checked")
+
+
+def give_back(world, kind):
+    _row, tokens = new_root(world.alice)
+    client = clients.find("web")
+    return partial(revoke.presented_token, tokens[kind], client, audit.Origin("client:web"))
+
+
+def end(world):
+    row, _tokens = new_root(world.alice)
+    return partial(connections_end.end, row, audit.Origin(), reason="")
+
+
+def end_all(world):
+    # Nothing of the services before, each of which would have an event of its own
+    Delegation.objects.filter(revoked_at=None).update(revoked_at=clock.now(), revoked_by="system")
+    ConsentRecord.objects.filter(withdrawn_at=None).update(
+        withdrawn_at=clock.now(), withdrawn_by="system"
+    )
+    new_root(world.alice)
+    return partial(connections_end.end_all, world.alice, audit.Origin(), reason="")
+
+
+def narrow(world):
+    row, _tokens = new_root(world.alice)
+    to = Narrowing(scope=Scope(["read:metrics"]))
+    return partial(connections_end.narrow, row, to, audit.Origin())
+
+
+def revoke_one(world):
+    row, _tokens = new_root(world.alice)
+    return partial(operating.revoke_one, row, OPERATOR, reason="enough")
+
+
+def narrow_one(world):
+    row, _tokens = new_root(world.alice)
+    to = Narrowing(scope=Scope(["read:metrics"]))
+    return partial(operating.narrow_one, row, to, OPERATOR, reason="enough")
+
+
+def revoke_many(world):
+    held = Delegation.objects.filter(delegate_client_id="web", revoked_at=None)
+    held.update(revoked_at=clock.now(), revoked_by="system")
+    new_root(world.alice)
+    task = bulk.begin(Chosen(client_id="web"))
+    return partial(bulk.next_batch, task, OPERATOR, reason="enough", most=10)
+
+
+def replace_secret(world):
+    row = world.cron.row
+    row.refresh_from_db()
+    seen = client_secrets.mark_of(row)
+    return partial(client_secrets.replace, row, OPERATOR, overlap=timedelta(hours=1), seen=seen)
+
+
+def end_former_secret(world):
+    replace_secret(world)()
+    return partial(client_secrets.end_former, world.cron.row, OPERATOR)
+
+
+def rotate_keys(world):
+    return partial(keys.rotate, OPERATOR, force=True)
+
+
+def first_keys(world):
+    SigningKey.objects.all().delete()
+    keys.forget()
+    return keys.signer
+
+
+# What each does, what its caller gets, and the events that tell of it
+EVERY = {
+    "code": (redeem, "Issued", ["token.issued"]),
+    "code again": (replay, "invalid_grant", ["delegation.revoked"]),
+    "refresh": (refresh, "Issued", ["token.refreshed"]),
+    "refresh again": (retry, "Issued", ["token.refresh_retried"]),
+    "refresh token reused": (reuse, "invalid_grant", ["delegation.revoked"]),
+    "device poll": (poll, "Issued", ["token.issued"]),
+    "client credentials": (client_credentials, "Issued", ["delegation.opened", "token.issued"]),
+    "exchange": (exchange, "tuple", ["delegation.handed_on", "token.exchanged"]),
+    "allow": (allow, "str", ["consent.granted", "delegation.opened", "code.issued"]),
+    "deny": (deny, "access_denied", ["consent.denied"]),
+    "silent": (proceed, "str", ["delegation.opened", "code.issued"]),
+    "device start": (start, "Started", ["device.started"]),
+    "allow a device": (allow_device, "ConsentRecord", ["consent.granted", "delegation.opened"]),
+    "deny a device": (deny_device, "NoneType", ["consent.denied"]),
+    "confirm": (confirm, "NoneType", ["consent.confirmed"]),
+    "refuse to confirm": (refuse, "NoneType", ["consent.confirmation_refused"]),
+    "give a refresh token back": (
+        partial(give_back, kind="refresh_token"),
+        "NoneType",
+        ["delegation.revoked"],
+    ),
+    "give an access token back": (
+        partial(give_back, kind="access_token"),
+        "NoneType",
+        ["token.revoked"],
+    ),
+    "end": (end, "1", ["delegation.revoked"]),
+    "end all": (end_all, "1", ["delegation.revoked"]),
+    "narrow": (narrow, "Delegation", ["delegation.narrowed"]),
+    "revoke one": (revoke_one, "1", ["delegation.revoked"]),
+    "narrow one": (narrow_one, "Delegation", ["delegation.narrowed"]),
+    "revoke many": (revoke_many, "Task", ["delegation.revoked"]),
+    "replace a secret": (replace_secret, "Replaced", ["client.secret_rotated"]),
+    "end a former secret": (end_former_secret, "True", ["client.former_secret_ended"]),
+    "rotate keys": (rotate_keys, "SigningKey", ["key.rotated"]),
+    "first keys": (first_keys, "SigningIdentity", ["key.created", "key.created"]),
+}
+
+# What a new service with a transaction of its own has to be added to, with a line above
+OWNED = {
+    "bulk._end",
+    "client_secrets.end_former",
+    "client_secrets.replace",
+    "codes._redeem",
+    "confirmation.confirm",
+    "confirmation.refuse",
+    "connections_end.end",
+    "connections_end.end_all",
+    "connections_end.narrow",
+    "consent.allow",
+    "consent.deny",
+    "consent.proceed",
+    "device.allow",
+    "device.deny",
+    "device_poll._poll",
+    "device_start._store",
+    "exchange._issue",
+    "keys._make_first",
+    "keys._rotate",
+    "operating.narrow_one",
+    "pending_requests.keep",
+    "proposals.approve",
+    "proposals.reject",
+    "proposals.withdraw",
+    "operating.revoke_one",
+    "revoke._give_back",
+    "rotation._rotate",
+    "standing.issue",
+}
