@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods
 
 from delegation_app import clock
 from delegation_app.services.preview import Preview, followers_seconds
+from delegation_app.views.standalone import own_transactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,14 @@ class Confirmation:
 
 
 def deed(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark a method of an admin as a deed: GET asks, POST does, nothing else is answered."""
+    """Mark a method of an admin as a deed: GET asks, POST does, nothing else is answered.
+
+    Its services own their transactions: what it reports is durable.
+    """
     decorated: Callable[..., Any] = method_decorator(require_http_methods(["GET", "HEAD", "POST"]))(
         view
     )
-    return decorated
+    return own_transactions(decorated)
 
 
 def ask(
