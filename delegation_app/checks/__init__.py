@@ -1,7 +1,27 @@
-"""System checks: each misconfiguration has a number."""
+"""System checks: each misconfiguration has a number, which docs/checks.md explains."""
 
 from __future__ import annotations
 
-from delegation_app.checks import clients, databases, pages, rows, second_operator, values
+from delegation_app.checks import (
+    clients,
+    databases,
+    mounting,
+    pages,
+    rows,
+    second_operator,
+    security,
+    values,
+    waiting,
+)
 
-__all__ = ["clients", "databases", "pages", "rows", "second_operator", "values"]
+__all__ = [
+    "clients",
+    "databases",
+    "mounting",
+    "pages",
+    "rows",
+    "second_operator",
+    "security",
+    "values",
+    "waiting",
+]
