@@ -63,3 +63,11 @@ def test_a_proxy_is_believed_only_when_told():
     assert value_of(expression, **PRODUCTION) == "None"
     environment = PRODUCTION | {"DJANGO_TRUST_PROXY_PROTO": "1"}
     assert value_of(expression, **environment) == "('HTTP_X_FORWARDED_PROTO', 'https')"
+
+
+@pytest.mark.slow
+def test_production_waits_for_no_database_and_no_cache_without_end():
+    environment = PRODUCTION | {"REDIS_URL": "redis://cache.example.com/0"}
+    # The app's checks name each timeout that is missing
+    result = manage("check", "--deploy", "--fail-level", "WARNING", **environment)
+    assert result.returncode == 0, result.stderr
