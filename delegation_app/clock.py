@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.utils import timezone
 
@@ -74,7 +76,12 @@ def now() -> datetime:
 
     Side effects: on PostgreSQL one short statement every 30 seconds, or after this machine's clock
     has jumped, if this thread has a connection open. It never fails.
+
+    Raises:
+        ImproperlyConfigured: USE_TZ is False; Django would return a time without a zone.
     """
+    if not settings.USE_TZ:
+        raise ImproperlyConfigured("delegation_app needs USE_TZ = True.")
     if _state.measured is None:
         return timezone.now()
     return timezone.now() + _offset(_state.measured)

@@ -8,10 +8,13 @@ from delegation_app.checks import (
     clocks,
     databases,
     deliveries,
+    mounting,
     pages,
     rows,
     second_operator,
+    security,
     values,
+    waiting,
 )
 
 __all__ = [
@@ -20,8 +23,11 @@ __all__ = [
     "clocks",
     "databases",
     "deliveries",
+    "mounting",
     "pages",
     "rows",
     "second_operator",
+    "security",
     "values",
+    "waiting",
 ]
