@@ -227,9 +227,8 @@ def test_check_when_tables_are_missing_then_audiences_are_not_judged(monkeypatch
 )
 def test_settings_when_risks_of_scopes_are_wrong_then_e004(settings, risks, problem):
     settings.DELEGATION = {**settings.DELEGATION, "SCOPE_RISKS": risks}
-    found = [
-        error.msg for error in checks.values.check_settings() if error.id == "delegation_app.E004"
-    ]
+    reported = checks.values.check_settings()
+    found = [error.msg for error in reported if error.id == "delegation_app.E004"]
     assert len(found) == (problem is not None)
     assert problem is None or problem in found[0]
 

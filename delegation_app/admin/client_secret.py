@@ -9,7 +9,6 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -87,8 +86,6 @@ class WithSecret(AnswersWhenAway, _Admin):
             "end_former_secret_url": former and self._url("end_former_secret", application),
         }
 
-    # The secret is shown only when it is durable, so this can't be part of a request's transaction.
-    @transaction.non_atomic_requests
     @deed
     @sensitive_variables("replaced")
     def new_secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -105,7 +102,6 @@ class WithSecret(AnswersWhenAway, _Admin):
             return HttpResponseRedirect(self._url("change", application))
         return self._shown(request, application, replaced)
 
-    @transaction.non_atomic_requests
     @deed
     def end_former_secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask, and end the former secret."""

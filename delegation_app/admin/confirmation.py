@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods
 from delegation_app import clock
 from delegation_app.protocol.errors import OutcomeUnknown
 from delegation_app.services.preview import Preview, followers_seconds
+from delegation_app.views.standalone import own_transactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class Confirmation:
 def deed(view: Callable[..., Any]) -> Callable[..., Any]:
     """Mark a method of an admin as a deed: GET asks, POST does, nothing else is answered.
 
-    Where the database was lost during the commit, the operator reads that instead of a 500.
+    Its services own their transactions: what it reports is durable. Where the database was lost
+    during the commit, the operator reads that instead of a 500.
     """
 
     @functools.wraps(view)
@@ -69,7 +71,7 @@ def deed(view: Callable[..., Any]) -> Callable[..., Any]:
     decorated: Callable[..., Any] = method_decorator(require_http_methods(["GET", "HEAD", "POST"]))(
         told
     )
-    return decorated
+    return own_transactions(decorated)
 
 
 def ask(

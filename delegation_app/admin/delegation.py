@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final
 
 from django.contrib import admin
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
@@ -176,8 +175,6 @@ class DelegationAdmin(RegisterAdmin):
         self.require(request, "revoke")
         return everything.from_delegation(self, request, self.find(request, object_id), whose)
 
-    # Each batch is durable before it is told of, so none can be part of a request's transaction
-    @transaction.non_atomic_requests
     @deed
     def bulk_view(self, request: HttpRequest) -> HttpResponse:
         """Ask, and revoke all that a filtered list holds, some at a time."""

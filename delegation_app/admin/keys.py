@@ -6,7 +6,6 @@ import json
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -46,8 +45,6 @@ class SigningKeyAdmin(ReadOnlyAdmin):
         context = {"rotate_url": self.url("rotate") if may else "", **(extra_context or {})}
         return super().changelist_view(request, context)
 
-    # A rotation is told of only when it is durable, so it can't be part of a request's transaction.
-    @transaction.non_atomic_requests
     @deed
     def rotate_view(self, request: HttpRequest) -> HttpResponse:
         """Ask, and rotate."""

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
@@ -148,8 +147,6 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
             **{f"{name}_url": self.url(name, obj.pk) for name in self._open_to(request, obj)},
         }
 
-    # The decision and the change are durable before anything is said of them
-    @transaction.non_atomic_requests
     @deed
     def approve_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask, and apply the change."""
@@ -162,7 +159,6 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
         )
         return self._decide(request, object_id, "approve", decision)
 
-    @transaction.non_atomic_requests
     @deed
     def reject_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask, and reject the change."""
@@ -175,7 +171,6 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
         )
         return self._decide(request, object_id, "reject", decision)
 
-    @transaction.non_atomic_requests
     @deed
     def withdraw_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask, and withdraw a change of one's own."""

@@ -7,6 +7,7 @@ from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any, Final
 
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -27,7 +28,8 @@ def require_token(
     """Make a view function that only answers a good token with all of `scopes`.
 
     The view finds the token in `request.auth`, the principal in `request.user`. A cookie has no
-    say, so there is none to forge and the view is exempt from CSRF checks.
+    say, so there is none to forge and the view is exempt from CSRF checks and from
+    `LoginRequiredMiddleware`.
 
     Args:
         scopes: what the token must allow.
@@ -53,7 +55,7 @@ def require_token(
             answer.headers.setdefault("Cache-Control", NOT_STORED)
             return answer
 
-        return csrf_exempt(guarded)
+        return login_not_required(csrf_exempt(guarded))
 
     return decorate
 

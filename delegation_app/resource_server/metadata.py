@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
+from django.utils.decorators import method_decorator
 from django.views import View
 
 from delegation_app.protocol.scope import Scope
@@ -14,6 +16,7 @@ from delegation_app.resource_server.challenge import metadata_suffix, metadata_u
 from delegation_app.resource_server.conf import conf
 
 
+@method_decorator(login_not_required, name="dispatch")
 class ProtectedResourceMetadata(View):
     """Answers with the metadata of one resource server. Public, cacheable, for any origin.
 

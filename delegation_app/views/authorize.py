@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from delegation_app.protocol.errors import ConsentRequired, LoginRequired, OAuthError, ServerError
@@ -17,6 +16,7 @@ from delegation_app.services.pending_requests import Kind
 from delegation_app.services.question import Question, must_ask
 from delegation_app.services.terms import SignIn
 from delegation_app.views import consent_answer, consent_page, csrf, http, pages, pending, sign_in
+from delegation_app.views.standalone import standalone
 
 logger = logging.getLogger("delegation_app")
 
@@ -63,7 +63,7 @@ class Arrival:
 
 
 @csrf.protected(consent_answer.forged)
-@transaction.non_atomic_requests
+@standalone
 def authorize(request: HttpRequest) -> HttpResponse:
     """Take a request by GET, and a person's answer by POST.
 

@@ -6,7 +6,6 @@ import functools
 from collections.abc import Callable
 from typing import Final
 
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -17,6 +16,7 @@ from delegation_app.services import audit
 from delegation_app.services.client_authentication import authenticate
 from delegation_app.services.clients import TARGETS, Client
 from delegation_app.views import http
+from delegation_app.views.standalone import standalone
 
 _DAY: Final = "86400"
 
@@ -75,7 +75,7 @@ def back_channel(
     """Make a view of a handler: POST only, form only, JSON errors, audited refusals."""
 
     @csrf_exempt
-    @transaction.non_atomic_requests
+    @standalone
     @functools.wraps(handler)
     def view(request: HttpRequest) -> HttpResponse:
         if request.method == "OPTIONS":

@@ -8,7 +8,6 @@ from http import HTTPStatus
 from typing import Any, Concatenate, Final, ParamSpec
 
 from django.core import signing
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 
@@ -17,6 +16,7 @@ from delegation_app.protocol.parameters import Parameters
 from delegation_app.services.audit import Origin
 from delegation_app.services.terms import SignIn
 from delegation_app.views import csrf, http, pages, sign_in
+from delegation_app.views.standalone import standalone
 
 P = ParamSpec("P")
 _View = Callable[Concatenate[HttpRequest, SignIn, P], HttpResponse]
@@ -52,7 +52,7 @@ def door(
             return view(request, person, *args, **kwargs)
 
         @csrf.protected(problem)
-        @transaction.non_atomic_requests
+        @standalone
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             try:
                 return admitted(request, *args, **kwargs)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from delegation_app.protocol.errors import InvalidRequest, OAuthError, TooManyAttempts
@@ -21,6 +20,7 @@ from delegation_app.services.terms import SignIn
 from delegation_app.views import asking, csrf, http, pages, pending, sign_in
 from delegation_app.views.asking import Before
 from delegation_app.views.pending import Seen
+from delegation_app.views.standalone import standalone
 
 
 def _forged(request: HttpRequest, error: OAuthError) -> HttpResponse:
@@ -28,7 +28,7 @@ def _forged(request: HttpRequest, error: OAuthError) -> HttpResponse:
 
 
 @csrf.protected(_forged)
-@transaction.non_atomic_requests
+@standalone
 def device_page(request: HttpRequest) -> HttpResponse:
     """Ask for the code, show what it stands for, and take the answer.
 

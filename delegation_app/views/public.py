@@ -7,19 +7,19 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import get_conditional_response
 
 from delegation_app.conf import conf
 from delegation_app.protocol.errors import InvalidRequest, TemporarilyUnavailable
 from delegation_app.views import http
+from delegation_app.views.standalone import standalone
 
 
 def public(handler: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Make a view of a handler: GET only, for any origin, 304 for whoever has it already."""
 
-    @transaction.non_atomic_requests
+    @standalone
     @functools.wraps(handler)
     def view(request: HttpRequest, **arguments: str) -> HttpResponse:
         # OPTIONS too: no script has to ask before it may read these

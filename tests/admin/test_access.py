@@ -1,7 +1,6 @@
 """What the pages of the admin refuse, whoever asks."""
 
 import pytest
-from django.urls import resolve, reverse
 
 from delegation_app.models import (
     AuditEvent,
@@ -70,17 +69,6 @@ def test_deed_when_it_is_only_looked_at_then_nothing_changes(story, operator, me
 @pytest.mark.parametrize("key", ["4711", "nobody", "9" * 30, "a\x00b"])
 def test_deed_when_there_is_no_such_record_then_404(operator, model, name, key):
     assert operator.get(page(model, name, key)).status_code == 404
-
-
-def test_rotate_when_requests_are_atomic_then_it_stays_outside():
-    view = resolve(reverse("admin:delegation_app_signingkey_rotate")).func
-    assert view._non_atomic_requests == {"default"}
-
-
-@pytest.mark.parametrize("name", ["approve", "reject", "withdraw"])
-def test_proposal_when_requests_are_atomic_then_its_decision_stays_outside(name):
-    view = resolve(page("proposedchange", name, 1)).func
-    assert view._non_atomic_requests == {"default"}
 
 
 def test_auditor_when_looking_at_every_page_then_there_is_no_button(story, auditor):

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.urls import resolve
 
 from delegation_app import toolkit
 from delegation_app.models import AuditEvent, ClientPolicy, FormerSecret
@@ -269,11 +268,6 @@ def test_permission_when_one_of_two_is_missing_then_403(cron, lacks):
 def test_auditor_when_looking_at_a_client_then_there_is_no_button(cron):
     html_of = browser("auditor").get(at(cron, "change")).content.decode()
     assert "new-secret" not in html_of
-
-
-def test_deeds_when_requests_are_atomic_then_they_stay_outside(cron):
-    for deed in ("new_secret", "end_former_secret"):
-        assert resolve(at(cron, deed)).func._non_atomic_requests == {"default"}
 
 
 def test_former_secret_when_it_has_ended_then_it_proves_nothing_whatever_the_cache_knows(

@@ -7,7 +7,6 @@ from io import BytesIO
 import pytest
 from rest_framework.throttling import BaseThrottle
 
-from delegation_app import urls
 from delegation_app.services import catalogue
 from delegation_app.views.api.endpoint import Endpoint
 from tests.admin.conftest import browser
@@ -364,11 +363,3 @@ def test_error_when_nobody_thought_of_it_then_it_is_one_of_ours_and_tells_nothin
     answer = operator.get(THEIRS)
     refused(answer, "server_error", 500)
     assert b"zero" not in answer.content
-
-
-def test_transaction_when_the_site_opens_one_for_each_request_then_not_for_these():
-    # Services own theirs: what is told has to be durable
-    ours = [pattern for pattern in urls.urlpatterns if "/api/" in str(pattern.pattern)]
-    assert len(ours) == 12
-    for pattern in ours:
-        assert pattern.callback._non_atomic_requests == {"default"}

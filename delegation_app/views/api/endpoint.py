@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from django.db import transaction
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from rest_framework.negotiation import BaseContentNegotiation
@@ -23,6 +22,7 @@ from delegation_app.views import http, sign_in
 from delegation_app.views.api import errors, reading
 from delegation_app.views.api.access import CHALLENGE, SIGNED_IN, May, SessionOnly
 from delegation_app.views.api.reading import Shape
+from delegation_app.views.standalone import standalone
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Endpoint(APIView):
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
         """Return the view; services own their transactions."""
-        return transaction.non_atomic_requests(super().as_view(**initkwargs))
+        return standalone(super().as_view(**initkwargs))
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Judge the request before anybody parses it, and then who sent it."""
