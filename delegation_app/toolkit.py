@@ -89,6 +89,13 @@ def all_scopes() -> Mapping[str, str]:
     return scopes
 
 
+def scopes_are_settings() -> bool:
+    """Whether the site's scopes are those of its settings, so that no table has to be read."""
+    from oauth2_provider.scopes import SettingsScopes  # noqa: PLC0415 - apps not ready above
+
+    return oauth2_settings.SCOPES_BACKEND_CLASS is SettingsScopes
+
+
 def available_scopes(application: Application) -> Scope:
     """Return what the toolkit's backend lets this application ask for."""
     from oauth2_provider.scopes import get_scopes_backend  # noqa: PLC0415 - apps not ready above

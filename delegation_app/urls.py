@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from django.urls import URLPattern, path
 
+from delegation_app import urls_well_known
 from delegation_app.views import connections
 from delegation_app.views.api import operator, operator_bulk, person
 from delegation_app.views.authorize import authorize
@@ -16,7 +17,6 @@ from delegation_app.views.device_authorization import device_authorization
 from delegation_app.views.introspect import introspect
 from delegation_app.views.jwks import jwks
 from delegation_app.views.logo import logo
-from delegation_app.views.metadata import metadata
 from delegation_app.views.revoke import revoke
 from delegation_app.views.status_list import status_list, status_lists
 from delegation_app.views.token import exchange, token
@@ -64,7 +64,5 @@ urlpatterns = [
     path("delegations/api/<str:key>", operator.Delegation.as_view(), name="api-delegation"),
     path("delegations/api/<str:key>/revoke", operator.Revoke.as_view(), name="api-revoke"),
     path("delegations/api/<str:key>/narrow", operator.Narrow.as_view(), name="api-narrow"),
-    path(".well-known/oauth-authorization-server", metadata, name="metadata"),
-    # RFC 8414 section 3.1: the issuer's path comes after the well-known part
-    path(".well-known/oauth-authorization-server/<path:issuer_path>", metadata, name="metadata-of"),
+    *urls_well_known.urlpatterns,
 ]

@@ -15,6 +15,21 @@ SQLITE_OPTIONS = {
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
 }
 
+# A server that is away, cut off or stuck must not hold every worker of the site. What a paused
+# process of a server holds, only the timeout of the worker itself ends.
+POSTGRES_OPTIONS = {
+    # Seconds
+    "connect_timeout": 5,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    # Milliseconds
+    "tcp_user_timeout": 15_000,
+}
+POSTGRES_SESSION = (
+    "-c statement_timeout=20s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s"
+)
+
 
 def sqlite(path: Path) -> dict[str, Any]:
     """The entry for DATABASES of an SQLite file."""
@@ -29,7 +44,8 @@ def parse(url: str) -> dict[str, Any]:
     """The entry for DATABASES that a URL names.
 
     ``postgres://user:password@host:port/name?sslmode=require`` or ``sqlite:///relative/path`` or
-    ``sqlite:////absolute/path``. The query becomes ``OPTIONS``.
+    ``sqlite:////absolute/path``. The query becomes ``OPTIONS`` and overrides the timeouts there;
+    ``?options=-c%20statement_timeout%3D0`` lets a long migration finish.
     """
     parts = urlsplit(url)
     if parts.scheme in POSTGRES_SCHEMES:
@@ -70,10 +86,13 @@ def _sqlite(parts: SplitResult) -> dict[str, Any]:
     return sqlite(Path(path))
 
 
-def _options(parts: SplitResult) -> dict[str, str]:
+def _options(parts: SplitResult) -> dict[str, Any]:
     try:
-        return dict(
+        given = dict(
             parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
         )
     except ValueError as error:
         raise ImproperlyConfigured("DATABASE_URL has options that are not name=value.") from error
+    # Of two values for one name, the session takes the last
+    session = f"{POSTGRES_SESSION} {given.pop('options', '')}".strip()
+    return {**POSTGRES_OPTIONS, **given, "options": session}

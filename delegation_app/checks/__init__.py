@@ -1,4 +1,4 @@
-"""System checks: each misconfiguration has a number."""
+"""System checks: each misconfiguration has a number, which docs/checks.md explains."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from delegation_app.checks import (
     clocks,
     databases,
     deliveries,
+    mounting,
     pages,
     rows,
     second_operator,
+    security,
     values,
+    waiting,
 )
 
 __all__ = [
@@ -20,8 +23,11 @@ __all__ = [
     "clocks",
     "databases",
     "deliveries",
+    "mounting",
     "pages",
     "rows",
     "second_operator",
+    "security",
     "values",
+    "waiting",
 ]

@@ -1,25 +1,43 @@
-"""Checks of the databases' settings."""
+"""Checks of the databases' settings. None of them connects."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
+from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, register
 from django.db import router
 
+from delegation_app import toolkit
+from delegation_app.checks import given
 from delegation_app.checks.messages import caution, error
+
+SUPPORTED = ("sqlite", "postgresql")
+
+
+@register()
+def check_vendor(**_kwargs: Any) -> list[CheckMessage]:
+    """E013: a database without the constraints and locks that we rely on. W017: none at all."""
+    vendor = given.vendor(given.our_database())
+    if vendor in SUPPORTED:
+        return []
+    alias = given.our_alias()
+    if not vendor:
+        hint = "Commands that need no database work. Name one in DATABASES before you serve."
+        return [caution(f"DATABASES has no database {alias!r}.", hint, "W017")]
+    message = f"{vendor} is not supported: it lacks conditional constraints and locks of ours."
+    hint = f"Use SQLite or PostgreSQL for the alias {alias!r}."
+    return [error(message, hint, "E013")]
 
 
 @register()
 def check_sqlite(**_kwargs: Any) -> list[CheckMessage]:
     """E006: SQLite not IMMEDIATE. E007: not WAL. W001: not synchronous FULL."""
-    from delegation_app.models import Delegation  # noqa: PLC0415 - apps not ready above
-
-    database = settings.DATABASES.get(router.db_for_write(Delegation), {})
-    if not str(database.get("ENGINE", "")).endswith(".sqlite3"):
+    database = given.our_database()
+    if given.vendor(database) != "sqlite":
         return []
-    options = database.get("OPTIONS", {})
+    options = given.options(database)
     pragmas = str(options.get("init_command", "")).lower().replace(" ", "")
     found: list[CheckMessage] = []
     if str(options.get("transaction_mode", "")).upper() != "IMMEDIATE":
@@ -33,3 +51,22 @@ def check_sqlite(**_kwargs: Any) -> list[CheckMessage]:
         hint = "Set PRAGMA synchronous=FULL."
         found.append(caution("A power cut may undo a revocation.", hint, "W001"))
     return found
+
+
+@register()
+def check_routers(**_kwargs: Any) -> list[CheckMessage]:
+    """E018: users, clients and delegations on several databases, which no foreign key reaches."""
+    if not apps.is_installed("oauth2_provider"):
+        # E005 reports it
+        return []
+    models = [
+        *apps.get_app_config("delegation_app").get_models(),
+        get_user_model(),
+        toolkit.application_model(),
+    ]
+    aliases = {router.db_for_write(model): model._meta.label for model in models}
+    if len(aliases) == 1:
+        return []
+    where = ", ".join(f"{label} on {alias!r}" for alias, label in sorted(aliases.items()))
+    hint = "Let DATABASE_ROUTERS send users, applications and delegation_app to one alias."
+    return [error(f"No foreign key reaches another database: {where}.", hint, "E018")]

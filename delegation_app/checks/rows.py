@@ -1,71 +1,113 @@
-"""Checks of what is on file."""
+"""Checks of what is on record. They run with `check --database …`, and before `migrate`.
+
+All of them are warnings: an error would stop the command that repairs what it names.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from django.core.checks import CheckMessage, register
+from django.core.checks import CheckMessage, Tags, register
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError
 from django.db.models import F
 
-from delegation_app.checks.messages import caution, error
-from delegation_app.conf import conf
+from delegation_app.checks import given
+from delegation_app.checks.messages import caution
+from delegation_app.conf import conf, configured
 
 # Enough to see the pattern; a site may have thousands of clients.
 _MOST: Final = 20
 _NEWEST: Final = 10_000
 
 
-@register()
-def check_keys(**_kwargs: Any) -> list[CheckMessage]:
-    """E011: the secret that encrypts the signing keys was changed and the old one is gone."""
+@register(Tags.database)
+def check_keys(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """W003: the secret that encrypts the signing keys was changed and the old one is gone."""
+    return _found(_keys, databases)
+
+
+@register(Tags.database)
+def check_audiences(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """W004: DEFAULT_AUDIENCE is no resource server. W006: live delegations for one that is gone."""
+    return _found(_audiences, databases)
+
+
+@register(Tags.database)
+def check_policies(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """W002: a policy that reaches no resource server. W005: its default is not one of its own."""
+    return _found(_policies, databases)
+
+
+@register(Tags.database)
+def check_risks(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """W007: SCOPE_RISKS names a scope that the site's tables do not have."""
+    return _found(_risks, databases)
+
+
+def _found(
+    find: Callable[[], Iterable[CheckMessage]], databases: Iterable[str] | None
+) -> list[CheckMessage]:
+    """Return what `find` reads, if our tables may be read and are there."""
+    if given.our_alias() not in (databases or ()):
+        return []
+    try:
+        return list(find())
+    except (DatabaseError, InterfaceError, ImproperlyConfigured):
+        # No database, or not migrated yet: nothing to compare with
+        return []
+
+
+def _keys() -> Iterator[CheckMessage]:
     from delegation_app.services import keys  # noqa: PLC0415 - apps not ready above
 
-    try:
-        kids = keys.unreadable()
-    except (DatabaseError, InterfaceError):
-        return []
     hint = "Put the old secret into SECRET_KEY_FALLBACKS or KEY_ENCRYPTION_KEY, and rotate."
-    return [error(f"The signing key {kid} can't be decrypted.", hint, "E011") for kid in kids]
+    for kid in keys.unreadable():
+        yield caution(f"The signing key {kid} cannot be decrypted.", hint, "W003")
 
 
-# Not under the tag `database`: plain `manage.py check` would leave those out.
-@register()
-def check_audiences(**_kwargs: Any) -> list[CheckMessage]:
-    """E008 to E010: an audience that no resource server has. W002: a policy that reaches none."""
-    try:
-        return list(_audience_problems())
-    except (DatabaseError, InterfaceError):
-        # No database, or not migrated yet: nothing to compare with.
-        return []
-
-
-def _audience_problems() -> Iterator[CheckMessage]:
+def _audiences() -> Iterator[CheckMessage]:
     from delegation_app.models import (  # noqa: PLC0415 - as above
-        ClientPolicy,
         Delegation,
         ResourceServer,
     )
 
     known = set(ResourceServer.objects.values_list("identifier", flat=True))
     if conf.default_audience is not None and conf.default_audience not in known:
-        yield error(
+        yield caution(
             f"DEFAULT_AUDIENCE {conf.default_audience!r} is no resource server.",
             "Add it in the admin, or change the setting.",
-            "E008",
+            "W004",
         )
     # The newest say enough, and a large table is not read for a check.
     newest = Delegation.objects.live().order_by("-pk").values_list("audience", flat=True)[:_NEWEST]
     for audience in sorted({name for row in set(newest) for name in row} - known):
-        hint = "Add the resource server again, or revoke what is for it."
-        yield error(f"Delegations are for {audience!r}, which nobody is.", hint, "E010")
+        hint = "Add the resource server again, or revoke its delegations."
+        yield caution(f"Delegations are for {audience!r}, which nobody is.", hint, "W006")
+
+
+def _policies() -> Iterator[CheckMessage]:
+    from delegation_app.models import ClientPolicy  # noqa: PLC0415 - as above
+
     policies = ClientPolicy.objects.filter(enabled=True).select_related("application")
     elsewhere = policies.exclude(default_audience=None).exclude(audiences=F("default_audience"))
     for policy in elsewhere[:_MOST]:
         hint = "Add it to the client's audiences, or choose another default."
-        yield error(f"The default audience of {policy.application} is not its own.", hint, "E009")
+        yield caution(f"The default audience of {policy.application} is not its own.", hint, "W005")
     for policy in policies.exclude(grants=[]).exclude(audiences__active=True)[:_MOST]:
         message = f"{policy.application} reaches no active resource server."
         hint = "Give its policy an audience, or disable it."
         yield caution(message, hint, "W002")
+
+
+def _risks() -> Iterator[CheckMessage]:
+    from delegation_app import toolkit  # noqa: PLC0415 - as above
+
+    risks = configured().get("SCOPE_RISKS", {})
+    if toolkit.scopes_are_settings() or not isinstance(risks, dict):
+        # E004 reports it
+        return
+    for name in sorted(map(str, risks.keys() - toolkit.all_scopes().keys())):
+        hint = "Correct the name, or add the scope."
+        yield caution(f"SCOPE_RISKS names {name!r}, which is no scope of this site.", hint, "W007")

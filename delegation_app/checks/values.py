@@ -1,38 +1,29 @@
-"""Checks of the settings: what is missing, unknown or out of bounds."""
+"""Checks of the settings: what is missing, unknown or unusable."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Tags, register
-from django.db import DatabaseError, InterfaceError
 
+from delegation_app.checks.bounds import BOUNDS
+from delegation_app.checks.given import several
 from delegation_app.checks.messages import error
-from delegation_app.conf import (
-    DEFAULTS,
-    KEEP,
-    LONGEST_ACCESS_TOKEN,
-    REVOKE,
-    RISKS,
-    SETTING,
-    conf,
-    configured,
-)
+from delegation_app.conf import DEFAULTS, KEEP, REVOKE, RISKS, SETTING, conf, configured
 from delegation_app.protocol.addresses import check_trusted
+from delegation_app.protocol.audience import is_absolute_uri
 from delegation_app.protocol.jwk import ALGORITHMS
 
-_NO_LIMIT: Final = (None, "DELEGATION_LIFETIME")
-# As many generations as the column `path` holds
-_DEEPEST: Final = 11
-_LONGEST: Final = {
-    "MAX_DEPTH": _DEEPEST,
-    "ACCESS_TOKEN_LIFETIME": int(LONGEST_ACCESS_TOKEN.total_seconds()),
-}
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+# SECOND_OPERATOR has a number of its own
+_FLAGS: Final = frozenset(
+    name for name, default in DEFAULTS.items() if isinstance(default, bool)
+) - {"SECOND_OPERATOR"}
+_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {"SIGNING_ALGORITHM": tuple(ALGORITHMS)}
 
 
 @register(Tags.security)
@@ -42,18 +33,18 @@ def check_issuer(**_kwargs: Any) -> list[CheckMessage]:
     if not issuer:
         hint = 'Set DELEGATION = {"ISSUER": "https://…"}.'
         return [error("ISSUER is missing.", hint, "E001")]
-    parts = urlsplit(str(issuer))
-    secure = parts.scheme == "https" and bool(parts.hostname)
-    local = settings.DEBUG and parts.scheme == "http" and parts.hostname in _LOOPBACK
-    if (secure or local) and not (parts.query or parts.fragment or str(issuer).endswith("/")):
+    if _is_issuer(str(issuer)):
         return []
-    hint = "Use https, no query, no fragment, no final slash; http on this machine in DEBUG only."
+    hint = (
+        "Use https, no user name, no query, no fragment, no final slash; http on this machine in "
+        "DEBUG only."
+    )
     return [error(f"ISSUER {issuer!r} is not an https URL.", hint, "E002")]
 
 
 @register()
 def check_settings(**_kwargs: Any) -> list[CheckMessage]:
-    """E003: unknown key in DELEGATION. E004: a value that can't be used."""
+    """E003: unknown key in DELEGATION. E004: a value that cannot be used."""
     return [
         *(error(f"Unknown setting {name}.", f"Known: {', '.join(DEFAULTS)}.", "E003")
           for name in configured() if name not in DEFAULTS),
@@ -97,31 +88,54 @@ def check_retry_window(**_kwargs: Any) -> list[CheckMessage]:
     return [error(problem, hint, "E032")]
 
 
+@register()
+def check_time_zones(**_kwargs: Any) -> list[CheckMessage]:
+    """E012: Django hands out times without a zone, which cannot be compared with ours."""
+    if settings.USE_TZ:
+        return []
+    hint = "Set USE_TZ = True."
+    return [error("Times without a time zone cannot say when a token ends.", hint, "E012")]
+
+
+def _is_issuer(issuer: str) -> bool:
+    try:
+        parts = urlsplit(issuer)
+        host, _port = parts.hostname, parts.port
+    # Brackets without an address in them, or a port that is no number
+    except ValueError:
+        return False
+    if "@" in parts.netloc or "?" in issuer or "#" in issuer or issuer.endswith("/"):
+        return False
+    if parts.scheme == "http":
+        return settings.DEBUG and host in _LOOPBACK
+    return parts.scheme == "https" and bool(host)
+
+
 def _unusable_values() -> Iterator[str]:
     if not isinstance(getattr(settings, SETTING, {}), dict):
-        yield "DELEGATION must be a dict."
-    yield from _unusable_numbers()
-    yield from _unusable_networks()
-    if not isinstance(outbox := configured().get("OUTBOX", False), bool):
-        yield f"OUTBOX must be True or False, not {outbox!r}."
-    if conf.signing_algorithm not in ALGORITHMS:
-        yield f"SIGNING_ALGORITHM must be one of {', '.join(ALGORITHMS)}."
-    if conf.cache not in settings.CACHES:
-        yield f"CACHE {conf.cache!r} is not in CACHES."
-    yield from _unusable_risks()
-    secrets: tuple[object, ...] = conf.secrets
-    if not all(isinstance(secret, str) and secret for secret in secrets):
-        yield "KEY_ENCRYPTION_KEY must be a string that is not empty, or several."
-
-
-def _unusable_numbers() -> Iterator[str]:
-    for name, default in DEFAULTS.items():
-        value = configured().get(name, default)
-        if type(default) is int and not (_is_count(value) or (value, name) == _NO_LIMIT):
-            yield f"{name} must be a whole number, not {value!r}."
-        elif name in _LONGEST and value > _LONGEST[name]:
-            yield f"{name} must be at most {_LONGEST[name]}."
+        yield f"{SETTING} must be a dict."
+    for name, value in configured().items():
+        problem = _problem(name, value)
+        if problem:
+            yield f"{name} {problem}, not {value!r}."
     yield from _unusable_status_list()
+    yield from _unusable_networks()
+    yield from _unusable_texts()
+    yield from _unusable_risks()
+
+
+def _problem(name: str, value: object) -> str:
+    """Return what a number, a flag or a choice must be and is not; empty if it is."""
+    if name in BOUNDS:
+        bound = BOUNDS[name]
+        if (value is None and bound.optional) or _is_count(value, bound.least, bound.largest):
+            return ""
+        return f"must be a whole number from {bound.least} to {bound.largest}"
+    if name in _FLAGS and not isinstance(value, bool):
+        return "must be True or False"
+    if name in _CHOICES and value not in _CHOICES[name]:
+        return f"must be one of {', '.join(_CHOICES[name])}"
+    return ""
 
 
 def _unusable_status_list() -> Iterator[str]:
@@ -131,9 +145,6 @@ def _unusable_status_list() -> Iterator[str]:
     )
     if not all(map(_is_count, (ttl, lifetime, kept))):
         return
-    # draft-ietf-oauth-status-list-20 section 5.1: "ttl" is a positive number
-    if not ttl:
-        yield "STATUS_LIST_TTL must be at least 1."
     # One that did not change is served until half of its life is over
     if lifetime < 2 * max(ttl, kept):
         longer = "STATUS_LIST_TTL and STATUS_LIST_CACHE_SECONDS"
@@ -141,37 +152,45 @@ def _unusable_status_list() -> Iterator[str]:
 
 
 def _unusable_networks() -> Iterator[str]:
-    value = configured().get("TRUSTED_PROXIES", ())
-    for network in value if isinstance(value, list | tuple) else [value]:
+    for network in several("TRUSTED_PROXIES"):
         try:
             check_trusted(str(network))
         except ValueError:
             yield f"TRUSTED_PROXIES must be networks such as 10.0.0.0/8, or unix, not {network!r}."
 
 
+def _unusable_texts() -> Iterator[str]:
+    if conf.cache not in settings.CACHES:
+        yield f"CACHE {conf.cache!r} is not in CACHES."
+    audience = configured().get("DEFAULT_AUDIENCE")
+    if audience is not None and not (isinstance(audience, str) and is_absolute_uri(audience)):
+        yield f"DEFAULT_AUDIENCE must be an absolute URI, not {audience!r}."
+    acr = configured().get("DEFAULT_ACR", DEFAULTS["DEFAULT_ACR"])
+    if not (isinstance(acr, str) and acr):
+        yield f"DEFAULT_ACR must be a string that is not empty, not {acr!r}."
+    secrets = several("KEY_ENCRYPTION_KEY")
+    is_set = configured().get("KEY_ENCRYPTION_KEY") is not None
+    # Not the value: it is a secret, even in the wrong type
+    if is_set and not (secrets and all(isinstance(one, str) and one for one in secrets)):
+        yield "KEY_ENCRYPTION_KEY must be a string that is not empty, or several."
+
+
 def _unusable_risks() -> Iterator[str]:
+    from delegation_app import toolkit  # noqa: PLC0415 - check_toolkit reports if it is missing
+
     risks = configured().get("SCOPE_RISKS", {})
     if not isinstance(risks, dict):
         yield "SCOPE_RISKS must be a dict of scopes."
         return
-    known = _known_scopes()
+    # Scopes that are kept in tables are compared where tables may be read
+    known = toolkit.all_scopes() if toolkit.scopes_are_settings() else risks
     for name, level in risks.items():
         if level not in RISKS:
             yield f"The risk of {name} must be one of {', '.join(RISKS)}, not {level!r}."
-        # A slip of the pen would leave the scope that was meant without its mark
-        if known is not None and name not in known:
+        # A misspelt name would leave the scope that was meant without its risk
+        if name not in known:
             yield f"SCOPE_RISKS names {name!r}, which is no scope of this site."
 
 
-def _known_scopes() -> Container[str] | None:
-    from delegation_app import toolkit  # noqa: PLC0415 - the check below says if it is missing
-
-    try:
-        return toolkit.all_scopes()
-    except (DatabaseError, InterfaceError):
-        # A site may keep its scopes in tables that are not made yet
-        return None
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and value >= 0
+def _is_count(value: object, least: int = 0, most: float = float("inf")) -> bool:
+    return type(value) is int and least <= value <= most

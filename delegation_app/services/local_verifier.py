@@ -13,6 +13,7 @@ from delegation_app.protocol.errors import InvalidToken, TemporarilyUnavailable
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.verified_token import Call, VerifiedToken
 from delegation_app.services import presented, usage
+from delegation_app.services.database_errors import is_permanent
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ class LocalVerifier:
         try:
             return verify(text, self.audience, call)
         except (DatabaseError, InterfaceError) as error:
+            if is_permanent(error):
+                raise
             logger.exception("a token could not be verified")
             raise TemporarilyUnavailable("Try again in a moment.") from error
 

@@ -21,9 +21,9 @@ from typing import Any, Final
 
 from django.db import DatabaseError, InterfaceError
 from django.db.models import Max
-from django.urls import reverse
 
 from delegation_app import clock
+from delegation_app.addresses import endpoint
 from delegation_app.conf import conf
 from delegation_app.models import AccessToken
 from delegation_app.protocol import jose, names, secrets
@@ -79,7 +79,7 @@ class _List:
     @property
     def uri(self) -> str:
         """Its address, from the issuer and never from a request."""
-        return conf.issuer_origin + reverse("delegation_app:status-list", args=(self.number,))
+        return endpoint("status-list", self.number)
 
     @property
     def shuffle(self) -> Permutation:

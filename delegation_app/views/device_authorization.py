@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 
 from django.http import HttpResponse
 
+from delegation_app.addresses import endpoint
 from delegation_app.services import device_start
 from delegation_app.views import http
 from delegation_app.views.back_channel import Call, back_channel
-from delegation_app.views.metadata import url
 
 
 @back_channel
@@ -17,7 +17,7 @@ def device_authorization(call: Call) -> HttpResponse:
     """Give a device its two codes, and the page where a person types one of them."""
     client = call.authenticated_client()
     started = device_start.start(client, call.parameters, call.origin)
-    page = url("device")
+    page = endpoint("device")
     return http.json_answer(
         {
             "device_code": started.device_code,

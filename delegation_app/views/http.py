@@ -24,6 +24,7 @@ from delegation_app.protocol.errors import (
 )
 from delegation_app.protocol.parameters import MAX_LENGTH, Parameters
 from delegation_app.services.audit import Origin, printable
+from delegation_app.services.database_errors import is_permanent
 
 logger = logging.getLogger("delegation_app")
 
@@ -161,7 +162,7 @@ def as_oauth_error(error: Exception, request: HttpRequest) -> OAuthError:
         # Such as a session cookie with a NUL, which PostgreSQL refuses; waiting would not help
         logger.error("database refused a value %s", name, exc_info=error)
         return InvalidRequest("The request has a value that can not be stored.")
-    if isinstance(error, DATABASE_ERRORS):
+    if isinstance(error, DATABASE_ERRORS) and not is_permanent(error):
         logger.error("database failed %s", name, exc_info=error)
         return TemporarilyUnavailable("Try again in a moment.")
     logger.error("unexpected error %s", name, exc_info=error)

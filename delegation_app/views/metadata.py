@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import Http404
-from django.urls import reverse
 
 from delegation_app import grants, toolkit
+from delegation_app.addresses import endpoint
 from delegation_app.conf import conf
 from delegation_app.protocol import names, pkce
 from delegation_app.views.public import public_document
@@ -25,15 +25,15 @@ def metadata(issuer_path: str = "") -> dict[str, Any]:
     methods = [names.BASIC, names.POST]
     document = {
         "issuer": conf.issuer,
-        "authorization_endpoint": url("authorize"),
-        "token_endpoint": url("token"),
+        "authorization_endpoint": endpoint("authorize"),
+        "token_endpoint": endpoint("token"),
         # RFC 8628 section 4
-        "device_authorization_endpoint": url("device_authorization"),
-        "jwks_uri": url("jwks"),
-        "revocation_endpoint": url("revoke"),
-        "introspection_endpoint": url("introspect"),
+        "device_authorization_endpoint": endpoint("device_authorization"),
+        "jwks_uri": endpoint("jwks"),
+        "revocation_endpoint": endpoint("revoke"),
+        "introspection_endpoint": endpoint("introspect"),
         # draft-ietf-oauth-status-list-20 section 9.1
-        "status_list_aggregation_endpoint": url("status-lists"),
+        "status_list_aggregation_endpoint": endpoint("status-lists"),
         "scopes_supported": sorted(toolkit.all_scopes()),
         "response_types_supported": ["code"],
         # RFC 8414 section 2: without these two the defaults would promise implicit and fragments
@@ -48,8 +48,3 @@ def metadata(issuer_path: str = "") -> dict[str, Any]:
     }
     # RFC 8414 section 3.2: members without a value are left out
     return {name: value for name, value in document.items() if value != []}
-
-
-def url(name: str) -> str:
-    """Return the absolute URL of one of our endpoints, from the issuer and never from a request."""
-    return conf.issuer_origin + reverse(f"delegation_app:{name}")

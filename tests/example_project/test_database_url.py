@@ -1,5 +1,6 @@
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 
 from example_project import database_url
 
@@ -14,8 +15,21 @@ def test_a_full_postgres_url():
         "PASSWORD": "p@ss/word",
         "HOST": "db.example.com",
         "PORT": "6432",
-        "OPTIONS": {"sslmode": "require", "application_name": "x"},
+        "OPTIONS": {
+            **database_url.POSTGRES_OPTIONS,
+            "options": database_url.POSTGRES_SESSION,
+            "sslmode": "require",
+            "application_name": "x",
+        },
     }
+
+
+def test_timeouts_when_the_url_has_its_own_then_those_count():
+    entry = database_url.parse(
+        "postgres://db.example.com/tokens?connect_timeout=30&options=-c%20statement_timeout%3D0"
+    )
+    assert entry["OPTIONS"]["connect_timeout"] == "30"
+    assert entry["OPTIONS"]["options"].endswith("=30s -c statement_timeout=0")
 
 
 def test_a_short_postgres_url():
@@ -65,3 +79,19 @@ def test_a_wrong_url_is_refused_without_repeating_its_password(url):
     with pytest.raises(ImproperlyConfigured) as refusal:
         database_url.parse(url)
     assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("statement_timeout", "20s"),
+        ("lock_timeout", "10s"),
+        ("idle_in_transaction_session_timeout", "30s"),
+    ],
+)
+def test_the_server_knows_how_long_a_session_may_wait(name, value):
+    with connection.cursor() as cursor:
+        cursor.execute(f"SHOW {name}")
+        assert cursor.fetchone() == (value,)

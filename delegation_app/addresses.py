@@ -1,0 +1,22 @@
+"""The public addresses of our endpoints: from the issuer and never from a request."""
+
+from __future__ import annotations
+
+from django.urls import reverse
+from django.utils import translation
+
+from delegation_app.conf import conf
+
+
+def endpoint(name: str, *arguments: object) -> str:
+    """Return the absolute URL of one of our endpoints.
+
+    Args:
+        name: of its URL pattern, without the namespace.
+        arguments: of its URL pattern.
+
+    Returns:
+        The same URL whatever the language of the request: tokens and signed lists carry it.
+    """
+    with translation.override(None):
+        return conf.issuer_origin + reverse(f"delegation_app:{name}", args=arguments)

@@ -1,0 +1,94 @@
+"""Within which bounds each number of `DELEGATION` is usable, and within which it is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from delegation_app.conf import LONGEST_ACCESS_TOKEN
+
+_MINUTE: Final = 60
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
+_YEAR: Final = 365 * _DAY
+
+# Beyond this a moment may lie after the last one that a calendar has
+LARGEST: Final = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The bounds of one number.
+
+    Attributes:
+        least: the smallest usable value; seconds, or a count.
+        most: the largest safe value, in the same unit.
+        risk: what a larger value puts at risk, as the end of a sentence.
+        strict: whether a larger value is not even usable.
+        optional: whether the value may be None.
+    """
+
+    least: int
+    most: int
+    risk: str
+    strict: bool = False
+    optional: bool = False
+
+    @property
+    def largest(self) -> int:
+        """The largest usable value."""
+        return self.most if self.strict else LARGEST
+
+
+BOUNDS: Final[Mapping[str, Bound]] = {
+    "ACCESS_TOKEN_LIFETIME": Bound(
+        1,
+        int(LONGEST_ACCESS_TOKEN.total_seconds()),
+        "no status list looks further back",
+        strict=True,
+    ),
+    # RFC 6749 section 4.1.2: "A maximum authorization code lifetime of 10 minutes is RECOMMENDED"
+    "AUTHORIZATION_CODE_LIFETIME": Bound(
+        1, 10 * _MINUTE, "a code that leaks through a log or a referrer can still be redeemed"
+    ),
+    "AUTHORIZATION_REQUEST_LIFETIME": Bound(
+        1, _HOUR, "a consent page can be answered long after the user has left the screen"
+    ),
+    # RFC 8628 section 5.1: what is guessed is worth more the longer it lives
+    "DEVICE_CODE_LIFETIME": Bound(
+        1, 30 * _MINUTE, "there is more time to guess a user code, or to talk a user into one"
+    ),
+    "DEVICE_POLLING_INTERVAL": Bound(1, _MINUTE, "a device learns of the answer too late"),
+    "REFRESH_TOKEN_LIFETIME": Bound(
+        1, _YEAR, "a refresh token that was stolen from a backup still works"
+    ),
+    # RFC 9700 section 4.14.2: a replay within the window is not seen as one
+    "REFRESH_RETRY_WINDOW": Bound(
+        0,
+        10 * _MINUTE,
+        "a stolen refresh token can be used beside the client without being noticed",
+    ),
+    "DELEGATION_LIFETIME": Bound(
+        1, 5 * _YEAR, "an expiry that far away is none; None says so openly", optional=True
+    ),
+    # As many generations as the column `path` holds
+    "MAX_DEPTH": Bound(0, 11, "there is no room for deeper trees", strict=True),
+    "KEY_CACHE_SECONDS": Bound(
+        0, 5 * _MINUTE, "a process goes on trusting a signing key that was withdrawn"
+    ),
+    "JWKS_MAX_AGE": Bound(
+        0, _DAY, "services go on trusting a signing key that was withdrawn, and rotation waits"
+    ),
+    "FAILED_AUTHENTICATIONS_PER_MINUTE": Bound(1, 100, "client secrets can be guessed"),
+    # RFC 8628 section 5.1: rate-limit the attempts
+    "DEVICE_ATTEMPTS_PER_MINUTE": Bound(1, 60, "user codes can be guessed"),
+    # draft-ietf-oauth-status-list-20 section 5.1: "ttl" is a positive number
+    "STATUS_LIST_TTL": Bound(
+        1, _MINUTE, "services that verify offline learn of a revocation too late"
+    ),
+    "STATUS_LIST_LIFETIME": Bound(
+        2, _HOUR, "an old status list that hides a revocation can be replayed"
+    ),
+    "STATUS_LIST_CACHE_SECONDS": Bound(0, 10, "other processes publish a revocation too late"),
+}

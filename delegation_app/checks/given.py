@@ -1,0 +1,56 @@
+"""What the settings hold, before anything is known about its type."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import router
+from django.db.utils import load_backend
+
+from delegation_app.conf import DEFAULTS, configured
+
+
+def several(name: str) -> list[object]:
+    """Return the members of a setting of `DELEGATION` that is one value or a list of them."""
+    value = configured().get(name, DEFAULTS[name])
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def our_alias() -> str:
+    """Return the alias of the database that takes our writes."""
+    from delegation_app.models import Delegation  # noqa: PLC0415 - apps not ready above
+
+    return router.db_for_write(Delegation)
+
+
+def our_database() -> dict[str, object]:
+    """Return the entry of `DATABASES` for our tables; empty if there is none."""
+    found: dict[str, object] = settings.DATABASES.get(our_alias(), {})
+    return found
+
+
+def vendor(database: dict[str, object]) -> str:
+    """Return what kind of database an entry of `DATABASES` is, such as `postgresql`.
+
+    Args:
+        database: the entry.
+
+    Returns:
+        Django's name for the vendor; the last part of `ENGINE` where its driver is missing; empty
+        if there is no database.
+    """
+    engine = str(database.get("ENGINE") or "django.db.backends.dummy")
+    if engine == "django.db.backends.dummy":
+        return ""
+    try:
+        return str(load_backend(engine).DatabaseWrapper.vendor)
+    except (ImproperlyConfigured, ImportError):
+        return engine.rpartition(".")[2]
+
+
+def options(database: dict[str, object]) -> dict[str, object]:
+    """Return `OPTIONS` of an entry of `DATABASES` or `CACHES`; empty if it has none."""
+    found = database.get("OPTIONS")
+    return found if isinstance(found, dict) else {}

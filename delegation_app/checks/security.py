@@ -1,0 +1,83 @@
+"""Checks for `check --deploy`: values that work, and are dangerous."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from typing import Any, Final
+
+from django.core.checks import CheckMessage, Tags, register
+
+from delegation_app.checks.bounds import BOUNDS
+from delegation_app.checks.given import several
+from delegation_app.checks.messages import error
+from delegation_app.conf import configured
+from delegation_app.protocol.addresses import Network, parse_network
+
+# The widest networks that are assigned to one owner; 10.0.0.0/8 and fc00::/7 are for private use
+_WIDEST: Final = {4: 8, 6: 16}
+_UNIQUE_LOCAL: Final = IPv6Network("fc00::/7")
+# As Django asks of SECRET_KEY, but in bytes of a key: 32 letters of hexadecimal are 128 bits
+_SHORTEST_KEY: Final = 32
+_FEWEST_LETTERS: Final = 5
+
+
+@register(Tags.security, deploy=True)
+def check_bounds(**_kwargs: Any) -> list[CheckMessage]:
+    """E014: a number that is larger than what is safe."""
+    return [
+        error(
+            f"{name} = {value} is too large: {bound.risk}.",
+            f"Set it to at most {bound.most}.",
+            "E014",
+        )
+        for name, bound in BOUNDS.items()
+        if type(value := configured().get(name)) is int and bound.most < value and not bound.strict
+    ]
+
+
+@register(Tags.security, deploy=True)
+def check_proxies(**_kwargs: Any) -> list[CheckMessage]:
+    """E015: an address that anybody may have counts as a proxy of the site."""
+    hint = "Name the networks of your own proxies only."
+    return [
+        error(f"TRUSTED_PROXIES has {network}: anybody could choose an address.", hint, "E015")
+        for network in _wide(_trusted())
+    ]
+
+
+@register(Tags.security, deploy=True)
+def check_key_secret(**_kwargs: Any) -> list[CheckMessage]:
+    """E016: a secret for the signing keys that can be guessed."""
+    # Without one it is SECRET_KEY, which Django judges: security.W009
+    hint = f"Use at least {_SHORTEST_KEY} random letters, and rotate the signing keys."
+    message = "KEY_ENCRYPTION_KEY can be guessed, and with it each signing key of a stolen backup."
+    return (
+        [error(message, hint, "E016")] if any(map(_is_weak, several("KEY_ENCRYPTION_KEY"))) else []
+    )
+
+
+def _is_weak(secret: object) -> bool:
+    text = str(secret)
+    return len(text) < _SHORTEST_KEY or len(set(text)) < _FEWEST_LETTERS
+
+
+def _trusted() -> Iterator[Network]:
+    for text in several("TRUSTED_PROXIES"):
+        try:
+            yield parse_network(str(text))
+        except ValueError:
+            # E004 reports it
+            continue
+
+
+def _wide(networks: Iterator[Network]) -> Iterator[Network]:
+    given = list(networks)
+    # Two halves of the world are the world
+    found: list[Network] = [
+        *collapse_addresses(one for one in given if isinstance(one, IPv4Network)),
+        *collapse_addresses(one for one in given if isinstance(one, IPv6Network)),
+    ]
+    for network in found:
+        if network.prefixlen < _WIDEST[network.version] and network != _UNIQUE_LOCAL:
+            yield network

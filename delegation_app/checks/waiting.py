@@ -1,0 +1,111 @@
+"""Checks for `check --deploy`: for what a request may wait without end.
+
+Only settings are looked at. A role of the database, a proxy in front of it or a service file may
+set the same; then silence the number.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, register
+
+from delegation_app.checks import given
+from delegation_app.checks.messages import caution
+from delegation_app.conf import conf
+
+# https://www.postgresql.org/docs/current/runtime-config-client.html: 0 is without end
+_ENDLESS = re.compile(r"(0+[a-z]*)?")
+_SESSION: Final[Mapping[str, tuple[str, str]]] = {
+    "statement_timeout": ("W010", "A slow statement holds its worker"),
+    "lock_timeout": ("W011", "A statement that waits for a lock holds its worker"),
+    "idle_in_transaction_session_timeout": ("W012", "A worker that hangs holds its locks"),
+}
+# What each client of a cache calls its timeouts
+_OF_CACHES: Final[Mapping[str, tuple[str, ...]]] = {
+    "redis": ("socket_connect_timeout", "socket_timeout"),
+    "pymemcache": ("connect_timeout", "timeout"),
+}
+
+
+@register(deploy=True)
+def check_postgresql(**_kwargs: Any) -> list[CheckMessage]:
+    """W008: no connect timeout. W009: no TCP timeout. W010 to W012: see `_SESSION`."""
+    database = given.our_database()
+    return list(_of_postgresql(database)) if given.vendor(database) == "postgresql" else []
+
+
+@register(deploy=True)
+def check_cache(**_kwargs: Any) -> list[CheckMessage]:
+    """W013: a cache that does not answer holds every request that counts attempts."""
+    cache = settings.CACHES.get(conf.cache, {})
+    backend = str(cache.get("BACKEND", "")).lower()
+    needed = next((names for part, names in _OF_CACHES.items() if part in backend), ())
+    missing = sorted(set(needed) - _timeouts_of(cache))
+    if not missing:
+        return []
+    hint = f"Set {', '.join(missing)} in OPTIONS of the cache {conf.cache!r}, such as 1 second."
+    return [caution("A cache that does not answer holds its workers without end.", hint, "W013")]
+
+
+@register(deploy=True)
+def check_persistent_connections(**_kwargs: Any) -> list[CheckMessage]:
+    """W014: under ASGI, each thread keeps a connection that no other one uses again."""
+    database = given.our_database()
+    persistent = database.get("CONN_MAX_AGE", 0) != 0
+    asgi = getattr(settings, "ASGI_APPLICATION", None)
+    if not (persistent and asgi) or given.vendor(database) != "postgresql":
+        return []
+    hint = 'Set CONN_MAX_AGE = 0, and OPTIONS["pool"] for connections that are used again.'
+    message = "Under ASGI, CONN_MAX_AGE leaves a connection open for each thread that ever ran."
+    return [caution(message, hint, "W014")]
+
+
+def _of_postgresql(database: dict[str, object]) -> Iterator[CheckMessage]:
+    options = given.options(database)
+    if _is_endless(options.get("connect_timeout")):
+        hint = 'Set OPTIONS["connect_timeout"], such as 5 seconds.'
+        yield caution("A server that does not answer holds whoever connects.", hint, "W008")
+    # A socket of this machine does not lose packets
+    remote = database.get("HOST") and not str(database["HOST"]).startswith("/")
+    if remote and any(
+        _is_endless(options.get(name)) for name in ("keepalives_idle", "tcp_user_timeout")
+    ):
+        hint = 'Set OPTIONS["keepalives_idle"] (seconds) and OPTIONS["tcp_user_timeout"] (ms).'
+        yield caution("A connection that is cut silently holds its worker.", hint, "W009")
+    session = _session_settings(str(options.get("options", "")))
+    for name, (number, message) in _SESSION.items():
+        if _is_endless(session.get(name)):
+            hint = f'Set OPTIONS["options"] = "-c {name}=…", or the same on the role.'
+            yield caution(f"{message} without end.", hint, number)
+
+
+def _is_endless(value: object) -> bool:
+    return value is None or bool(_ENDLESS.fullmatch(str(value)))
+
+
+def _session_settings(text: str) -> dict[str, str]:
+    """Return what the command line of a session sets: `-c name=value` and `--name=value`."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return {}
+    joined = " ".join(words).replace("-c ", "--").replace("-c", "--")
+    pairs = (word.removeprefix("--").partition("=") for word in joined.split())
+    return {name.replace("-", "_"): value for name, equals, value in pairs if equals}
+
+
+def _timeouts_of(cache: Mapping[str, Any]) -> set[str]:
+    """Return the names of what is set, in OPTIONS, in the pool's, or in the query of its URL."""
+    options = given.options(dict(cache))
+    nested = options.get("CONNECTION_POOL_KWARGS")
+    found = [*options.items(), *(nested.items() if isinstance(nested, dict) else ())]
+    locations = cache.get("LOCATION", "")
+    for location in locations if isinstance(locations, list | tuple) else [locations]:
+        found += parse_qsl(urlsplit(str(location)).query)
+    return {str(name).lower() for name, value in found if not _is_endless(value)}

@@ -1,0 +1,5 @@
+"""A database that speaks like PostgreSQL and is none."""
+
+
+class DatabaseWrapper:
+    vendor = "cockroachdb"
