@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.apps import AppConfig, apps
 from django.contrib.auth.signals import user_logged_in
+from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.signals import connection_created
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
@@ -29,13 +30,22 @@ class DelegationConfig(AppConfig):
         )
         from delegation_app.views import sign_in  # noqa: PLC0415 - needs the models
 
-        for path in conf.constraints:
-            install(import_string(path))
+        _install_constraints()
         connection_created.connect(clock.on_connection, dispatch_uid="delegation_clock")
         departures.watch()
         account_changes.watch()
         user_logged_in.connect(sign_in.remember, dispatch_uid="delegation_sign_in")
         _complete_admin()
+
+
+def _install_constraints() -> None:
+    try:
+        for path in conf.constraints:
+            install(import_string(path))
+    # No list, a module that is missing, a class that is no constraint, a name that is taken
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        message = f'DELEGATION["CONSTRAINTS"] cannot be used: {error}'
+        raise ImproperlyConfigured(message) from error
 
 
 def _complete_admin() -> None:

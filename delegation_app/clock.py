@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.utils import timezone
 
@@ -73,8 +75,13 @@ def now() -> datetime:
     Works without a database, where it is this machine's clock.
 
     Side effects: on PostgreSQL one short statement every 30 seconds, or after this machine's clock
-    has jumped, if this thread has a connection open. It never fails.
+    has jumped, if this thread has a connection open. A database that fails is no error here.
+
+    Raises:
+        ImproperlyConfigured: USE_TZ is False, so that Django returns times without a zone.
     """
+    if not settings.USE_TZ:
+        raise ImproperlyConfigured("delegation_app needs USE_TZ = True.")
     if _state.measured is None:
         return timezone.now()
     return timezone.now() + _offset(_state.measured)

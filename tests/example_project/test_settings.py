@@ -84,3 +84,11 @@ def test_a_proxy_that_is_believed_about_https_alone_is_found_by_check(trusted):
     result = manage("check", "--tag", "security", **environment)
     assert result.returncode == 0, result.stderr
     assert ("delegation_app.W021" in result.stderr) == (not trusted)
+
+
+@pytest.mark.slow
+def test_production_waits_for_no_database_and_no_cache_without_end():
+    environment = PRODUCTION | {"REDIS_URL": "redis://cache.example.com/0"}
+    # The app's checks name each timeout that is missing
+    result = manage("check", "--deploy", "--fail-level", "WARNING", **environment)
+    assert result.returncode == 0, result.stderr
