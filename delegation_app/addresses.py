@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.urls import reverse
 from django.utils import translation
 
@@ -18,5 +19,13 @@ def endpoint(name: str, *arguments: object) -> str:
     Returns:
         The same URL whatever the language of the request: tokens and signed lists carry it.
     """
-    with translation.override(None):
+    with translation.override(_language()):
         return conf.issuer_origin + reverse(f"delegation_app:{name}", args=arguments)
+
+
+def _language() -> str:
+    try:
+        # Django serves en-us as en, and finds nothing below /en-us/
+        return translation.get_supported_language_variant(settings.LANGUAGE_CODE)
+    except LookupError:
+        return settings.LANGUAGE_CODE

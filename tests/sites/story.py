@@ -10,6 +10,8 @@ from django.contrib.auth import get_user_model
 from django.test.utils import setup_test_environment
 from django.urls import get_script_prefix, reverse
 
+from delegation_app.addresses import endpoint
+from delegation_app.conf import conf
 from delegation_app.models import Delegation
 from tests.support import SecureClient
 from tests.support.world import FORM, Story, build_world, redirected
@@ -103,7 +105,8 @@ def _active(response):
 def _client():
     """A browser or an app that knows where the site has mounted the endpoints."""
     script = get_script_prefix().rstrip("/")
-    mount = reverse("delegation_app:token").removeprefix(script).removesuffix("/oauth/token")
+    token = endpoint("token").removeprefix(conf.issuer_origin)
+    mount = token.removeprefix(script).removesuffix("/oauth/token")
 
     class Client(SecureClient):
         def generic(self, method, path, *args, **kwargs):
