@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from delegation_app.client import authorization_code, discovery, requests, responses
 from delegation_app.client.authorization_code import Attempt
@@ -13,10 +14,12 @@ from delegation_app.client.discovery import Discovery, Metadata
 from delegation_app.client.errors import UnusableAnswer
 from delegation_app.client.token_cache import TokenCache
 from delegation_app.client.tokens import Tokens
-from delegation_app.client.transport import HttpTransport, Request, Response, Transport
+from delegation_app.client.transport import HttpTransport, Request, Response, Transport, naming
 from delegation_app.client.wanted import Names, Wanted
 from delegation_app.protocol import names
 from delegation_app.protocol.scope import Scope
+
+_T = TypeVar("_T")
 
 
 class Client:
@@ -169,7 +172,7 @@ class Client:
             ClientError: the token may still be good; with `temporary`, try again.
         """
         endpoint = self.metadata().endpoint(discovery.REVOCATION)
-        responses.revoked(self._send(requests.about(endpoint, self.credentials, token, hint)))
+        self._ask(requests.about(endpoint, self.credentials, token, hint), responses.revoked)
 
     def introspect(self, token: str, *, hint: str | None = None) -> Mapping[str, Any]:
         """Ask what a token is worth; see RFC 7662 section 2.2 for what is answered.
@@ -179,7 +182,7 @@ class Client:
         """
         endpoint = self.metadata().endpoint(discovery.INTROSPECTION)
         request = requests.about(endpoint, self.credentials, token, hint)
-        return responses.introspection(self._send(request))
+        return self._ask(request, responses.introspection)
 
     def _token_endpoint(self) -> str:
         return self.metadata().endpoint(discovery.TOKEN)
@@ -187,7 +190,9 @@ class Client:
     def _tokens(self, request: Request, asked: Scope | None, issued: str | None = None) -> Tokens:
         # From before it is sent: a token lasts from when it is issued, not from when it is here
         now = self._now()
-        return responses.tokens(self._send(request), now=now, asked=asked, issued=issued)
+        judge = partial(responses.tokens, now=now, asked=asked, issued=issued)
+        return self._ask(request, judge)
 
-    def _send(self, request: Request) -> Response:
-        return self._transport.send(request)
+    def _ask(self, request: Request, judge: Callable[[Response], _T]) -> _T:
+        with naming(request):
+            return judge(self._transport.send(request))

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from delegation_app.client import responses, urls
 from delegation_app.client.errors import UnusableAnswer
 from delegation_app.client.single_flight import Fetched, SingleFlight
-from delegation_app.client.transport import Request, Response, Transport
+from delegation_app.client.transport import Request, Response, Transport, naming
 
 TOKEN: Final = "token_endpoint"  # noqa: S105 - the name of a member
 AUTHORIZATION: Final = "authorization_endpoint"
@@ -93,7 +93,8 @@ class Discovery:
         return self._cache.get(self._issuer, self._fetch)
 
     def _fetch(self) -> Fetched[Metadata]:
-        known = judge(self._transport.send(self._request), self._issuer)
+        with naming(self._request):
+            known = judge(self._transport.send(self._request), self._issuer)
         return Fetched(known, FRESH_SECONDS, LASTS_SECONDS)
 
 

@@ -22,10 +22,18 @@ class ClientError(Exception):
     Attributes:
         temporary: whether the same request may do better in a moment.
         retry_after: in how many seconds, if the other side said so.
+        address: the URL that was tried, without its query; empty if it is not known.
     """
 
     temporary: ClassVar[bool] = False
     retry_after: int | None = None
+    address: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.address}: {self._reason()}" if self.address else self._reason()
+
+    def _reason(self) -> str:
+        return super().__str__()
 
 
 class NoAnswer(ClientError):
@@ -64,7 +72,7 @@ class Refused(ClientError):
         self.status = status
         self.retry_after = retry_after
 
-    def __str__(self) -> str:
+    def _reason(self) -> str:
         return f"{self.code}: {self.description}" if self.description else self.code
 
 

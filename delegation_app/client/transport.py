@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 from urllib.parse import urlencode, urlsplit
@@ -10,10 +11,10 @@ from urllib.parse import urlencode, urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
-from delegation_app.client.errors import NoAnswer
+from delegation_app.client.errors import ClientError, NoAnswer
 from delegation_app.client.sessions import BoundedSession
 
-__all__ = ["HttpTransport", "NoAnswer", "Request", "Response", "Transport"]
+__all__ = ["HttpTransport", "NoAnswer", "Request", "Response", "Transport", "naming"]
 
 TOTAL_SECONDS: Final = 5.0
 MAX_BYTES: Final = 1024 * 1024
@@ -104,12 +105,16 @@ class HttpTransport:
 
         Side effects: network.
         """
+        with naming(request):
+            return self._sent(request)
+
+    def _sent(self, request: Request) -> Response:
         try:
             return self._answer(request)
         except (requests.RequestException, HTTPError, OSError) as error:
             reason = type(error).__name__
         # Not from inside: the error of `requests` holds the request, and so whatever secret it has
-        raise NoAnswer(f"{_host(request)}: {reason}")
+        raise NoAnswer(reason)
 
     def _answer(self, request: Request) -> Response:
         # What is not compressed is as long as it looks: no bomb to defuse
@@ -118,19 +123,30 @@ class HttpTransport:
             request.method, request.url, headers=headers, data=request.body, stream=True
         ) as answer:
             if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise NoAnswer(f"{_host(request)}: the answer is compressed")
+                raise NoAnswer("the answer is compressed")
             told = {name.lower(): value for name, value in answer.headers.items()}
-            return Response(answer.status_code, told, self._body(answer, request))
+            return Response(answer.status_code, told, self._body(answer))
 
-    def _body(self, answer: requests.Response, request: Request) -> bytes:
+    def _body(self, answer: requests.Response) -> bytes:
         body = bytearray()
         # Not `iter_content`: it returns only once it has as much as it was asked for
         while chunk := answer.raw.read1(_CHUNK, decode_content=False):
             body += chunk
             if len(body) > self._most_bytes:
-                raise NoAnswer(f"{_host(request)}: more than {self._most_bytes} bytes")
+                raise NoAnswer(f"more than {self._most_bytes} bytes")
         return bytes(body)
 
 
-def _host(request: Request) -> str:
-    return urlsplit(request.url).netloc.rpartition("@")[2]
+@contextmanager
+def naming(request: Request) -> Iterator[None]:
+    """Let each `ClientError` that is raised within say which address was tried.
+
+    Args:
+        request: what was sent there. Its query and user name, which may be secrets, are left out.
+    """
+    try:
+        yield
+    except ClientError as error:
+        parts = urlsplit(request.url)
+        error.address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        raise

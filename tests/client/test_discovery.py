@@ -2,8 +2,13 @@ import pytest
 
 from delegation_app.client import discovery
 from delegation_app.client.discovery import Discovery
-from delegation_app.client.errors import NoAnswer, TemporarilyUnavailable, UnusableAnswer
-from delegation_app.client.transport import Response
+from delegation_app.client.errors import (
+    ClientError,
+    NoAnswer,
+    TemporarilyUnavailable,
+    UnusableAnswer,
+)
+from delegation_app.client.transport import Request, Response, naming
 from tests.client.fakes import ISSUER, METADATA, Server, Time, answer
 
 
@@ -163,3 +168,36 @@ def raising(error):
         raise error
 
     return send
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Response(404, {}, b"<h1>Not found</h1>"),
+        Response(302, {"location": "/login/"}, b""),
+        Response(503, {}, b""),
+        Response(400, {}, b'{"error": "invalid_request", "error_description": "no"}'),
+        Response(200, {}, b'{"issuer": "https://another.example.com"}'),
+        Response(200, {}, b"<html>"),
+    ],
+)
+def test_discovery_when_the_answer_is_of_no_use_then_the_address_that_was_tried_is_named(reply):
+    class Fixed:
+        def send(self, _request):
+            return reply
+
+    with pytest.raises(ClientError) as caught:
+        Discovery("https://as.example.com/auth", Fixed()).metadata()
+
+    address = "https://as.example.com/.well-known/oauth-authorization-server/auth"
+    assert caught.value.address == address
+    assert str(caught.value).startswith(f"{address}: ")
+
+
+def test_address_when_it_is_named_then_without_query_and_user_name():
+    request = Request("GET", "https://user:secret@as.example.com/jwks?token=secret")
+
+    with pytest.raises(NoAnswer) as caught, naming(request):
+        raise NoAnswer("Timeout")
+
+    assert str(caught.value) == "https://as.example.com/jwks: Timeout"

@@ -48,6 +48,7 @@ def test_classes_when_they_are_counted_then_each_has_a_code():
 @pytest.mark.parametrize("how", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])  # noqa: S301 - our own
 def test_refused_when_it_is_copied_then_nothing_is_lost(how):
     error = errors.refused("invalid_grant", "used", status=429, retry_after=7)
+    error.address = "https://as.example.com/oauth/token"
 
     again = how(error)
 
@@ -55,6 +56,7 @@ def test_refused_when_it_is_copied_then_nothing_is_lost(how):
     assert (again.code, again.description, again.status, again.retry_after) == (
         "invalid_grant", "used", 429, 7,
     )  # fmt: skip
+    assert str(again) == "https://as.example.com/oauth/token: invalid_grant: used"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from delegation_app.client.errors import ClientError
-from delegation_app.client.transport import Request, Response, Transport
+from delegation_app.client.transport import Request, Response, Transport, naming
 from delegation_app.protocol.errors import TemporarilyUnavailable
 from delegation_app.protocol.jose import UnusableKey, VerificationKey
 from delegation_app.resource_server.verifiers.locked import Locked
@@ -89,9 +89,17 @@ class PublishedKeys(Locked):
                 return
             self._asked_at = self._clock()
             try:
-                self._take(self._transport.send(self._request()))
+                self._ask(self._request())
             except (ClientError, ValueError) as error:
                 logger.warning("the keys of the issuer could not be read: %s", error)
+
+    def _ask(self, request: Request) -> None:
+        with naming(request):
+            answer = self._transport.send(request)
+        try:
+            self._take(answer)
+        except ValueError as error:
+            raise ValueError(f"{request.url}: {error}") from error
 
     def _request(self) -> Request:
         headers = {"Accept": "application/json"}

@@ -154,3 +154,19 @@ def test_keys_when_their_address_is_not_found_then_there_are_none(issuer):
 
     with pytest.raises(TemporarilyUnavailable):
         keys.require()
+
+
+@pytest.mark.parametrize(
+    "reply", [Response(404, {}, b""), Response(200, {}, b"<html>"), NoAnswer("Timeout")]
+)
+def test_keys_when_they_can_not_be_read_then_the_log_names_the_address(caplog, reply):
+    class Fixed:
+        def send(self, _request):
+            if isinstance(reply, Exception):
+                raise reply
+            return reply
+
+    keys = PublishedKeys(lambda: "https://as.example.com/auth/jwks", Fixed())
+    keys.refresh_if_due()
+
+    assert "https://as.example.com/auth/jwks: " in caplog.text
