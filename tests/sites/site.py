@@ -169,8 +169,12 @@ class Site:
         return json.loads(result.stdout.splitlines()[-1])
 
     def _run(self, arguments, environment):
-        paths = os.pathsep.join([str(self.folder), str(ROOT)])
-        variables = {**os.environ, "PYTHONPATH": paths, "DJANGO_SETTINGS_MODULE": "settings"}
+        paths = [str(self.folder), str(ROOT), os.environ.get("PYTHONPATH", "")]
+        variables = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "DJANGO_SETTINGS_MODULE": "settings",
+        }
         # Each compiles what it imports, and would leave that behind for nothing
         variables |= {"PYTHONDONTWRITEBYTECODE": "1", **environment}
         return subprocess.run(

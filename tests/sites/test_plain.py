@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sites.site import EXPECTED
+from tests.sites.site import APPS, EXPECTED, URLS
 
 pytestmark = pytest.mark.slow
 
@@ -12,5 +12,17 @@ def test_site_when_it_is_plain_then_everything_works_and_no_check_complains(buil
 
     assert site.check() == []
     site.migrated()
+    assert site.check("--database", "default") == []
+    assert site.story() == EXPECTED
+
+
+def test_site_when_it_runs_the_toolkit_already_then_both_work(build):
+    registry = "oauth2_provider.apps.DOTConfig"
+    toolkit = 'path("o/", include("oauth2_provider.urls")),\n    path("", include'
+    site = build.site(
+        INSTALLED_APPS=[registry, *(app for app in APPS if app != "oauth2_provider")],
+        urls=URLS.replace('path("", include', toolkit),
+    ).migrated()
+
     assert site.check("--database", "default") == []
     assert site.story() == EXPECTED
