@@ -12,6 +12,16 @@ from tests.checks import OURS, found
 from tests.support.world import SERVICE_A
 
 
+@pytest.fixture(autouse=True)
+def _schemes(settings):
+    """The mobile app's own scheme is one of the site's, so all is well."""
+    schemes = ["https", "http", "com.example.mobile"]
+    settings.OAUTH2_PROVIDER = {
+        **settings.OAUTH2_PROVIDER,
+        "ALLOWED_REDIRECT_URI_SCHEMES": schemes,
+    }
+
+
 @pytest.mark.django_db
 def test_rows_when_all_is_well_then_nothing_is_said(world):
     assert found(rows=True) == []

@@ -66,7 +66,11 @@ SETTINGS = {
     "USE_TZ": True,
     "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
     "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
-    "OAUTH2_PROVIDER": {"SCOPES": SCOPES},
+    "OAUTH2_PROVIDER": {
+        "SCOPES": SCOPES,
+        # Of the mobile app in `tests.support.world`
+        "ALLOWED_REDIRECT_URI_SCHEMES": ["https", "http", "com.example.mobile"],
+    },
     "DELEGATION": {"ISSUER": ISSUER},
 }
 URLS = """
