@@ -1,10 +1,13 @@
-"""What the settings hold, before anything is known about its type."""
+"""What checks look at: settings of any type, and rows where they may be read."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from django.conf import settings
+from django.core.checks import CheckMessage
 from django.core.exceptions import ImproperlyConfigured
-from django.db import router
+from django.db import DatabaseError, InterfaceError, router
 from django.db.utils import load_backend
 
 from delegation_app.conf import DEFAULTS, configured
@@ -54,3 +57,21 @@ def options(database: dict[str, object]) -> dict[str, object]:
     """Return `OPTIONS` of an entry of `DATABASES` or `CACHES`; empty if it has none."""
     found = database.get("OPTIONS")
     return found if isinstance(found, dict) else {}
+
+
+def found(
+    find: Callable[[], Iterable[CheckMessage]], databases: Iterable[str] | None
+) -> list[CheckMessage]:
+    """Return what a check finds in our tables, if it may read them and they are there.
+
+    Args:
+        find: reads them.
+        databases: the aliases that may be read, as a check is given them.
+    """
+    if our_alias() not in (databases or ()):
+        return []
+    try:
+        return list(find())
+    except (DatabaseError, InterfaceError, ImproperlyConfigured):
+        # No database, or not migrated yet: nothing to compare with
+        return []
