@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from django.apps import apps
 from django.core.checks import CheckMessage, Tags, register
-from django.db import DatabaseError, InterfaceError
 from django.urls import NoReverseMatch, reverse
 
+from delegation_app.checks import given
 from delegation_app.checks.messages import caution, error
 from delegation_app.conf import conf, configured
 
@@ -30,18 +30,17 @@ def check_second_operator(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.database)
-def check_operators(**_kwargs: Any) -> list[CheckMessage]:
+def check_operators(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
     """W037: fewer than two people may decide, so that changes could wait for ever."""
-    if not conf.second_operator:
-        return []
-    try:
-        found = _deciders()
-    except (DatabaseError, InterfaceError):
-        return []
+    return given.found(_operators, databases) if conf.second_operator else []
+
+
+def _operators() -> Iterator[CheckMessage]:
+    found = _deciders()
     if found is None or found >= _NEEDED:
-        return []
+        return
     message = f"SECOND_OPERATOR is on, and {found} active staff may decide what others propose."
-    return [caution(message, f"Give at least two people the permission {_DECIDE}.", "W037")]
+    yield caution(message, f"Give at least two people the permission {_DECIDE}.", "W037")
 
 
 def _pages_past() -> Iterator[CheckMessage]:
