@@ -75,10 +75,10 @@ def now() -> datetime:
     Works without a database, where it is this machine's clock.
 
     Side effects: on PostgreSQL one short statement every 30 seconds, or after this machine's clock
-    has jumped, if this thread has a connection open. It never fails.
+    has jumped, if this thread has a connection open. A database that fails is no error here.
 
     Raises:
-        ImproperlyConfigured: USE_TZ is False; Django would return a time without a zone.
+        ImproperlyConfigured: USE_TZ is False, so that Django returns times without a zone.
     """
     if not settings.USE_TZ:
         raise ImproperlyConfigured("delegation_app needs USE_TZ = True.")

@@ -65,7 +65,9 @@ BOUNDS: Final[Mapping[str, Bound]] = {
     ),
     # RFC 9700 section 4.14.2: a replay within the window is not seen as one
     "REFRESH_RETRY_WINDOW": Bound(
-        0, 5 * _MINUTE, "a stolen refresh token can be used beside the client without being noticed"
+        0,
+        10 * _MINUTE,
+        "a stolen refresh token can be used beside the client without being noticed",
     ),
     "DELEGATION_LIFETIME": Bound(
         1, 5 * _YEAR, "an expiry that far away is none; None says so openly", optional=True

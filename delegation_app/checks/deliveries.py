@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, Final
 
 from django.core.checks import CheckMessage, Tags, register
-from django.db import DatabaseError, InterfaceError, router
 
 from delegation_app import clock
+from delegation_app.checks import given
 from delegation_app.checks.messages import caution
 
 _LONGEST: Final = timedelta(minutes=15)
 
 
 @register(Tags.database)
-def check_outbox(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+def check_outbox(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
     """W035: a message waits in the outbox for more than 15 minutes."""
-    from delegation_app.models import OutboxMessage  # noqa: PLC0415 - apps not ready above
-    from delegation_app.services import outbox  # noqa: PLC0415 - as above
+    return given.found(_outbox, databases)
 
-    if router.db_for_write(OutboxMessage) not in (databases or ()):
-        return []
-    try:
-        since = outbox.waiting_since()
-    except (DatabaseError, InterfaceError):
-        # Not migrated yet
-        return []
+
+def _outbox() -> Iterator[CheckMessage]:
+    from delegation_app.services import outbox  # noqa: PLC0415 - apps not ready above
+
+    since = outbox.waiting_since()
     if since is None or clock.now() - since <= _LONGEST:
-        return []
+        return
     message = f"The oldest message in the outbox waits since {since:%Y-%m-%d %H:%M} UTC."
     hint = "Run manage.py delegation_outbox every few seconds, and look for receivers that fail."
-    return [caution(message, hint, "W035")]
+    yield caution(message, hint, "W035")

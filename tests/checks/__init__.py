@@ -19,4 +19,6 @@ def found(*, deploy=False, rows=False):
         rows: as `check --database default` does.
     """
     databases = ["default"] if rows else None
-    return numbers(run_checks(include_deployment_checks=deploy, databases=databases))
+    reported = numbers(run_checks(include_deployment_checks=deploy, databases=databases))
+    # The tests count in memory, which `test_callers` is about
+    return [number for number in reported if number not in {"W020", "E020"}]

@@ -63,3 +63,5 @@ def test_site_when_its_rows_are_wrong_then_the_commands_that_repair_them_run(bui
     site.manage("migrate")
     site.manage("createsuperuser", "--noinput", "--username", "root", "--email", "r@example.com")
     site.manage("delegations", "list")
+    site.manage("rotate_signing_keys", "--discard-unreadable")
+    assert site.check("--database", "default") == ["W004"]
