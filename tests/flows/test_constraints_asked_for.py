@@ -218,7 +218,7 @@ def test_address_when_it_is_unknown_then_no_network_holds_it_and_why_says_so(
     refused(answer, "invalid_grant")
     conclusion = why.explain(answer["X-Request-Id"]).conclusion
     for text in (answer.json()["error_description"], conclusion):
-        assert "the address of this request is unknown" in text
+        assert "address of this request is unknown" in text
         assert "TRUSTED_PROXIES" in text
 
 

@@ -69,10 +69,7 @@ class IpRange(Constraint):
         """Permit an access from an address that is known and in one of the networks."""
         address = None if access.ip is None else parse_address(access.ip)
         if address is None:
-            return (
-                "It may be used from some networks only, and the address of this request is "
-                "unknown. Behind a proxy, the server must name that in TRUSTED_PROXIES."
-            )
+            return "The address of this request is unknown: see TRUSTED_PROXIES."
         if any(address in network for network in self.networks):
             return None
         return "It may not be used from this address."

@@ -67,7 +67,7 @@ def test_address_when_no_proxy_is_trusted_then_it_is_unknown_behind_one(told, pe
     answer = told(IP, REMOTE_ADDR=peer, **{f"HTTP_{header}": "192.0.2.7"})
 
     assert answer.status_code == 403
-    assert "the address of this request is unknown" in answer.data["error_description"]
+    assert "address of this request is unknown" in answer.data["error_description"]
 
 
 def test_address_when_the_socket_is_trusted_then_its_proxy_is_believed(told, configure):
