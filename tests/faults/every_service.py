@@ -4,7 +4,14 @@ from datetime import timedelta
 from functools import partial
 
 from delegation_app import clock
-from delegation_app.models import ConsentRecord, Delegation, RefreshToken, SigningKey
+from delegation_app.events import CLIENT_CHANGED
+from delegation_app.models import (
+    ConsentRecord,
+    Delegation,
+    ProposedChange,
+    RefreshToken,
+    SigningKey,
+)
 from delegation_app.protocol.parameters import Parameters
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import (
@@ -21,6 +28,9 @@ from delegation_app.services import (
     device_start,
     keys,
     operating,
+    pending_requests,
+    proposals,
+    registry,
     revoke,
     rotation,
     standing,
@@ -31,7 +41,7 @@ from tests.races.crowd import new_child, new_code, new_root, question
 from tests.races.test_device import waiting
 from tests.support.world import SERVICE_B, VERIFIER
 
-OPERATOR = audit.Origin(actor="user:99")
+OPERATOR, PROPOSER = audit.Origin(actor="user:99"), audit.Origin(actor="user:98")
 SCOPE = Scope.parse("read:metrics write:alerts")
 
 
@@ -201,6 +211,42 @@ def first_keys(world):
     return keys.signer
 
 
+def proposed(world):
+    diff = registry.Diff({"enabled": False}, {"enabled": True})
+    kind, change = ProposedChange.Kind.CLIENT, ProposedChange.Change.CHANGED
+    wanted = proposals.Wanted(kind, change, str(world.web.row.pk), "web", diff)
+    return proposals.propose(wanted, PROPOSER)
+
+
+def approve(world):
+    made = proposed(world)
+    return partial(proposals.approve, made, OPERATOR, reason="seen", apply=lambda _row: None)
+
+
+def approve_what_is_stale(world):
+    def apply(row):
+        # What it has done so far is undone, with its event
+        audit.record(CLIENT_CHANGED, OPERATOR, client_id="web")
+        raise proposals.Stale("It is another row by now.")
+
+    made = proposed(world)
+    return partial(proposals.approve, made, OPERATOR, reason="seen", apply=apply)
+
+
+def reject(world):
+    return partial(proposals.reject, proposed(world), OPERATOR, reason="no")
+
+
+def withdraw_proposal(world):
+    return partial(proposals.withdraw, proposed(world), PROPOSER, reason="a slip")
+
+
+def keep_request(world):
+    waiter = pending_requests.Waiter("browser", "", "192.0.2.1")
+    kind = pending_requests.Kind.REQUEST
+    return partial(pending_requests.keep, kind, {}, client_id="web", waiter=waiter)
+
+
 # What each does, what its caller gets, and the events that tell of it
 EVERY = {
     "code": (redeem, "Issued", ["token.issued"]),
@@ -237,6 +283,11 @@ EVERY = {
     "revoke many": (revoke_many, "Task", ["delegation.revoked"]),
     "replace a secret": (replace_secret, "Replaced", ["client.secret_rotated"]),
     "end a former secret": (end_former_secret, "True", ["client.former_secret_ended"]),
+    "approve a change": (approve, "NoneType", ["change.approved"]),
+    "approve what is stale": (approve_what_is_stale, "invalid_request", ["change.stale"]),
+    "reject a change": (reject, "NoneType", ["change.rejected"]),
+    "withdraw a change": (withdraw_proposal, "NoneType", ["change.withdrawn"]),
+    "keep a request": (keep_request, "str", []),
     "rotate keys": (rotate_keys, "SigningKey", ["key.rotated"]),
     "first keys": (first_keys, "SigningIdentity", ["key.created", "key.created"]),
 }
