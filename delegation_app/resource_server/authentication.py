@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from delegation_app.protocol.errors import OAuthError
+from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.verified_token import VerifiedToken, Verifier
 from delegation_app.resource_server import configured, incoming
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     # At run time it would be a circle: the framework's settings name classes of ours
     from rest_framework.views import APIView
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 NOT_STORED: Final = "no-store"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypedDict, Unpack
@@ -12,11 +10,9 @@ from delegation_app import clock
 from delegation_app.events import REQUEST_REFUSED, Event
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation
 from delegation_app.protocol.errors import OAuthError
-
-logger = logging.getLogger("delegation_app.audit")
+from delegation_app.protocol.printable import printable as printable  # noqa: PLC0414 - used as audit.printable
 
 _BATCH: Final = 500
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +96,6 @@ def record_refusal(
         details=details,
         outcome=AuditEvent.Outcome.REFUSED,
     )
-
-
-def printable(text: str, length: int) -> str:
-    """Return `text` on one line, without control characters, at most `length` long."""
-    return _CONTROL.sub("�", text)[:length]
 
 
 def _row(event: Event, origin: Origin, **about: Unpack[About]) -> AuditEvent:

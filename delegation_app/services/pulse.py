@@ -6,7 +6,6 @@ so that a page which everybody opens costs next to nothing.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,9 +26,10 @@ from delegation_app.events import (
     TOKEN_REVOKED,
 )
 from delegation_app.models import AuditEvent, Delegation, SigningKey
+from delegation_app.protocol.printable import logger_for
 from delegation_app.services import keys
 
-logger = logging.getLogger("delegation_app")
+logger = logger_for("delegation_app")
 
 HOURS: Final = 24
 MOST_EVENTS: Final = 100_000

@@ -7,7 +7,6 @@ change that this process makes is seen at once, and that of another one as soon 
 from __future__ import annotations
 
 import hashlib
-import logging
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -22,9 +21,10 @@ from django.db.models.signals import post_save
 from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.models.tightening import tightened
+from delegation_app.protocol.printable import logger_for
 from delegation_app.services.transactions import database
 
-logger = logging.getLogger("delegation_app")
+logger = logger_for("delegation_app")
 
 _GENERATION: Final = "delegation:status-lists"
 # A quarter of a megabyte each at worst

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +11,10 @@ from django.core.cache import caches
 
 from delegation_app.conf import conf
 from delegation_app.protocol.errors import TooManyAttempts
+from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.secrets import digest
 
-logger = logging.getLogger("delegation_app")
+logger = logger_for("delegation_app")
 
 _WINDOW: Final = 60
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_protect
@@ -16,6 +14,7 @@ from delegation_app.protocol.errors import (
     ServerError,
 )
 from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import new_secret
 from delegation_app.services import audit, authorization, consent, prior, times
@@ -26,7 +25,7 @@ from delegation_app.views import asking, http, pages, pending, sign_in
 from delegation_app.views.asking import Before
 from delegation_app.views.pending import Seen
 
-logger = logging.getLogger("delegation_app")
+logger = logger_for("delegation_app")
 
 
 @csrf_protect

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -16,11 +15,12 @@ from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.protocol.authorization_request import AuthorizationRequest
 from delegation_app.protocol.errors import InvalidRequest
+from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.secrets import new_secret
 from delegation_app.services.asked import Asked
 from delegation_app.services.question_text import Text, compose
 
-logger = logging.getLogger("delegation_app")
+logger = logger_for("delegation_app")
 
 _REQUESTS: Final = "delegation_requests"
 _DEVICES: Final = "delegation_devices"
