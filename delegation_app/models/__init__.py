@@ -11,6 +11,7 @@ from delegation_app.models.code import AuthorizationCode
 from delegation_app.models.consent import ConsentRecord
 from delegation_app.models.delegation import Delegation
 from delegation_app.models.device_code import DeviceCode
+from delegation_app.models.event_count import EventCount
 from delegation_app.models.former_secret import FormerSecret
 from delegation_app.models.keys import SigningKey
 from delegation_app.models.resource_server import ResourceServer
@@ -25,6 +26,7 @@ __all__ = [
     "ConsentRecord",
     "Delegation",
     "DeviceCode",
+    "EventCount",
     "FormerSecret",
     "RefreshToken",
     "ResourceServer",

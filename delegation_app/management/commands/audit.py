@@ -18,7 +18,7 @@ from delegation_app.management.console import arguments, output
 from delegation_app.management.console.follow import WINDOW, Follower
 from delegation_app.management.console.origin import origin
 from delegation_app.models import AuditEvent
-from delegation_app.services import exports, trail
+from delegation_app.services import event_counts, exports, trail
 from delegation_app.services.trail import Trail
 
 _SAME: Final = ("event", "outcome", "reason", "actor", "subject", "delegation", "endpoint", "jti")
@@ -60,6 +60,7 @@ class Command(BaseCommand):
         Raises:
             CommandError: options that do not go together.
         """
+        event_counts.write_finished()
         asked = _trail(options)
         if options["export"] and (options["follow"] or options["json"]):
             raise CommandError("--export goes with filters only.")
@@ -92,6 +93,7 @@ class Command(BaseCommand):
             follower.skip(event)
         while True:
             time.sleep(max(options["interval"], 0.1))
+            event_counts.write_finished()
             self._tell(follower.news(), as_json=options["json"])
             self.stdout.flush()
 
@@ -130,5 +132,6 @@ def _in_words(event: AuditEvent) -> str:
         f"request {event.request_id}" if event.request_id else "",
         f"token {event.jti}" if event.jti else "",
         ": ".join(filter(None, (event.reason, detail))),
+        f"{times} times in a minute" if (times := event_counts.times(event)) > 1 else "",
     ]
     return exports.escaped("  ".join(filter(None, parts)))
