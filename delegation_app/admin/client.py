@@ -21,6 +21,7 @@ from delegation_app.admin.changes import changed_fields
 from delegation_app.admin.client_secret import WithSecret
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.policy_form import PolicyForm, PolicyFormSet
+from delegation_app.admin.readable import ReadableAdmin, ReadableFields
 from delegation_app.admin.readonly import HISTORY, STYLES
 from delegation_app.forms import KeepsSecret
 from delegation_app.models import ClientPolicy, Delegation
@@ -28,7 +29,7 @@ from delegation_app.services import revoke
 from delegation_app.services.registry import record_client_change
 
 
-class PolicyInline(policy_asking.ShowsLogo, admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
+class PolicyInline(policy_asking.ShowsLogo, ReadableFields, admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
     """The policy of one client. It can't be deleted: that would give back what it took away."""
 
     model = ClientPolicy
@@ -105,7 +106,7 @@ class PolicyInline(policy_asking.ShowsLogo, admin.StackedInline):  # type: ignor
         return limits.as_list(obj.constraints)
 
 
-class WithPolicy(WithSecret):
+class WithPolicy(WithSecret, ReadableAdmin):
     """Mixed into whatever class administers applications."""
 
     def get_ordering(self, request: HttpRequest) -> Any:

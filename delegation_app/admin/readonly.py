@@ -15,6 +15,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
+from delegation_app.admin.readable import ReadableAdmin
+
 STYLES: Final = "delegation_app/admin.css"
 DRAWN: Final = "delegation_app/console.css"
 # Django's page does not load what the other pages of an admin do
@@ -37,7 +39,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at r
         return self.count >= self.MOST
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class ReadOnlyAdmin(ReadableAdmin, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Shows records. Superusers can't add, change or delete them either.
 
     Attributes:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app.admin.changes import changed_fields
 from delegation_app.admin.origin import origin_of
+from delegation_app.admin.readable import ReadableAdmin
 from delegation_app.admin.readonly import HISTORY, STYLES
 from delegation_app.forms import ResourceServerForm
 from delegation_app.models import ResourceServer
@@ -19,7 +20,7 @@ from delegation_app.services.registry import record_resource_server_change
 
 
 @admin.register(ResourceServer)
-class ResourceServerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class ResourceServerAdmin(ReadableAdmin, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Added and changed by operators; each change is recorded."""
 
     form = ResourceServerForm

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.race, pytest.mark.many_connections]
 ROUNDS = 10
 
 
-def test_refusals_when_many_come_at_once_then_each_is_counted(world, crowd, settings, monkeypatch):
+def test_refusals_when_many_come_at_once_then_each_is_counted(world, crowd, settings, clock):
     settings.DELEGATION = {**settings.DELEGATION, "REFUSAL_EVENTS_PER_MINUTE": 5}
     stories = [Story(world) for _ in range(CROWD)]
     for _ in range(ROUNDS):

@@ -34,20 +34,23 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("about", nargs="?", default="", help="any id or user name")
+        text = arguments.text
+        parser.add_argument("about", nargs="?", type=text, default="", help="any id or user name")
         parser.add_argument("--since", type=arguments.moment, help="from this time on")
         parser.add_argument("--until", type=arguments.moment, help="before this time")
         parser.add_argument("--last", type=arguments.age, help="not older than that: 1h, 7d")
         parser.add_argument("--event", default="", choices=sorted(REGISTRY), metavar="NAME")
         parser.add_argument("--outcome", default="", choices=AuditEvent.Outcome.values)
         parser.add_argument("--endpoint", default="", choices=trail.ENDPOINTS)
-        parser.add_argument("--reason", default="")
-        parser.add_argument("--actor", default="", help="a subject, user name or client id")
-        parser.add_argument("--subject", "--user", default="", dest="subject")
-        parser.add_argument("--client", default="", help="a client id")
+        parser.add_argument("--reason", type=text, default="")
+        parser.add_argument(
+            "--actor", type=text, default="", help="a subject, user name or client id"
+        )
+        parser.add_argument("--subject", "--user", type=text, default="", dest="subject")
+        parser.add_argument("--client", type=text, default="", help="a client id")
         parser.add_argument("--delegation", type=arguments.public_id, metavar="ID")
-        parser.add_argument("--request", default="", help="a request id")
-        parser.add_argument("--jti", default="", help="a token id")
+        parser.add_argument("--request", type=text, default="", help="a request id")
+        parser.add_argument("--jti", type=text, default="", help="a token id")
         parser.add_argument("--limit", type=arguments.count, default=50)
         parser.add_argument("--json", action="store_true", help="one JSON object per line")
         parser.add_argument("--follow", action="store_true", help="go on with what comes")
