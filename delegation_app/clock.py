@@ -7,7 +7,6 @@ the same machine and has no other clock.
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,9 +18,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.utils import timezone
 
+from delegation_app.protocol.printable import logger_for
 from delegation_app.seldom import Seldom
 
-logger = logging.getLogger("delegation_app")
+logger = logger_for("delegation_app")
 
 # More than this between two nodes is worth a line in the log, and a system check
 NOTABLE: Final = timedelta(seconds=2)

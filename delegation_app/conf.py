@@ -34,6 +34,11 @@ DEFAULTS: Final[dict[str, Any]] = {
     "JWKS_MAX_AGE": 300,
     "FAILED_AUTHENTICATIONS_PER_MINUTE": 10,
     "DEVICE_ATTEMPTS_PER_MINUTE": 5,
+    "DEVICE_CODES_PER_ADDRESS": 50,
+    "DEVICE_CODES_PER_CLIENT": 10_000,
+    "REFUSAL_EVENTS_PER_MINUTE": 60,
+    "REFUSAL_EVENTS_PER_MINUTE_IN_ALL": 300,
+    "SILENT_CODES_PER_MINUTE": 60,
     "STATUS_LIST_TTL": 5,
     "STATUS_LIST_LIFETIME": 300,
     "STATUS_LIST_CACHE_SECONDS": 1,
@@ -195,6 +200,31 @@ class Conf:
     def device_attempts_per_minute(self) -> int:
         """How many wrong device codes a person, and an address, may type in a minute."""
         return int(self._get("DEVICE_ATTEMPTS_PER_MINUTE"))
+
+    @property
+    def device_codes_per_address(self) -> int:
+        """How many device codes that wait for an answer an address may have."""
+        return int(self._get("DEVICE_CODES_PER_ADDRESS"))
+
+    @property
+    def device_codes_per_client(self) -> int:
+        """How many device codes that wait for an answer a client may have."""
+        return int(self._get("DEVICE_CODES_PER_CLIENT"))
+
+    @property
+    def refusal_events_per_minute(self) -> int:
+        """How many like refusals by a client and address are events of their own."""
+        return int(self._get("REFUSAL_EVENTS_PER_MINUTE"))
+
+    @property
+    def refusal_events_per_minute_in_all(self) -> int:
+        """How many refusals are events of their own, whoever causes them."""
+        return int(self._get("REFUSAL_EVENTS_PER_MINUTE_IN_ALL"))
+
+    @property
+    def silent_codes_per_minute(self) -> int:
+        """How many codes a client may get for a person without a page."""
+        return int(self._get("SILENT_CODES_PER_MINUTE"))
 
     @property
     def status_list_ttl(self) -> int:

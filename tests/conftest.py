@@ -42,6 +42,7 @@ _THOROUGH = (
     "admin/test_access.py",
     "admin/test_secrets.py",
     "attacks/test_exchange_input.py",
+    "attacks/test_hostile_values.py",
     "attacks/test_jwt.py",
     "attacks/test_redirect_uri.py",
     "flows/test_bad_input.py",

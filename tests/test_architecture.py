@@ -64,5 +64,11 @@ def test_one_module_knows_the_package(package, only):
     assert {module for module in MODULES if package in imported(module)} <= only
 
 
+def test_one_module_makes_loggers():
+    """Only there are records made printable."""
+    using = {module for module in MODULES if "logging" in imported(module)}
+    assert using == {"delegation_app/protocol/printable.py"}
+
+
 def test_the_package_itself_imports_nothing():
     assert list(imported("delegation_app/__init__.py")) == []

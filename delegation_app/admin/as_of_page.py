@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from delegation_app import clock
 from delegation_app.admin import evidence, names, summary
 from delegation_app.admin.audit_pages import render
+from delegation_app.admin.readable import MomentField
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.services import as_of
 from delegation_app.services.as_of_records import Answer, Gap, Line
@@ -40,7 +41,7 @@ class AsOfForm(forms.Form):
         help_text=_("A user name, a subject such as user:7, or the id of a client."),
         widget=forms.TextInput(attrs=_EXACT),
     )
-    when = forms.DateTimeField(
+    when = MomentField(
         label=_("When"),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}),
     )

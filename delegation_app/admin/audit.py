@@ -28,7 +28,7 @@ from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import STYLES, ReadOnlyAdmin
 from delegation_app.admin.trail_form import TrailForm
 from delegation_app.models import AuditEvent
-from delegation_app.services import exports, trail
+from delegation_app.services import event_counts, exports, trail
 from delegation_app.services.keyset import Page
 
 _PER_PAGE: Final = 50
@@ -65,6 +65,8 @@ class AuditAdmin(ReadOnlyAdmin):
         if request.method not in {"GET", "HEAD"}:
             return HttpResponseNotAllowed(["GET", "HEAD"])
         form = TrailForm(request.GET.dict())
+        # What was counted until now belongs to the newest
+        event_counts.write_finished()
         page: Page[AuditEvent] = Page([])
         if form.is_valid():
             page = form.trail().page(_PER_PAGE, form.cleaned_data["at"])

@@ -19,6 +19,7 @@ from delegation_app.admin import limits, names, policy_asking, waiting
 from delegation_app.admin.client_secret import WithSecret
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.policy_form import PolicyForm, PolicyFormSet
+from delegation_app.admin.readable import ReadableAdmin, ReadableFields
 from delegation_app.admin.readonly import HISTORY, STYLES
 from delegation_app.admin.registered import CLIENTS, Registered
 from delegation_app.forms import KeepsSecret, RefusesShortSecret, UsableRedirects
@@ -27,7 +28,7 @@ from delegation_app.services import clients, revoke, shortcomings
 from delegation_app.services.transactions import joined
 
 
-class PolicyInline(policy_asking.ShowsLogo, admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
+class PolicyInline(policy_asking.ShowsLogo, ReadableFields, admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
     """The policy of one client. It can't be deleted: that would give back what it took away."""
 
     model = ClientPolicy
@@ -108,7 +109,7 @@ class PolicyInline(policy_asking.ShowsLogo, admin.StackedInline):  # type: ignor
         return limits.as_list(obj.constraints)
 
 
-class WithPolicy(Registered, WithSecret):
+class WithPolicy(Registered, WithSecret, ReadableAdmin):
     """Mixed into whatever class administers applications."""
 
     REGISTER = CLIENTS

@@ -12,7 +12,9 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app import clock
 from delegation_app.admin.constraint_field import ConstraintsFormField
+from delegation_app.admin.readable import MomentField
 from delegation_app.models import Delegation
+from delegation_app.protocol import reading
 from delegation_app.protocol.constraints import Constraints, InvalidConstraint
 from delegation_app.protocol.scope import Scope
 from delegation_app.services.narrowing import Narrowing
@@ -39,9 +41,13 @@ class BulkRevocationForm(RevocationForm):
     def clean_delegations(self) -> list[int]:
         """Return the keys."""
         keys = self.cleaned_data["delegations"].split(",")
-        if len(keys) > self.MOST or not all(key.isascii() and key.isdecimal() for key in keys):
+        try:
+            found = [reading.key(key) for key in keys[: self.MOST + 1]]
+        except ValueError:
+            found = []
+        if not 0 < len(found) <= self.MOST:
             raise ValidationError(_("Select the delegations again."), code="invalid")
-        return [int(key) for key in keys]
+        return found
 
 
 class NarrowingForm(RevocationForm):
@@ -56,7 +62,7 @@ class NarrowingForm(RevocationForm):
             "invalid_choice": _("It does not have %(value)s any more. Look again."),
         },
     )
-    expires_at = forms.DateTimeField(
+    expires_at = MomentField(
         label=_("Ends"),
         required=False,
         widget=forms.DateTimeInput(

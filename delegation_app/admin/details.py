@@ -21,11 +21,19 @@ from delegation_app.forms import grant_label
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.public_id import as_uuid
+from delegation_app.services import event_counts
 
 
 def short(event: AuditEvent) -> str:
-    """Return the gist in one line, without a query."""
-    details = event.details
+    """Return the gist in one line, without a query; how many there were, where they are counted."""
+    text, times = _gist(event.details), event_counts.times(event)
+    if times == 1:
+        return text
+    counted = ngettext("%(count)d time in a minute", "%(count)d times in a minute", times)
+    return ", ".join(filter(None, (text, counted % {"count": times})))
+
+
+def _gist(details: Mapping[str, Any]) -> str:
     if "change" in details:
         return changed_values.short(details)
     if "before" in details:
@@ -145,4 +153,7 @@ _WRITERS: Final[dict[str, tuple[Promise, Callable[[Any], str]]]] = {
     "proposal": (gettext_lazy("Proposal"), lambda value: f"#{value}"),
     "proposed_by": (gettext_lazy("Proposed by"), _operator),
     "approved_by": (gettext_lazy("Approved by"), _operator),
+    "count": (gettext_lazy("How many like this"), str),
+    "first_at": (gettext_lazy("The first of them"), str),
+    "last_at": (gettext_lazy("The last of them"), str),
 }

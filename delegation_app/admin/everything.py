@@ -19,6 +19,7 @@ from delegation_app.admin.deed_forms import RevocationForm
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.models import Delegation
+from delegation_app.protocol import reading
 from delegation_app.services import revoke as revocation
 from delegation_app.services import selections
 from delegation_app.services.audit import Origin
@@ -147,7 +148,7 @@ def from_client(page: ReadOnlyAdmin, request: HttpRequest, key: str) -> HttpResp
     """
     rows = toolkit.application_model()._default_manager
     try:
-        application = rows.filter(pk=key).first()
+        application = rows.filter(pk=reading.text(key)).first()
     except (ValidationError, ValueError):
         application = None
     if application is None:

@@ -16,6 +16,7 @@ from django.utils.html import format_html
 
 from delegation_app import toolkit
 from delegation_app.models import ResourceServer
+from delegation_app.protocol import reading
 from delegation_app.protocol.claims import user_subject
 
 _LONGEST: Final = 60
@@ -29,9 +30,11 @@ def of_subjects(subjects: Iterable[str]) -> dict[str, str]:
     for subject in set(subjects):
         if subject.startswith(prefix):
             try:
-                keys.append(model._meta.pk.to_python(subject.removeprefix(prefix)))
+                key = model._meta.pk.to_python(subject.removeprefix(prefix))
             except ValidationError:
                 continue
+            if reading.is_storable(key):
+                keys.append(key)
     if not keys:
         return {}
     return {

@@ -16,6 +16,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app.admin.away import AnswersWhenAway
+from delegation_app.admin.readable import ReadableAdmin
 
 STYLES: Final = "delegation_app/admin.css"
 DRAWN: Final = "delegation_app/console.css"
@@ -39,7 +40,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at r
         return self.count >= self.MOST
 
 
-class ReadOnlyAdmin(AnswersWhenAway, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class ReadOnlyAdmin(AnswersWhenAway, ReadableAdmin, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Shows records. Superusers can't add, change or delete them either.
 
     Attributes:

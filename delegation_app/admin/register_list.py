@@ -8,14 +8,15 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from delegation_app import clock
 from delegation_app.admin import names, summary
+from delegation_app.admin.readable import ReadableList
 from delegation_app.models import Delegation
+from delegation_app.protocol import reading
 from delegation_app.services import leafing
 from delegation_app.services.leafing import Position, Stretch
 from delegation_app.services.register import Chosen
@@ -46,10 +47,7 @@ def chosen(params: Mapping[str, Any], now: datetime) -> Chosen:
 
 def _text(name: str) -> _Reader:
     def read(value: str, _now: datetime) -> dict[str, Any]:
-        # PostgreSQL takes no NUL in a text, so it is in none
-        if "\x00" in value:
-            raise ValueError(name)
-        return {name: value.strip()}
+        return {name: reading.text(value).strip()}
 
     return read
 
@@ -103,7 +101,7 @@ _READERS: Final[dict[str, _Reader]] = {
 PARAMETERS: Final = frozenset(_READERS)
 
 
-class RegisterChangeList(ChangeList):
+class RegisterChangeList(ReadableList):
     """A page of delegations in the order of issue; no page has a number, and nothing is counted.
 
     Attributes:

@@ -20,6 +20,7 @@ from delegation_app.admin.register_filters import OF_DELEGATIONS
 from delegation_app.admin.register_list import RegisterChangeList
 from delegation_app.forms import grant_label
 from delegation_app.models import Delegation
+from delegation_app.protocol import reading
 from delegation_app.services.states import state, with_state
 
 
@@ -125,7 +126,7 @@ def _with_client(request: HttpRequest, key: str) -> str:
     query.pop("client_key")
     model = toolkit.application_model()
     try:
-        query["client"] = model._default_manager.get(pk=key).client_id
+        query["client"] = model._default_manager.get(pk=reading.text(key)).client_id
     except (model.DoesNotExist, ValidationError, ValueError):
         query.pop("client", None)
     return f"{request.path}?{query.urlencode()}"

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app.admin import waiting
 from delegation_app.admin.away import AnswersWhenAway
+from delegation_app.admin.readable import ReadableAdmin
 from delegation_app.admin.readonly import HISTORY, STYLES
 from delegation_app.admin.registered import RESOURCE_SERVERS, Registered
 from delegation_app.forms import ResourceServerForm
@@ -19,7 +20,7 @@ from delegation_app.services.transactions import joined
 
 
 @admin.register(ResourceServer)
-class ResourceServerAdmin(AnswersWhenAway, Registered, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class ResourceServerAdmin(AnswersWhenAway, Registered, ReadableAdmin, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Added and changed by operators; each change is recorded."""
 
     REGISTER = RESOURCE_SERVERS

@@ -12,6 +12,7 @@ from delegation_app.models.code import AuthorizationCode
 from delegation_app.models.consent import ConsentRecord
 from delegation_app.models.delegation import Delegation
 from delegation_app.models.device_code import DeviceCode
+from delegation_app.models.event_count import EventCount
 from delegation_app.models.former_secret import FormerSecret
 from delegation_app.models.keys import SigningKey
 from delegation_app.models.outbox import OutboxMessage
@@ -31,6 +32,7 @@ __all__ = [
     "Delegation",
     "DelegationBlock",
     "DeviceCode",
+    "EventCount",
     "FormerSecret",
     "OutboxMessage",
     "PendingRequest",

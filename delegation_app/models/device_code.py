@@ -26,6 +26,10 @@ class DeviceCode(models.Model):
         verbose_name=_("client"),
     )
     client_id_value = models.CharField(_("client id"), max_length=255)
+    # An IPv6 address stands for its /64; empty where it is not known
+    address = models.CharField(
+        _("address that asked"), max_length=43, blank=True, default="", db_default=""
+    )
     scope = ScopeField(_("scope"))
     audience = AudienceField(_("audience"))
     constraints = ConstraintsField(_("constraints"))
@@ -60,6 +64,11 @@ class DeviceCode(models.Model):
         verbose_name_plural = _("device codes")
         # People see the code of a delegation on its page.
         default_permissions = ("view",)
+        # How many of each wait for an answer is asked at every start
+        indexes = (
+            models.Index(fields=["client_id_value", "expires_at"], name="device_code_of_client"),
+            models.Index(fields=["address", "expires_at"], name="device_code_of_address"),
+        )
         constraints = (
             models.CheckConstraint(
                 name="device_code_one_answer",

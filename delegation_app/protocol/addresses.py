@@ -44,6 +44,8 @@ _IPV4_WITH_PORT = re.compile(r"([0-9.]+):([0-9]{1,5})")
 _CIDR = re.compile(r"[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?")
 # RFC 4291 section 2.5.5.2
 _MAPPED = IPv6Network("::ffff:0:0/96")
+# RFC 6177 section 2: no site has less
+_SITE: Final = 64
 
 
 def parse_address(text: str) -> Address | None:
@@ -124,6 +126,21 @@ def sender_of(
     surest = _text(_hop(peer)) or peer or SOCKET
     claim = forwarded_for.rpartition(",")[2].strip(" \t")[:_LONGEST_CLAIM]
     return Sender(None, (surest, f"{surest} {claim}") if claim else (surest,))
+
+
+def budget_of(text: str | None) -> str:
+    """Return what shares a budget with an address: itself, or the /64 of an IPv6 address.
+
+    Args:
+        text: an address, or None where it is not known.
+
+    Returns:
+        An address or a network; empty for what is not known or not an address.
+    """
+    address = None if text is None else parse_address(text)
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((int(address), _SITE), strict=False))
+    return "" if address is None else str(address)
 
 
 def client_address(peer: str, forwarded_for: str, trusted: Iterable[str]) -> str | None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import urlencode
 
+from delegation_app.protocol.printable import printable
+
 # RFC 6749 section 5.2: error_description is %x20-21 / %x23-5B / %x5D-7E
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 
@@ -42,16 +44,17 @@ class OAuthError(Exception):
 
     Args:
         description: public sentence, cut to the characters that RFC 6749 section 5.2 allows.
-        detail: private text for the log and the audit trail; never a secret.
+        detail: private text for the log and the audit trail, made printable; never a secret.
     """
 
     code: ClassVar[str] = "server_error"
     status: ClassVar[int] = 400
 
     def __init__(self, description: str, *, detail: str = "") -> None:
-        super().__init__(f"{self.code}: {description}")
         self.description = _NOT_PRINTABLE.sub("?", description)
-        self.detail = detail
+        super().__init__(f"{self.code}: {self.description}")
+        # Both may quote what was sent
+        self.detail = printable(detail)
         self.redirect: RedirectTarget | None = None
         self.retry_after: int | None = None
         # What was refused, for the audit trail: the record behind the code or token, if it is known

@@ -10,6 +10,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from delegation_app.protocol.errors import OAuthError
+from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.verified_token import VerifiedToken, Verifier
 from delegation_app.resource_server import configured, incoming
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     # At run time it would be a circle: the framework's settings name classes of ours
     from rest_framework.views import APIView
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 NOT_STORED: Final = "no-store"
 _LONGEST_DETAIL: Final = 400
@@ -79,9 +80,8 @@ class BearerAuthentication(BaseAuthentication):
             token = self.get_verifier().verify(text, incoming.call_of(request))
         except OAuthError as error:
             # Strangers could fill the log of a site with it; who develops one needs to see it.
-            # ascii(): it must not forge a line of the log
             level = logging.WARNING if settings.DEBUG else logging.INFO
-            logger.log(level, "refused: %s (%s)", error, ascii(error.detail)[:_LONGEST_DETAIL])
+            logger.log(level, "refused: %s (%s)", error, error.detail[:_LONGEST_DETAIL])
             scope = Scope() if view is None else needed_by(view, request)
             raise refusal(error, self.challenge(), scope) from error
         return Principal.of(token), token

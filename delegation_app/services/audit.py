@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypedDict, Unpack
@@ -11,13 +9,13 @@ from typing import Any, Final, TypedDict, Unpack
 from delegation_app import clock
 from delegation_app.events import REQUEST_REFUSED, Event
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation
-from delegation_app.protocol.errors import OAuthError
+from delegation_app.protocol.errors import InvalidClient, OAuthError
+from delegation_app.protocol.printable import printable as printable  # noqa: PLC0414 - used as audit.printable
+from delegation_app.services import event_counts
+from delegation_app.services.event_counts import Group
 from delegation_app.services.transactions import witness
 
-logger = logging.getLogger("delegation_app.audit")
-
 _BATCH: Final = 500
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +87,28 @@ def record_each(
         witness(first)
 
 
+def record_often(event: Event, origin: Origin, **about: Unpack[About]) -> None:
+    """Insert an event that anybody can cause; where there were many like it, count it.
+
+    See `event_counts` for the limits; the parameters are those of `record`.
+    """
+    row = _row(event, origin, **about)
+    event_counts.record(row, Group(client_id=row.client_id_value))
+
+
 def record_refusal(
     error: OAuthError, origin: Origin, *, client_id: str, endpoint: str, grant_type: str = ""
 ) -> None:
-    """Insert the event of a refused request, unless the service that refused did so already."""
+    """Insert the event of a refused request, unless the service that refused did so already.
+
+    Where many were refused alike, this one is only counted; see `event_counts`.
+    """
     if error.recorded:
         return
     details = {"endpoint": endpoint, "detail": printable(error.detail or error.description, 255)}
     if grant_type:
         details["grant_type"] = printable(grant_type, 100)
-    record(
+    row = _row(
         REQUEST_REFUSED,
         origin,
         delegation=error.about if isinstance(error.about, Delegation) else None,
@@ -107,11 +117,10 @@ def record_refusal(
         details=details,
         outcome=AuditEvent.Outcome.REFUSED,
     )
-
-
-def printable(text: str, length: int) -> str:
-    """Return `text` on one line, without control characters, at most `length` long."""
-    return _CONTROL.sub("�", text)[:length]
+    # A client that did not prove itself may claim to be any, and another one each time
+    known = "" if isinstance(error, InvalidClient) else client_id
+    event_counts.record(row, Group(endpoint, printable(known, 255)))
+    event_counts.write_expected()
 
 
 def _row(event: Event, origin: Origin, **about: Unpack[About]) -> AuditEvent:

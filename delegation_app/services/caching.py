@@ -7,7 +7,6 @@ whatever timeouts the site has set: some clients wait for ever for a server that
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable
@@ -23,9 +22,10 @@ from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
 
 from delegation_app.conf import conf
+from delegation_app.protocol.printable import logger_for
 from delegation_app.seldom import Seldom
 
-logger = logging.getLogger("delegation_app")
+logger = logger_for("delegation_app")
 
 LONGEST: Final = 0.5
 REST: Final = 5.0

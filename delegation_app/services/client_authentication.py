@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -20,10 +19,11 @@ from delegation_app import toolkit
 from delegation_app.conf import conf
 from delegation_app.protocol.client_auth import Credentials
 from delegation_app.protocol.errors import InvalidClient
+from delegation_app.protocol.printable import logger_for
 from delegation_app.services import client_secrets, throttle
 from delegation_app.services.clients import TARGETS, Client, find
 
-logger = logging.getLogger("delegation_app")
+logger = logger_for("delegation_app")
 
 # More than any form or generator makes; nothing longer is hashed
 _LONGEST_SECRET: Final = 1024

@@ -9,7 +9,15 @@ from delegation_app.events import CONSENT_WITHDRAWN
 from delegation_app.models import ConsentRecord
 from delegation_app.protocol.errors import AccessDenied, InvalidRequest, OAuthError
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import answers, audit, codes, confirmation, question_text, revoke
+from delegation_app.services import (
+    answers,
+    audit,
+    codes,
+    confirmation,
+    question_text,
+    revoke,
+    silent_codes,
+)
 from delegation_app.services.answers import Answer, Decision
 from delegation_app.services.asked import Asked
 from delegation_app.services.prior import covering
@@ -87,9 +95,11 @@ def proceed(question: Question, origin: audit.Origin) -> str:
 
     Raises:
         InvalidRequest: the consent was withdrawn meanwhile.
+        TooManyAttempts: the client got too many codes for this person in this minute.
 
     Side effects: locks the consent; two or three rows, as many audit events.
     """
+    silent_codes.count(question)
     asked, scope = question.asked, question.request.scope
     if question.client.is_trusted:
         answer = Answer(scope, question.client.delegation_lifetime)

@@ -16,6 +16,7 @@ from typing import Any, Final
 from django.db.models import Model
 
 from delegation_app.models import AuditEvent
+from delegation_app.protocol.printable import UNPRINTABLE
 
 CSV: Final = "csv"
 NDJSON: Final = "ndjson"
@@ -24,10 +25,7 @@ TYPES: Final[Mapping[str, str]] = {
     NDJSON: "application/x-ndjson",
 }
 
-# Control characters, line separators, and what turns the direction of writing around
-_CONTROL: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
-)
+_ESCAPES: Final = (("x", 2), ("u", 4), ("U", 8))
 _FORMULA: Final = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
 _COLUMNS: Final = (
     "id",
@@ -83,7 +81,7 @@ def line(event: AuditEvent) -> str:
 
 def escaped(text: str) -> str:
     """Return `text` on one line, with what a terminal would obey written as an escape."""
-    return _CONTROL.sub(_escape, text)
+    return UNPRINTABLE.sub(_escape, text)
 
 
 def cell(value: object) -> str:
@@ -114,7 +112,8 @@ def _taken(buffer: io.StringIO) -> str:
 
 def _escape(found: re.Match[str]) -> str:
     code = ord(found[0])
-    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"  # noqa: PLR2004 - one byte
+    kind, width = next((kind, width) for kind, width in _ESCAPES if code < 16**width)
+    return f"\\{kind}{code:0{width}x}"
 
 
 def _public_id(event: AuditEvent, name: str) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import logging
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,12 +20,13 @@ from delegation_app.models import AccessToken, ClientPolicy, SigningKey
 from delegation_app.protocol import jwk
 from delegation_app.protocol.errors import TemporarilyUnavailable
 from delegation_app.protocol.jose import SKEW_SECONDS, SigningIdentity, VerificationKey
+from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.secrets import derive_key
 from delegation_app.seldom import Seldom
 from delegation_app.services import audit
 from delegation_app.services.transactions import hold, own, own_once
 
-logger = logging.getLogger("delegation_app")
+logger = logger_for("delegation_app")
 
 _State = SigningKey.State
 _LOCK: Final = "delegation:signing-keys"

@@ -15,6 +15,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from django.db import models
 
+from delegation_app.protocol import reading
+
 M = TypeVar("M", bound=models.Model)
 
 _CURSOR: Final = re.compile(r"([on])([0-9]{1,17})-([0-9]{1,18})", re.ASCII)
@@ -54,7 +56,8 @@ class Cursor:
         if found is None:
             raise InvalidCursor("This is no place in the list.")
         direction, when, key = found.groups()
-        return cls(_EPOCH + int(when) * _MICROSECOND, int(key), newer=direction == "n")
+        moment = _EPOCH + int(when) * _MICROSECOND
+        return cls(moment, reading.key(key), newer=direction == "n")
 
 
 @dataclass(frozen=True, slots=True)

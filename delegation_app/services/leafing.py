@@ -14,11 +14,10 @@ from datetime import datetime
 from typing import Any, Final, Self
 
 from django.db.models import Q, QuerySet
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from delegation_app import clock
 from delegation_app.models import Delegation
+from delegation_app.protocol import reading
 from delegation_app.services.register import Chosen
 
 # How many rows one look may read; both are measured by `python -m benchmarks.console`
@@ -46,13 +45,7 @@ class Position:
             ValueError: it is no position.
         """
         when, _tilde, key = text.partition("~")
-        issued_at = parse_datetime(when)
-        if issued_at is None or timezone.is_naive(issued_at) or not key.isascii():
-            raise ValueError("not a position")
-        pk = int(key)
-        if not 0 <= pk < 1 << 63:
-            raise ValueError("not a key")
-        return cls(issued_at, pk)
+        return cls(reading.moment(when), reading.key(key))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 from django.db import DatabaseError, InterfaceError
@@ -10,12 +9,13 @@ from django.db import DatabaseError, InterfaceError
 from delegation_app import clock
 from delegation_app.protocol import jose
 from delegation_app.protocol.errors import InvalidToken, TemporarilyUnavailable
+from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.verified_token import Call, VerifiedToken
 from delegation_app.services import presented, usage
 from delegation_app.services.database_errors import is_permanent
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 
 @dataclass(frozen=True, slots=True)

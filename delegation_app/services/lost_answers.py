@@ -6,7 +6,6 @@ tells the others through the cache. Where both have forgotten, what is presented
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -18,10 +17,11 @@ from django.core.cache import caches
 
 from delegation_app.conf import conf
 from delegation_app.protocol.errors import OutcomeUnknown
+from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.secrets import digest
 from delegation_app.services.tokens import Issued
 
-logger = logging.getLogger("delegation_app")
+logger = logger_for("delegation_app")
 
 # As long as a database may be away without a client losing what it holds
 SECONDS: Final = 3600

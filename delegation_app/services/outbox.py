@@ -7,7 +7,6 @@ least once, in no order, with a `message_id` that stays the same.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -20,10 +19,11 @@ from django.dispatch import Signal
 from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.models import Delegation, OutboxMessage
+from delegation_app.protocol.printable import logger_for
 from delegation_app.services.transactions import database, own
 from delegation_app.signals import delegation_opened, delegation_revoked
 
-logger = logging.getLogger("delegation_app")
+logger = logger_for("delegation_app")
 
 # After that it is due again, if whoever took it never came back
 LEASE: Final = timedelta(minutes=5)

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from django.core.cache import BaseCache
-from django.db.models import Count, Q
-from django.db.models.functions import TruncHour
+from django.db.models import BigIntegerField, Count, Q, Sum
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, TruncHour
 
 from delegation_app import clock
 from delegation_app.events import (
@@ -48,6 +49,8 @@ KINDS: Final[dict[str, Q]] = {
     "exchanged": Q(event__in=_EXCHANGED),
     "revoked": Q(event__in=[DELEGATION_REVOKED.name, TOKEN_REVOKED.name]),
 }
+# An event that counts stands for so many
+_COUNTED: Final = Cast(KT("details__count"), BigIntegerField())
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +138,14 @@ def _traffic() -> Traffic:
         .annotate(hour=TruncHour("occurred_at"))
         .values("hour")
         .annotate(**{name: Count("pk", filter=q) for name, q in KINDS.items()})
+        .annotate(counted=Sum(_COUNTED - 1, filter=KINDS["refused"], default=0))
     )
     found: dict[str, list[int]] = {name: [0] * HOURS for name in KINDS}
     for row in map(dict[str, Any], rows):
         number = min(max(int((row["hour"] - first) / timedelta(hours=1)), 0), HOURS - 1)
         for name, counts in found.items():
             counts[number] += row[name]
+        found["refused"][number] += row["counted"]
     return Traffic(found, last or first, is_cut=last is not None)
 
 

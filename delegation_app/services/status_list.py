@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import logging
 import math
 import re
 import time
@@ -29,6 +28,7 @@ from delegation_app.models import AccessToken
 from delegation_app.protocol import jose, names, secrets
 from delegation_app.protocol.errors import TemporarilyUnavailable
 from delegation_app.protocol.permutation import Permutation, permutation
+from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.status_list import StatusList, StatusReference
 from delegation_app.seldom import Seldom
 from delegation_app.services import keys, status_cache, status_marks
@@ -45,7 +45,7 @@ _LOCKS: Final = tuple(Lock() for _ in range(64))
 
 
 _PATIENCE: Final = 1.0
-_behind: Final = Seldom(logging.getLogger("delegation_app"))
+_behind: Final = Seldom(logger_for("delegation_app"))
 
 
 class UnknownList(LookupError):

@@ -7,7 +7,6 @@ its address is looked at first, and what that refuses leaves no key in the cache
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,10 +20,11 @@ from django.core.cache import BaseCache
 from delegation_app.conf import conf
 from delegation_app.protocol.addresses import parse_address, parse_network
 from delegation_app.protocol.errors import TooManyAttempts
+from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.secrets import digest
 from delegation_app.services import caching
 
-logger = logging.getLogger("delegation_app")
+logger = logger_for("delegation_app")
 
 _WINDOW: Final = 60
 # A network of this size belongs to one household or one machine (RFC 6177 section 2)

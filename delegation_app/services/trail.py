@@ -21,7 +21,7 @@ from delegation_app.models import AuditEvent, ConsentRecord, Delegation
 from delegation_app.models.audit import detail_text
 from delegation_app.protocol.names import TOKEN_EXCHANGE
 from delegation_app.protocol.public_id import as_uuid
-from delegation_app.services import audit, search
+from delegation_app.services import audit, event_counts, search
 from delegation_app.services.keyset import Cursor, Newest, Page
 from delegation_app.services.transactions import joined
 
@@ -141,8 +141,10 @@ def export(trail: Trail, origin: audit.Origin, form: str) -> Iterator[AuditEvent
         origin: who exports.
         form: the name of the format.
 
-    Side effects: one audit event, now; statements while it is read.
+    Side effects: one audit event, now, and those of counts that are over; statements while it is
+        read.
     """
+    event_counts.write_finished()
     now = clock.now()
     # Without an end, the export would never catch up with its own server
     bounded = replace(trail, until=now if trail.until is None else min(trail.until, now))

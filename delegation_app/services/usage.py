@@ -5,7 +5,6 @@ Whoever only asks about a token must not need a database that takes writes, nor 
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -15,11 +14,12 @@ from typing import Any, Final
 from django.db import DatabaseError, InterfaceError, connections, transaction
 
 from delegation_app.models import Delegation
+from delegation_app.protocol.printable import logger_for
 from delegation_app.seldom import Seldom
 from delegation_app.services.transactions import database
 
 _REST: Final = 5.0
-_failing: Final = Seldom(logging.getLogger("delegation_app"))
+_failing: Final = Seldom(logger_for("delegation_app"))
 
 
 class _Pause:

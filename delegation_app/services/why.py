@@ -20,7 +20,7 @@ from delegation_app.events import TOKEN_REVOKED
 from delegation_app.models import AccessToken, AuditEvent, AuthorizationCode, Delegation, DeviceCode
 from delegation_app.protocol import jose, names, secrets
 from delegation_app.protocol.errors import InvalidToken
-from delegation_app.services import keys, presented
+from delegation_app.services import event_counts, keys, presented
 from delegation_app.services.presented import PresentedAccessToken, PresentedRefreshToken
 from delegation_app.services.why_steps import (
     Step,
@@ -101,7 +101,10 @@ def _by_id(text: str) -> Finding:
 
 
 def _unknown() -> Finding:
-    conclusion = _("Nothing is known here by that id, and no such token was issued here.")
+    conclusion = _(
+        "Nothing is known here by that id, and no such token was issued here. A request that was "
+        "refused among many like it is only counted; the log names it."
+    )
     return Finding(_("Unknown"), None, (), conclusion)
 
 
@@ -116,6 +119,9 @@ def _request(request_id: str) -> Finding:
         detail = str(refused[-1].details.get("detail") or _("no more is on record"))
         words = {"code": refused[-1].reason, "detail": detail.rstrip(".")}
         conclusion = _("The request was refused as %(code)s: %(detail)s.") % words
+        if (times := event_counts.times(refused[-1])) > 1:
+            among = _("It was the last of %(count)d like it within a minute.")
+            conclusion = f"{conclusion} {among % {'count': times}}"
     about = next((e.delegation for e in reversed(events) if e.delegation is not None), None)
     steps = tuple(of_client(refused[-1].client_id_value)) if refused else ()
     return Finding(_("A request"), None, steps, conclusion, about, tuple(events))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 
 from delegation_app.protocol.errors import ConsentRequired, LoginRequired, OAuthError, ServerError
 from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.secrets import new_secret
 from delegation_app.services import audit, authorization, consent, pending_requests, prior
 from delegation_app.services.pending_requests import Kind
@@ -18,7 +18,7 @@ from delegation_app.services.terms import SignIn
 from delegation_app.views import consent_answer, consent_page, csrf, http, pages, pending, sign_in
 from delegation_app.views.standalone import standalone
 
-logger = logging.getLogger("delegation_app")
+logger = logger_for("delegation_app")
 
 # A state of 2,048 letters, percent-encoded. A longer request travels through the login page.
 _LONGEST_KEPT: Final = 8192

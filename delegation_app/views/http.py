@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import uuid
 from collections.abc import Mapping
@@ -23,10 +22,11 @@ from delegation_app.protocol.errors import (
     TemporarilyUnavailable,
 )
 from delegation_app.protocol.parameters import MAX_LENGTH, Parameters
-from delegation_app.services.audit import Origin, printable
+from delegation_app.protocol.printable import logger_for
+from delegation_app.services.audit import Origin
 from delegation_app.services.database_errors import is_permanent
 
-logger = logging.getLogger("delegation_app")
+logger = logger_for("delegation_app")
 
 FORM: Final = "application/x-www-form-urlencoded"
 DATABASE_ERRORS: Final = (DatabaseError, InterfaceError)
@@ -154,9 +154,7 @@ def as_oauth_error(error: Exception, request: HttpRequest) -> OAuthError:
     """Return the protocol error for any exception, and log what the caller is not told."""
     name = _name_for_log(request)
     if isinstance(error, OAuthError):
-        # The detail may quote what was sent; it must not forge a line of the log
-        detail = printable(error.detail, 255)
-        logger.info("refused %s: %s (%s)", name, error, detail)
+        logger.info("refused %s: %s (%.255s)", name, error, error.detail)
         return error
     if isinstance(error, DataError):
         # Such as a session cookie with a NUL, which PostgreSQL refuses; waiting would not help

@@ -18,7 +18,7 @@ from delegation_app.management.console import arguments, output
 from delegation_app.management.console.follow import WINDOW, Follower
 from delegation_app.management.console.origin import origin
 from delegation_app.models import AuditEvent
-from delegation_app.services import exports, trail
+from delegation_app.services import event_counts, exports, trail
 from delegation_app.services.trail import Trail
 
 _SAME: Final = ("event", "outcome", "reason", "actor", "subject", "delegation", "endpoint", "jti")
@@ -34,20 +34,23 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("about", nargs="?", default="", help="any id or user name")
+        text = arguments.text
+        parser.add_argument("about", nargs="?", type=text, default="", help="any id or user name")
         parser.add_argument("--since", type=arguments.moment, help="from this time on")
         parser.add_argument("--until", type=arguments.moment, help="before this time")
         parser.add_argument("--last", type=arguments.age, help="not older than that: 1h, 7d")
         parser.add_argument("--event", default="", choices=sorted(REGISTRY), metavar="NAME")
         parser.add_argument("--outcome", default="", choices=AuditEvent.Outcome.values)
         parser.add_argument("--endpoint", default="", choices=trail.ENDPOINTS)
-        parser.add_argument("--reason", default="")
-        parser.add_argument("--actor", default="", help="a subject, user name or client id")
-        parser.add_argument("--subject", "--user", default="", dest="subject")
-        parser.add_argument("--client", default="", help="a client id")
+        parser.add_argument("--reason", type=text, default="")
+        parser.add_argument(
+            "--actor", type=text, default="", help="a subject, user name or client id"
+        )
+        parser.add_argument("--subject", "--user", type=text, default="", dest="subject")
+        parser.add_argument("--client", type=text, default="", help="a client id")
         parser.add_argument("--delegation", type=arguments.public_id, metavar="ID")
-        parser.add_argument("--request", default="", help="a request id")
-        parser.add_argument("--jti", default="", help="a token id")
+        parser.add_argument("--request", type=text, default="", help="a request id")
+        parser.add_argument("--jti", type=text, default="", help="a token id")
         parser.add_argument("--limit", type=arguments.count, default=50)
         parser.add_argument("--json", action="store_true", help="one JSON object per line")
         parser.add_argument("--follow", action="store_true", help="go on with what comes")
@@ -60,6 +63,7 @@ class Command(BaseCommand):
         Raises:
             CommandError: options that do not go together.
         """
+        event_counts.write_finished()
         asked = _trail(options)
         if options["export"] and (options["follow"] or options["json"]):
             raise CommandError("--export goes with filters only.")
@@ -92,6 +96,7 @@ class Command(BaseCommand):
             follower.skip(event)
         while True:
             time.sleep(max(options["interval"], 0.1))
+            event_counts.write_finished()
             self._tell(follower.news(), as_json=options["json"])
             self.stdout.flush()
 
@@ -130,5 +135,6 @@ def _in_words(event: AuditEvent) -> str:
         f"request {event.request_id}" if event.request_id else "",
         f"token {event.jti}" if event.jti else "",
         ": ".join(filter(None, (event.reason, detail))),
+        f"{times} times in a minute" if (times := event_counts.times(event)) > 1 else "",
     ]
     return exports.escaped("  ".join(filter(None, parts)))

@@ -49,7 +49,7 @@ class Command(BaseCommand):
         ending = deeds.add_parser("revoke", help="end some, with what was made from them")
         ending.add_argument("id", nargs="*", type=arguments.public_id, default=[])
         _add_filters(ending)
-        ending.add_argument("--reason", help="a sentence for the record")
+        ending.add_argument("--reason", type=arguments.text, help="a sentence for the record")
         ending.add_argument("--dry-run", action="store_true", help="only tell what would end")
         ending.add_argument("--yes", action="store_true", help="do not ask")
         for each in (listing, showing, ending):
@@ -177,11 +177,12 @@ class Command(BaseCommand):
 
 
 def _add_filters(parser: ArgumentParser) -> None:
-    parser.add_argument("--user", default="", help="a user name, or a subject such as user:7")
-    parser.add_argument("--client", default="", help="a client id")
-    parser.add_argument("--scope", default="", help="has this scope")
+    text = arguments.text
+    parser.add_argument("--user", type=text, default="", help="a user name, or such as user:7")
+    parser.add_argument("--client", type=text, default="", help="a client id")
+    parser.add_argument("--scope", type=text, default="", help="has this scope")
     parser.add_argument("--state", default="", choices=[*states.State.values, states.STANDING])
-    parser.add_argument("--grant-type", default="")
+    parser.add_argument("--grant-type", type=text, default="")
     parser.add_argument("--older-than", type=arguments.age, metavar="AGE", help="90d, 12h")
 
 

@@ -9,8 +9,8 @@ from typing import Final
 from uuid import UUID
 
 from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 
+from delegation_app.protocol import reading
 from delegation_app.protocol.public_id import as_uuid
 
 _AGE: Final = re.compile(r"([0-9]{1,6})([smhdw])", re.ASCII)
@@ -36,15 +36,18 @@ def age(text: str) -> timedelta:
 def moment(text: str) -> datetime:
     """Read a time, 2026-11-03T14:00 or a day, in the site's time zone unless it names another."""
     try:
-        when = parse_datetime(text)
-        day = parse_date(text) if when is None else None
+        return reading.moment(text, timezone.get_current_timezone())
     except ValueError as error:
-        raise ArgumentTypeError(f"{text!r} is no date: {error}.") from error
-    if when is None and day is not None:
-        when = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - made aware below
-    if when is None:
-        raise ArgumentTypeError(f"{text!r} is no time. Write 2026-11-03T14:00.")
-    return when if timezone.is_aware(when) else timezone.make_aware(when)
+        problem = f"{text!r} is no time: {error}. Write 2026-11-03T14:00."
+        raise ArgumentTypeError(problem) from error
+
+
+def text(typed: str) -> str:
+    """Read a name or an id."""
+    try:
+        return reading.text(typed)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{typed!r} cannot be the name of anything: {error}.") from error
 
 
 def public_id(text: str) -> UUID:

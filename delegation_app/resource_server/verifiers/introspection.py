@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ from delegation_app.client.errors import ClientError
 from delegation_app.client.transport import Transport
 from delegation_app.protocol import jose
 from delegation_app.protocol.errors import InvalidToken, TemporarilyUnavailable
+from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.verified_token import Call, VerifiedToken
 from delegation_app.resource_server.verifiers.seen import DEFAULT_SIZE, Seen, digest_of
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 CACHE_SECONDS: Final = 2.0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -13,9 +12,10 @@ from delegation_app.client.errors import ClientError
 from delegation_app.client.transport import Request, Response, Transport, naming
 from delegation_app.protocol.errors import TemporarilyUnavailable
 from delegation_app.protocol.jose import UnusableKey, VerificationKey
+from delegation_app.protocol.printable import logger_for
 from delegation_app.resource_server.verifiers.locked import Locked
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 # A server publishes a few; what sends thousands shall not fill the memory
 _MOST_KEYS: Final = 100

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import threading
@@ -10,9 +9,10 @@ import weakref
 from collections.abc import Callable
 from typing import Final
 
+from delegation_app.protocol.printable import logger_for
 from delegation_app.resource_server.verifiers.locked import Locked
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 # So that a hundred processes that started together do not ask together
 _JITTER: Final = 0.1

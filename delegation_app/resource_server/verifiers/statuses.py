@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +12,12 @@ from delegation_app.client.errors import ClientError
 from delegation_app.client.transport import Request, Response, Transport
 from delegation_app.protocol import jose, names
 from delegation_app.protocol.errors import InvalidToken, TemporarilyUnavailable
+from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.status_list import InvalidStatusList, StatusList, StatusReference
 from delegation_app.resource_server.verifiers.keys import PublishedKeys
 from delegation_app.resource_server.verifiers.locked import Locked
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 MEDIA_TYPE: Final = "application/statuslist+jwt"
 # Base64 of the longest list that is read

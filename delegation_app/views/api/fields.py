@@ -10,6 +10,7 @@ from uuid import UUID
 
 from rest_framework import serializers
 
+from delegation_app.protocol import reading
 from delegation_app.protocol.public_id import as_uuid
 from delegation_app.services import states
 
@@ -69,8 +70,8 @@ class Moment(serializers.DateTimeField):
         if not (isinstance(value, str) and _MOMENT.fullmatch(value)):
             self.fail("invalid", format="RFC 3339")
         try:
-            return datetime.fromisoformat(value).astimezone(UTC)
-        except (ValueError, OverflowError):
+            return reading.moment(value).astimezone(UTC)
+        except ValueError:
             self.fail("invalid", format="RFC 3339")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from typing import Any, Final, NoReturn
 
@@ -12,16 +11,13 @@ from rest_framework.serializers import Serializer
 
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.parameters import decode
+from delegation_app.protocol.reading import is_storable
 from delegation_app.views import http
 from delegation_app.views.api.errors import UnsupportedMediaType
 
 JSON: Final = "application/json"
 # The deepest that anybody needs is a constraint in a list
 MAX_DEPTH: Final = 12
-# What both databases keep as a whole number
-_LARGEST: Final = 2**63 - 1
-# NUL, and halves of a pair (RFC 8259 section 8.2)
-_UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
 
 Shape = type[Serializer[Any]]
 
@@ -103,10 +99,13 @@ def _refuse_odd(value: Any, levels: int) -> None:
     """Refuse what a database or a log would choke on, wherever it stands."""
     if levels < 0:
         raise InvalidRequest("The JSON is nested too deep.")
-    if isinstance(value, str) and _UNSTORABLE.search(value):
-        raise InvalidRequest("The request contains a character that can not be stored.")
-    if isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
-        raise InvalidRequest("The request contains a number that is too large.")
+    if not is_storable(value):
+        what = (
+            "a character that can not be stored"
+            if isinstance(value, str)
+            else ("a number that is too large")
+        )
+        raise InvalidRequest(f"The request contains {what}.")
     if isinstance(value, dict):
         for name, inner in value.items():
             _refuse_odd(name, levels)

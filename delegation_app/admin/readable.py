@@ -1,0 +1,212 @@
+"""Lists of the admin whose addresses and forms anybody may write by hand.
+
+Django compares what an address says with columns, and leaves it to the database to refuse what it
+cannot take: a year 99999, a key of forty digits, a NUL. Here that is a page with status 400.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import BadRequest, EmptyResultSet, ValidationError
+from django.db.models import DateTimeField, Field, IntegerField, ManyToManyField, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from delegation_app.protocol import reading
+
+if TYPE_CHECKING:
+    _Admin = admin.ModelAdmin[Any]
+    _Options = admin.options.BaseModelAdmin[Any]
+    _Multiple = forms.ModelMultipleChoiceField[Any]
+    _Changes = ChangeList
+else:
+    _Admin = _Options = object
+    _Multiple = forms.ModelMultipleChoiceField
+    _Changes = ChangeList
+
+
+_SECRET: Final = frozenset({"client_secret", "encrypted_private_key"})
+_WAYS: Final = ("", "__exact", "__gt", "__gte", "__lt", "__lte")
+
+
+class Unreadable(BadRequest):
+    """An address or a form that has something in it that no database takes."""
+
+
+class MomentField(forms.DateTimeField):
+    """A moment that exists in every time zone."""
+
+    def to_python(self, value: Any) -> Any:
+        """Return the moment, or None."""
+        try:
+            found = super().to_python(value)
+            return None if found is None else reading.bounded(found)
+        except (ValueError, OverflowError) as error:
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from error
+
+
+class KeysField(_Multiple):
+    """Several rows by their keys."""
+
+    def clean(self, value: Any) -> Any:
+        """Return the rows; a key that no database takes is no choice."""
+        if self.queryset is None:
+            return super().clean(value)
+        pk = self.queryset.model._meta.pk
+        for key in value or ():
+            if not _is_key(pk, key):
+                raise ValidationError(
+                    self.error_messages["invalid_pk_value"],
+                    code="invalid_pk_value",
+                    params={"pk": str(key)[:40]},
+                )
+        return super().clean(value)
+
+
+class ReadableFields(_Options):
+    """Mixed into what shows a form."""
+
+    def formfield_for_manytomany(
+        self, db_field: ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        """Read keys before the database does."""
+        kwargs.setdefault("form_class", KeysField)
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+
+class ReadableList(_Changes):
+    """A list that knows what it asks before it asks."""
+
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        """Return the rows that the address chooses.
+
+        Raises:
+            Unreadable: the database could not even be asked.
+        """
+        rows: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
+        if request.GET:
+            _require_askable(rows)
+        return rows
+
+
+class ReadableAdmin(ReadableFields, _Admin):
+    """Mixed into what shows a list."""
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Refuse what Django cannot read from an address, and questions about secrets.
+
+        A list that may be filtered by the beginning of a column tells the column.
+        """
+        words = lookup.split("__")
+        if words[-1] == "range" or not _SECRET.isdisjoint(words):
+            return False
+        return super().lookup_allowed(lookup, value, request)
+
+    def get_changelist(self, request: HttpRequest, **_kwargs: Any) -> type[ChangeList]:
+        """Return the kind of list."""
+        del request
+        return ReadableList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find nothing by a term that cannot stand in any column; lists of choices ask too."""
+        if not reading.is_storable(search_term):
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list, or what is wrong with its address."""
+        try:
+            _require_texts(request)
+            self._require_keys(request)
+            self._require_moments(request)
+            response: HttpResponse = super().changelist_view(request, extra_context)
+        except Unreadable as error:
+            return self._refuse(request, str(error))
+        return response
+
+    def _require_keys(self, request: HttpRequest) -> None:
+        for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
+            if not _is_key(self.opts.pk, key):
+                raise Unreadable(_("What is selected is no row of this list. Select it again."))
+
+    def _require_moments(self, request: HttpRequest) -> None:
+        columns = {
+            f"{field.name}{way}"
+            for field in self.opts.concrete_fields
+            if isinstance(field, DateTimeField)
+            for way in _WAYS
+        }
+        zone = timezone.get_current_timezone()
+        for name in columns & request.GET.keys():
+            try:
+                when = reading.moment(request.GET[name], zone)
+            except ValueError as error:
+                words = {"name": name}
+                raise Unreadable(_("%(name)s is not a time of the calendar.") % words) from error
+            # With its offset, as Django itself writes it
+            sent = request.GET.copy()
+            sent[name] = str(when)
+            request.GET = sent  # type: ignore[assignment]  # as Django's UserAdmin does with POST
+
+    def _refuse(self, request: HttpRequest, problem: str) -> HttpResponse:
+        request.current_app = self.admin_site.name
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("This list cannot be shown"),
+            "opts": self.opts,
+            "media": self.media,
+            "problem": problem,
+        }
+        name = "admin/delegation_app/unreadable.html"
+        return TemplateResponse(request, name, context, status=HTTPStatus.BAD_REQUEST)
+
+
+def _require_texts(request: HttpRequest) -> None:
+    sent = [*request.GET.lists(), *request.POST.lists()]
+    for name, values in sent:
+        if not all(map(reading.is_storable, (name, *values))):
+            raise Unreadable(_("A value has a character that cannot be stored."))
+
+
+def _require_askable(rows: QuerySet[Any]) -> None:
+    try:
+        _sql, values = rows.query.sql_with_params()
+    except EmptyResultSet:
+        return
+    # A date that does not exist in the database's time zone, a year without a beginning
+    except (ValueError, OverflowError) as error:
+        raise Unreadable(_("A date is outside the calendar.")) from error
+    for value in _flat(values):
+        if not reading.is_storable(value):
+            raise Unreadable(_("A value is too large."))
+
+
+def _flat(values: Iterable[Any]) -> Iterable[Any]:
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from _flat(value)
+        else:
+            yield value
+
+
+def _is_key(pk: Field[Any, Any], sent: Any) -> bool:
+    try:
+        if isinstance(pk, IntegerField):
+            reading.key(str(sent))
+        # Such as a UUID
+        return reading.is_storable(pk.to_python(sent))
+    except (ValidationError, ValueError):
+        return False
