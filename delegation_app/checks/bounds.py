@@ -83,6 +83,15 @@ BOUNDS: Final[Mapping[str, Bound]] = {
     "FAILED_AUTHENTICATIONS_PER_MINUTE": Bound(1, 100, "client secrets can be guessed"),
     # RFC 8628 section 5.1: rate-limit the attempts
     "DEVICE_ATTEMPTS_PER_MINUTE": Bound(1, 60, "user codes can be guessed"),
+    "DEVICE_CODES_PER_ADDRESS": Bound(1, 1000, "one address can fill the table of device codes"),
+    "DEVICE_CODES_PER_CLIENT": Bound(
+        1, 100_000, "the public id of one client is enough to fill the table of device codes"
+    ),
+    "REFUSAL_EVENTS_PER_MINUTE": Bound(1, 1000, "one caller can fill the audit trail"),
+    "REFUSAL_EVENTS_PER_MINUTE_IN_ALL": Bound(1, 10_000, "refusals can fill the audit trail"),
+    "SILENT_CODES_PER_MINUTE": Bound(
+        1, 600, "a page in the background can have codes made for a user without end"
+    ),
     # draft-ietf-oauth-status-list-20 section 5.1: "ttl" is a positive number
     "STATUS_LIST_TTL": Bound(
         1, _MINUTE, "services that verify offline learn of a revocation too late"
