@@ -2,12 +2,14 @@
 
 from datetime import timedelta
 from functools import partial
+from uuid import uuid4
 
 from delegation_app import clock
 from delegation_app.events import CLIENT_CHANGED
 from delegation_app.models import (
     ConsentRecord,
     Delegation,
+    OutboxMessage,
     ProposedChange,
     RefreshToken,
     SigningKey,
@@ -28,6 +30,7 @@ from delegation_app.services import (
     device_start,
     keys,
     operating,
+    outbox,
     pending_requests,
     proposals,
     registry,
@@ -247,6 +250,20 @@ def keep_request(world):
     return partial(pending_requests.keep, kind, {}, client_id="web", waiter=waiter)
 
 
+def take_messages(world):
+    now, payload = clock.now(), {"delegation_id": str(uuid4())}
+    kind = OutboxMessage.Kind.REVOKED
+    OutboxMessage.objects.create(kind=kind, payload=payload, created_at=now, due_at=now)
+    return partial(outbox._take, 10)
+
+
+def discard_keys(world):
+    keys.signer()
+    SigningKey.objects.filter(expires_at=None).update(encrypted_private_key=b"of another secret")
+    keys.forget()
+    return partial(keys._discard_unreadable, OPERATOR)
+
+
 # What each does, what its caller gets, and the events that tell of it
 EVERY = {
     "code": (redeem, "Issued", ["token.issued"]),
@@ -288,7 +305,10 @@ EVERY = {
     "reject a change": (reject, "NoneType", ["change.rejected"]),
     "withdraw a change": (withdraw_proposal, "NoneType", ["change.withdrawn"]),
     "keep a request": (keep_request, "str", []),
+    # Those that it took and lost are due again when their lease is over
+    "take messages": (take_messages, "list", []),
     "rotate keys": (rotate_keys, "SigningKey", ["key.rotated"]),
+    "discard keys": (discard_keys, "SigningKey", ["key.rotated"]),
     "first keys": (first_keys, "SigningIdentity", ["key.created", "key.created"]),
 }
 
@@ -311,9 +331,11 @@ OWNED = {
     "device_poll._poll",
     "device_start._store",
     "exchange._issue",
+    "keys._discard_unreadable",
     "keys._make_first",
     "keys._rotate",
     "operating.narrow_one",
+    "outbox._take",
     "pending_requests.keep",
     "proposals.approve",
     "proposals.reject",
