@@ -53,7 +53,15 @@ KINDS = [
     "admin:oauth2_provider_application_",
     *(
         f"admin:delegation_app_{model}_"
-        for model in ("auditevent", "consentrecord", "delegation", "resourceserver", "signingkey")
+        for model in (
+            "auditevent",
+            "consentrecord",
+            "delegation",
+            "delegationblock",
+            "proposedchange",
+            "resourceserver",
+            "signingkey",
+        )
     ),
 ]
 LISTS = ("q", "p", "o", "e", "all", "_popup", "_to_field", "_changelist_filters", "_facets")

@@ -7,7 +7,6 @@ from django.db import DatabaseError, DataError
 from django.urls import reverse
 
 from delegation_app.services import authorization, introspect, pulse
-from delegation_app.views import pending
 from tests.protocol.test_printable import FORGED, is_harmless
 from tests.support.world import App
 
@@ -68,16 +67,6 @@ def test_log_when_an_exception_quotes_the_request_then_only_its_traceback_has_li
     story.introspect("x")
     story.browser.get(f"/oauth/authorize?{urlencode(story.authorize_parameters())}")
     assert any(line.startswith("Traceback") for line in lines())
-
-
-def test_log_when_a_session_cannot_be_saved_then_it_is_one_line(story, hostile, lines, monkeypatch):
-    def fail(*_args):
-        raise DatabaseError(hostile)
-
-    page = story.authorize()
-    monkeypatch.setattr(pending, "_save", fail)
-    story.answer(page)
-    assert "an answered question stays" in "\n".join(lines())
 
 
 def test_log_when_the_cache_quotes_then_only_its_traceback_has_lines(
