@@ -10,11 +10,18 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.utils import timezone
 from django.utils.functional import Promise
 
-from delegation_app import clock, toolkit
+from delegation_app import clock, primary, toolkit
 from delegation_app.conf import conf
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol.errors import InvalidRequest
-from delegation_app.services import audit, connections, consent, delegate, revoke, selections
+from delegation_app.services import (
+    audit,
+    connections,
+    consent,
+    delegate,
+    revoke,
+    selections,
+)
 from delegation_app.services.connections_facts import service_names
 from delegation_app.services.connections_past import NO_REASON
 from delegation_app.services.narrowing import Narrowing
@@ -169,7 +176,7 @@ def _end_of(row: Delegation, day: str) -> datetime | None:
 def _all(person: AbstractBaseUser, client_id: str) -> Selection:
     if not client_id:
         return selections.of_user(person)
-    applications = toolkit.application_model()._default_manager
+    applications = primary.rows(toolkit.application_model())
     application = applications.filter(client_id=client_id).first()
     # Also where there is one: nobody is told which apps others use
     mine = Delegation.objects.filter(principal_user=person.pk, delegate_client_id=client_id)

@@ -19,6 +19,7 @@ from django.db import (
     transaction,
 )
 
+from delegation_app import primary
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol.errors import OAuthError, OutcomeUnknown
 
@@ -84,7 +85,7 @@ def own(work: Callable[P, R | OAuthError]) -> Callable[P, R]:
     """Run `work` in a transaction of its own, and again if the database asks for that.
 
     An error that `work` raises undoes everything. An error that it *returns* is raised after the
-    commit, so that the consequences of a refusal outlive it.
+    commit, so that the consequences of a refusal outlive it. No model is read from a replica.
 
     If the connection is lost during the commit, the audit event that `work` inserted is looked up
     on a new one. If it is there, so is everything else, and the result is returned as if nothing
@@ -145,7 +146,7 @@ def _owned(work: Callable[P, R | OAuthError], advice: str) -> Callable[P, R]:
         for left in reversed(range(_ATTEMPTS)):
             run = _Run()
             try:
-                with transaction.atomic(using=database(), durable=True):
+                with primary.reading(), transaction.atomic(using=database(), durable=True):
                     result = run.of(work, *args, **kwargs)
             except (DatabaseError, InterfaceError) as error:
                 if _stands(run, error, advice):

@@ -27,6 +27,7 @@ def _forged(request: HttpRequest, error: OAuthError) -> HttpResponse:
     return pages.error_page(request, error, back=request.path)
 
 
+@sign_in.looked_at_now
 @csrf.protected(_forged)
 @standalone
 def device_page(request: HttpRequest) -> HttpResponse:
