@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.functional import Promise
 
@@ -90,14 +91,11 @@ def end_all(
 
     Side effects: those of `revoke.chosen`, and of `consent.withdraw` for each standing answer.
     """
-    reason = reason or NO_REASON
+    reason, answers = reason or NO_REASON, _standing_answers(person, client_id)
+    # Before the trees, as every withdrawal: two of these never wait for each other
+    list(answers.select_for_update().values_list("pk"))
     ended = revoke.chosen([_all(person, client_id)], origin, reason=reason)
-    now = clock.now()
-    still = ConsentRecord.objects.standing(now) | ConsentRecord.objects.awaiting(now)
-    answers = still.filter(user=person.pk)
-    if client_id:
-        answers = answers.filter(client_id_value=client_id)
-    for answer in answers.order_by("pk"):
+    for answer in answers:
         ended += consent.withdraw(answer, origin, reason=reason, leaves_block=False)
     return ended
 
@@ -183,6 +181,15 @@ def _all(person: AbstractBaseUser, client_id: str) -> Selection:
     if application is None or not mine.exists():
         raise connections.NoSuchConnection("There is no such app.")
     return selections.of_user_at_client(person, application)
+
+
+def _standing_answers(person: AbstractBaseUser, client_id: str) -> QuerySet[ConsentRecord]:
+    now = clock.now()
+    still = ConsentRecord.objects.standing(now) | ConsentRecord.objects.awaiting(now)
+    answers = still.filter(user=person.pk)
+    if client_id:
+        answers = answers.filter(client_id_value=client_id)
+    return answers.order_by("pk")
 
 
 def _ending(selection: Selection) -> Ending:

@@ -30,17 +30,13 @@ class Answer:
     scope: Scope
 
 
-def covering(asked: Asked, *, lock: bool = False) -> ConsentRecord | None:
+def covering(asked: Asked) -> ConsentRecord | None:
     """Return a standing consent of this person that covers the request, or None.
 
     What a person or an operator took from the client since the answer is not covered any more: the
     person is asked again, or the next request would give back what was taken.
-
-    Args:
-        asked: the question.
-        lock: whether to lock the consents that are looked at, inside a transaction.
     """
-    found = _answers(asked, lock=lock)
+    found = _answers(asked)
     return next((one.record for one in found if asked.scope <= one.scope), None)
 
 
@@ -163,12 +159,10 @@ def _is_overcome(block: DelegationBlock, later: list[ConsentRecord], offered: Sc
     return all(any(name in one.scopes_granted for one in since) for name in names)
 
 
-def _answers(asked: Asked, *, lock: bool = False) -> list[Answer]:
+def _answers(asked: Asked) -> list[Answer]:
     """Return the standing consents that fit a question, newest first, without what was taken."""
     rows = _of_pair(ConsentRecord.objects.standing(clock.now()), asked)
     rows = rows.annotate(has_blocks=Exists(_blocks_since(asked)))
-    if lock:
-        rows = rows.select_for_update(of=("self",))
     found = [one for one in rows[:_MOST] if _fits(one, asked)]
     pair = (asked.sign_in.subject, asked.client.client_id)
     taken = blocks.of_pair(*pair) if any(one.has_blocks for one in found) else []

@@ -76,6 +76,10 @@ class _Run:
 _running: ContextVar[_Run | None] = ContextVar("delegation_app_running", default=None)
 
 
+class Contended(OperationalError):
+    """Waiting here could wait for ever: the transaction is given up, and run again."""
+
+
 def database() -> str:
     """Return the alias of the database that takes our writes."""
     return router.db_for_write(Delegation)
@@ -109,6 +113,24 @@ def witness(event: AuditEvent) -> None:
     """Note that the running work inserted `event`, which stands if and only if its commit does."""
     if (run := _running.get()) is not None:
         run.witnesses.append(event)
+
+
+def part(work: Callable[P, R]) -> Callable[P, R]:
+    """Run `work` as a part of the transaction around it.
+
+    Where there is none it runs as `own` does: two that take something at once may wait for each
+    other, and the database gives one of them up.
+    """
+    alone = own(work)
+
+    @functools.wraps(work)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not connections[database()].in_atomic_block:
+            return alone(*args, **kwargs)
+        with joined():
+            return work(*args, **kwargs)
+
+    return wrapped
 
 
 def joined() -> transaction.Atomic:
@@ -218,7 +240,7 @@ def _wait_at_most(milliseconds: int) -> None:
 
 
 def _is_transient(error: Exception) -> bool:
-    return _sqlstate(error) in _TRANSIENT
+    return isinstance(error, Contended) or _sqlstate(error) in _TRANSIENT
 
 
 def _sqlstate(error: Exception) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, cast
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -95,7 +95,7 @@ def _look_again(request: HttpRequest) -> None:
         return get_user(request) if is_of_session else known
 
     # Where the view looks, it answers for a database that is away
-    request.user = SimpleLazyObject(named)
+    request.user = cast("Any", SimpleLazyObject(named))
 
 
 def is_due(request: HttpRequest, sign_in: SignIn, interaction: Interaction) -> bool:
