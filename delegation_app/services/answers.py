@@ -180,7 +180,7 @@ def open_on(
         sign_in=asked.sign_in,
         consent=consent,
         # What the person chose bounds all that is opened on it later, too.
-        expires_at=consent.chosen_expiry,
+        expires_at=prior.ends_at(consent, asked.client),
         allowed_at=allowed_at,
     )
     return delegate.open_delegation(terms, origin, just_allowed=just_allowed)
