@@ -47,6 +47,7 @@ _THOROUGH = (
     "attacks/test_redirect_uri.py",
     "flows/test_bad_input.py",
     "flows/test_database_gone.py",
+    "flows/test_every_field_that_tightens.py",
     "flows/test_policies_in_every_grant.py",
     "protocol/constraints/test_laws.py",
     "services/test_narrowing.py",

@@ -1,4 +1,4 @@
-"""Admin pages while the database is away."""
+"""Admin pages while the database is away, or while a replica of it lags."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.urls import URLPattern
 
+from delegation_app.views.sign_in import looked_at_now
 from delegation_app.views.unavailable import answering
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ else:
 
 
 class AnswersWhenAway(_Base):
-    """Mixed into an admin class: its pages answer 503 instead of 500."""
+    """Mixed into an admin class: its pages answer 503 instead of 500, and ask no replica."""
 
     @property
     def urls(self) -> list[URLPattern]:
@@ -26,5 +27,5 @@ class AnswersWhenAway(_Base):
         for pattern in patterns:
             # One is a redirect of Django's, which has no view of this model
             if isinstance(pattern, URLPattern):
-                pattern.callback = answering(pattern.callback)
+                pattern.callback = answering(looked_at_now(pattern.callback))
         return patterns

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app.events import DELEGATION_NARROWED, DELEGATION_REVOKED, OF_TOKENS
-from delegation_app.models.base import PrimaryManager
+from delegation_app.models.base import PrimaryManager, PrimaryModel
 from delegation_app.models.consent import ConsentRecord
 from delegation_app.models.delegation import Delegation
 from delegation_app.models.fields import empty_object
@@ -55,7 +55,7 @@ def _newest_refused(detail: str, *, name: str) -> models.Index:
     return models.Index(detail_text(detail), *order, name=name, condition=_REFUSED)
 
 
-class AuditEvent(models.Model):
+class AuditEvent(PrimaryModel):
     """Something that happened: who did what to which delegation, from where, and how it ended."""
 
     class Outcome(models.TextChoices):

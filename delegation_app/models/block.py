@@ -7,7 +7,7 @@ import uuid
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.models.base import PrimaryManager
+from delegation_app.models.base import PrimaryManager, PrimaryModel
 from delegation_app.models.consent import ConsentRecord
 from delegation_app.models.delegation import Delegation
 from delegation_app.models.fields import AudienceField, ConstraintsField, ScopeField
@@ -25,7 +25,7 @@ class BlockQuerySet(models.QuerySet["DelegationBlock"]):
         return self.filter(subject__in=("", subject), client_id_value__in=("", client_id))
 
 
-class DelegationBlock(models.Model):
+class DelegationBlock(PrimaryModel):
     """Authority that a delegate cannot obtain again, or only within limits.
 
     It binds every new delegation, and each use of an older one that is found by its terms, until

@@ -5,12 +5,12 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.models.base import PrimaryManager
+from delegation_app.models.base import PrimaryManager, PrimaryModel
 from delegation_app.models.client_policy import ClientPolicy
 from delegation_app.models.fields import DigestField
 
 
-class ClientLogo(models.Model):
+class ClientLogo(PrimaryModel):
     """An image as it was uploaded; `services.logos` has looked at what it is."""
 
     class Kind(models.TextChoices):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.models.base import PrimaryManager
+from delegation_app.models.base import PrimaryManager, PrimaryModel
 from delegation_app.models.delegation import Delegation
 from delegation_app.models.fields import AudienceField, DigestField, ScopeField
 
 
-class AuthorizationCode(models.Model):
+class AuthorizationCode(PrimaryModel):
     """What a code was bound to. The code itself is stored nowhere."""
 
     digest = DigestField(_("digest"), unique=True)

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.models.base import PrimaryManager
+from delegation_app.models.base import PrimaryManager, PrimaryModel
 from delegation_app.models.fields import (
     AudienceField,
     ConstraintsField,
@@ -38,7 +38,7 @@ class ConsentQuerySet(models.QuerySet["ConsentRecord"]):
         )
 
 
-class ConsentRecord(models.Model):
+class ConsentRecord(PrimaryModel):
     """One answer to one question. It is never edited, only confirmed or refused, and withdrawn."""
 
     class Decision(models.TextChoices):

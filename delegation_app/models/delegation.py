@@ -11,7 +11,7 @@ from django.db import connections, models, router
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app import clock
-from delegation_app.models.base import PrimaryManager
+from delegation_app.models.base import PrimaryManager, PrimaryModel
 from delegation_app.models.consent import ConsentRecord
 from delegation_app.models.fields import (
     AudienceField,
@@ -54,7 +54,7 @@ class DelegationQuerySet(models.QuerySet["Delegation"]):
         return self.unused(now).update(last_used_at=now)
 
 
-class Delegation(models.Model):
+class Delegation(PrimaryModel):
     """Who lets whom do what, where, since when, until when, and from where it came."""
 
     class State(models.TextChoices):

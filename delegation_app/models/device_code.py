@@ -5,14 +5,14 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.models.base import PrimaryManager
+from delegation_app.models.base import PrimaryManager, PrimaryModel
 from delegation_app.models.consent import ConsentRecord
 from delegation_app.models.delegation import Delegation
 from delegation_app.models.fields import AudienceField, ConstraintsField, DigestField, ScopeField
 from delegation_app.toolkit import APPLICATION_MODEL
 
 
-class DeviceCode(models.Model):
+class DeviceCode(PrimaryModel):
     """What a device asked for, and what a person answered. Neither of its codes is stored."""
 
     digest = DigestField(_("digest"), unique=True)

@@ -8,13 +8,13 @@ from datetime import datetime
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.models.base import PrimaryManager
+from delegation_app.models.base import PrimaryManager, PrimaryModel
 from delegation_app.models.fields import DigestField
 from delegation_app.protocol.secrets import digest
 from delegation_app.toolkit import APPLICATION_MODEL
 
 
-class FormerSecret(models.Model):
+class FormerSecret(PrimaryModel):
     """One for each client whose secret was replaced with an overlap; it goes with the client."""
 
     application = models.OneToOneField(

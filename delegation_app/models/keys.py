@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.models.base import PrimaryManager
+from delegation_app.models.base import PrimaryManager, PrimaryModel
 from delegation_app.protocol.jwk import ALGORITHMS
 
 
-class SigningKey(models.Model):
+class SigningKey(PrimaryModel):
     """A key pair, its private half encrypted."""
 
     class State(models.TextChoices):

@@ -14,13 +14,14 @@ from django.db import models, router, transaction
 from django.dispatch import Signal
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app import clock
+from delegation_app import clock, primary
+from delegation_app.models.base import PrimaryModel
 
 # Sent with every change that may concern tokens that are out already, before its commit
 tightened: Final = Signal()
 
 
-class Tightening(models.Model):
+class Tightening(PrimaryModel):
     """A row that can take something away from tokens that are out already."""
 
     # Columns that do, when they change
@@ -33,7 +34,7 @@ class Tightening(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Store it, and when it took something away."""
-        with transaction.atomic(using=router.db_for_write(type(self))):
+        with primary.reading(), transaction.atomic(using=router.db_for_write(type(self))):
             stored = type(self)._default_manager.select_for_update().filter(pk=self.pk).first()
             # What stands there may be newer than what was read
             stamps = self.stamps_since(stored)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.models.base import PrimaryManager
+from delegation_app.models.base import PrimaryManager, PrimaryModel
 from delegation_app.models.delegation import Delegation
 from delegation_app.models.fields import AudienceField, DigestField, ScopeField
 
 
-class AccessToken(models.Model):
+class AccessToken(PrimaryModel):
     """One access token: its `jti`, and the digest of its text if that is opaque."""
 
     jti = models.CharField(_("token id"), max_length=27, unique=True)
@@ -50,7 +50,7 @@ class AccessToken(models.Model):
         return self.jti
 
 
-class RefreshToken(models.Model):
+class RefreshToken(PrimaryModel):
     """One refresh token. It keeps the full scope and audience of its grant (RFC 6749 section 6)."""
 
     digest = DigestField(_("digest"), unique=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,6 +18,7 @@ from delegation_app.protocol.errors import InvalidRequest, InvalidScope
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import (
     audit,
+    blocks,
     delegate,
     prior,
     question_scopes,
@@ -64,6 +66,31 @@ class AskAgain(InvalidRequest):
     def __init__(self, sentence: str, *, detail: str) -> None:
         super().__init__("The answer is not complete.", detail=detail)
         self.sentence = sentence
+
+
+def held_text(
+    asked: Asked, shown: Callable[[Asked], question_text.Text | None]
+) -> question_text.Text:
+    """Return the text of a page that is answered, with the pair held until the commit.
+
+    What is taken from the pair beside this comes first, and then the page would say that it comes
+    back; or it comes later than the answer.
+
+    Args:
+        asked: the question.
+        shown: returns the page as it was shown; None if it would say something else now.
+
+    Raises:
+        AskAgain: nobody has agreed to words that were never shown.
+
+    Side effects: waits for whoever takes something from the pair. Call it inside a transaction.
+    """
+    blocks.hold_pair(asked.sign_in.subject, asked.client.client_id)
+    text = shown(asked)
+    if text is None:
+        sentence = _("What this page says has changed just now. Read it again before you answer.")
+        raise AskAgain(sentence, detail="the text has changed")
+    return text
 
 
 def judged(asked: Asked, ticked: Scope, lifetime: timedelta | None) -> Answer | None:
@@ -153,7 +180,7 @@ def open_on(
         sign_in=asked.sign_in,
         consent=consent,
         # What the person chose bounds all that is opened on it later, too.
-        expires_at=consent.chosen_expiry,
+        expires_at=prior.ends_at(consent, asked.client),
         allowed_at=allowed_at,
     )
     return delegate.open_delegation(terms, origin, just_allowed=just_allowed)

@@ -213,11 +213,15 @@ def store(blocks: Iterable[DelegationBlock], origin: audit.Origin, *, reason: st
     Side effects: waits for whoever creates delegations of these pairs, one statement, one INSERT
     for every 500. Call it inside a transaction that holds the roots concerned.
     """
-    rows, now = list(blocks), clock.now()
+    rows = list(blocks)
     if not rows:
         return
     hold(*{_lock_name(row.subject, row.client_id_value) for row in rows})
+    # After the wait: what the person allowed meanwhile was allowed before this
+    now = clock.now()
     for row in rows:
+        # It has one already where the database asked for another try
+        row.pk = None
         row.blocked_at = now
         row.blocked_by = audit.printable(origin.actor, 300) or "system"
         row.reason = audit.printable(reason, 255)

@@ -10,7 +10,7 @@ from delegation_app.events import CONSENT_CONFIRMED, CONSENT_REFUSED
 from delegation_app.models import ConsentRecord, DeviceCode
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import AccessDenied, InvalidRequest
-from delegation_app.services import audit, clients, delegate
+from delegation_app.services import audit, clients, delegate, prior
 from delegation_app.services.terms import SignIn, Terms
 from delegation_app.services.transactions import own
 
@@ -116,6 +116,6 @@ def _terms(consent: ConsentRecord, code: DeviceCode) -> Terms | None:
         constraints=consent.constraints,
         sign_in=SignIn(consent.user, consent.auth_time or consent.decided_at, consent.acr),
         consent=consent,
-        expires_at=consent.chosen_expiry,
+        expires_at=prior.ends_at(consent, client),
         allowed_at=consent.decided_at,
     )

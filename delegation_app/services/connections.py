@@ -12,7 +12,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from delegation_app import clock, toolkit
+from delegation_app import clock, primary, toolkit
 from delegation_app.models import Delegation
 from delegation_app.protocol.errors import OAuthError
 from delegation_app.protocol.public_id import as_uuid
@@ -146,7 +146,7 @@ def apps(person: AbstractBaseUser) -> list[tuple[str, str]]:
 
 def app_names(client_ids: Sequence[str]) -> dict[str, str]:
     """Return the names of clients by client id, in one statement."""
-    rows = toolkit.application_model()._default_manager.filter(client_id__in=client_ids)
+    rows = primary.rows(toolkit.application_model()).filter(client_id__in=client_ids)
     return {row.client_id: str(row) for row in rows}
 
 

@@ -7,14 +7,22 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.functional import Promise
 
-from delegation_app import clock, toolkit
+from delegation_app import clock, primary, toolkit
 from delegation_app.conf import conf
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol.errors import InvalidRequest
-from delegation_app.services import audit, connections, consent, delegate, revoke, selections
+from delegation_app.services import (
+    audit,
+    connections,
+    consent,
+    delegate,
+    revoke,
+    selections,
+)
 from delegation_app.services.connections_facts import service_names
 from delegation_app.services.connections_past import NO_REASON
 from delegation_app.services.narrowing import Narrowing
@@ -83,14 +91,11 @@ def end_all(
 
     Side effects: those of `revoke.chosen`, and of `consent.withdraw` for each standing answer.
     """
-    reason = reason or NO_REASON
+    reason, answers = reason or NO_REASON, _standing_answers(person, client_id)
+    # Before the trees, as every withdrawal: two of these never wait for each other
+    list(answers.select_for_update().values_list("pk"))
     ended = revoke.chosen([_all(person, client_id)], origin, reason=reason)
-    now = clock.now()
-    still = ConsentRecord.objects.standing(now) | ConsentRecord.objects.awaiting(now)
-    answers = still.filter(user=person.pk)
-    if client_id:
-        answers = answers.filter(client_id_value=client_id)
-    for answer in answers.order_by("pk"):
+    for answer in answers:
         ended += consent.withdraw(answer, origin, reason=reason, leaves_block=False)
     return ended
 
@@ -169,13 +174,22 @@ def _end_of(row: Delegation, day: str) -> datetime | None:
 def _all(person: AbstractBaseUser, client_id: str) -> Selection:
     if not client_id:
         return selections.of_user(person)
-    applications = toolkit.application_model()._default_manager
+    applications = primary.rows(toolkit.application_model())
     application = applications.filter(client_id=client_id).first()
     # Also where there is one: nobody is told which apps others use
     mine = Delegation.objects.filter(principal_user=person.pk, delegate_client_id=client_id)
     if application is None or not mine.exists():
         raise connections.NoSuchConnection("There is no such app.")
     return selections.of_user_at_client(person, application)
+
+
+def _standing_answers(person: AbstractBaseUser, client_id: str) -> QuerySet[ConsentRecord]:
+    now = clock.now()
+    still = ConsentRecord.objects.standing(now) | ConsentRecord.objects.awaiting(now)
+    answers = still.filter(user=person.pk)
+    if client_id:
+        answers = answers.filter(client_id_value=client_id)
+    return answers.order_by("pk")
 
 
 def _ending(selection: Selection) -> Ending:

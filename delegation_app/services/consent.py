@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from delegation_app import clock
@@ -22,7 +23,7 @@ from delegation_app.services.answers import Answer, Decision
 from delegation_app.services.asked import Asked
 from delegation_app.services.prior import covering
 from delegation_app.services.question import Question
-from delegation_app.services.transactions import joined, own
+from delegation_app.services.transactions import own, part
 
 
 class AwaitsConfirmation(AccessDenied):
@@ -36,7 +37,7 @@ def allow(
     origin: audit.Origin,
     *,
     lifetime: timedelta | None,
-    text: question_text.Text | None = None,
+    shown: Callable[[Asked], question_text.Text | None] = question_text.compose,
 ) -> str | OAuthError:
     """Record what the person allowed, open the delegation, and return a code for it.
 
@@ -45,11 +46,11 @@ def allow(
         ticked: the scopes that the person left ticked.
         origin: the person, and from where.
         lifetime: for how long the person allows it; None for no end.
-        text: the page as it was shown; made now if left out.
+        shown: returns the page as it was shown; None if it would say something else now.
 
     Raises:
         InvalidScope: something was ticked that was not shown; nothing is recorded.
-        AskAgain: the answer is not complete; nothing is recorded.
+        AskAgain: the answer is not complete, or the page has changed; nothing is recorded.
         AccessDenied: nothing was left ticked; that is recorded as a denial.
         AwaitsConfirmation: an operator has to confirm it; that is recorded, nothing is opened.
         InvalidRequest: this question was answered before.
@@ -57,7 +58,7 @@ def allow(
     Side effects: three rows, three audit events; if it waits, one of each.
     """
     asked = question.asked
-    text = text or question_text.compose(asked)
+    text = answers.held_text(asked, shown)
     answer = answers.judged(asked, ticked, lifetime)
     if answer is None:
         return _denied(question, origin, text)
@@ -97,7 +98,7 @@ def proceed(question: Question, origin: audit.Origin) -> str:
         InvalidRequest: the consent was withdrawn meanwhile.
         TooManyAttempts: the client got too many codes for this person in this minute.
 
-    Side effects: locks the consent; two or three rows, as many audit events.
+    Side effects: two or three rows, as many audit events.
     """
     silent_codes.count(question)
     asked, scope = question.asked, question.request.scope
@@ -126,6 +127,7 @@ def denial(question: Question) -> AccessDenied:
     return error
 
 
+@part
 def withdraw(
     consent: ConsentRecord, origin: audit.Origin, *, reason: str, leaves_block: bool = True
 ) -> int:
@@ -140,21 +142,18 @@ def withdraw(
     Side effects: one row, one audit event, and those of `revoke.each`; a device that waits for
     an operator is told no.
     """
-    with joined():
-        standing = ConsentRecord.objects.filter(pk=consent.pk, withdrawn_at=None)
-        actor = audit.printable(origin.actor, 300)
-        is_first = bool(standing.update(withdrawn_at=clock.now(), withdrawn_by=actor))
-        if is_first:
-            confirmation.turn_away(consent)
-            audit.record(CONSENT_WITHDRAWN, origin, consent=consent, reason=reason)
-        return revoke.of_consent(
-            consent, origin, reason=reason, leaves_block=leaves_block and is_first
-        )
+    standing = ConsentRecord.objects.filter(pk=consent.pk, withdrawn_at=None)
+    actor = audit.printable(origin.actor, 300)
+    is_first = bool(standing.update(withdrawn_at=clock.now(), withdrawn_by=actor))
+    if is_first:
+        confirmation.turn_away(consent)
+        audit.record(CONSENT_WITHDRAWN, origin, consent=consent, reason=reason)
+    return revoke.of_consent(consent, origin, reason=reason, leaves_block=leaves_block and is_first)
 
 
 def _held(asked: Asked) -> ConsentRecord:
-    # Whoever withdraws it now waits, and then finds what is opened on it
-    held = covering(asked, lock=True)
+    # What is taken beside this is cut from it, or ends what is opened on it; no row needs a lock
+    held = covering(asked)
     if held is None:
         raise InvalidRequest("The consent was withdrawn just now.")
     return held

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Final, TypeVar
 
-from django.db.models import Exists, Q, Value
+from django.db.models import BooleanField, Exists, ExpressionWrapper, Q, Value
 from django.db.models.expressions import Combinable
 
 from delegation_app import clock
@@ -17,6 +18,7 @@ from delegation_app.events import (
     Event,
 )
 from delegation_app.models import AccessToken, Delegation
+from delegation_app.models.validity import in_force
 from delegation_app.protocol.constraints import Moment
 from delegation_app.protocol.errors import (
     AccessDenied,
@@ -28,7 +30,9 @@ from delegation_app.services import audit, blocks, limits, narrowing, outbox, pr
 from delegation_app.services.blocks import Authority
 from delegation_app.services.narrowing import Narrowing
 from delegation_app.services.terms import ChildTerms, Terms
-from delegation_app.services.transactions import joined
+from delegation_app.services.transactions import part
+
+_NOTHING: Final[Mapping[str, Delegation]] = MappingProxyType({})
 
 AnyTerms = TypeVar("AnyTerms", Terms, ChildTerms)
 
@@ -41,8 +45,8 @@ def open_delegation(
     Args:
         terms: what it shall hold.
         origin: who opens it.
-        just_allowed: whether the person has allowed it on a page in this very transaction, so
-            that nothing was taken since.
+        just_allowed: whether the person has allowed it on a page in this very transaction, which
+            holds the pair: nothing was taken since.
 
     Raises:
         AccessDenied: all of it was taken from the pair, or an operator has to confirm it first.
@@ -50,8 +54,10 @@ def open_delegation(
     Side effects: waits for whoever takes something from the pair; one row, one audit event; the
     signal `delegation_opened` after the commit. Call it inside a transaction.
     """
-    blocks.hold_pair(terms.subject, terms.client.client_id)
-    left = terms if just_allowed else cut(terms)
+    left: Terms | None = terms
+    if not just_allowed:
+        blocks.hold_pair(terms.subject, terms.client.client_id)
+        left = cut(terms)
     if left is None:
         raise AccessDenied("This was taken from the client. The user has to allow it again.")
     if risky := prior.unconfirmed(left):
@@ -76,13 +82,16 @@ def cut(terms: AnyTerms) -> AnyTerms | None:
     return terms.cut(left)
 
 
-def hand_on(terms: ChildTerms, origin: audit.Origin, presented: Collection[str] = ()) -> Delegation:
+def hand_on(
+    terms: ChildTerms, origin: audit.Origin, presented: Mapping[str, Delegation] = _NOTHING
+) -> Delegation:
     """Return the child delegation on `terms`: the live one if there is one, else a new one.
 
     Args:
         terms: what the child shall hold; its parent is looked at again under the lock.
         origin: the exchanging client, and from where.
-        presented: the ids of the access tokens that were presented; each is judged again too.
+        presented: the delegations of the access tokens that were presented, by token id; each token
+            is judged again too.
 
     Raises:
         InvalidRequest: the parent or an ancestor has ended, a token that was presented has, the
@@ -91,10 +100,10 @@ def hand_on(terms: ChildTerms, origin: audit.Origin, presented: Collection[str] 
             was taken from the exchanging client.
         InvalidScope: more than the parent holds.
 
-    Side effects: locks the root; maybe one row, one audit event and the signal
+    Side effects: locks the roots; maybe one row, one audit event and the signal
     `delegation_opened` after the commit. Call it inside a transaction.
     """
-    tree.hold(terms.parent)
+    tree.hold(terms.parent, *presented.values())
     parent, child = _look(terms, presented)
     if parent is None:
         raise InvalidRequest("The subject token is not valid.", detail="its delegation has ended")
@@ -106,6 +115,7 @@ def hand_on(terms: ChildTerms, origin: audit.Origin, presented: Collection[str] 
     return child or _new_child(replace(terms, parent=parent), origin)
 
 
+@part
 def narrow(
     delegation: Delegation, to: Narrowing, origin: audit.Origin, *, reason: str
 ) -> Delegation:
@@ -131,21 +141,20 @@ def narrow(
     Side effects: locks the root; the rows of the subtree that change, one audit event.
     """
     is_taken = blocks.leaves_block(origin, delegation.delegate_client_id)
-    with joined():
-        tree.hold(delegation)
-        current = Delegation.objects.live().filter(pk=delegation.pk).first()
-        if current is None:
-            raise InvalidRequest("The delegation has ended.")
-        narrowing.check(to, current)
-        before = Authority.of(current)
-        current = narrowing.narrow_row(current, to, origin, reason=reason)
-        taken = blocks.of_narrowing(before, current, to.constraints) if is_taken else []
-        blocks.store(taken, origin, reason=reason)
+    tree.hold(delegation)
+    current = Delegation.objects.live().filter(pk=delegation.pk).first()
+    if current is None:
+        raise InvalidRequest("The delegation has ended.")
+    narrowing.check(to, current)
+    before = Authority.of(current)
+    current = narrowing.narrow_row(current, to, origin, reason=reason)
+    taken = blocks.of_narrowing(before, current, to.constraints) if is_taken else []
+    blocks.store(taken, origin, reason=reason)
     return current
 
 
 def _look(
-    terms: ChildTerms, presented: Collection[str]
+    terms: ChildTerms, presented: Iterable[str]
 ) -> tuple[Delegation | None, Delegation | None]:
     # Under the lock, in one statement: the parent as it is now, and a child to use again.
     key = terms.parent.pk
@@ -156,11 +165,14 @@ def _look(
     return parent, next((row for row in found if row.pk != key), None)
 
 
-def _are_good(presented: Collection[str]) -> Combinable:
-    if not presented:
-        return Value(value=True)
-    over = Q(revoked_at__isnull=False) | Q(expires_at__lte=clock.now())
-    return ~Exists(AccessToken.objects.filter(over, jti__in=presented))
+def _are_good(presented: Iterable[str]) -> Combinable:
+    now, every = clock.now(), Q(Value(value=True))
+    good = AccessToken.objects.filter(
+        in_force(now, "delegation__"), revoked_at=None, expires_at__gt=now
+    )
+    for jti in presented:
+        every &= Q(Exists(good.filter(jti=jti)))
+    return ExpressionWrapper(every, BooleanField())
 
 
 def _new_child(terms: ChildTerms, origin: audit.Origin) -> Delegation:

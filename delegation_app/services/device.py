@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -122,7 +122,7 @@ def allow(
     origin: audit.Origin,
     *,
     lifetime: timedelta | None,
-    text: question_text.Text | None = None,
+    shown: Callable[[Asked], question_text.Text | None] = question_text.compose,
 ) -> ConsentRecord | None:
     """Record what the person allowed, and open the delegation that the device will find.
 
@@ -131,7 +131,7 @@ def allow(
         ticked: the scopes that the person left ticked.
         origin: the person, and from where.
         lifetime: for how long the person allows it; None for no end.
-        text: the page as it was shown; made now if left out.
+        shown: returns the page as it was shown; None if it would say something else now.
 
     Returns:
         The record; while it waits for an operator, nothing is opened and the device polls on.
@@ -139,13 +139,14 @@ def allow(
 
     Raises:
         InvalidScope: something was ticked that was not shown; nothing is recorded.
-        AskAgain: the answer is not complete; nothing is recorded.
+        AskAgain: the answer is not complete, or the page has changed; nothing is recorded.
         InvalidRequest: it was answered before, or has expired; nothing is recorded.
 
     Side effects: three rows, two audit events; if it waits or is denied, two rows and one.
     """
     asked = waiting.asked
-    text, answer = text or question_text.compose(asked), answers.judged(asked, ticked, lifetime)
+    text = answers.held_text(asked, shown)
+    answer = answers.judged(asked, ticked, lifetime)
     if answer is None:
         _deny(waiting, origin, text)
         return None

@@ -116,8 +116,10 @@ def _ends(parent: Delegation, client: Client) -> datetime | None:
 def _issue(
     terms: ChildTerms, subject: Subject, actors: Actors, requested_type: str, origin: audit.Origin
 ) -> tokens.Issued:
-    # Valid when they were read, but maybe not after the wait for the lock
-    presented = [jti for jti in (subject.jti, actors.jti) if jti]
+    # Valid when they were read, but maybe not after the wait for the locks
+    presented = {subject.jti: subject.delegation} if subject.jti else {}
+    if actors.presented is not None:
+        presented[actors.presented.jti] = actors.presented.delegation
     child = delegate.hand_on(terms, origin, presented)
     view = tokens.within(tokens.View(child, terms.client, terms.scope, terms.audience))
     # RFC 8693 section 2.2.1: a refresh token only where the subject may be gone by then

@@ -120,7 +120,7 @@ def _answer(token: AccessToken | RefreshToken, scope: Scope, **more: str) -> dic
         "scope": str(scope),
         "iat": issued_at,
         "nbf": issued_at,
-        "exp": int(token.expires_at.timestamp()),
+        "exp": int(presented.ends_at(token).timestamp()),
         "delegation_id": str(delegation.public_id),
         **more,
     }

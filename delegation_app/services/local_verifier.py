@@ -91,7 +91,7 @@ def _verified(found: presented.PresentedAccessToken, scope: Scope) -> VerifiedTo
         scope=scope,
         delegation_id=str(delegation.public_id),
         jti=found.row.jti,
-        expires_at=int(found.row.expires_at.timestamp()),
+        expires_at=int(presented.ends_at(found.row).timestamp()),
         audience=found.audience,
         actors=tuple(delegation.actors),
         constraints=delegation.constraints,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from delegation_app.models import Delegation
+from delegation_app.models import AccessToken, Delegation
 from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.claims import client_identity, client_subject
@@ -55,12 +55,12 @@ class Actors:
     Attributes:
         chain: identities, the current actor first (RFC 8693 section 4.1).
         impersonated: whether the current actor was left out.
-        jti: the id of the actor token; empty without one.
+        presented: the actor token; None without one.
     """
 
     chain: tuple[dict[str, str], ...]
     impersonated: bool = False
-    jti: str = ""
+    presented: AccessToken | None = None
 
 
 def subject(token: Token, client: Client) -> Subject:
@@ -106,7 +106,8 @@ def actors(token: Token | None, of: Subject, client: Client) -> Actors:
         InvalidRequest: the actor token is not valid, is not the client's own, or its subject may
             not act for this one.
     """
-    actor, jti = (client.client_id, "") if token is None else _actor_of(token, of, client)
+    presented = None if token is None else _actor_of(token, of, client)
+    actor = client.client_id if presented is None else presented.delegation.delegate_client_id
     history = tuple(of.delegation.actors)
     # Who narrows what it holds becomes nobody's actor by that.
     if token is None and of.is_own:
@@ -120,7 +121,7 @@ def actors(token: Token | None, of: Subject, client: Client) -> Actors:
     identity = client_identity(actor)
     # RFC 8693 section 4.1: the outermost acts now, what was before is nested and never edited
     chain = history if history[:1] == (identity,) else (identity, *history)
-    return Actors(chain, jti=jti)
+    return Actors(chain, presented=presented)
 
 
 def _find(token: Token) -> PresentedAccessToken | PresentedRefreshToken:
@@ -155,7 +156,7 @@ def _refresh_token(found: PresentedRefreshToken, client: Client) -> Subject:
     return Subject(delegation, scope, None, client.policy.may_act, "", is_own=True)
 
 
-def _actor_of(token: Token, of: Subject, client: Client) -> tuple[str, str]:
+def _actor_of(token: Token, of: Subject, client: Client) -> AccessToken:
     found = presented.find(token.text)
     if (
         not isinstance(found, PresentedAccessToken)
@@ -170,10 +171,10 @@ def _actor_of(token: Token, of: Subject, client: Client) -> tuple[str, str]:
     if delegation.subject != client_subject(actor):
         raise _bad_actor(f"not about its own holder: {delegation.public_id}", of)
     if _holds(client, found):
-        return actor, found.row.jti
+        return found.row
     # Somebody else's only if the subject names that one, and only from where it was sent to
     if of.may_act == actor and _stands_in_audience(client, found):
-        return actor, found.row.jti
+        return found.row
     raise _bad_actor(f"not this client's to present: {delegation.public_id}", of)
 
 

@@ -74,6 +74,12 @@ class PresentedRefreshToken:
 Presented = PresentedAccessToken | PresentedRefreshToken
 
 
+def ends_at(token: AccessToken | RefreshToken) -> datetime:
+    """Return when a token ends; its delegation may have got an earlier end since it was issued."""
+    ends = token.delegation.expires_at
+    return token.expires_at if ends is None else min(token.expires_at, ends)
+
+
 def find(text: str, *, allow_expired: bool = False) -> Presented | None:
     """Return the token behind `text`, or None. One statement; changes nothing.
 

@@ -16,6 +16,7 @@ from delegation_app.protocol.scope import Scope
 from delegation_app.services import blocks, risk
 from delegation_app.services.asked import ON_A_DEVICE, Asked
 from delegation_app.services.blocks import Authority
+from delegation_app.services.clients import Client
 from delegation_app.services.terms import Terms
 
 # A person who answered more often than that in one matter is asked again
@@ -30,17 +31,13 @@ class Answer:
     scope: Scope
 
 
-def covering(asked: Asked, *, lock: bool = False) -> ConsentRecord | None:
+def covering(asked: Asked) -> ConsentRecord | None:
     """Return a standing consent of this person that covers the request, or None.
 
     What a person or an operator took from the client since the answer is not covered any more: the
     person is asked again, or the next request would give back what was taken.
-
-    Args:
-        asked: the question.
-        lock: whether to lock the consents that are looked at, inside a transaction.
     """
-    found = _answers(asked, lock=lock)
+    found = _answers(asked)
     return next((one.record for one in found if asked.scope <= one.scope), None)
 
 
@@ -95,10 +92,21 @@ def held_until(asked: Asked, scope: Scope) -> datetime | None:
     speaking = _answers(asked) if scope else []
     ends = []
     for name in scope:
-        found = [one.record.chosen_expiry for one in speaking if name in one.scope]
+        found = [ends_at(one.record, asked.client) for one in speaking if name in one.scope]
         if found and None not in found:
             ends.append(max(end for end in found if end is not None))
     return min(ends, default=None)
+
+
+def ends_at(record: ConsentRecord, client: Client) -> datetime | None:
+    """Return when an answer has run out (UTC); None for no end.
+
+    That is the time that the user chose, or the earlier one that the policy of the client leaves
+    now: it may have been shortened since.
+    """
+    lifetime = client.delegation_lifetime
+    bound = None if lifetime is None else record.decided_at + lifetime
+    return min((end for end in (record.chosen_expiry, bound) if end is not None), default=None)
 
 
 def waiting(asked: Asked) -> ConsentRecord | None:
@@ -163,12 +171,12 @@ def _is_overcome(block: DelegationBlock, later: list[ConsentRecord], offered: Sc
     return all(any(name in one.scopes_granted for one in since) for name in names)
 
 
-def _answers(asked: Asked, *, lock: bool = False) -> list[Answer]:
+def _answers(asked: Asked) -> list[Answer]:
     """Return the standing consents that fit a question, newest first, without what was taken."""
     rows = _of_pair(ConsentRecord.objects.standing(clock.now()), asked)
     rows = rows.annotate(has_blocks=Exists(_blocks_since(asked)))
-    if lock:
-        rows = rows.select_for_update(of=("self",))
+    if (lifetime := asked.client.delegation_lifetime) is not None:
+        rows = rows.filter(decided_at__gt=clock.now() - lifetime)
     found = [one for one in rows[:_MOST] if _fits(one, asked)]
     pair = (asked.sign_in.subject, asked.client.client_id)
     taken = blocks.of_pair(*pair) if any(one.has_blocks for one in found) else []

@@ -32,7 +32,7 @@ from delegation_app.services import (
 from delegation_app.services.clients import Client
 from delegation_app.services.ending import announce, end_rows, end_subtree
 from delegation_app.services.selections import Selection
-from delegation_app.services.transactions import joined, own
+from delegation_app.services.transactions import own, part
 from delegation_app.toolkit import Application
 
 K = TypeVar("K", int, UUID)
@@ -48,6 +48,7 @@ class NothingToRevoke(InvalidToken):
     """What was presented is no token of the client that presents it. Only the trail says why."""
 
 
+@part
 def subtree(
     top: Delegation, origin: audit.Origin, *, reason: str, leaves_block: bool = True
 ) -> int:
@@ -65,11 +66,10 @@ def subtree(
     Side effects: locks the root; one UPDATE of delegation rows, one audit event, one block; the
     signal `delegation_revoked` after the commit.
     """
-    with joined():
-        tree.hold(top)
-        ended = end_subtree(top, origin, reason=reason)
-        if ended and leaves_block:
-            blocks.store(_taken([top], origin), origin, reason=reason)
+    tree.hold(top)
+    ended = end_subtree(top, origin, reason=reason)
+    if ended and leaves_block:
+        blocks.store(_taken([top], origin), origin, reason=reason)
     return ended
 
 
@@ -123,35 +123,22 @@ def chosen(
     `delegation_revoked` for each delegation that was chosen itself and not because of another
     one. A selection that names its pair leaves one block, also where nothing ended.
     """
-    with joined():
-        selected = list(chosen)
-        held = _hold_trees(selected)
-        pairs = [one.pair for one in selected if one.pair is not None and leaves_block]
-        if pairs:
-            blocks.store(pairs, origin, reason=reason)
-            # From here on nobody opens another one: those that came since the first look end too
-            held |= _hold_trees(selected)
-        return sum(
-            _end(selection, held, origin, reason, leaves_block=leaves_block)
-            for selection in selected
-        )
+    return _end_chosen(list(chosen), origin, reason, leaves_block=leaves_block)
 
 
+@part
 def access_token(token: AccessToken, origin: audit.Origin, *, reason: str) -> bool:
     """Revoke one access token (RFC 7009 section 2.1); tell whether this call did it.
 
     Side effects: one row, one audit event.
     """
-    with joined():
-        # An exchange that judged this token under the lock of its tree comes first, or sees this
-        tree.hold(token.delegation)
-        live = AccessToken.objects.filter(pk=token.pk, revoked_at=None)
-        if not live.update(revoked_at=clock.now()):
-            return False
-        audit.record(
-            TOKEN_REVOKED, origin, delegation=token.delegation, jti=token.jti, reason=reason
-        )
-        status_cache.changed()
+    # An exchange that judged this token under the lock of its tree comes first, or sees this
+    tree.hold(token.delegation)
+    live = AccessToken.objects.filter(pk=token.pk, revoked_at=None)
+    if not live.update(revoked_at=clock.now()):
+        return False
+    audit.record(TOKEN_REVOKED, origin, delegation=token.delegation, jti=token.jti, reason=reason)
+    status_cache.changed()
     return True
 
 
@@ -196,6 +183,21 @@ def _give_back(found: presented.Presented, origin: audit.Origin) -> None:
         subtree(found.row.delegation, origin, reason="refresh token revoked by the client")
     else:
         access_token(found.row, origin, reason="access token revoked by the client")
+
+
+@part
+def _end_chosen(
+    selected: list[Selection], origin: audit.Origin, reason: str, *, leaves_block: bool
+) -> int:
+    held = _hold_trees(selected)
+    pairs = [one.pair for one in selected if one.pair is not None and leaves_block]
+    if pairs:
+        blocks.store(pairs, origin, reason=reason)
+        # From here on nobody opens another one: those that came since the first look end too
+        held |= _hold_trees(selected)
+    return sum(
+        _end(selection, held, origin, reason, leaves_block=leaves_block) for selection in selected
+    )
 
 
 def _end(

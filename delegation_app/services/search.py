@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Q
 
-from delegation_app import toolkit
+from delegation_app import primary, toolkit
 from delegation_app.protocol.claims import client_subject, user_subject
 
 # More namesakes than that are no help to anybody, and make a slow query.
@@ -43,7 +43,7 @@ def person(term: str) -> str | None:
 def people_named(name: str) -> list[Any]:
     """Return the keys of the users who sign in under a name: one, or none."""
     users = get_user_model()
-    found = users._default_manager.filter(**{users.USERNAME_FIELD: name})
+    found = primary.rows(users).filter(**{users.USERNAME_FIELD: name})
     return list(found.values_list("pk", flat=True)[:1])
 
 
@@ -57,10 +57,10 @@ def people_called(term: str) -> list[Any]:
         pass
     else:
         condition |= Q(**{f"{field.name}__icontains": term})
-    return list(model._default_manager.filter(condition).values_list("pk", flat=True)[:_MOST])
+    return list(primary.rows(model).filter(condition).values_list("pk", flat=True)[:_MOST])
 
 
 def clients_called(term: str) -> list[Any]:
     """Return the keys of the applications whose name contains `term`."""
-    named = toolkit.application_model()._default_manager.filter(name__icontains=term)
+    named = primary.rows(toolkit.application_model()).filter(name__icontains=term)
     return list(named.values_list("pk", flat=True)[:_MOST])

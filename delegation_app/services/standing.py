@@ -10,7 +10,7 @@ from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit, blocks, delegate, limits, taking, tokens
 from delegation_app.services.clients import Client
 from delegation_app.services.terms import Terms
-from delegation_app.services.transactions import own
+from delegation_app.services.transactions import Contended, own
 
 
 @own
@@ -44,13 +44,16 @@ def standing_delegation(terms: Terms, origin: audit.Origin) -> Delegation | OAut
     Side effects: locks the delegation's row; maybe one row and one audit event. Call it inside a
     transaction.
     """
-    found = _locked(terms, origin)
-    if found is not None:
+    rows = taking.with_blocks(Delegation.objects.live().filter(terms_digest=terms.digest))
+    # A root locks itself. Its row is read again after the wait, so a revoked one is not returned.
+    row = rows.select_for_update(of=("self",)).order_by("pk").first()
+    if row is not None and (found := taking.settle(row, origin)) is not None:
         return found
     blocks.hold_pair(terms.subject, terms.client.client_id, f"terms:{terms.digest}")
-    found = _locked(terms, origin)
-    if found is not None:
-        return found
+    # Another request has opened it meanwhile. Whoever takes that one holds its row and waits for
+    # the pair, so this waits for the row without the pair.
+    if row is None and rows.exists():
+        raise Contended
     left = delegate.cut(terms)
     if left is None:
         return UnauthorizedClient(
@@ -58,10 +61,3 @@ def standing_delegation(terms: Terms, origin: audit.Origin) -> Delegation | OAut
         )
     refusal = limits.enforce_new(left, origin, refusal=UnauthorizedClient)
     return refusal or delegate.insert(left, origin)
-
-
-def _locked(terms: Terms, origin: audit.Origin) -> Delegation | None:
-    rows = taking.with_blocks(Delegation.objects.live().filter(terms_digest=terms.digest))
-    # A root locks itself. Its row is read again after the wait, so a revoked one is not returned.
-    found = rows.select_for_update(of=("self",)).order_by("pk").first()
-    return None if found is None else taking.settle(found, origin)

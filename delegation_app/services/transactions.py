@@ -19,6 +19,7 @@ from django.db import (
     transaction,
 )
 
+from delegation_app import primary
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol.errors import OAuthError, OutcomeUnknown
 
@@ -75,6 +76,10 @@ class _Run:
 _running: ContextVar[_Run | None] = ContextVar("delegation_app_running", default=None)
 
 
+class Contended(OperationalError):
+    """Waiting here could wait for ever: the transaction is given up, and run again."""
+
+
 def database() -> str:
     """Return the alias of the database that takes our writes."""
     return router.db_for_write(Delegation)
@@ -84,7 +89,7 @@ def own(work: Callable[P, R | OAuthError]) -> Callable[P, R]:
     """Run `work` in a transaction of its own, and again if the database asks for that.
 
     An error that `work` raises undoes everything. An error that it *returns* is raised after the
-    commit, so that the consequences of a refusal outlive it.
+    commit, so that the consequences of a refusal outlive it. No model is read from a replica.
 
     If the connection is lost during the commit, the audit event that `work` inserted is looked up
     on a new one. If it is there, so is everything else, and the result is returned as if nothing
@@ -108,6 +113,24 @@ def witness(event: AuditEvent) -> None:
     """Note that the running work inserted `event`, which stands if and only if its commit does."""
     if (run := _running.get()) is not None:
         run.witnesses.append(event)
+
+
+def part(work: Callable[P, R]) -> Callable[P, R]:
+    """Run `work` as a part of the transaction around it.
+
+    Where there is none it runs as `own` does: two that take something at once may wait for each
+    other, and the database gives one of them up.
+    """
+    alone = own(work)
+
+    @functools.wraps(work)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not connections[database()].in_atomic_block:
+            return alone(*args, **kwargs)
+        with joined():
+            return work(*args, **kwargs)
+
+    return wrapped
 
 
 def joined() -> transaction.Atomic:
@@ -145,7 +168,7 @@ def _owned(work: Callable[P, R | OAuthError], advice: str) -> Callable[P, R]:
         for left in reversed(range(_ATTEMPTS)):
             run = _Run()
             try:
-                with transaction.atomic(using=database(), durable=True):
+                with primary.reading(), transaction.atomic(using=database(), durable=True):
                     result = run.of(work, *args, **kwargs)
             except (DatabaseError, InterfaceError) as error:
                 if _stands(run, error, advice):
@@ -217,7 +240,7 @@ def _wait_at_most(milliseconds: int) -> None:
 
 
 def _is_transient(error: Exception) -> bool:
-    return _sqlstate(error) in _TRANSIENT
+    return isinstance(error, Contended) or _sqlstate(error) in _TRANSIENT
 
 
 def _sqlstate(error: Exception) -> str | None:

@@ -1,15 +1,16 @@
-"""The lock of a tree of delegations."""
+"""The locks of trees of delegations."""
 
 from __future__ import annotations
 
 from delegation_app.models import Delegation
 
 
-def hold(delegation: Delegation) -> None:
-    """Lock the root of a delegation until the commit.
+def hold(*delegations: Delegation) -> None:
+    """Lock the roots of delegations until the commit, always in the same order.
 
     Whoever adds to a tree or ends a part of it comes here first, so nothing is added beside a
     revocation: a plain UPDATE would not wait for those who add. What was read before the lock
     has to be read again.
     """
-    Delegation.objects.select_for_update().only("pk").get(public_id=delegation.root_id)
+    roots = Delegation.objects.filter(public_id__in={row.root_id for row in delegations})
+    list(roots.select_for_update().order_by("public_id").values_list("pk"))

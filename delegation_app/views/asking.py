@@ -57,9 +57,3 @@ def expired() -> AskAgain:
     """Return the refusal of an answer to a page that was open for too long."""
     sentence = _("This page was open for a long time. Read it again before you answer.")
     return AskAgain(sentence, detail="the page is too old")
-
-
-def changed() -> AskAgain:
-    """Return the refusal of an answer to a page that would say something else now."""
-    sentence = _("What this page says has changed just now. Read it again before you answer.")
-    return AskAgain(sentence, detail="the text has changed")

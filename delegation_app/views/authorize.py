@@ -62,6 +62,7 @@ class Arrival:
         return cls(query, parameters, handle, not found.subject)
 
 
+@sign_in.looked_at_now
 @csrf.protected(consent_answer.forged)
 @standalone
 def authorize(request: HttpRequest) -> HttpResponse:

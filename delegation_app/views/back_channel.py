@@ -9,6 +9,7 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from delegation_app import primary
 from delegation_app.protocol.client_auth import read_credentials
 from delegation_app.protocol.errors import InvalidRequest, OAuthError, TooManyAttempts
 from delegation_app.protocol.parameters import Parameters
@@ -76,6 +77,7 @@ def back_channel(
 
     @csrf_exempt
     @standalone
+    @primary.reading()
     @functools.wraps(handler)
     def view(request: HttpRequest) -> HttpResponse:
         if request.method == "OPTIONS":

@@ -51,6 +51,7 @@ def door(
                 return _to_sign_in(request)
             return view(request, person, *args, **kwargs)
 
+        @sign_in.looked_at_now
         @csrf.protected(problem)
         @standalone
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:

@@ -103,16 +103,13 @@ def _decide(
     if pending.is_too_old(found):
         raise asking.expired()
     origin = http.origin_of(request, question.sign_in.subject)
-    text = Seen(**found.content["seen"]).again(question.asked)
+    seen = Seen(**found.content["seen"])
     if parameters.get("decision") == "deny":
-        consent.deny(question, origin, text=text)
+        consent.deny(question, origin, text=seen.again(question.asked))
     lifetime = times.chosen(question.client, parameters.get("lifetime"))
-    # Nobody has agreed to words that were never shown
-    if text is None:
-        raise asking.changed()
     ticked = Scope(parameters.all("scopes"))
     try:
-        code = consent.allow(question, ticked, origin, lifetime=lifetime, text=text)
+        code = consent.allow(question, ticked, origin, lifetime=lifetime, shown=seen.again)
     except consent.AwaitsConfirmation as error:
         return consent_page.waiting_page(request, question, error)
     return pages.redirect(question.request.target.carrying(code=code))

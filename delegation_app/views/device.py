@@ -15,7 +15,7 @@ from delegation_app.services import audit, device, times
 from delegation_app.services.answers import AskAgain
 from delegation_app.services.device import Waiting
 from delegation_app.services.pending_requests import Kind
-from delegation_app.services.question_text import Text, app_name, compose
+from delegation_app.services.question_text import app_name, compose
 from delegation_app.services.terms import SignIn
 from delegation_app.views import asking, csrf, http, pages, pending, sign_in
 from delegation_app.views.asking import Before
@@ -27,6 +27,7 @@ def _forged(request: HttpRequest, error: OAuthError) -> HttpResponse:
     return pages.error_page(request, error, back=request.path)
 
 
+@sign_in.looked_at_now
 @csrf.protected(_forged)
 @standalone
 def device_page(request: HttpRequest) -> HttpResponse:
@@ -112,7 +113,7 @@ def _answer(request: HttpRequest, parameters: Parameters, person: SignIn) -> Htt
         waiting = device.again(found.content, person)
         if pending.is_too_old(found):
             raise asking.expired()
-        consent = _decide(waiting, parameters, origin, seen.again(waiting.asked))
+        consent = _decide(waiting, parameters, origin, seen)
     except AskAgain as error:
         return _ask(request, waiting, Before.of(parameters, error))
     except OAuthError as error:
@@ -131,14 +132,9 @@ def _answered_page(request: HttpRequest, first: device.Answered, decision: str) 
     return pages.page(request, "device_done.html", context, status=400 if differs else 200)
 
 
-def _decide(
-    waiting: Waiting, parameters: Parameters, origin: audit.Origin, text: Text | None
-) -> Any:
+def _decide(waiting: Waiting, parameters: Parameters, origin: audit.Origin, seen: Seen) -> Any:
     if parameters.get("decision") == "deny":
-        return device.deny(waiting, origin, text=text)
+        return device.deny(waiting, origin, text=seen.again(waiting.asked))
     lifetime = times.chosen(waiting.asked.client, parameters.get("lifetime"))
-    # Nobody has agreed to words that were never shown
-    if text is None:
-        raise asking.changed()
     ticked = Scope(parameters.all("scopes"))
-    return device.allow(waiting, ticked, origin, lifetime=lifetime, text=text)
+    return device.allow(waiting, ticked, origin, lifetime=lifetime, shown=seen.again)

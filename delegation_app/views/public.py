@@ -10,6 +10,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import get_conditional_response
 
+from delegation_app import primary
 from delegation_app.conf import conf
 from delegation_app.protocol.errors import InvalidRequest, TemporarilyUnavailable
 from delegation_app.views import http
@@ -20,6 +21,7 @@ def public(handler: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Make a view of a handler: GET only, for any origin, 304 for whoever has it already."""
 
     @standalone
+    @primary.reading()
     @functools.wraps(handler)
     def view(request: HttpRequest, **arguments: str) -> HttpResponse:
         # OPTIONS too: no script has to ask before it may read these

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, cast
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY, get_user
 from django.contrib.auth.views import redirect_to_login
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
 from django.utils.encoding import escape_uri_path
+from django.utils.functional import SimpleLazyObject
 from django.utils.http import escape_leading_slashes
 
-from delegation_app import clock
+from delegation_app import clock, primary
 from delegation_app.conf import conf
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.secrets import digest
@@ -26,6 +30,9 @@ from delegation_app.views import http
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
+P = ParamSpec("P")
+_View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
 # Sessions carry these two; a site that knows better about `acr` writes its own value.
 AUTH_TIME: Final = "delegation_auth_time"
 ACR: Final = "delegation_acr"
@@ -34,6 +41,24 @@ MARKER: Final = "prompted"
 _SALT: Final = "delegation_app.sign_in"
 # Django's login page drops a longer `next`, and leaves the user on a page of the site
 _LONGEST_NEXT: Final = 2048
+
+
+def looked_at_now(view: _View[P]) -> _View[P]:
+    """Decorate a view that decides by who is signed in: it reads nothing from a replica.
+
+    A middleware may have looked at the session and the user before; what it read from a replica is
+    read again.
+    """
+
+    @functools.wraps(view)
+    def reading(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        with primary.reading():
+            # Without a router there is one place to read from
+            if settings.DATABASE_ROUTERS and hasattr(request, "session"):
+                _look_again(request)
+            return view(request, *args, **kwargs)
+
+    return reading
 
 
 def remember(request: HttpRequest, user: AbstractBaseUser, **_kwargs: Any) -> None:  # noqa: ARG001
@@ -50,6 +75,27 @@ def current(request: HttpRequest) -> SignIn | None:
     noted = request.session.get(AUTH_TIME)
     auth_time = datetime.fromtimestamp(noted, UTC) if noted else user.last_login or clock.now()
     return SignIn(user, auth_time, request.session.get(ACR, conf.default_acr))
+
+
+def _look_again(request: HttpRequest) -> None:
+    before = request.session
+    if not before.accessed:
+        return
+    # A session that is no row, or that a middleware has written to, stays as it is
+    if not before.modified and hasattr(before, "model"):
+        # One that a replica does not have yet has lost its key
+        key = before.session_key or request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+        request.session = type(before)(key)
+        request.session.accessed = True
+    known = request.user
+
+    def named() -> Any:
+        # Else the site knows by other means than the session who it is
+        is_of_session = SESSION_KEY in before or SESSION_KEY in request.session
+        return get_user(request) if is_of_session else known
+
+    # Where the view looks, it answers for a database that is away
+    request.user = cast("Any", SimpleLazyObject(named))
 
 
 def is_due(request: HttpRequest, sign_in: SignIn, interaction: Interaction) -> bool:

@@ -168,12 +168,13 @@ delegation lifetime         minute     token   token    token   token     token 
 opened with a lifetime      minute     minute  minute   token   minute    minute     minute   minute
 person inactive             sign-in    grant   grant    token   request   request    sign-in  grant
 always ask                  asked      token   token    token   token     token      token    token
+drops what is unavailable   less       less    less     less    less      scope      less     less
 needs a scope               token      token   token    token   token     token      token    token
 confirms what is risky      waits      token   token    token   token     token      pending  token
 consented before            silent     token   token    token   token     token      token    token
 trusted                     silent     token   token    token   token     token      token    token
-asks for constraints        request    token   token    token   request   request    request  token
-may ask for constraints     token      token   token    token   token     request    token    token
+asks for constraints        request    request request  request request   request    request request
+may ask for constraints     token      request request  request token     request    token request
 may act                     named      named   named    named   named     request    named    named
 impersonates                token      token   token    token   hidden    token      token    token
 exchanges refresh token     token      token   token    token   request   token      token    token
@@ -214,6 +215,10 @@ POLICIES = {
     ),
     "person inactive": Policy("", person_inactive),
     "always ask": Policy("always_ask", changed(always_ask=True), consented),
+    "drops what is unavailable": Policy(
+        "drops_unavailable_scopes",
+        changed(drops_unavailable_scopes=True, scopes="read:metrics read:profile"),
+    ),
     "needs a scope": Policy("required_scopes", changed(required_scopes="read:metrics")),
     "confirms what is risky": Policy("confirm_risky", both(changed(confirm_risky=True), risky)),
     "consented before": Policy("always_ask", nothing, consented),

@@ -82,7 +82,7 @@ class Endpoint(APIView):
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
         """Return the view; services own their transactions."""
-        return standalone(super().as_view(**initkwargs))
+        return standalone(sign_in.looked_at_now(super().as_view(**initkwargs)))
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Judge the request before anybody parses it, and then who sent it."""
