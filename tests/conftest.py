@@ -52,6 +52,7 @@ _THOROUGH = (
     "protocol/constraints/test_laws.py",
     "services/test_narrowing.py",
     "services/test_state_machine.py",
+    "services/test_taken_model.py",
     "services/test_tree_model.py",
     "test_permission_matrix.py",
 )

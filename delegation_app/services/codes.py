@@ -14,7 +14,7 @@ from delegation_app.models.validity import in_force
 from delegation_app.protocol import pkce
 from delegation_app.protocol.errors import InvalidGrant, OAuthError
 from delegation_app.protocol.secrets import code_for, derive_key, digest
-from delegation_app.services import audit, lost_answers, reissue, revoke, tokens
+from delegation_app.services import audit, lost_answers, reissue, revoke, taking, tokens
 from delegation_app.services.clients import Client
 from delegation_app.services.transactions import own
 
@@ -113,20 +113,21 @@ def _redeem(
     # use that asks for too much is undone with the error.
     if not _consume(code, clock.now()):
         return _used_before(code, redemption, client, origin)
-    return tokens.issue_first(*_views(code, redemption, client), origin)
+    return tokens.issue_first(*_views(code, redemption, client, origin), origin)
 
 
 def _views(
-    code: AuthorizationCode, redemption: Redemption, client: Client
+    code: AuthorizationCode, redemption: Redemption, client: Client, origin: audit.Origin
 ) -> tuple[tokens.View, tokens.View]:
     if redemption.refusal is not None:
         raise redemption.refusal
-    held, reach = code.scope & code.delegation.scopes, code.audience & code.delegation.audience
+    delegation = taking.settle_unasked(code.delegation, origin)
+    held, reach = code.scope & delegation.scopes, code.audience & delegation.audience
     audience = client.narrowed_audience(redemption.resources, reach)
     # RFC 6749 section 3.3: what is left may be less, and the answer says so
     scope = client.wanted_scope(redemption.scope, held, audience)
-    whole = tokens.View(code.delegation, client, code.scope, code.audience)
-    return tokens.View(code.delegation, client, scope, audience), whole
+    whole = tokens.View(delegation, client, code.scope, code.audience)
+    return tokens.View(delegation, client, scope, audience), whole
 
 
 def _codes(handle: str) -> Iterator[str]:
@@ -166,7 +167,7 @@ def _used_before(
     if code.consumed_at is None:
         return _refusal("expired, or its delegation has ended", code.delegation)
     if _is_retry(code):
-        return reissue.reissue(*_views(code, redemption, client), origin)
+        return reissue.reissue(*_views(code, redemption, client, origin), origin)
     # RFC 6749 section 4.1.2: a second use revokes what the first one got
     ended = revoke.subtree(code.delegation, origin.acting_as("system"), reason="code replayed")
     error = _refusal("replayed", code.delegation)

@@ -12,7 +12,7 @@ from delegation_app.models import AuditEvent, Delegation, RefreshToken
 from delegation_app.models.validity import in_force
 from delegation_app.protocol import secrets
 from delegation_app.protocol.errors import InvalidGrant, OAuthError
-from delegation_app.services import audit, lost_answers, reissue, revoke
+from delegation_app.services import audit, lost_answers, reissue, revoke, taking
 from delegation_app.services.clients import Client
 from delegation_app.services.tokens import Issued, Manner, Renewal, View, issue, renewal
 from delegation_app.services.transactions import own
@@ -70,7 +70,7 @@ def _rotate(
     # use that asks for too much is undone with the error.
     if not _consume(presented, clock.now()):
         return _used_before(presented, presentation, whole, origin)
-    wanted = _narrowed(whole, presentation)
+    wanted = _narrowed(whole, presentation, origin)
     successor = secrets.successor(_keys()[0], presentation.text)
     fresh = renewal(whole, successor, predecessor=presented)
     manner = Manner(event=TOKEN_REFRESHED, details=_named(presented))
@@ -85,10 +85,10 @@ def _find(text: str) -> RefreshToken | None:
     return rows.select_related("delegation__root").select_for_update(of=of).first()
 
 
-def _narrowed(whole: View, presentation: Presentation) -> View:
+def _narrowed(whole: View, presentation: Presentation, origin: audit.Origin) -> View:
     if presentation.refusal is not None:
         raise presentation.refusal
-    client, delegation = whole.client, whole.delegation
+    client, delegation = whole.client, taking.settle_unasked(whole.delegation, origin)
     # The delegation may have been narrowed since the token was issued
     reach = whole.audience & delegation.audience
     audience = client.narrowed_audience(presentation.resources, reach)
@@ -119,7 +119,7 @@ def _used_before(
     if is_timely or lost_answers.token_of(presented.digest) is not None:
         successor = _unused_successor(presented, presentation.text)
         if successor is not None:
-            return _again(presented, _narrowed(whole, presentation), successor, origin)
+            return _again(presented, _narrowed(whole, presentation, origin), successor, origin)
     # RFC 9700 section 4.14.2: somebody else may hold the successor, so the grant ends
     revoke.subtree(
         delegation,

@@ -13,6 +13,7 @@ from django.db.models import DateTimeField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
 from delegation_app.models import Delegation, DelegationBlock
+from delegation_app.protocol.errors import InvalidGrant
 from delegation_app.services import audit, blocks, narrowing
 from delegation_app.services.blocks import Authority
 from delegation_app.services.narrowing import Narrowing
@@ -46,8 +47,36 @@ def settle(row: Any, origin: audit.Origin) -> Delegation | None:
     Side effects: nothing where no block binds it; else one statement, and where a part is cut, the
     rows of its subtree and their events.
     """
-    if not row.has_blocks:
-        return row  # type: ignore[no-any-return]  # a delegation
+    return _settled(row, origin) if row.has_blocks else row
+
+
+def settle_unasked(row: Delegation, origin: audit.Origin) -> Delegation:
+    """Cut a delegation that no page opened before its client gets another token on it.
+
+    A delegation that the user opened on a page is a record of its own: it goes on until it is
+    taken itself. One that was delegated onward, or that a trusted client got without a page, must
+    not give back what was taken from another one of the pair.
+
+    Args:
+        row: as read under the lock of its root.
+        origin: who asks for the token.
+
+    Raises:
+        InvalidGrant: nothing is left of it.
+
+    Side effects: nothing for what a page opened; else one statement, and those of `settle`.
+    """
+    if row.parent_id is None and row.allowed_at is not None:
+        return row
+    left = _settled(row, origin)
+    if left is None:
+        error = InvalidGrant("This was taken from the client.", detail="a block binds the pair")
+        error.about = row
+        raise error
+    return left
+
+
+def _settled(row: Delegation, origin: audit.Origin) -> Delegation | None:
     pair = (row.subject, row.delegate_client_id)
     found = blocks.of_pair(*pair, since=row.allowed_at)
     held = Authority.of(row)

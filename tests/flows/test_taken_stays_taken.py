@@ -6,6 +6,7 @@ import pytest
 
 from delegation_app import clock as app_clock
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation, DelegationBlock
+from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.claims import client_subject, user_subject
 from delegation_app.protocol.constraints import Constraints
@@ -206,6 +207,27 @@ def test_trusted_app_when_it_was_ended_then_the_person_is_asked_once(story):
     assert is_silent(story.authorize(scope=READ))
 
 
+def test_trusted_app_when_one_delegation_was_ended_then_others_without_a_page_issue_nothing(story):
+    story.world.web.row.skip_authorization = True
+    story.world.web.row.save()
+    ended, other = story.tokens(scope=READ), story.tokens(scope=BOTH)
+    code = story.code(scope=BOTH)
+    alice_ends_it(story, delegation_of(ended))
+
+    assert story.refresh(other["refresh_token"]).json()["scope"] == WRITE
+    assert story.redeem(code).json()["scope"] == WRITE
+
+
+def test_app_when_one_of_two_delegations_is_ended_then_the_other_one_that_a_page_opened_goes_on(
+    story,
+):
+    ended, other = story.tokens(scope=READ), story.tokens(scope=READ, prompt="consent")
+    alice_ends_it(story, delegation_of(ended))
+
+    assert story.refresh(other["refresh_token"]).json()["scope"] == READ
+    assert not is_silent(story.authorize(scope=READ))
+
+
 def test_everything_when_ended_without_anything_live_then_consents_do_not_bring_it_back(story):
     story.revoke(story.tokens(scope=READ)["refresh_token"])
     revoke.of_user_at_client(story.world.alice, story.world.web.row, OPERATOR, reason="x")
@@ -378,6 +400,21 @@ def test_child_when_its_end_was_brought_forward_then_waiting_does_not_help(story
 
     assert story.exchange(tokens["access_token"]).status_code == 400
     assert story.exchange(tokens["access_token"], scope=READ).status_code == 400
+
+
+def test_child_when_another_one_of_its_client_was_narrowed_then_its_refresh_token_is_cut_too(story):
+    service = story.world.service_a_client
+    service.change(grants=[names.TOKEN_EXCHANGE, names.REFRESH_TOKEN], refreshes_exchanged=True)
+    subject = story.tokens(scope=BOTH)["access_token"]
+    both, write = (story.exchange(subject, scope=scope).json() for scope in (BOTH, WRITE))
+    narrowed(delegation_of(both), scope=Scope([READ]))
+
+    assert story.refresh(write["refresh_token"], service).json()["error"] == "invalid_grant"
+    assert story.refresh(both["refresh_token"], service).json()["scope"] == READ
+
+    # The refused token was not used up
+    blocks.lift(DelegationBlock.objects.get(), OPERATOR, reason="mended")
+    assert story.refresh(write["refresh_token"], service).json()["scope"] == WRITE
 
 
 def test_audience_when_narrowed_then_asking_for_both_does_not_bring_it_back(story):

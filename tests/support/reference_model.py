@@ -1,12 +1,14 @@
-"""What must be true of trees of delegations, told in sets and without a database.
+"""What must be true of delegations and of what was taken, in sets and without a database.
 
 Nothing is copied down a tree. A refusal names every fault: which is found first is left open.
+Times are seconds; `-NEVER` stands for no time at all.
 """
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 MAX_DEPTH, ACCESS, IDLE, RETRY, NEVER = 2, 600, 2_592_000, 60, float("inf")
-EVERYWHERE = frozenset("ABC")
+EVERYWHERE, PUBLIC_RETRY = frozenset("ABC"), 10
 
 
 class Refused(Exception):
@@ -31,15 +33,94 @@ class Limits:
     def permit(self, audience, now):
         return audience <= self.servers and self.opens <= now < self.closes
 
+    def is_empty(self):
+        return not self.servers or self.opens >= self.closes
+
+
+@dataclass(frozen=True)
+class Power:
+    """What a delegation allows: each scope at each server, within limits, until its end."""
+
+    scope: frozenset
+    audience: frozenset
+    limits: Limits = Limits()
+    ends: float = NEVER
+
+
+@dataclass(eq=False)
+class Block:
+    """What was taken from a pair. Without a name: from everybody; without a power: everything."""
+
+    pair: tuple
+    at: float
+    power: Power | None = None
+    lifted: bool = False
+
+    def binds(self, pair, since):
+        return self.names(pair) and not self.lifted and self.at >= since
+
+    def names(self, pair):
+        return all(mine in {"", name} for mine, name in zip(self.pair, pair, strict=True))
+
+    def touches(self, power):
+        mine = self.power
+        return not mine or bool(mine.scope & power.scope and mine.audience & power.audience)
+
+    def is_limit(self, now):
+        """Whether it leaves what it names, within limits."""
+        mine = self.power
+        return (mine.limits, mine.ends) != (Limits(), NEVER) and now < mine.ends
+
+    def cut(self, power, now):
+        """What it leaves of a power: within its limits if it is one, else without what it names."""
+        mine = self.power
+        if not mine:
+            return None
+        limits = power.limits & mine.limits
+        if self.is_limit(now) and not limits.is_empty():
+            return replace(power, limits=limits, ends=min(power.ends, mine.ends))
+        if power.scope - mine.scope:
+            return replace(power, scope=power.scope - mine.scope)
+        audience = power.audience - mine.audience
+        return replace(power, audience=audience) if audience else None
+
 
 class Node:
-    whose, actors, terms, revoked, barred, uses = (), (), None, False, False, 0
+    whose, actors, terms, revoked, uses, changed = (), (), None, False, 0, 0
 
     def __init__(self, **values):
         vars(self).update(values)
 
     def line(self):
         return [self, *(self.parent.line() if self.parent else [])]
+
+    def root(self):
+        return self.line()[-1]
+
+    def pair(self):
+        """The principal, a person or the client of the root itself, and the delegate."""
+        return self.whose[0] or self.root().client.name, self.client.name
+
+    def is_on_a_page(self):
+        """Whether a person answered a page for it: neither passed on nor without a question."""
+        return self.parent is None and self.root().allowed > -NEVER
+
+    @contextmanager
+    def within(self, power, tokens):
+        """Keep it within a power for good, unless what happens meanwhile is refused."""
+        before = dict(vars(self))
+        power = power or Power(frozenset(), frozenset())
+        self.changed = self.changed if power == self.power() else tokens
+        vars(self).update(vars(power))
+        try:
+            yield
+        except Refused:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def power(self):
+        return Power(self.all_scope(), self.audience, self.all_limits(), self.last())
 
     def all_limits(self):
         return self.limits & self.parent.handed_on() if self.parent else self.limits
@@ -54,25 +135,26 @@ class Node:
         return min(node.ends for node in self.line())
 
     def is_over(self):
-        limits = self.all_limits()
-        is_empty = not self.all_scope() or not limits.servers or limits.opens >= limits.closes
+        is_empty = not self.all_scope() or self.all_limits().is_empty()
         return is_empty or any(node.revoked for node in self.line())
-
-    def may_issue(self, audience, now):
-        left = all(node.uses < node.all_limits().uses for node in self.line())
-        return left and self.all_limits().permit(audience, now)
 
 
 class Token:
     revoked, successor, rotated = False, None, NEVER
 
-    def __init__(self, node, scope, audience, ends):
+    def __init__(self, node, scope, audience, ends, number=0):
         self.node, self.scope, self.audience, self.ends = node, scope, audience, ends
+        self.number, self.got = number, []
+
+    def is_wider(self):
+        """Whether its delegation, or one above, was narrowed after it was issued."""
+        return any(self.number <= above.changed for above in self.node.line())
 
 
 class Model:
     def __init__(self, servers):
-        self.servers, self.now, self.nodes, self.off = servers, 0, [], set()
+        self.servers, self.now, self.off, self.tokens = servers, 0, set(), 0
+        self.nodes, self.blocks = [], []
 
     def is_live(self, node):
         names = {*node.whose, *(above.client.name for above in node.line())}
@@ -91,10 +173,99 @@ class Model:
         usable = frozenset(name for name in where if limits.permit({name}, self.now))
         return self.left(token, usable)[1] if self.is_active(token) else frozenset()
 
-    def issue(self, node, scope, audience, lifetime=ACCESS, until=NEVER):
-        for above in node.line():
-            above.uses += lifetime == ACCESS and above.all_limits().uses < NEVER
-        return Token(node, scope, audience, min(node.last(), until, self.now + lifetime))
+    def spent(self, node):
+        """How many tokens the pair got on what the same page allowed."""
+        others = (
+            n for n in self.nodes
+            if n.pair() == node.pair() and n.root().allowed == node.root().allowed
+            and n.all_limits().uses < NEVER and n not in node.line() and node not in n.line()
+        )  # fmt: skip
+        return node.uses + sum(other.uses for other in others)
+
+    def may_issue(self, node, audience, *, is_again=False):
+        """Whether its limits permit one more token, or one in place of another."""
+        limited = [above for above in node.line() if above.all_limits().uses < NEVER]
+        left = all(self.spent(above) < above.all_limits().uses for above in limited)
+        left = node.uses <= node.all_limits().uses if is_again else left
+        return left and node.all_limits().permit(audience, self.now)
+
+    def issue(self, node, scope, audience, lifetime=ACCESS, until=NEVER, *, is_counted=True):
+        for above in node.line() if is_counted and lifetime == ACCESS else ():
+            above.uses += above.all_limits().uses < NEVER
+        self.tokens += 1
+        ends = min(node.last(), until, self.now + lifetime)
+        return Token(node, scope, audience, ends, self.tokens)
+
+    # What was taken, and what it leaves
+
+    def cut(self, power, pair, since):
+        for block in self.blocks:
+            if power and block.binds(pair, since) and block.touches(power):
+                power = block.cut(power, self.now)
+        return power
+
+    def due(self, node):
+        """What is left of a delegation when it is used: the answer on a page speaks for itself."""
+        power = node.power()
+        return power if node.is_on_a_page() else self.cut(power, node.pair(), node.root().allowed)
+
+    def revoke(self, chosen, pair=None, power=None, *, is_taken=True):
+        """End delegations: all of a pair, or each by itself; return how many ended."""
+        standing = [node for node in self.nodes if not node.is_over()]
+        tops = [n for n in standing if n in chosen and not set(n.line()[1:]) & set(chosen)]
+        if pair:
+            self.blocks.append(Block(pair, self.now, power))
+        for top in tops if is_taken and not pair else ():
+            is_own = top.parent is None and not top.whose[0]
+            what = None if is_own else Power(top.all_scope(), top.audience)
+            self.blocks.append(Block(top.pair(), self.now, what))
+        for node in chosen:
+            node.revoked = True
+        return sum(node.is_over() for node in standing)
+
+    def narrow(self, node, scope, audience, ends, limits):
+        left = Node(**vars(node) | {"limits": node.limits & limits})
+        Refused.if_any(
+            invalid_request=left.is_over() or not self.is_live(node)
+            or not self.now < ends <= node.last(),
+            invalid_scope=not scope or not scope <= node.all_scope(),
+            invalid_target=not audience or not audience <= node.audience,
+        )  # fmt: skip
+        gone = [
+            Power(node.all_scope() - scope, node.audience),
+            Power(scope, node.audience - audience),
+        ]
+        if limits != Limits() or ends < node.last():
+            bound = ends if ends < node.last() else NEVER
+            gone.append(Power(scope, audience, limits, bound))
+        found = [what for what in gone if what.scope and what.audience]
+        self.blocks += [Block(node.pair(), self.now, what) for what in found]
+        node.scope, node.audience, node.ends, node.limits = scope, audience, ends, left.limits
+        node.changed = self.tokens
+
+    def lift(self, block):
+        was_lifted, block.lifted = block.lifted, True
+        for node in self.nodes if not was_lifted else ():
+            is_found = node.parent is not None or not node.whose[0]
+            if is_found and not node.is_over() and block.names(node.pair()):
+                node.terms = None
+        return not was_lifted
+
+    # The ways to authority
+
+    def open(self, client, whose, power, allowed=-NEVER, *, is_asked=False):
+        """A root; with `is_asked`, on the answer that was given just now."""
+        node = Node(client=client, parent=None, whose=whose, allowed=allowed, **vars(power))
+        left = power if is_asked else self.cut(power, node.pair(), allowed)
+        Refused.if_any(access_denied=not left)
+        vars(node).update(vars(left))
+        return node
+
+    def found(self, terms, wanted, pair, allowed):
+        """The delegation on these terms with what is left of it, or what a new one would hold."""
+        same = [node for node in self.nodes if node.terms == terms and self.is_live(node)]
+        left = self.cut(same[0].power(), pair, allowed) if same else None
+        return (same[0], left) if left else (None, self.cut(wanted, pair, allowed))
 
     def exchange(self, client, token, targets, scope, wanted):
         parent, can, named = token.node, client.targets - self.off, token.node.client.may_act
@@ -107,58 +278,45 @@ class Model:
         limits = parent.handed_on() & client.limits & wanted
         terms = {"client": client, "parent": parent, "scope": scope, "audience": targets}
         terms |= {"limits": limits, "actors": actors, "whose": parent.whose}
-        same = [node for node in self.nodes if node.terms == terms and self.is_live(node)]
-        child = (same or [Node(**terms, terms=terms, ends=self.now + client.lifetime)])[0]
-        scope, audience = scope & child.all_scope(), targets & child.audience
-        is_barred = any(n.barred for n in self.nodes if n.parent is parent and n.client is client)
-        Refused.if_any(
-            invalid_client=client.name in self.off,
-            invalid_request=not self.is_active(token) or not held
-            or not (is_own or (client.speaks_for in here and not named) or named == client.name)
-            or len(parent.line()) > MAX_DEPTH or not parent.all_limits().depth
-            or not parent.may_issue(set(), self.now) or not child.may_issue(audience, self.now),
-            invalid_target=not audience or not targets <= can & limits.servers
-            or is_barred or (is_own and not targets <= parent.audience),
-            invalid_scope=not scope or not asked <= held & client.scope,
-        )  # fmt: skip
+        new = Node(**terms, terms=terms, ends=min(self.now + client.lifetime, parent.last()))
+        same, power = self.found(terms, new.power(), new.pair(), parent.root().allowed)
+        child = same or new
+        with child.within(power, self.tokens):
+            scope, audience = scope & child.all_scope(), targets & child.audience
+            Refused.if_any(
+                invalid_client=client.name in self.off,
+                invalid_request=not self.is_active(token) or not held
+                or not (is_own or (client.speaks_for in here and not named) or named == client.name)
+                or len(parent.line()) > MAX_DEPTH or not parent.all_limits().depth
+                or not self.may_issue(parent, set()) or not self.may_issue(child, audience),
+                invalid_target=not audience or not targets <= can & limits.servers
+                or (is_own and not targets <= parent.audience),
+                invalid_scope=not scope or not asked <= held & client.scope,
+            )  # fmt: skip
         self.nodes += [] if same else [child]
         return child, self.issue(child, scope, audience, until=token.ends)
 
     def refresh(self, token):
-        (where, scope), is_used = self.left(token), bool(token.successor)
-        is_live = self.is_live(token.node) and (is_used or self.now < token.ends)
-        is_retry = is_used and self.now < token.rotated + RETRY and not token.successor.successor
-        token.node.revoked |= is_used and not is_retry and is_live
-        # A retry takes the place of what was issued before, where that is counted
-        back = is_retry and token.node.all_limits().uses < NEVER
-        self.count(token.node, -back)
-        try:
+        node, is_used = token.node, bool(token.successor)
+        is_live = self.is_live(node) and (is_used or self.now < token.ends)
+        window = PUBLIC_RETRY if node.client.public else RETRY
+        is_retry = is_used and self.now < token.rotated + window and not token.successor.successor
+        if is_used and not is_retry and is_live:
+            self.revoke({node}, is_taken=node.parent is None)
+        with node.within(power := self.due(node), self.tokens):
+            where, scope = self.left(token)
+            # A retry takes the place of what was issued before, where that is counted
+            back = is_retry and node.all_limits().uses < NEVER
+            good = self.may_issue(node, where, is_again=back)
             Refused.if_any(
-                invalid_client=token.node.client.name in self.off, invalid_scope=not scope,
-                invalid_grant=not is_live or (is_used and not is_retry)
-                or not token.node.may_issue(where, self.now), invalid_target=not where,
+                invalid_client=node.client.name in self.off, invalid_scope=not scope,
+                invalid_grant=not is_live or not power or not good or (is_used and not is_retry),
+                invalid_target=not where,
             )  # fmt: skip
-        except Refused:
-            self.count(token.node, back)
-            raise
-        if back:
-            token.access.revoked = True
+        for replaced in token.got if back else ():
+            replaced.revoked = True
         if not is_retry:
             token.rotated = self.now
-            token.successor = self.issue(token.node, token.scope, token.audience, IDLE)
-        token.access = self.issue(token.node, scope, where)
-        return token.successor, token.access
-
-    def count(self, node, number):
-        for above in node.line():
-            above.uses += number * (above.all_limits().uses < NEVER)
-
-    def narrow(self, node, scope, audience, ends, limits):
-        left = Node(**vars(node) | {"limits": node.limits & limits})
-        Refused.if_any(
-            invalid_request=left.is_over() or not self.is_live(node)
-            or not self.now < ends <= node.last(),
-            invalid_scope=not scope or not scope <= node.all_scope(),
-            invalid_target=not audience or not audience <= node.audience,
-        )  # fmt: skip
-        node.scope, node.audience, node.ends, node.limits = scope, audience, ends, left.limits
+            token.successor = self.issue(node, token.scope, token.audience, IDLE)
+        token.got.append(self.issue(node, scope, where, is_counted=not back))
+        return token.successor, token.got[-1]

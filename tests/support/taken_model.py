@@ -1,0 +1,121 @@
+"""What people said yes to, and what clients get on it: the model of what was taken."""
+
+from dataclasses import dataclass, replace
+
+from tests.support.reference_model import IDLE, NEVER, Model, Node, Power, Refused, Token
+
+GRANT, CODE, DEVICE_CODE = 7_776_000, 60, 600
+PAGE, DEVICE, TRUSTED = "page", "device", "trusted"
+
+
+@dataclass(eq=False)
+class Answer:
+    """What a person said yes to on a page, or what a trusted client got without one."""
+
+    pair: tuple
+    scope: frozenset
+    audience: frozenset
+    at: float
+    ends: float
+    channel: str
+    withdrawn: bool = False
+
+
+class Taken(Model):
+    def __init__(self, servers):
+        super().__init__(servers)
+        self.answers = []
+
+    def redeem(self, node, until):
+        """The tokens for a code, or for a device that was allowed: to use, and to renew."""
+        with node.within(power := self.due(node), self.tokens):
+            is_good = power and self.now < until and self.is_live(node)
+            where, scope = self.left(Token(node, node.all_scope(), node.audience, until))
+            Refused.if_any(
+                invalid_grant=not is_good or not self.may_issue(node, where),
+                invalid_scope=not scope,
+                invalid_target=not where,
+                expired_token=self.now >= until,
+            )
+        first = self.issue(node, scope, where)
+        return first, self.issue(node, node.all_scope(), node.audience, IDLE)
+
+    def stand(self, client, scope, audience):
+        """A token for a client that acts for itself."""
+        terms = {"client": client, "parent": None, "scope": scope, "audience": audience}
+        new = Node(**terms, whose=("", None), allowed=-NEVER, limits=client.limits, ends=NEVER)
+        new.terms = terms
+        same, power = self.found(terms, new.power(), new.pair(), -NEVER)
+        node = same or new
+        with node.within(power, self.tokens):
+            Refused.if_any(unauthorized_client=not power or not self.may_issue(node, node.audience))
+        self.nodes += [] if same else [node]
+        return node, self.issue(node, scope & node.scope, audience & node.audience)
+
+    # Answers
+
+    def withdraw(self, answer):
+        """Take an answer back; a second time nothing more is taken."""
+        was_withdrawn, answer.withdrawn = answer.withdrawn, True
+        chosen = {node for node in self.nodes if node.whose[1] is answer}
+        if was_withdrawn:
+            return self.revoke(chosen, is_taken=False)
+        return self.revoke(chosen, answer.pair, Power(answer.scope, answer.audience))
+
+    def end_all(self, user, client):
+        """End everything of a user, or at one client, and take back all answers that speak."""
+        mine = {node for node in self.nodes if node.whose[0] == user}
+        ended = self.revoke({n for n in mine if client in {"", n.client.name}}, (user, client))
+        for answer in self.answers:
+            is_chosen = answer.pair[0] == user and client in {"", answer.pair[1]}
+            if is_chosen and answer.channel != TRUSTED and self.now < answer.ends:
+                answer.withdrawn = True
+        return ended
+
+    def speaking(self, answer, pair, audience, channel):
+        """The scopes that an answer still lets a client have at an audience without a page."""
+        is_its = (answer.pair, answer.channel) == (pair, channel) and audience <= answer.audience
+        if not is_its or answer.withdrawn or answer.ends <= self.now:
+            return frozenset()
+        since = [block for block in self.blocks if block.binds(pair, answer.at)]
+        taken = (Power(frozenset({name}), audience) for name in answer.scope)
+        return frozenset().union(
+            *(one.scope for one in taken if not any(block.touches(one) for block in since))
+        )
+
+    def covering(self, pair, scope, audience):
+        for answer in reversed(self.answers):
+            if scope <= self.speaking(answer, pair, audience, PAGE):
+                return answer
+        return None
+
+    def known(self, pair, scope, audience):
+        """What a page need not ask again."""
+        spoken = (self.speaking(answer, pair, audience, PAGE) for answer in self.answers)
+        return scope & frozenset().union(*spoken)
+
+    def sign_in(self, client, user, scope, audience):
+        """The delegation that a client gets without a page."""
+        pair, power = (user, client.name), Power(scope, audience)
+        page = self.covering(pair, scope, audience)
+        is_taken = any(b.binds(pair, -NEVER) and b.touches(power) for b in self.blocks)
+        Refused.if_any(consent_required=not page and (is_taken or not client.trusted))
+        answer = page
+        if client.trusted:
+            answer = Answer(pair, scope, audience, self.now, self.now + GRANT, TRUSTED)
+            self.answers.append(answer)
+        return self.allow(client, answer, power, page.at if page else -NEVER)
+
+    def say_yes(self, client, user, power, channel):
+        """The delegation that a person opens on a page: all of it speaks from now on."""
+        pair = user, client.name
+        answer = Answer(pair, power.scope, power.audience, self.now, power.ends, channel)
+        self.answers.append(answer)
+        return self.allow(client, answer, power, self.now, is_asked=True)
+
+    def allow(self, client, answer, power, allowed, *, is_asked=False):
+        power = replace(power, limits=client.limits, ends=answer.ends)
+        whose = answer.pair[0], answer
+        node = self.open(client, whose, power, allowed, is_asked=is_asked)
+        self.nodes.append(node)
+        return node
