@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from django.db import models, router
 
@@ -25,7 +25,9 @@ class PrimaryModel(models.Model):
     migration does.
     """
 
-    objects = PrimaryManager["PrimaryModel"]()
+    # Each model has one of its own type, which type checkers would take for another attribute
+    if not TYPE_CHECKING:
+        objects = PrimaryManager()
 
     class Meta:
         abstract = True
