@@ -6,11 +6,11 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app.models.audit import AuditEvent
-from delegation_app.models.base import PrimaryManager
+from delegation_app.models.base import PrimaryManager, PrimaryModel
 from delegation_app.models.fields import DigestField, empty_object
 
 
-class EventCount(models.Model):
+class EventCount(PrimaryModel):
     """A number of events of one kind within a minute. Once that is over it becomes one event."""
 
     digest = DigestField(_("digest"), unique=True)

@@ -7,11 +7,11 @@ import uuid
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.models.base import PrimaryManager
+from delegation_app.models.base import PrimaryManager, PrimaryModel
 from delegation_app.models.fields import empty_object
 
 
-class OutboxMessage(models.Model):
+class OutboxMessage(PrimaryModel):
     """A signal that was promised in the transaction of its cause, and is sent at least once."""
 
     class Kind(models.TextChoices):

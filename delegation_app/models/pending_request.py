@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.models.base import PrimaryManager
+from delegation_app.models.base import PrimaryManager, PrimaryModel
 from delegation_app.models.fields import DigestField
 
 
-class PendingRequest(models.Model):
+class PendingRequest(PrimaryModel):
     """Short-lived, and bound to one browser. Neither its handle nor the cookie is stored."""
 
     class Kind(models.TextChoices):

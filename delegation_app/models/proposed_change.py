@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.models.base import PrimaryManager
+from delegation_app.models.base import PrimaryManager, PrimaryModel
 from delegation_app.models.fields import empty_object
 
 
@@ -19,7 +19,7 @@ class ProposedChangeQuerySet(models.QuerySet["ProposedChange"]):
         return self.filter(state=ProposedChange.State.PENDING, expires_at__gt=now)
 
 
-class ProposedChange(models.Model):
+class ProposedChange(PrimaryModel):
     """What one operator wants to change, and what another one has decided. Never edited."""
 
     class Kind(models.TextChoices):

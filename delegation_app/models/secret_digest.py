@@ -7,13 +7,13 @@ import hmac
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.models.base import PrimaryManager
+from delegation_app.models.base import PrimaryManager, PrimaryModel
 from delegation_app.models.fields import DigestField
 from delegation_app.protocol.secrets import digest
 from delegation_app.toolkit import APPLICATION_MODEL
 
 
-class SecretDigest(models.Model):
+class SecretDigest(PrimaryModel):
     """At most one for each client: with it a secret of 128 bits or more costs no slow hash.
 
     The application keeps its slow hash, so a site that uses the toolkit's own endpoints, or removes

@@ -145,8 +145,7 @@ def allow(
     Side effects: three rows, two audit events; if it waits or is denied, two rows and one.
     """
     asked = waiting.asked
-    text = answers.held_text(asked, shown)
-    answer = answers.judged(asked, ticked, lifetime)
+    text, answer = answers.held_text(asked, shown), answers.judged(asked, ticked, lifetime)
     if answer is None:
         _deny(waiting, origin, text)
         return None

@@ -164,6 +164,7 @@ no default audience         target     token   token    target  target    token 
 another authentication      client     client  client   client  client    token      token    token
 access token lifetime       minute     minute  minute   minute  minute    token      minute   minute
 refresh token lifetime      renews     renews  renews   token   token     token      renews   renews
+refresh retry window        token      token   token    token   token     token      token    token
 delegation lifetime         minute     token   token    token   token     token      minute   token
 opened with a lifetime      minute     minute  minute   token   minute    minute     minute   minute
 person inactive             sign-in    grant   grant    token   request   request    sign-in  grant
@@ -209,6 +210,7 @@ POLICIES = {
     ),
     "access token lifetime": Policy("access_token_lifetime", changed(access_token_lifetime=60)),
     "refresh token lifetime": Policy("refresh_token_lifetime", changed(refresh_token_lifetime=300)),
+    "refresh retry window": Policy("refresh_retry_window", changed(refresh_retry_window=0)),
     "delegation lifetime": Policy("delegation_lifetime", changed(delegation_lifetime=60)),
     "opened with a lifetime": Policy(
         "delegation_lifetime", nothing, changed(delegation_lifetime=60)
