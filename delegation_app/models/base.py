@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from django.db import models, router
 
@@ -25,9 +25,7 @@ class PrimaryModel(models.Model):
     migration does.
     """
 
-    # Each model has one of its own type, which type checkers would take for another attribute
-    if not TYPE_CHECKING:
-        objects = PrimaryManager()
+    objects = PrimaryManager["PrimaryModel"]()
 
     class Meta:
         abstract = True

@@ -510,7 +510,8 @@ def test_table_when_a_type_of_constraint_or_a_grant_is_added_then_it_is_in_the_t
 OF_POLICIES = {
     "id", "application", "default_audience", "token_endpoint_auth_method", "may_act",
     "may_ask_for_constraints", "impersonates", "exchanges_refresh_tokens", "refreshes_exchanged",
-    "refresh_token_lifetime", "refresh_retry_window", "required_scopes", "drops_unavailable_scopes", "may_introspect_all",
+    "refresh_token_lifetime", "refresh_retry_window", "required_scopes",
+    "drops_unavailable_scopes", "may_introspect_all",
     "disabled_at", "tightened_at", "home_page", "privacy_page", "logo",
 }  # fmt: skip
 
