@@ -92,8 +92,14 @@ def answer(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
             "most": as_of.MOST,
             "lines": [_line(page, request, line) for line in answered.lines],
             "when": form.cleaned_data["when"],
+            "unknown": [] if answered.lines else _unknown(page, request, form.question()),
         }
     return render(page, request, "as_of", _("Who could act?"), context)
+
+
+def _unknown(page: ReadOnlyAdmin, request: HttpRequest, question: as_of.Question) -> list[str]:
+    sight = names.sight(page.admin_site, request)
+    return as_of.unknown(question, sight)
 
 
 def _line(page: ReadOnlyAdmin, request: HttpRequest, line: Line) -> dict[str, Any]:

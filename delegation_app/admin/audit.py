@@ -81,10 +81,16 @@ class AuditAdmin(ReadOnlyAdmin):
             "may_export": self.may(request, "export"),
             "filters": form.query(),
             "events": page.rows,
+            "unknown": self._unknown(request, form, page),
         }
         title = _("Audit trail")
         status = HTTPStatus.OK if form.is_valid() else HTTPStatus.BAD_REQUEST
         return render(self, request, "browser", title, context, status=status)
+
+    def _unknown(self, request: HttpRequest, form: TrailForm, page: Page[AuditEvent]) -> list[str]:
+        if page.rows or not form.is_valid():
+            return []
+        return form.trail().unknown(names.sight(self.admin_site, request))
 
     def _line(self, event: AuditEvent) -> dict[str, Any]:
         return {

@@ -18,6 +18,7 @@ from delegation_app import toolkit
 from delegation_app.models import ResourceServer
 from delegation_app.protocol import reading
 from delegation_app.protocol.claims import user_subject
+from delegation_app.services.suggestions import Reach, Sight
 
 _LONGEST: Final = 60
 
@@ -99,6 +100,16 @@ def list_address(site: AdminSite, request: HttpRequest, model: type[Model], **qu
 def cut(name: str) -> str:
     """Return a name as long as a line of a list has room for."""
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+
+
+def sight(site: AdminSite, request: HttpRequest) -> Sight:
+    """Return whose names may be suggested to this user: those of records that they may see."""
+    user: Any = request.user
+    record = Reach.ON_RECORD if user.has_perm("delegation_app.view_delegation") else Reach.NONE
+    return Sight(
+        people=Reach.ALL if may_see(site, request, get_user_model()) else record,
+        clients=Reach.ALL if may_see(site, request, toolkit.application_model()) else record,
+    )
 
 
 def may_see(site: AdminSite, request: HttpRequest, model: type[Model]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -107,12 +107,14 @@ class RegisterChangeList(ReadableList):
     Attributes:
         chosen: what the address asks for.
         older, newer: addresses of the next page on either side; empty if there is none.
+        unknown: a sentence for each name in the address that does not exist, if nothing was found.
         looked_to: how far back it looked, where that did not fill the page; None otherwise.
     """
 
     chosen: Chosen
     older = newer = ""
     looked_to: datetime | None = None
+    unknown: Sequence[str] = ()
 
     def get_filters_params(self, params: dict[str, Any] | None = None) -> dict[str, Any]:
         """Leave out where the page begins."""
@@ -140,6 +142,8 @@ class RegisterChangeList(ReadableList):
         self.result_list = leafing.read(found, self.root_queryset.select_related(*related))
         self._name(request)
         self._link(stretch, found, back=back)
+        if not found:
+            self.unknown = self.chosen.unknown(names.sight(self.model_admin.admin_site, request))
         # The same, so that no page speaks of results that nobody counted
         self.result_count = self.full_result_count = len(found)
         self.show_full_result_count, self.show_admin_actions = False, bool(found)

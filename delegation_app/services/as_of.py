@@ -15,9 +15,10 @@ from typing import Final
 from django.db.models import Q
 
 from delegation_app.models import Delegation
-from delegation_app.services import search
+from delegation_app.services import search, suggestions
 from delegation_app.services.as_of_records import Line, Records
 from delegation_app.services.keyset import Newest
+from delegation_app.services.suggestions import Sight
 
 MOST: Final = 200
 
@@ -62,6 +63,23 @@ def who_could_act(question: Question) -> Answered:
         and (line.until is None or line.until > question.when)
     ]
     return Answered(kept, is_cut=bool(found.older))
+
+
+def unknown(question: Question, sight: Sight) -> list[str]:
+    """Return a sentence for each name in a question that does not exist. Reads only.
+
+    "Nobody" would be a false answer to a name that was mistyped.
+
+    Args:
+        question: what was asked, and had no answer.
+        sight: whose names the reader may see.
+    """
+    found = (
+        suggestions.of_party(question.principal, sight) if question.principal else "",
+        suggestions.of_client(question.client_id, sight) if question.client_id else "",
+        suggestions.of_scope(question.scope) if question.scope else "",
+    )
+    return [sentence for sentence in found if sentence]
 
 
 def _there(question: Question) -> Newest[Delegation]:

@@ -17,8 +17,10 @@ from django.utils.dateparse import parse_datetime
 from delegation_app import clock
 from delegation_app.models import Delegation
 from delegation_app.protocol.public_id import as_uuid
+from delegation_app.services import suggestions
 from delegation_app.services.search import clients_called, people_called, people_named
 from delegation_app.services.states import in_state
+from delegation_app.services.suggestions import Sight
 
 _NONE: Final = Q(pk__in=())
 _TIMES: Final = frozenset({"issued_after", "issued_before", "used_after", "not_used_after"})
@@ -92,6 +94,22 @@ class Chosen:
         for name in _TIMES & values.keys():
             values[name] = parse_datetime(values[name])
         return cls(**values)
+
+    def unknown(self, sight: Sight) -> list[str]:
+        """Return a sentence for each name that does not exist. Reads only.
+
+        Args:
+            sight: whose names the reader may see.
+        """
+        found = [suggestions.of_party(term, sight) for term in (self.subject, self.user) if term]
+        if self.client_id:
+            found.append(suggestions.of_client(self.client_id, sight))
+        # Any part of a name is looked for, so only a slip is worth a word
+        if self.term:
+            found.append(suggestions.of_anything(self.term, sight))
+        if self.scope:
+            found.append(suggestions.of_scope(self.scope))
+        return [sentence for sentence in dict.fromkeys(found) if sentence]
 
     def named(self) -> Q | None:
         """Return the conditions that an index answers, or None. Names are looked up here."""

@@ -21,8 +21,9 @@ from delegation_app.models import AuditEvent, ConsentRecord, Delegation
 from delegation_app.models.audit import detail_text
 from delegation_app.protocol.names import TOKEN_EXCHANGE
 from delegation_app.protocol.public_id import as_uuid
-from delegation_app.services import audit, event_counts, search
+from delegation_app.services import audit, event_counts, search, suggestions
 from delegation_app.services.keyset import Cursor, Newest, Page
+from delegation_app.services.suggestions import Sight
 from delegation_app.services.transactions import joined
 
 PRESETS: Final = {
@@ -79,6 +80,20 @@ class Trail:
     def page(self, size: int, cursor: Cursor | None = None) -> Page[AuditEvent]:
         """Return a page of them; reads each once, with what its line links to."""
         return self.events.page(size, cursor)
+
+    def unknown(self, sight: Sight) -> list[str]:
+        """Return a sentence for each name that does not exist. Reads only.
+
+        Args:
+            sight: whose names the reader may see.
+        """
+        found = [suggestions.of_party(term, sight) for term in (self.actor, self.subject) if term]
+        if self.client_id:
+            found.append(suggestions.of_client(self.client_id, sight))
+        # It may be the id of a token or a request, so only a slip is worth a word
+        if self.about:
+            found.append(suggestions.of_anything(self.about, sight))
+        return [sentence for sentence in dict.fromkeys(found) if sentence]
 
     def said(self) -> dict[str, str]:
         """Return what was asked for, for the record of an export."""

@@ -62,3 +62,46 @@ def test_as_of_when_somebody_may_not_see_delegations_then_403(db):
     client = SecureClient()
     client.force_login(user)
     assert client.get(AS_OF).status_code == 403
+
+
+def unknown(response):
+    html = text_of(response)
+    assert "as far as it is on record" not in html
+    return html
+
+
+def test_as_of_when_the_person_does_not_exist_then_it_says_so_and_whom_it_may_be(forest, auditor):
+    html = unknown(asked(auditor, person="ali"))
+    assert "There is no person called ali" in html
+    assert "Did you mean alice?" in html
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"person": "Web"}, "Did you mean web?"),
+        ({"client": "Web"}, "There is no client with the id Web. Did you mean web?"),
+        ({"client": "wbe"}, "There is no client with the id wbe. Did you mean web?"),
+        ({"scope": "read:metric"}, "No resource server knows the scope read:metric now."),
+        ({"person": "user:4711"}, "There is no person or client with the subject user:4711."),
+        ({"person": "<b>ali"}, "There is no person called &lt;b&gt;ali"),
+    ],
+)
+def test_as_of_when_a_name_does_not_exist_then_nobody_is_not_the_answer(
+    forest, auditor, query, sentence
+):
+    assert sentence in unknown(asked(auditor, **query))
+
+
+def test_as_of_when_everything_exists_then_nobody_is_the_answer(forest, auditor):
+    for query in ({"person": "bob"}, {"client": "cron"}, {"scope": "delete:alerts"}):
+        assert "Nobody, as far as it is on record." in text_of(asked(auditor, **query))
+
+
+def test_as_of_when_people_may_not_be_seen_then_only_those_on_record_are_named(forest):
+    user = person("auditor")
+    user.user_permissions.remove(user.user_permissions.get(codename="view_user"))
+    client = SecureClient()
+    client.force_login(user)
+    assert "Did you mean alice?" in unknown(asked(client, person="ali"))
+    assert "bob" not in unknown(asked(client, person="bo"))

@@ -134,3 +134,30 @@ def test_export_when_it_is_no_such_then_400_and_nothing_is_recorded(story, expor
 def test_export_when_the_csrf_token_is_missing_then_403(story, csrf_client, django_user_model):
     csrf_client.force_login(django_user_model.objects.create_superuser("root"))
     assert csrf_client.post(EXPORT, {"format": "csv"}).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["q", "actor", "subject"])
+def test_list_when_a_person_does_not_exist_then_it_says_so(story, auditor, name):
+    story.tokens()
+    html = text_of(auditor.get(LIST, {name: "ali"}))
+    assert "There is no person called ali" in html
+    assert "Did you mean alice?" in html
+    assert "No such event" not in html
+
+
+def test_list_when_what_is_asked_for_exists_then_there_is_no_such_event(story, auditor):
+    story.tokens()
+    assert "Did you mean web?" in text_of(auditor.get(LIST, {"client": "Web"}))
+    for query in ({"actor": "bob"}, {"client": "cron"}, {"q": "no-id-of-anything"}):
+        assert "No such event" in text_of(auditor.get(LIST, query))
+
+
+def test_list_when_the_reader_sees_only_the_trail_then_no_name_is_told(story):
+    story.tokens()
+    user = person("staff")
+    user.user_permissions.add(Permission.objects.get(codename="view_auditevent"))
+    client = SecureClient()
+    client.force_login(user)
+    html = text_of(client.get(LIST, {"actor": "ali"}))
+    assert "There is no person called ali" in html
+    assert "alice" not in html

@@ -144,3 +144,12 @@ def test_list_when_open_then_people_and_clients_are_links_and_no_client_is_loade
     assert "/admin/auth/user/" not in html
     assert "data-finder" not in html
     assert 'name="client"' in html
+
+
+def test_list_when_a_name_does_not_exist_then_it_says_so(world, operator):
+    add(world, 2)
+    html = text_of(operator.get(LIST, {"client": "App11"}))
+    assert "There is no client with the id App11. Did you mean app1" in html
+    assert "Did you mean person0" in text_of(operator.get(LIST, {"q": "persom0"}))
+    assert "There is no" not in text_of(operator.get(LIST, {"client": "app1", "state": "revoked"}))
+    assert "There is no" not in text_of(operator.get(LIST, {"q": "person"}))

@@ -100,3 +100,29 @@ def test_audit_when_a_value_would_move_the_cursor_then_it_is_escaped(db):
     assert out.count("\n") == 1
     assert not set(out) & set("\x1b\x07\x9b")
     assert "\\x9b2J\\x0aforged" in out
+
+
+def test_audit_when_a_name_does_not_exist_then_it_is_said_beside_the_output(story, capsys):
+    story.tokens()
+    call_command("audit", "--actor", "ali")
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "There is no person called ali" in told.err
+    assert "Did you mean alice?" in told.err
+    call_command("audit", "--actor", "bob")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--since", "0001-01-01T00:00:00+23:59"],
+        ["--until", "9999-12-31T23:59:59-23:59"],
+        ["--actor", "\x00"],
+        ["a\x00b"],
+        ["--client", "\udcff"],
+    ],
+)
+def test_audit_when_a_value_is_hostile_then_it_says_so(db, arguments):
+    with pytest.raises(CommandError):
+        run(*arguments)

@@ -165,3 +165,43 @@ def test_list_when_a_name_would_move_the_cursor_then_it_is_escaped(tree):
 
 def test_progress_when_nobody_looks_then_there_is_none(tree, capsys):
     assert Run("revoke", "--client", "web", "--reason", "x", "--yes").err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["list", "--client", "Web"], "There is no client with the id Web. Did you mean web?"),
+        (["list", "--scope", "read:metric"], "Did you mean read:metrics?"),
+        (["list", "--as-of", "2026-01-01", "--client", "Web"], "Did you mean web?"),
+    ],
+)
+def test_list_when_a_name_does_not_exist_then_it_is_said_beside_the_output(
+    tree, arguments, sentence
+):
+    run = Run(*arguments)
+    assert sentence in run.err
+    assert sentence not in run.out
+
+
+@pytest.mark.parametrize("deed", ["list", "revoke"])
+def test_user_when_mistyped_then_who_may_be_meant_is_named(tree, deed):
+    with pytest.raises(CommandError, match=r"There is no user ali\. Did you mean alice\?"):
+        Run(deed, "--user", "ali")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list", "--as-of", "0001-01-01T00:00:00+23:59"],
+        ["list", "--as-of", "9999-12-31T23:59:59-23:59"],
+        ["list", "--as-of", "0001-01-01"],
+        ["list", "--user", "a\x00b"],
+        ["list", "--client", "\udcff"],
+        ["list", "--limit", "9" * 40],
+        ["show", "\x00"],
+        ["revoke", "--grant-type", "\x00", "--reason", "x"],
+    ],
+)
+def test_command_when_a_value_is_hostile_then_it_says_so(tree, arguments):
+    with pytest.raises(CommandError):
+        Run(*arguments)

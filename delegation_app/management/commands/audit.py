@@ -19,6 +19,7 @@ from delegation_app.management.console.follow import WINDOW, Follower
 from delegation_app.management.console.origin import origin
 from delegation_app.models import AuditEvent
 from delegation_app.services import event_counts, exports, trail
+from delegation_app.services.suggestions import Sight
 from delegation_app.services.trail import Trail
 
 _SAME: Final = ("event", "outcome", "reason", "actor", "subject", "delegation", "endpoint", "jti")
@@ -88,6 +89,8 @@ class Command(BaseCommand):
         newest = list(islice(asked.events.all(options["limit"]), options["limit"]))
         newest.reverse()
         self._tell(newest, as_json=options["json"])
+        for sentence in asked.unknown(Sight()) if not newest else ():
+            self.stderr.write(exports.escaped(sentence))
         if options["follow"]:
             self._follow(follower, newest, options)
 

@@ -19,9 +19,10 @@ from delegation_app import clock
 from delegation_app.management.console import arguments, output, revoking, told
 from delegation_app.management.console.origin import origin
 from delegation_app.models import Delegation
-from delegation_app.services import as_of, leafing, search, states
+from delegation_app.services import as_of, leafing, search, states, suggestions
 from delegation_app.services.exports import escaped
 from delegation_app.services.register import Chosen
+from delegation_app.services.suggestions import Sight
 
 _BATCH: Final = 2000
 _NOTHING: Final = 3
@@ -78,6 +79,8 @@ class Command(BaseCommand):
             self._lines(output.as_json(told.members(row)) for row in rows[:limit])
         else:
             self._lines(output.table(told.HEAD, map(told.line, rows[:limit])))
+        if not rows:
+            self._unknown(_asked(options).unknown(Sight()))
         if len(rows) > limit:
             self.stderr.write(f"There are more. Filter them, or say --limit {limit * 10}.")
 
@@ -94,8 +97,14 @@ class Command(BaseCommand):
             self._lines(output.as_json(told.members_as_of(line)) for line in answered.lines)
         else:
             self._lines(output.table(told.HEAD_AS_OF, map(told.line_as_of, answered.lines)))
+        if not answered.lines:
+            self._unknown(as_of.unknown(question, Sight()))
         if answered.is_cut:
             self.stderr.write(f"Only the newest {as_of.MOST} were looked at. Filter them.")
+
+    def _unknown(self, sentences: Iterable[str]) -> None:
+        for sentence in sentences:
+            self.stderr.write(escaped(sentence))
 
     def _show(self, options: dict[str, Any]) -> None:
         row = self._find([options["id"]])[0]
@@ -201,7 +210,8 @@ def _asked(options: dict[str, Any]) -> Chosen:
 def _principal(term: str) -> str:
     found = search.person(term) if term else ""
     if found is None:
-        raise CommandError(f"There is no user {escaped(term)}.")
+        text = f"There is no user {term}. {suggestions.like_party(term, Sight())}"
+        raise CommandError(escaped(text.strip()))
     return found
 
 

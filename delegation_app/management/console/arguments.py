@@ -38,7 +38,7 @@ def moment(text: str) -> datetime:
     try:
         return reading.moment(text, timezone.get_current_timezone())
     except ValueError as error:
-        problem = f"{text!r} is no time: {error}. Write 2026-11-03T14:00."
+        problem = f"{text!r} is no date: {error}. Write 2026-11-03T14:00."
         raise ArgumentTypeError(problem) from error
 
 
