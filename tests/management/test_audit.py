@@ -121,6 +121,9 @@ def test_audit_when_a_name_does_not_exist_then_it_is_said_beside_the_output(stor
         ["--actor", "\x00"],
         ["a\x00b"],
         ["--client", "\udcff"],
+        ["--interval", "nan"],
+        ["--interval", "inf"],
+        ["--interval", "-1"],
     ],
 )
 def test_audit_when_a_value_is_hostile_then_it_says_so(db, arguments):

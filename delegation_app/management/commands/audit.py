@@ -55,7 +55,9 @@ class Command(BaseCommand):
         parser.add_argument("--limit", type=arguments.count, default=50)
         parser.add_argument("--json", action="store_true", help="one JSON object per line")
         parser.add_argument("--follow", action="store_true", help="go on with what comes")
-        parser.add_argument("--interval", type=float, default=2.0, help="seconds between two looks")
+        parser.add_argument(
+            "--interval", type=arguments.seconds, default=2.0, help="seconds between two looks"
+        )
         parser.add_argument("--export", choices=sorted(exports.TYPES), help="all, to the output")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -98,7 +100,7 @@ class Command(BaseCommand):
         for event in told:
             follower.skip(event)
         while True:
-            time.sleep(max(options["interval"], 0.1))
+            time.sleep(options["interval"])
             event_counts.write_finished()
             self._tell(follower.news(), as_json=options["json"])
             self.stdout.flush()

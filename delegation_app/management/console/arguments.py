@@ -15,6 +15,8 @@ from delegation_app.protocol.public_id import as_uuid
 
 _AGE: Final = re.compile(r"([0-9]{1,6})([smhdw])", re.ASCII)
 _MOST: Final = 1_000_000
+_SHORTEST: Final = 0.1
+_DAY: Final = 86_400
 _UNITS: Final = {
     "s": timedelta(seconds=1),
     "m": timedelta(minutes=1),
@@ -55,6 +57,18 @@ def public_id(text: str) -> UUID:
     found = as_uuid(text, as_typed=True)
     if found is None:
         raise ArgumentTypeError(f"{text!r} is no delegation id.")
+    return found
+
+
+def seconds(text: str) -> float:
+    """Read a time to wait, from a tenth of a second to a day."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0
+    # Neither NaN nor an infinite number lies between two others
+    if not _SHORTEST <= found <= _DAY:
+        raise ArgumentTypeError("Write a number of seconds from 0.1 to 86400.")
     return found
 
 
