@@ -1,6 +1,8 @@
 """Every parameter of every page of ours x a table of values that no database takes: never a 500."""
 
+import itertools
 import json
+import os
 from html.parser import HTMLParser
 from urllib.parse import quote, urlencode
 
@@ -111,6 +113,12 @@ def addresses(town, kind):
                 yield name, town.address(line, name, route).split("?")[0]
 
 
+def some(cases):
+    """Every seventh case, so that each parameter meets other values; HOSTILE_VALUES=all for all."""
+    step = 1 if os.environ.get("HOSTILE_VALUES") == "all" else 7
+    return itertools.islice(cases, None, None, step)
+
+
 def pair(name, value):
     return f"{quote(name)}={quote(value.encode('utf-8', 'surrogatepass'))}"
 
@@ -155,7 +163,7 @@ def test_page_when_a_parameter_is_hostile_then_it_is_no_500(town, kind):
         (address, query[:100])
         for name, address in addresses(town, kind)
         for browser in browsers[: 2 if kind == "delegation_app:" else 1]
-        for query in asked(name)
+        for query in some(asked(name))
         if browser.get(f"{address}?{query}").status_code in {500, 502, 503}
     ]
     assert wrong == []
@@ -227,7 +235,7 @@ def test_form_when_a_field_is_hostile_then_it_is_no_500(town, kind):
     for _name, address in addresses(town, kind):
         if "/api/" in address:
             continue
-        for name, value, fields in sent(town, address):
+        for name, value, fields in some(sent(town, address)):
             with site_map.undone():
                 answer = town.browser("superuser").post(
                     address,
