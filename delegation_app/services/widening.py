@@ -114,6 +114,7 @@ CLIENT_POLICY: Final[Mapping[str, Wider]] = {
     "may_introspect_all": _ticked,
     "access_token_lifetime": _longer(lambda: conf.access_token_lifetime),
     "refresh_token_lifetime": _longer(lambda: conf.refresh_token_lifetime),
+    "refresh_retry_window": _longer(lambda: conf.refresh_retry_window),
     "delegation_lifetime": _longer(lambda: conf.delegation_lifetime),
     "constraints": _looser_limits,
     "may_ask_for_constraints": _ticked,

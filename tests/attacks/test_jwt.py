@@ -104,9 +104,21 @@ class Forger:
     def assert_refused_by_the_server(self, token):
         """For what only the server can know: it has no row for the token."""
         assert not self.is_taken(token)
-        # It can't be used to revoke the good one either
-        self.story.revoke(token, self.story.world.cron)
+        # Nor can it be used to revoke the good one: by nobody, unless it names a key that is gone.
+        # Then its owner may, who is known by the secret and gives back a token of its own
+        asker = "cron" if names_a_key(token) else "web"
+        self.story.revoke(token, self.story.world.apps[asker])
         assert self.is_taken(self.good)
+
+
+def names_a_key(token):
+    """Whether a published key is named in the header."""
+    head = token.split(".")[0]
+    try:
+        kid = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["kid"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return True
+    return kid in [key["kid"] for key in keys.published()]
 
 
 def verifies(token, audience):
@@ -233,11 +245,12 @@ def test_kid_when_it_names_another_published_key_then_refused(forger):
         forger.assert_refused(forger.with_header(kid=kid))
 
 
-def test_kid_when_many_unknown_ones_come_then_the_database_is_not_asked(
-    forger, django_assert_num_queries
+def test_kid_when_many_unknown_ones_come_then_the_keys_are_read_once(
+    forger, django_assert_max_num_queries
 ):
     tokens = [forger.with_header(kid=f"unknown-{number}") for number in range(20)]
-    with django_assert_num_queries(0):
+    # At most once a second
+    with django_assert_max_num_queries(1):
         assert not any(verifies(token, SERVICE_A) for token in tokens)
 
 

@@ -212,7 +212,9 @@ def test_report_when_the_middle_is_revoked_for_good_then_a_says_so_and_works(cli
         "status": 400,
         "reason": {
             "error": "invalid_target",
-            "error_description": "This was revoked, and may not be handed on to this client again.",
+            "error_description": (
+                "This was taken from the client, and cannot be delegated to it again."
+            ),
         },
     }
     assert get(client, "service_a:metrics", token).status_code == 200
