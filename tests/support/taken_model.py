@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from tests.support.reference_model import IDLE, NEVER, Model, Node, Power, Refused, Token
 
-GRANT, CODE, DEVICE_CODE = 7_776_000, 60, 600
+CODE, DEVICE_CODE = 60, 600
 PAGE, DEVICE, TRUSTED = "page", "device", "trusted"
 
 
@@ -102,7 +102,7 @@ class Taken(Model):
         Refused.if_any(consent_required=not page and (is_taken or not client.trusted))
         answer = page
         if client.trusted:
-            answer = Answer(pair, scope, audience, self.now, self.now + GRANT, TRUSTED)
+            answer = Answer(pair, scope, audience, self.now, NEVER, TRUSTED)
             self.answers.append(answer)
         return self.allow(client, answer, power, page.at if page else -NEVER)
 
