@@ -108,7 +108,8 @@ def test_exchange_when_the_child_is_new_or_exists_then_it_is_within_the_budget(
     new = statements(lambda: services.exchange(tokens["access_token"], **more))
     again = statements(lambda: services.exchange(tokens["access_token"], **more))
 
-    assert len(new) <= 14, new
+    # PostgreSQL holds the pair with a statement; SQLite has one writer anyway
+    assert len(new) <= 14 + (connection.vendor == "postgresql"), new
     assert len(again) <= 10, again
     assert Delegation.objects.filter(parent=delegation).count() == rows + 1
 
