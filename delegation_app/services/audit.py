@@ -94,6 +94,9 @@ def record_often(event: Event, origin: Origin, **about: Unpack[About]) -> None:
     """
     row = _row(event, origin, **about)
     event_counts.record(row, Group(client_id=row.client_id_value))
+    if row.pk is not None:
+        # One that was only counted shows nothing of what it came with
+        witness(row)
 
 
 def record_refusal(
