@@ -33,6 +33,9 @@ from django.db import transaction
 from django.test import TestCase, TransactionTestCase
 from oauth2_provider.models import Application
 
+# Django 6.1 names it anew
+savepoint = getattr(transaction, "savepoint_create", transaction.savepoint)
+
 from delegation_app.models import AccessToken, ClientPolicy, ResourceServer, SigningKey
 from delegation_app.services import local_verifier
 
@@ -109,7 +112,7 @@ class Undone(Steps, TestCase):
             self.all_of_it()
 
     def test_four_undone_in_between(self):
-        point = transaction.savepoint()
+        point = savepoint()
         self.all_of_it()
         transaction.savepoint_rollback(point)
         self.all_of_it()

@@ -344,4 +344,12 @@ OWNED = {
     "revoke._give_back",
     "rotation._rotate",
     "standing.issue",
+    # Parts of those above, which may also stand alone
+    "consent.withdraw",
+    "delegate.narrow",
+    "revoke._end_chosen",
+    "revoke.access_token",
+    "revoke.subtree",
+    # Deletes what it writes as an event: a second time there is nothing left
+    "event_counts._write_some",
 }

@@ -10,6 +10,9 @@ from tests.support.answers import nothing_stored, recorded
 from tests.support.statuses import reference
 from tests.support.world import SERVICE_A
 
+# Django 6.1 names it anew
+savepoint = getattr(transaction, "savepoint_create", transaction.savepoint)
+
 OPERATOR = audit.Origin("user:99")
 
 
@@ -159,7 +162,7 @@ def test_keys_when_the_tables_are_other_ones_then_tokens_are_signed_with_what_th
 
 
 def test_keys_when_a_transaction_is_rolled_back_then_its_keys_are_not_used(story):
-    undone = transaction.savepoint()
+    undone = savepoint()
     first = kid_of(token_of(story))
     transaction.savepoint_rollback(undone)
     token = token_of(story)

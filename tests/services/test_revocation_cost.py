@@ -53,7 +53,8 @@ def test_subtree_when_it_has_1_or_1000_children_then_the_statements_are_the_same
     few = statements(lambda: revoke.subtree(small, OPERATOR, reason="test"))
     many = statements(lambda: revoke.subtree(large, OPERATOR, reason="test"))
 
-    assert len(few) == len(many) <= 6, many
+    # PostgreSQL holds the pair with a statement; SQLite has one writer anyway
+    assert len(few) == len(many) <= 6 + (connection.vendor == "postgresql"), many
     assert Delegation.objects.filter(revoked_at=None).count() == 0
 
 
