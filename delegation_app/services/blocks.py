@@ -10,9 +10,11 @@ client gives back by itself leaves no block.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Self
+from uuid import uuid4
 
 from django.db.models import Q
 
@@ -213,15 +215,15 @@ def store(blocks: Iterable[DelegationBlock], origin: audit.Origin, *, reason: st
     Side effects: waits for whoever creates delegations of these pairs, one statement, one INSERT
     for every 500. Call it inside a transaction that holds the roots concerned.
     """
-    rows = list(blocks)
+    # Copies: a selection can be revoked again, and the database may ask for another try
+    rows = [copy(block) for block in blocks]
     if not rows:
         return
     hold(*{_lock_name(row.subject, row.client_id_value) for row in rows})
     # After the wait: what the person allowed meanwhile was allowed before this
     now = clock.now()
     for row in rows:
-        # It has one already where the database asked for another try
-        row.pk = None
+        row.pk, row.public_id = None, uuid4()
         row.blocked_at = now
         row.blocked_by = audit.printable(origin.actor, 300) or "system"
         row.reason = audit.printable(reason, 255)

@@ -19,6 +19,7 @@ from delegation_app.services import (
     consent,
     delegate,
     revoke,
+    selections,
 )
 from delegation_app.services.narrowing import Narrowing
 from tests.support.world import (
@@ -233,6 +234,15 @@ def test_everything_when_ended_without_anything_live_then_consents_do_not_bring_
     revoke.of_user_at_client(story.world.alice, story.world.web.row, OPERATOR, reason="x")
 
     assert not is_silent(story.authorize(scope=READ))
+
+
+def test_selection_when_revoked_twice_then_it_leaves_a_block_each_time(story):
+    selection = selections.of_user(story.world.alice)
+
+    for _ in range(2):
+        revoke.chosen([selection], OPERATOR, reason="x")
+
+    assert DelegationBlock.objects.active().count() == 2
 
 
 def test_ended_app_when_another_app_asks_then_that_one_is_not_concerned(story):

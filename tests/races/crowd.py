@@ -4,7 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from delegation_app.protocol import names
@@ -73,6 +73,17 @@ def after(seconds, call):
     return late
 
 
+def until_somebody_waits():
+    """Wait until a transaction waits for a lock (PostgreSQL)."""
+    for _ in range(2000):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.005)
+    raise AssertionError("no transaction waits")
+
+
 def question(world, scope="read:metrics write:alerts"):
     """A question that stands in front of alice."""
     target = RedirectTarget(REDIRECT_URI, "state", "https://as.example.com")
@@ -90,7 +101,10 @@ def new_code(world):
 
 
 def new_root(user, app="web", constraints=()):
-    """A delegation at service A that a person has just opened, and the answer with its tokens."""
+    """A delegation at service A that a person has just opened, and the answer with its tokens.
+
+    They have just allowed it, so what was taken in an earlier round does not bind it.
+    """
     client = clients.find(app)
     terms = Terms(
         client=client,
@@ -99,6 +113,7 @@ def new_root(user, app="web", constraints=()):
         grant_type=names.AUTHORIZATION_CODE,
         constraints=Constraints.parse(list(constraints)),
         sign_in=SignIn(user, timezone.now(), "1"),
+        allowed_at=timezone.now(),
     )
     with transaction.atomic():
         row = delegate.open_delegation(terms, audit.Origin(actor=terms.subject))

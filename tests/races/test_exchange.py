@@ -21,7 +21,7 @@ from delegation_app.services import (
 )
 from delegation_app.services.narrowing import Narrowing
 from tests.races.conftest import CROWD
-from tests.races.crowd import after, head_starts, new_child, new_root
+from tests.races.crowd import after, head_starts, new_child, new_root, until_somebody_waits
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, Story, claims_of
 
 pytestmark = [pytest.mark.race, pytest.mark.many_connections]
@@ -208,17 +208,20 @@ def test_client_when_revoked_beside_a_tree_that_it_just_entered_then_no_part_of_
 ):
     root, first = new_root(world.alice)
     _, second = new_child(first["access_token"], "service-a", SERVICE_B)
-    inserted, revoked = Event(), Event()
+    inserted = Event()
     hold, issue = revoke._hold_trees, tokens.issue
 
     def issue_slowly(*args, **kwargs):
         issued = issue(*args, **kwargs)
         inserted.set()
-        assert revoked.wait(timeout=60)
+        # The revocation looks again once nobody opens another one, and waits for this tree
+        until_somebody_waits()
         return issued
 
     def hold_and_look_away(selected):
         held = hold(selected)
+        if handed_on:
+            return held
         # The client comes into a tree that is not locked, and what it got is handed on at once
         enter = partial(new_child, second["access_token"], "service-b", SERVICE_C)
         ((_, third),) = crowd.rush(enter)
@@ -231,7 +234,6 @@ def test_client_when_revoked_beside_a_tree_that_it_just_entered_then_no_part_of_
     handed_on = []
     with mock.patch.object(revoke, "_hold_trees", hold_and_look_away):
         revoke.of_client(world.service_b_client.row, OPERATOR, reason="race")
-    revoked.set()
     handed_on[0].result(timeout=60)
 
     assert Delegation.objects.filter(root=root.public_id).count() == 4

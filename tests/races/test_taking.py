@@ -3,7 +3,6 @@
 from functools import partial
 
 import pytest
-from django.db import connection
 
 from delegation_app.models import (
     AccessToken,
@@ -25,7 +24,7 @@ from delegation_app.services import (
 )
 from delegation_app.services.blocks import Authority
 from delegation_app.services.narrowing import Narrowing
-from tests.races.crowd import after, head_starts
+from tests.races.crowd import after, head_starts, until_somebody_waits
 from tests.support.chains import acting_with, own_token
 from tests.support.world import Story, claims_of, delegation_of, redirected
 
@@ -108,15 +107,6 @@ def holding(row, deed):
     """Do something while the tree of a delegation is locked."""
     Delegation.objects.select_for_update().get(public_id=row.root_id)
     return deed()
-
-
-def until_somebody_waits():
-    for _ in range(1000):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            if cursor.fetchone()[0]:
-                return
-    pytest.fail("nobody waits")
 
 
 # Everybody asks while two take
