@@ -24,6 +24,25 @@ from delegation_app.views.standalone import own_transactions
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """One of the answers that an operator may give to what waits for one.
+
+    Attributes:
+        title: the deed, as a heading.
+        question: what will be done, in a sentence.
+        button: what the button says.
+        done: what is said afterwards.
+        do: the service that does it.
+    """
+
+    title: str
+    question: str
+    button: str
+    done: str
+    do: Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
 class Confirmation:
     """What the page says.
 

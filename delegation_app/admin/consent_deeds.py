@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 from delegation_app.admin import block
-from delegation_app.admin.confirmation import Confirmation, ask, consequences
+from delegation_app.admin.confirmation import Confirmation, Decision, ask, consequences
 from delegation_app.admin.deed_forms import RevocationForm
 from delegation_app.admin.deeds import tell_ended
 from delegation_app.admin.origin import origin_of
@@ -22,17 +19,6 @@ from delegation_app.services import consent as consents
 from delegation_app.services.audit import Origin
 from delegation_app.services.preview import preview
 from delegation_app.services.question import descriptions
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One of the two things that an operator may say to a consent that waits."""
-
-    title: str
-    question: str
-    button: str
-    done: str
-    do: Callable[..., None]
 
 
 def withdraw(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -> HttpResponse:

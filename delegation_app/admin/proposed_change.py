@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
@@ -16,7 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from delegation_app import clock, toolkit
 from delegation_app.admin import changed_values, names, replay
-from delegation_app.admin.confirmation import Confirmation, ask, deed
+from delegation_app.admin.confirmation import Confirmation, Decision, ask, deed
 from delegation_app.admin.deed_forms import RevocationForm
 from delegation_app.admin.evidence import Table
 from delegation_app.admin.origin import origin_of
@@ -27,17 +25,6 @@ from delegation_app.services import proposals, widening
 from delegation_app.services.recorded import Diff
 
 _Kind = ProposedChange.Kind
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One of the answers to a proposal."""
-
-    title: str
-    question: str
-    button: str
-    done: str
-    do: Callable[..., None]
 
 
 class WaitingFilter(admin.SimpleListFilter):
