@@ -3,10 +3,8 @@
 from datetime import timedelta
 from unittest import mock
 
-import hypothesis
 import pytest
-from django.db import transaction
-from hypothesis import HealthCheck, Phase, given, note, seed
+from hypothesis import note
 from hypothesis import strategies as st
 
 from delegation_app.conf import conf
@@ -44,7 +42,6 @@ from delegation_app.services.terms import SignIn
 from tests.support import model_site
 from tests.support import reference_model as model
 from tests.support.model_parts import (
-    EXAMPLES,
     KNOWN,
     OPERATOR,
     PARTS,
@@ -54,7 +51,7 @@ from tests.support.model_parts import (
     Client,
     Dice,
     audience_of,
-    rolled_back,
+    explore,
     uri,
 )
 from tests.support.reference_model import NEVER, Limits
@@ -377,15 +374,4 @@ def tell(site, data):
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_pair_when_anything_was_taken_from_it_then_it_has_what_the_model_says(site, part):
-    @seed(part)
-    @hypothesis.settings(
-        max_examples=EXAMPLES // PARTS,
-        # To explain a failure takes many times as long as to find it
-        phases=set(Phase) - {Phase.explain},
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(data=stories)
-    def told(data):
-        rolled_back(transaction.atomic(), lambda: tell(site, data))
-
-    told()
+    explore(part, stories, lambda data: tell(site, data))

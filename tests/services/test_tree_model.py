@@ -2,11 +2,10 @@
 
 from unittest import mock
 
-import hypothesis
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import transaction
-from hypothesis import HealthCheck, Phase, given, note, seed
+from hypothesis import note
 from hypothesis import strategies as st
 
 from delegation_app.models import ClientPolicy, ConsentRecord, ResourceServer
@@ -20,7 +19,6 @@ from tests.support import model_site
 from tests.support import reference_model as model
 from tests.support.chains import Chain
 from tests.support.model_parts import (
-    EXAMPLES,
     KNOWN,
     OPERATOR,
     PARTS,
@@ -31,7 +29,7 @@ from tests.support.model_parts import (
     Client,
     Dice,
     audience_of,
-    rolled_back,
+    explore,
 )
 from tests.support.reference_model import EVERYWHERE, NEVER, Limits
 
@@ -197,18 +195,7 @@ def tell(site, data):
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_tree_when_anything_happens_to_it_then_every_decision_is_the_models(site, part):
-    @seed(part)
-    @hypothesis.settings(
-        max_examples=EXAMPLES // PARTS,
-        # To explain a failure takes many times as long as to find it
-        phases=set(Phase) - {Phase.explain},
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(data=stories)
-    def told(data):
-        rolled_back(transaction.atomic(), lambda: tell(site, data))
-
-    told()
+    explore(part, stories, lambda data: tell(site, data))
 
 
 def test_client_when_all_that_it_holds_for_a_person_is_revoked_then_what_is_below_has_ended(

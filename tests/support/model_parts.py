@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+import hypothesis
 from django.db import connection, transaction
+from hypothesis import HealthCheck, Phase, given, seed
 
 from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
@@ -145,3 +147,20 @@ def rolled_back(outer, told):
     with outer:
         told()
         transaction.set_rollback(True)
+
+
+def explore(part, stories, tell):
+    """Tell one part of the stories, each in a transaction that is undone."""
+
+    @seed(part)
+    @hypothesis.settings(
+        max_examples=EXAMPLES // PARTS,
+        # To explain a failure takes many times as long as to find it
+        phases=set(Phase) - {Phase.explain},
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(data=stories)
+    def told(data):
+        rolled_back(transaction.atomic(), lambda: tell(data))
+
+    told()
