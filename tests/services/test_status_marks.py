@@ -32,6 +32,7 @@ from tests.services import test_tree_model as trees
 from tests.support import reference_model as model
 from tests.support.chains import Chain, handed_on
 from tests.support.clock import Clock
+from tests.support.model_parts import rolled_back
 from tests.support.statuses import status
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, Story, claims_of, make_app
 
@@ -574,7 +575,7 @@ def test_tree_when_anything_happens_to_it_then_the_marks_are_the_models(settings
     )
     @given(data=trees.stories)
     def told(data):
-        trees.rolled_back(transaction.atomic(), lambda: trees.tell(site, data))
+        rolled_back(transaction.atomic(), lambda: trees.tell(site, data))
 
     assert isinstance(site.clock, Clock)
     with mock.patch("django.utils.timezone.now", site.clock):
