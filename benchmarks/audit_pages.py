@@ -76,8 +76,8 @@ def pages(events: int) -> dict[str, Callable[[], object]]:
     from django.utils import timezone
 
     from delegation_app.models import Delegation
-    from delegation_app.services.keyset import Cursor
-    from delegation_app.services.trail import Trail
+    from delegation_app.services.paging import Cursor
+    from delegation_app.services.reporting.audit_query import Trail
 
     now = timezone.now()
     deep = Cursor(now - timedelta(days=45), events // 2)
@@ -122,10 +122,13 @@ def pages(events: int) -> dict[str, Callable[[], object]]:
 
 def exported() -> None:
     """Export 100,000 events and print the memory that it took."""
-    from delegation_app.services import audit, exports, trail
+    from delegation_app.services import audit
+    from delegation_app.services.reporting import audit_export, audit_query
 
     tracemalloc.start()
-    lines = exports.lines(trail.export(trail.Trail(), audit.Origin(), "csv"), "csv")
+    lines = audit_export.lines(
+        audit_query.export(audit_query.Trail(), audit.Origin(), "csv"), "csv"
+    )
     size = sum(len(line) for line in islice(lines, _EXPORTED))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -52,7 +52,7 @@ class Site:
 
     def position(self, number: int) -> str:
         """Return where the newest `number` delegations end, as the list writes it."""
-        from delegation_app.services.leafing import Position
+        from delegation_app.services.delegations.listing import Position
 
         rows = self.rows.order_by("-issued_at", "-pk").values_list("issued_at", "pk")
         # A smaller database may have fewer

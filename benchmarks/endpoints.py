@@ -11,7 +11,7 @@ from benchmarks.stage import interleaved, staged
 def main(runs: int) -> None:
     """Measure and print."""
     with staged() as story:
-        from delegation_app.services import local_verifier
+        from delegation_app.services.tokens import local_verifier
         from tests.support.world import SERVICE_A
 
         tokens = story.tokens()

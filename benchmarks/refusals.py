@@ -187,12 +187,12 @@ def growth(story: Any, requests: int) -> Mapping[str, Mapping[str, int]]:
 def prepare(story: Any) -> None:
     """Give one client a random secret and another a typed one, each used once."""
     from delegation_app.protocol.secrets import new_secret
-    from delegation_app.services import client_secrets
+    from delegation_app.services.clients import secrets
 
     cron, typed = story.world.cron, story.world.service_a_client
     cron.row.client_secret = cron.secret = new_secret()
     cron.row.save()
-    client_secrets.keep_digest(cron.row, cron.secret)
+    secrets.keep_digest(cron.row, cron.secret)
     story.introspect("x", typed)
 
 

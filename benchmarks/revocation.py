@@ -17,7 +17,8 @@ def main(tokens: int, runs: int) -> None:
 
         from delegation_app.models import AccessToken
         from delegation_app.protocol.secrets import new_token_id
-        from delegation_app.services import audit, revoke
+        from delegation_app.services import audit
+        from delegation_app.services.delegations import revocation
         from tests.support.world import delegation_of
 
         few, many = delegation_of(story.tokens()), delegation_of(story.tokens())
@@ -39,7 +40,7 @@ def main(tokens: int, runs: int) -> None:
 
         def revoked(delegation: object) -> None:
             with transaction.atomic():
-                revoke.subtree(delegation, audit.Origin(), reason="benchmark")
+                revocation.subtree(delegation, audit.Origin(), reason="benchmark")
                 transaction.set_rollback(True)
 
         medians = interleaved(runs, few=lambda: revoked(few), many=lambda: revoked(many))

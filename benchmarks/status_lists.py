@@ -30,7 +30,8 @@ class Site:
 
     def __init__(self, story: Any, people: int) -> None:
         from delegation_app.models import AccessToken, AuditEvent
-        from delegation_app.services import audit, revoke
+        from delegation_app.services import audit
+        from delegation_app.services.delegations import revocation
         from tests.support.world import delegation_of
 
         self.story, self.people, self.delegations = story, people, 0
@@ -39,7 +40,7 @@ class Site:
         self.token.expires_at += timedelta(hours=10)
         self.token.save()
         ended = delegation_of(story.tokens(prompt="consent"))
-        revoke.subtree(ended, audit.Origin(), reason="benchmark")
+        revocation.subtree(ended, audit.Origin(), reason="benchmark")
         self.event = AuditEvent.objects.get(event="delegation.revoked")
         changes = {"id": f"{_PERSON} + n.i", "username": "'person' || n.i"}
         _copy(story.world.alice, people, changes)
@@ -112,14 +113,14 @@ def _measure(story: Any, what: str, shapes: Mapping[str, int], runs: int) -> Non
     from django.utils import timezone
 
     from delegation_app.models import AccessToken
-    from delegation_app.services import status_marks
+    from delegation_app.services.status_lists import invalid_tokens
 
     database.tidy()
     print(f"{what}, {AccessToken.objects.count()} tokens on file")
     acts = {name: _made(story, number) for name, number in shapes.items()}
     for name, taken in in_turn(runs, **acts).items():
         first = shapes[name] * _LIST
-        marked = status_marks.marked(range(first, first + _LIST), timezone.now())
+        marked = invalid_tokens.marked(range(first, first + _LIST), timezone.now())
         asked = _statements(acts[name])
         told(f"    {name}: {len(marked)} marked, {asked} statements", taken)
 
@@ -127,7 +128,7 @@ def _measure(story: Any, what: str, shapes: Mapping[str, int], runs: int) -> Non
 def _made(story: Any, number: int) -> Callable[[], Any]:
     from django.core.cache import cache
 
-    from delegation_app.services import status_cache
+    from delegation_app.services.status_lists import cache as status_cache
 
     def make() -> Any:
         cache.clear()
@@ -154,9 +155,9 @@ def _ask(story: Any, shapes: Mapping[str, int], runs: int) -> None:
 
 
 def _get(story: Any, number: int, **headers: str) -> Any:
-    from delegation_app.services import status_list
+    from delegation_app.services.status_lists import publication
 
-    uri = status_list.reference(number * _LIST).uri
+    uri = publication.reference(number * _LIST).uri
     response = story.wire.get(uri, HTTP_ACCEPT_ENCODING="gzip", **headers)
     if response.status_code not in {200, 304}:
         raise RuntimeError(response.content)

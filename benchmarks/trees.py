@@ -99,14 +99,15 @@ def whole(story: Any, sizes: argparse.Namespace) -> None:
 
 
 def _ended(what: str, whose: object, name: str, trees: Any, sizes: argparse.Namespace) -> None:
-    from delegation_app.services import audit, revoke, selections
-    from delegation_app.services.preview import preview
+    from delegation_app.services import audit
+    from delegation_app.services.delegations import revocation, selection
+    from delegation_app.services.delegations.preview import preview
 
     def ask() -> None:
-        preview([getattr(selections, what)(whose)])
+        preview([getattr(selection, what)(whose)])
 
     def end() -> None:
-        getattr(revoke, what)(whose, audit.Origin(), reason="benchmark")
+        getattr(revocation, what)(whose, audit.Origin(), reason="benchmark")
 
     told(f"preview {name}, {sizes.tokens} tokens", in_turn(sizes.few_runs, it=ask)["it"])
     taken = []
@@ -117,9 +118,10 @@ def _ended(what: str, whose: object, name: str, trees: Any, sizes: argparse.Name
 
 
 def _revoked(top: Any) -> float:
-    from delegation_app.services import audit, revoke
+    from delegation_app.services import audit
+    from delegation_app.services.delegations import revocation
 
-    return milliseconds(lambda: revoke.subtree(top, audit.Origin(), reason="benchmark"))
+    return milliseconds(lambda: revocation.subtree(top, audit.Origin(), reason="benchmark"))
 
 
 _MEASUREMENTS = {

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from delegation_app import toolkit
 from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol import names
-from delegation_app.services import shortcomings
+from delegation_app.services.clients import setup_problems
 
 # Typed ones; at random even letters and digits alone have more than 80 bits
 SHORTEST_SECRET: Final = 16
@@ -135,7 +135,7 @@ class UsableRedirects:
     def _unusable(self) -> Iterator[ValidationError]:
         stored = str(self.initial.get("redirect_uris") or "").split()
         for uri in self.cleaned_data["redirect_uris"].split():
-            why = None if uri in stored else shortcomings.of_redirect_uri(self.instance, uri)
+            why = None if uri in stored else setup_problems.of_redirect_uri(self.instance, uri)
             if why is not None:
                 params = {"uri": uri, "why": why}
                 yield ValidationError("%(uri)s: %(why)s", code="unusable", params=params)

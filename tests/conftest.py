@@ -10,14 +10,10 @@ from django.db import connection
 from hypothesis import HealthCheck, settings
 
 from delegation_app import clock as database_clock
-from delegation_app.services import (
-    caching,
-    client_authentication,
-    keys,
-    lost_answers,
-    status_cache,
-    usage,
-)
+from delegation_app.services import caching, signing_keys
+from delegation_app.services.clients import authentication
+from delegation_app.services.status_lists import cache as status_cache
+from delegation_app.services.tokens import lost_answers, usage
 from tests.conformance import checklist
 from tests.support import SecureClient, in_ci
 from tests.support.clock import clock  # noqa: F401 - a fixture for everybody
@@ -96,9 +92,9 @@ def _empty_cache():
 @pytest.fixture(autouse=True)
 def _nothing_remembered():
     """Each test has a database of its own: keys, status lists and secrets of the last are gone."""
-    keys.forget()
+    signing_keys.forget()
     status_cache.forget()
-    client_authentication.forget()
+    authentication.forget()
     caching.forget()
     usage.forget()
     database_clock.forget()

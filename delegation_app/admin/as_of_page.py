@@ -14,8 +14,8 @@ from delegation_app.admin import evidence, names, summary
 from delegation_app.admin.audit_pages import render
 from delegation_app.admin.readable import MomentField
 from delegation_app.admin.readonly import ReadOnlyAdmin
-from delegation_app.services import as_of
-from delegation_app.services.as_of_records import Answer, Gap, Line
+from delegation_app.services.reporting import as_of
+from delegation_app.services.reporting.as_of_history import Answer, Gap, Line
 
 _EXACT: Final = {"autocomplete": "off", "spellcheck": "false"}
 

@@ -28,8 +28,9 @@ from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import STYLES, ReadOnlyAdmin
 from delegation_app.admin.trail_form import TrailForm
 from delegation_app.models import AuditEvent
-from delegation_app.services import event_counts, exports, trail
-from delegation_app.services.keyset import Page
+from delegation_app.services import event_counts
+from delegation_app.services.paging import Page
+from delegation_app.services.reporting import audit_export, audit_query
 
 _PER_PAGE: Final = 50
 
@@ -117,11 +118,11 @@ class AuditAdmin(ReadOnlyAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         form, kind = TrailForm(request.POST.dict()), request.POST.get("format", "")
-        if not form.is_valid() or kind not in exports.TYPES:
+        if not form.is_valid() or kind not in audit_export.TYPES:
             raise BadRequest("no such export")
-        events = trail.export(form.trail(), origin_of(request), kind)
+        events = audit_query.export(form.trail(), origin_of(request), kind)
         response = StreamingHttpResponse(
-            exports.lines(events, kind), content_type=exports.TYPES[kind]
+            audit_export.lines(events, kind), content_type=audit_export.TYPES[kind]
         )
         name = f"audit-{clock.now():%Y%m%dT%H%M%SZ}.{kind}"
         response["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -133,7 +134,7 @@ class AuditAdmin(ReadOnlyAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         event = self.find(request, object_id)
-        return JsonResponse(exports.members(event), json_dumps_params={"indent": 2})
+        return JsonResponse(audit_export.members(event), json_dumps_params={"indent": 2})
 
     @method_decorator(sensitive_post_parameters("text"))
     def why_view(self, request: HttpRequest) -> HttpResponse:
@@ -185,7 +186,7 @@ class AuditAdmin(ReadOnlyAdmin):
                 if row is not None
             ],
             "facts": details.lines(self.admin_site, request, obj),
-            "as_json": json.dumps(exports.members(obj), indent=2, ensure_ascii=False),
+            "as_json": json.dumps(audit_export.members(obj), indent=2, ensure_ascii=False),
             "json_url": self.url("json", obj.pk),
         }
 

@@ -24,7 +24,8 @@ from delegation_app.conf import conf
 from delegation_app.models import Delegation, DelegationBlock
 from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.public_id import as_uuid
-from delegation_app.services import block_text, blocks, search
+from delegation_app.services import name_search
+from delegation_app.services.delegations import block_text, blocks
 
 
 @admin.register(DelegationBlock)
@@ -70,9 +71,12 @@ class BlockAdmin(ReadOnlyAdmin):
             of_id = Q(public_id=public_id) | Q(delegation__public_id=public_id)
             return queryset.filter(of_id), False
         named = toolkit.application_model()._default_manager.filter(
-            pk__in=search.clients_called(term)
+            pk__in=name_search.clients_called(term)
         )
-        subjects = [*search.subjects(term), *map(user_subject, search.people_called(term))]
+        subjects = [
+            *name_search.subjects(term),
+            *map(user_subject, name_search.people_called(term)),
+        ]
         clients = [term, *named.values_list("client_id", flat=True)]
         return queryset.filter(Q(subject__in=subjects) | Q(client_id_value__in=clients)), False
 

@@ -24,11 +24,11 @@ from delegation_app.admin.confirmation import Confirmation, ask, consequences
 from delegation_app.admin.deed_forms import RevocationForm
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import ReadOnlyAdmin
-from delegation_app.services import bulk
-from delegation_app.services.bulk import Task
-from delegation_app.services.leafing import Count, Position
-from delegation_app.services.preview import preview
-from delegation_app.services.register import Chosen
+from delegation_app.services.delegations import bulk
+from delegation_app.services.delegations.bulk import Task
+from delegation_app.services.delegations.filters import Chosen
+from delegation_app.services.delegations.listing import Count, Position
+from delegation_app.services.delegations.preview import preview
 
 _SALT: Final = "delegation_app.admin.bulk"
 # Whoever comes back after a weekend looks at the list again

@@ -17,7 +17,7 @@ from delegation_app import toolkit
 from delegation_app.forms import grant_label
 from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol.constraints import Constraints
-from delegation_app.services.recorded import INTROSPECTS, LOGO, POLICY
+from delegation_app.services.clients.snapshots import INTROSPECTS, LOGO, POLICY
 
 _LONGEST: Final = 200
 _LABELS: Final[Mapping[str, Promise]] = {

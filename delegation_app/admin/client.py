@@ -24,7 +24,8 @@ from delegation_app.admin.readonly import HISTORY, STYLES
 from delegation_app.admin.registered import CLIENTS, Registered
 from delegation_app.forms import KeepsSecret, RefusesShortSecret, UsableRedirects
 from delegation_app.models import ClientPolicy, Delegation, DelegationBlock
-from delegation_app.services import clients, revoke, shortcomings
+from delegation_app.services.clients import lookup, setup_problems
+from delegation_app.services.delegations import revocation
 from delegation_app.services.transactions import joined
 
 
@@ -166,8 +167,8 @@ class WithPolicy(Registered, WithSecret, ReadableAdmin):
         obj = context.get("original")
         if obj is not None:
             context |= self.secret_context(request, obj)
-            found = clients.find(obj.client_id)
-            context["shortcomings"] = [] if found is None else shortcomings.of_client(found)
+            found = lookup.find(obj.client_id)
+            context["shortcomings"] = [] if found is None else setup_problems.of_client(found)
             context |= waiting.context(self.admin_site, request, CLIENTS.kind, obj.pk)
         if obj is not None and self.admin_site.is_registered(Delegation):
             context |= _links(self.admin_site, request, obj)
@@ -216,7 +217,7 @@ class WithPolicy(Registered, WithSecret, ReadableAdmin):
     def _end(self, request: HttpRequest, application: Any) -> None:
         reason = "the client was deleted"
         origin = origin_of(request)
-        revoke.of_client(application, origin, reason=reason, leaves_block=False)
+        revocation.of_client(application, origin, reason=reason, leaves_block=False)
         self.record_deletion(request, application)
 
 

@@ -23,7 +23,7 @@ from delegation_app.admin.away import AnswersWhenAway
 from delegation_app.admin.confirmation import Confirmation, ask, deed
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import STYLES
-from delegation_app.services import client_secrets
+from delegation_app.services.clients import secrets
 from delegation_app.views import http
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class WithSecret(AnswersWhenAway, _Admin):
         """Return what a client's page says of its secret to whoever may replace it."""
         if not self._may_replace(request, application):
             return {}
-        former = client_secrets.former_of(application)
+        former = secrets.former_of(application)
         return {
             "new_secret_url": self._url("new_secret", application),
             "former_secret_until": former and former.ends_at,
@@ -95,8 +95,8 @@ class WithSecret(AnswersWhenAway, _Admin):
         if not form.is_valid():
             return ask(self, request, self._question(request, application, form))
         try:
-            replaced = client_secrets.replace(application, origin_of(request), **form.cleaned_data)
-        except client_secrets.ChangedMeanwhile:
+            replaced = secrets.replace(application, origin_of(request), **form.cleaned_data)
+        except secrets.ChangedMeanwhile:
             text = _("The secret is another one by now, so nothing was changed. Look again.")
             self.message_user(request, text, messages.ERROR)
             return HttpResponseRedirect(self._url("change", application))
@@ -108,7 +108,7 @@ class WithSecret(AnswersWhenAway, _Admin):
         application = self._found(request, object_id)
         back = self._url("change", application)
         if request.method == "POST":
-            if client_secrets.end_former(application, origin_of(request)):
+            if secrets.end_former(application, origin_of(request)):
                 self.message_user(request, _("The former secret has ended."), messages.SUCCESS)
             else:
                 self.message_user(request, _("It had ended already."), messages.WARNING)
@@ -135,7 +135,7 @@ class WithSecret(AnswersWhenAway, _Admin):
             _("The new secret is shown once, on the next page. Nobody can read it again."),
             _("Tokens that it has stay valid. If its secret leaked, others may have some."),
         ]
-        if client_secrets.former_of(application) is not None:
+        if secrets.former_of(application) is not None:
             lines.insert(0, _("The one before the present one goes on now. It ends at once."))
         if url := self.revoke_all_url(request, application):
             link = '{} <a href="{}">{}</a>'
@@ -150,12 +150,12 @@ class WithSecret(AnswersWhenAway, _Admin):
             back=self._url("change", application),
             form=form,
             record=application,
-            hidden=[("seen", client_secrets.mark_of(application))],
+            hidden=[("seen", secrets.mark_of(application))],
         )
 
     @sensitive_variables("replaced")
     def _shown(
-        self, request: HttpRequest, application: Any, replaced: client_secrets.Replaced
+        self, request: HttpRequest, application: Any, replaced: secrets.Replaced
     ) -> HttpResponse:
         request.current_app = self.admin_site.name
         context = {

@@ -17,7 +17,8 @@ from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.models import ConsentRecord
 from delegation_app.protocol.public_id import as_uuid
-from delegation_app.services import confirmation, search
+from delegation_app.services import name_search
+from delegation_app.services.consent import approval
 
 _DELEGATIONS = 50
 # A longer queue is only said to be long
@@ -101,8 +102,8 @@ class ConsentAdmin(ReadOnlyAdmin):
             Q(subject=term)
             | Q(client_id_value=term)
             | Q(client_name=term)
-            | Q(user__in=search.people_called(term))
-            | Q(client__in=search.clients_called(term))
+            | Q(user__in=name_search.people_called(term))
+            | Q(client__in=name_search.clients_called(term))
         )
         return queryset.filter(condition), False
 
@@ -205,7 +206,7 @@ class ConsentAdmin(ReadOnlyAdmin):
         record: ConsentRecord = self.find(request, object_id)
         origin = origin_of(request)
         # Four eyes; the service says the same
-        if confirmation.is_own(record, origin.actor):
+        if approval.is_own(record, origin.actor):
             text = _("Somebody else has to confirm what you have allowed yourself.")
             return self._nothing(request, record, text)
         if not consent_deeds.may_be_decided(record, origin):

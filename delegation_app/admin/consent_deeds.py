@@ -14,11 +14,12 @@ from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.models import ConsentRecord
 from delegation_app.protocol.errors import OAuthError
-from delegation_app.services import blocks, confirmation, selections
-from delegation_app.services import consent as consents
 from delegation_app.services.audit import Origin
-from delegation_app.services.preview import preview
-from delegation_app.services.question import descriptions
+from delegation_app.services.consent import approval
+from delegation_app.services.consent import authorize as consents
+from delegation_app.services.consent.question import descriptions
+from delegation_app.services.delegations import blocks, selection
+from delegation_app.services.delegations.preview import preview
 
 
 def withdraw(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -> HttpResponse:
@@ -34,7 +35,7 @@ def withdraw(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -
         title=_("Withdraw this consent?"),
         question=_("This ends all that hangs on it, at once. The person is asked again next time."),
         consequences=[
-            *consequences(preview([selections.of_consent(record)])),
+            *consequences(preview([selection.of_consent(record)])),
             *block.bindings(blocks.of_withdrawal(record)),
         ],
         button=_("Withdraw"),
@@ -53,7 +54,7 @@ def confirm(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) ->
         question=_("From then on the app may get what the person has allowed it."),
         button=_("Confirm"),
         done=_("The consent was confirmed."),
-        do=confirmation.confirm,
+        do=approval.confirm,
     )
     return _decide(page, request, record, decision)
 
@@ -65,7 +66,7 @@ def refuse(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -> 
         question=_("Nothing is opened on it, ever. The person may be asked again by the app."),
         button=_("Refuse"),
         done=_("The confirmation was refused."),
-        do=confirmation.refuse,
+        do=approval.refuse,
     )
     return _decide(page, request, record, decision)
 
@@ -73,7 +74,7 @@ def refuse(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -> 
 def may_be_decided(record: ConsentRecord, origin: Origin) -> bool:
     """Tell whether it waits, and is not this operator's own."""
     waits = record.confirmation == ConsentRecord.Confirmation.PENDING
-    return waits and record.withdrawn_at is None and not confirmation.is_own(record, origin.actor)
+    return waits and record.withdrawn_at is None and not approval.is_own(record, origin.actor)
 
 
 def in_short(record: ConsentRecord) -> str:

@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from delegation_app.admin import names
 from delegation_app.models import ConsentRecord
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import risk
-from delegation_app.services.question import descriptions
+from delegation_app.services.consent import risk
+from delegation_app.services.consent.question import descriptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from delegation_app.models import Delegation
 from delegation_app.protocol import reading
 from delegation_app.protocol.constraints import Constraints, InvalidConstraint
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.narrowing import Narrowing
+from delegation_app.services.delegations.narrowing import Narrowing
 
 
 class RevocationForm(forms.Form):

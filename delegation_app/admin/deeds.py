@@ -20,9 +20,8 @@ from delegation_app.admin.deed_forms import (
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.models import Delegation
-from delegation_app.services import block_text, blocks, selections
-from delegation_app.services import revoke as revocation
-from delegation_app.services.preview import preview
+from delegation_app.services.delegations import block_text, blocks, revocation, selection
+from delegation_app.services.delegations.preview import preview
 
 _SHOWN = 20
 
@@ -44,7 +43,7 @@ def revoke(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) ->
         title=_("Revoke this delegation?"),
         question=_what_follows(delegation),
         consequences=[
-            *consequences(preview([selections.subtree(delegation)])),
+            *consequences(preview([selection.subtree(delegation)])),
             *block.bindings(blocks.of_revocation(delegation)),
         ],
         button=_("Revoke"),
@@ -104,7 +103,7 @@ def _ask_about_each(
         title=_("Revoke the selected delegations?"),
         question=_("This ends all of them at once and can't be undone."),
         consequences=[
-            *consequences(preview([selections.together(selected.filter(pk__in=keys))])),
+            *consequences(preview([selection.together(selected.filter(pk__in=keys))])),
             *_stays_ended(rows),
         ],
         button=_("Revoke"),

@@ -27,7 +27,7 @@ from delegation_app.admin import narrow as narrowing
 from delegation_app.admin.confirmation import deed
 from delegation_app.admin.register_page import RegisterAdmin
 from delegation_app.models import AuditEvent, Delegation
-from delegation_app.services import blocks, states
+from delegation_app.services.delegations import blocks, state
 
 # A page with more is a list of its own
 _BLOCKS: Final = 20
@@ -92,7 +92,7 @@ class DelegationAdmin(RegisterAdmin):
     @admin.display(description=_("state"))
     def state(self, obj: Delegation) -> str:
         """Say the state in a word."""
-        return summary.state_word(states.state(obj))
+        return summary.state_word(state.state(obj))
 
     @admin.display(description=_("constraints"))
     def constraint_list(self, obj: Delegation) -> str:
@@ -155,7 +155,7 @@ class DelegationAdmin(RegisterAdmin):
 
     def may_narrow(self, request: HttpRequest, obj: Delegation) -> bool:
         """Tell whether there is something to narrow, and this user may."""
-        return self.may(request, "narrow") and states.state(obj) is Delegation.State.LIVE
+        return self.may(request, "narrow") and state.state(obj) is Delegation.State.LIVE
 
     @deed
     def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

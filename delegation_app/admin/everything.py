@@ -20,11 +20,10 @@ from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.models import Delegation
 from delegation_app.protocol import reading
-from delegation_app.services import revoke as revocation
-from delegation_app.services import selections
 from delegation_app.services.audit import Origin
-from delegation_app.services.preview import preview
-from delegation_app.services.selections import Selection
+from delegation_app.services.delegations import revocation, selection
+from delegation_app.services.delegations.preview import preview
+from delegation_app.services.delegations.selection import Selection
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -49,10 +48,10 @@ class Whole:
     def selection(self) -> Selection:
         """The delegations that end."""
         if self.user is None:
-            return selections.of_client(self._client)
+            return selection.of_client(self._client)
         if self.application is None:
-            return selections.of_user(self.user)
-        return selections.of_user_at_client(self.user, self.application)
+            return selection.of_user(self.user)
+        return selection.of_user_at_client(self.user, self.application)
 
     def end(self, origin: Origin, reason: str) -> int:
         """Revoke them, and return how many ended."""

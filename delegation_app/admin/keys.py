@@ -15,7 +15,7 @@ from delegation_app.admin.deed_forms import RotationForm
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.models import SigningKey
-from delegation_app.services import keys
+from delegation_app.services import signing_keys
 
 
 @admin.register(SigningKey)
@@ -52,13 +52,13 @@ class SigningKeyAdmin(ReadOnlyAdmin):
         form = RotationForm(request.POST if request.method == "POST" else None)
         if form.is_valid():
             try:
-                key = keys.rotate(origin_of(request), **form.cleaned_data)
-            except keys.Unreadable as error:
+                key = signing_keys.rotate(origin_of(request), **form.cleaned_data)
+            except signing_keys.Unreadable as error:
                 text = _(
                     "The next key %(kid)s cannot be decrypted. See rotate_signing_keys --help."
                 )
                 self.message_user(request, text % {"kid": error.kid}, messages.ERROR)
-            except keys.TooEarly as wait:
+            except signing_keys.TooEarly as wait:
                 text = _("Services may not know the next key yet. Wait %(seconds)d seconds.")
                 self.message_user(request, text % {"seconds": wait.seconds}, messages.ERROR)
             else:

@@ -9,10 +9,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from delegation_app.admin import waiting
 from delegation_app.models import DelegationBlock, ProposedChange
-from delegation_app.services import blocks
 from delegation_app.services.audit import Origin
-from delegation_app.services.proposals import Stale, Wanted
-from delegation_app.services.recorded import Diff
+from delegation_app.services.clients.proposals import Stale, Wanted
+from delegation_app.services.clients.snapshots import Diff
+from delegation_app.services.delegations import blocks
 
 _PERMISSION: Final = "delegation_app.lift_delegationblock"
 

@@ -15,14 +15,14 @@ from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.models import Delegation
 from delegation_app.protocol.constraints import InvalidConstraint
 from delegation_app.protocol.errors import InvalidRequest, InvalidScope, OAuthError
-from delegation_app.services import block_text, blocks, delegate, selections, states
-from delegation_app.services.preview import Preview, preview
+from delegation_app.services.delegations import block_text, blocks, creation, selection, state
+from delegation_app.services.delegations.preview import Preview, preview
 
 
 def narrow(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) -> HttpResponse:
     """Narrow a delegation and what was made from it."""
     back = HttpResponseRedirect(page.url("change", delegation.pk))
-    if states.state(delegation) is not Delegation.State.LIVE:
+    if state.state(delegation) is not Delegation.State.LIVE:
         page.message_user(request, _("Only what is live can be narrowed."), messages.WARNING)
         return back
     form = NarrowingForm(delegation, request.POST if request.method == "POST" else None)
@@ -34,10 +34,10 @@ def narrow(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) ->
 def _narrowed(
     page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation, form: NarrowingForm
 ) -> bool:
-    standing = selections.subtree(delegation).rows
+    standing = selection.subtree(delegation).rows
     before = standing.count()
     try:
-        delegate.narrow(
+        creation.narrow(
             delegation, form.narrowing(), origin_of(request), reason=form.cleaned_data["reason"]
         )
     except OAuthError as error:
@@ -72,7 +72,7 @@ def _question(page: ReadOnlyAdmin, delegation: Delegation, form: NarrowingForm) 
     return Confirmation(
         title=_("Narrow this delegation?"),
         question=_("What you take away is gone at once and can't be given back."),
-        consequences=_consequences(delegation, preview([selections.subtree(delegation)])),
+        consequences=_consequences(delegation, preview([selection.subtree(delegation)])),
         button=_("Narrow"),
         back=page.url("change", delegation.pk),
         form=form,

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app.admin.policy_form import PolicyForm
 from delegation_app.models import ClientPolicy
-from delegation_app.services import logos
+from delegation_app.services.clients import logos
 
 FIELDS: Final = (
     "required_scopes",

@@ -17,7 +17,7 @@ from delegation_app.forms import KnowsScopes, grant_choices, scope_field
 from delegation_app.grants import REGISTRY
 from delegation_app.models import ClientLogo, ClientPolicy
 from delegation_app.protocol.constraints import Constraints
-from delegation_app.services import clients, logos
+from delegation_app.services.clients import logos, lookup
 
 
 def web_address(name: str) -> forms.CharField:
@@ -160,13 +160,13 @@ class PolicyFormSet(BaseInlineFormSet):  # type: ignore[type-arg]  # not generic
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         application = kwargs.get("instance")
         if application is not None and application.pk is not None:
-            client = clients.from_rows(application, ())
+            client = lookup.from_rows(application, ())
             if client.policy._state.adding:  # noqa: SLF001 - Django's documented way to ask
                 kwargs["initial"] = [_derived(client)]
         super().__init__(*args, **kwargs)
 
 
-def _derived(client: clients.Client) -> dict[str, Any]:
+def _derived(client: lookup.Client) -> dict[str, Any]:
     return {
         "grants": client.policy.grants,
         "scopes": str(client.policy.scopes),

@@ -21,8 +21,8 @@ from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.models import DelegationBlock, ProposedChange, ResourceServer
 from delegation_app.protocol.errors import OAuthError
-from delegation_app.services import proposals, widening
-from delegation_app.services.recorded import Diff
+from delegation_app.services.clients import proposals, widening
+from delegation_app.services.clients.snapshots import Diff
 
 _Kind = ProposedChange.Kind
 

@@ -17,9 +17,9 @@ from delegation_app.admin import names, summary
 from delegation_app.admin.readable import ReadableList
 from delegation_app.models import Delegation
 from delegation_app.protocol import reading
-from delegation_app.services import leafing
-from delegation_app.services.leafing import Position, Stretch
-from delegation_app.services.register import Chosen
+from delegation_app.services.delegations import listing
+from delegation_app.services.delegations.filters import Chosen
+from delegation_app.services.delegations.listing import Position, Stretch
 
 OLDER: Final = "older"
 NEWER: Final = "newer"
@@ -139,7 +139,7 @@ class RegisterChangeList(ReadableList):
         stretch = self._look(back=back)
         found = list(reversed(stretch.found)) if back else list(stretch.found)
         related = ("principal_user", "principal_client", "delegate", "parent__delegate")
-        self.result_list = leafing.read(found, self.root_queryset.select_related(*related))
+        self.result_list = listing.read(found, self.root_queryset.select_related(*related))
         self._name(request)
         self._link(stretch, found, back=back)
         if not found:
@@ -158,7 +158,7 @@ class RegisterChangeList(ReadableList):
         except ValueError as error:
             raise IncorrectLookupParameters from error
         most = self.list_per_page
-        return leafing.look(self.chosen, most=most, start=start, newest_first=not back)
+        return listing.look(self.chosen, most=most, start=start, newest_first=not back)
 
     def _link(self, stretch: Stretch, found: list[Position], *, back: bool) -> None:
         def address(name: str, place: Position | None) -> str:

@@ -21,7 +21,7 @@ from delegation_app.admin.register_list import RegisterChangeList
 from delegation_app.forms import grant_label
 from delegation_app.models import Delegation
 from delegation_app.protocol import reading
-from delegation_app.services.states import state, with_state
+from delegation_app.services.delegations.state import state, with_state
 
 
 class RegisterAdmin(ReadOnlyAdmin):
@@ -40,7 +40,7 @@ class RegisterAdmin(ReadOnlyAdmin):
     )
     list_filter = OF_DELEGATIONS
     list_select_related = ("principal_user", "principal_client", "delegate")
-    # The pages of the list follow the order of issue; see `services/leafing.py`
+    # The pages of the list follow the order of issue; see `services/delegations/listing.py`
     sortable_by = ()
     search_fields = ("subject",)
     search_help_text = _("A person, a client, a subject or a delegation id.")

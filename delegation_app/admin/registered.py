@@ -15,10 +15,10 @@ from delegation_app.admin.changes import further_fields
 from delegation_app.admin.origin import origin_of
 from delegation_app.conf import conf
 from delegation_app.models import ProposedChange
-from delegation_app.services import recorded, registry, widening
 from delegation_app.services.audit import Origin
-from delegation_app.services.proposals import Stale, Wanted
-from delegation_app.services.recorded import Diff, State
+from delegation_app.services.clients import changes, snapshots, widening
+from delegation_app.services.clients.proposals import Stale, Wanted
+from delegation_app.services.clients.snapshots import Diff, State
 from delegation_app.services.transactions import joined
 
 if TYPE_CHECKING:
@@ -53,15 +53,15 @@ CLIENTS: Final = Register(
     ProposedChange.Kind.CLIENT,
     "client_id",
     widening.CLIENT,
-    recorded.client,
-    registry.record_client_change,
+    snapshots.client,
+    changes.record_client_change,
 )
 RESOURCE_SERVERS: Final = Register(
     ProposedChange.Kind.RESOURCE_SERVER,
     "identifier",
     widening.RESOURCE_SERVER,
-    recorded.resource_server,
-    registry.record_resource_server_change,
+    snapshots.resource_server,
+    changes.record_resource_server_change,
 )
 
 
@@ -150,7 +150,7 @@ class Registered(_Admin):
         super().save_related(request, form, formsets, change)
         self.save_further(formsets)
         after = self.state_of(form.instance) or State()
-        values = recorded.diff(form.on_file, after)
+        values = snapshots.diff(form.on_file, after)
         known = after.values.keys() | after.secrets.keys()
         further = further_fields(form, formsets, known)
         approval: Approval | None = request.META.get(APPROVAL)
@@ -180,7 +180,7 @@ class Registered(_Admin):
 
     def record_deletion(self, request: HttpRequest, obj: Any) -> None:
         """Record a row that is about to be deleted."""
-        values = recorded.diff(self.state_of(obj), None)
+        values = snapshots.diff(self.state_of(obj), None)
         self.REGISTER.record(obj, origin_of(request), change="deleted", values=values)
 
     def _wanted(self, row: Any, values: Diff, *, is_new: bool) -> Wanted:

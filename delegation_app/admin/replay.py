@@ -24,7 +24,7 @@ from delegation_app.admin.registered import APPROVAL, Approval
 from delegation_app.models import ProposedChange, ResourceServer
 from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.secrets import new_secret
-from delegation_app.services.proposals import Stale
+from delegation_app.services.clients.proposals import Stale
 
 _Kind = ProposedChange.Kind
 

@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from delegation_app.admin import names
 from delegation_app.models import AuditEvent, Delegation, SigningKey
-from delegation_app.services import pulse
-from delegation_app.services.pulse import Traffic
+from delegation_app.services.reporting import metrics
+from delegation_app.services.reporting.metrics import Traffic
 
 _HEIGHT: Final = 32
 _LABELS: Final[dict[str, Promise]] = {
@@ -71,10 +71,10 @@ def of(site: AdminSite, request: HttpRequest) -> Strip | None:
     """Return the strip with what this user may see; None if that is nothing."""
     figures, warnings, note = [], [], ""
     if names.may_see(site, request, AuditEvent):
-        found = pulse.traffic()
+        found = metrics.traffic()
         figures += [_bars(name, found) for name in _LABELS]
         note = _cut(found)
-        if pulse.many_refused(found):
+        if metrics.many_refused(found):
             warnings.append(_("Much more is refused than usual. Look at the audit events."))
     if names.may_see(site, request, Delegation):
         figures.append(_live(site, request))
@@ -84,7 +84,7 @@ def of(site: AdminSite, request: HttpRequest) -> Strip | None:
         warnings += wrong
     if not figures:
         return None
-    if not pulse.cache_answers():
+    if not metrics.cache_answers():
         warnings.append(
             _("The cache does not answer: attempts to guess secrets are not counted everywhere.")
         )
@@ -110,20 +110,20 @@ def _cut(found: Traffic) -> str:
         return ""
     when = timezone.localtime(found.since)
     return _("There was much: only the newest %(most)d events were counted, from %(hour)s on.") % {
-        "most": pulse.MOST_EVENTS,
+        "most": metrics.MOST_EVENTS,
         "hour": f"{when:%H:%M}",
     }
 
 
 def _live(site: AdminSite, request: HttpRequest) -> Figure:
-    found = pulse.live()
+    found = metrics.live()
     text = f"{found.count:,}" + ("" if found.is_all else "+")
     url = names.list_address(site, request, Delegation, state="live")
     return Figure(_("Live delegations"), text, url=url)
 
 
 def _key(site: AdminSite, request: HttpRequest) -> tuple[Figure, list[str]]:
-    found = pulse.signing()
+    found = metrics.signing()
     warnings = [
         _("The key %(kid)s can't be decrypted: was the site's secret changed?") % {"kid": kid}
         for kid in found.unreadable

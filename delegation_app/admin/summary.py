@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from delegation_app.admin import names
 from delegation_app.models import Delegation
 from delegation_app.protocol.claims import client_subject
-from delegation_app.services.states import State, state
+from delegation_app.services.delegations.state import State, state
 
 
 def state_word(of: Delegation.State) -> str:

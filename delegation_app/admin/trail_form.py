@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from delegation_app.admin.readable import MomentField
 from delegation_app.events import REGISTRY as EVENTS
 from delegation_app.models import AuditEvent
-from delegation_app.services import trail
-from delegation_app.services.keyset import Cursor, InvalidCursor
-from delegation_app.services.trail import Trail
+from delegation_app.services.paging import Cursor, InvalidCursor
+from delegation_app.services.reporting import audit_query
+from delegation_app.services.reporting.audit_query import Trail
 
 _ID: Final = {"autocomplete": "off", "spellcheck": "false"}
 _LONGEST: Final = 300
@@ -116,7 +116,7 @@ class TrailForm(forms.Form):
         """Return what the form asks for, once it is valid."""
         said = self.cleaned_data
         starts: list[datetime] = [
-            each for each in (said["since"], trail.newest(said["range"])) if each is not None
+            each for each in (said["since"], audit_query.newest(said["range"])) if each is not None
         ]
         return Trail(
             since=max(starts, default=None),

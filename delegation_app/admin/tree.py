@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from delegation_app.admin import names, summary
 from delegation_app.admin.readonly import BoundedPaginator, ReadOnlyAdmin
 from delegation_app.models import Delegation
-from delegation_app.services import states
+from delegation_app.services.delegations import state
 
 CHILDREN: Final = 50
 _NAMED: Final = ("principal_user", "principal_client", "delegate")
@@ -100,7 +100,7 @@ def of(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) -> Tre
             client=_client(row),
             url=names.address(page.admin_site, request, row),
             whose=_whose(row),
-            state=states.state(row),
+            state=state.state(row),
             scopes=", ".join(row.scopes) or _("nothing"),
             audience=names.listed(row.audience, services) or _("no service"),
             is_current=row.pk == delegation.pk,

@@ -17,7 +17,7 @@ from delegation_app.admin import names
 from delegation_app.admin.origin import origin_of
 from delegation_app.conf import conf
 from delegation_app.models import ProposedChange
-from delegation_app.services import proposals, recorded
+from delegation_app.services.clients import proposals, snapshots
 
 REASON: Final = "second_operator_reason"
 _SHOWN: Final = 10
@@ -80,7 +80,7 @@ def _html_names(form: Any, formsets: Iterable[Any]) -> Iterator[str]:
         forms += [(formset.model, inline) for inline in formset.forms]
     for model, each in forms:
         yield from (
-            each.add_prefix(name) for name in each.fields if not recorded.is_secret(model, name)
+            each.add_prefix(name) for name in each.fields if not snapshots.is_secret(model, name)
         )
 
 

@@ -16,8 +16,8 @@ from delegation_app.admin import details, evidence, names
 from delegation_app.admin.audit_pages import render
 from delegation_app.admin.readonly import ReadOnlyAdmin
 from delegation_app.models import AuditEvent
-from delegation_app.services import why
-from delegation_app.services.why import Finding
+from delegation_app.services.reporting import explanation
+from delegation_app.services.reporting.explanation import Finding
 
 
 class WhyForm(forms.Form):
@@ -25,7 +25,7 @@ class WhyForm(forms.Form):
 
     text = forms.CharField(
         label=_("Request id, token id, or token"),
-        max_length=why.LONGEST,
+        max_length=explanation.LONGEST,
         help_text=_("It is not stored, not logged and not shown again."),
         widget=forms.TextInput(
             attrs={
@@ -51,7 +51,7 @@ def answer(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
     form = WhyForm(request.POST if request.method == "POST" else None)
     context: dict[str, Any] = {}
     if form.is_valid():
-        context = _told(page.admin_site, request, why.explain(form.cleaned_data["text"]))
+        context = _told(page.admin_site, request, explanation.explain(form.cleaned_data["text"]))
     # Only its errors are kept: a form that was filled in would repeat what was pasted
     context |= {"form": WhyForm(), "errors": form.errors.get("text")}
     response = render(page, request, "why", _("Why was it refused?"), context)

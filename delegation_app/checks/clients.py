@@ -22,23 +22,23 @@ def check_clients(databases: Sequence[str] | None = None, **_kwargs: Any) -> lis
 
 
 def _redirect_uris() -> Iterator[CheckMessage]:
-    from delegation_app.services import shortcomings  # noqa: PLC0415 - apps not ready above
+    from delegation_app.services.clients import setup_problems  # noqa: PLC0415 - apps not ready above
 
     found = (
         f"{row.client_id}: {sentence}"
         for row in _newest().exclude(redirect_uris="")[:_READ]
-        for sentence in shortcomings.of_redirect_uris(row)
+        for sentence in setup_problems.of_redirect_uris(row)
     )
     for _index, message in zip(range(_MOST), found, strict=False):
         yield caution(message, "Change or remove it on the page of the client.", "W028")
 
 
 def _trust() -> Iterator[CheckMessage]:
-    from delegation_app.services import shortcomings  # noqa: PLC0415 - as above
+    from delegation_app.services.clients import setup_problems  # noqa: PLC0415 - as above
 
     hint = "Untick “skip authorization”, or make it a confidential client."
     trusted = _newest().filter(skip_authorization=True)[:_READ]
-    in_vain = [row for row in trusted if shortcomings.is_trusted_in_vain(row)]
+    in_vain = [row for row in trusted if setup_problems.is_trusted_in_vain(row)]
     for row in in_vain[:_MOST]:
         message = f"{row.client_id} skips the authorization, but people are asked about it."
         yield caution(f"{message} It is a public client.", hint, "W029")

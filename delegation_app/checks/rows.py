@@ -45,10 +45,10 @@ def check_risks(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[
 
 
 def _keys() -> Iterator[CheckMessage]:
-    from delegation_app.services import keys  # noqa: PLC0415 - apps not ready above
+    from delegation_app.services import signing_keys  # noqa: PLC0415 - apps not ready above
 
     hint = "Put the old secret into SECRET_KEY_FALLBACKS or KEY_ENCRYPTION_KEY, and rotate."
-    for kid in keys.unreadable():
+    for kid in signing_keys.unreadable():
         yield caution(f"The signing key {kid} cannot be decrypted.", hint, "W003")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from delegation_app.grants.base import TokenRequest
 from delegation_app.protocol import names
-from delegation_app.services import codes
-from delegation_app.services.tokens import Issued
+from delegation_app.services.tokens import authorization_codes
+from delegation_app.services.tokens.issuing import Issued
 
 TYPE = names.AUTHORIZATION_CODE
 PARAMETERS = frozenset({"code", "code_verifier", "redirect_uri", "resource", "scope"})
@@ -14,7 +14,7 @@ PARAMETERS = frozenset({"code", "code_verifier", "redirect_uri", "resource", "sc
 def handle(request: TokenRequest) -> Issued:
     """Redeem a code."""
     parameters = request.parameters
-    redemption = codes.Redemption(
+    redemption = authorization_codes.Redemption(
         code=parameters.require("code"),
         code_verifier=parameters.get("code_verifier"),
         redirect_uri=parameters.get("redirect_uri"),
@@ -22,4 +22,4 @@ def handle(request: TokenRequest) -> Issued:
         scope=parameters.get("scope"),
         refusal=request.refusal,
     )
-    return codes.redeem(redemption, request.client, request.origin)
+    return authorization_codes.redeem(redemption, request.client, request.origin)

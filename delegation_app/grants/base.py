@@ -8,8 +8,8 @@ from typing import Protocol
 from delegation_app.protocol.errors import OAuthError
 from delegation_app.protocol.parameters import Parameters
 from delegation_app.services.audit import Origin
-from delegation_app.services.clients import Client
-from delegation_app.services.tokens import Issued
+from delegation_app.services.clients.lookup import Client
+from delegation_app.services.tokens.issuing import Issued
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from delegation_app.grants.base import TokenRequest
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import UnauthorizedClient
-from delegation_app.services import standing
-from delegation_app.services.tokens import Issued
+from delegation_app.services.tokens import client_credentials
+from delegation_app.services.tokens.issuing import Issued
 
 TYPE = names.CLIENT_CREDENTIALS
 PARAMETERS = frozenset({"scope", "resource"})
@@ -20,4 +20,4 @@ def handle(request: TokenRequest) -> Issued:
         raise UnauthorizedClient("Public clients may not use this grant.")
     audience = client.audience(request.parameters.all("resource"))
     scope = client.scope(request.parameters.get("scope"), audience)
-    return standing.issue(client, scope, audience, request.origin)
+    return client_credentials.issue(client, scope, audience, request.origin)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from delegation_app.grants.base import TokenRequest
 from delegation_app.protocol import names
-from delegation_app.services import rotation
-from delegation_app.services.tokens import Issued
+from delegation_app.services.tokens import rotation
+from delegation_app.services.tokens.issuing import Issued
 
 TYPE = names.REFRESH_TOKEN
 PARAMETERS = frozenset({"refresh_token", "scope", "resource"})

@@ -8,9 +8,10 @@ from delegation_app.grants.base import TokenRequest
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import InvalidRequest, UnauthorizedClient
 from delegation_app.protocol.parameters import Parameters
-from delegation_app.services import exchange, limits
-from delegation_app.services.parties import Token
-from delegation_app.services.tokens import Issued
+from delegation_app.services.delegations import enforcement
+from delegation_app.services.tokens import exchange
+from delegation_app.services.tokens.exchange_parties import Token
+from delegation_app.services.tokens.issuing import Issued
 
 TYPE = names.TOKEN_EXCHANGE
 PARAMETERS = frozenset(
@@ -37,7 +38,7 @@ def handle(request: TokenRequest) -> Issued:
         audiences=parameters.all("audience"),
         resources=parameters.all("resource"),
         scope=parameters.get("scope"),
-        constraints=limits.asked_for(client, parameters.get("constraints")),
+        constraints=enforcement.asked_for(client, parameters.get("constraints")),
     )
     return exchange.exchange(wanted, client, request.origin)
 

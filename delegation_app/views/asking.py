@@ -8,8 +8,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from delegation_app.protocol.parameters import Parameters
-from delegation_app.services.answers import AskAgain
-from delegation_app.services.question_text import Text
+from delegation_app.services.consent.decision import AskAgain
+from delegation_app.services.consent.screen import Text
 
 
 @dataclass(frozen=True, slots=True)

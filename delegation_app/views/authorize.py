@@ -11,10 +11,12 @@ from delegation_app.protocol.errors import ConsentRequired, LoginRequired, OAuth
 from delegation_app.protocol.parameters import Parameters
 from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.secrets import new_secret
-from delegation_app.services import audit, authorization, consent, pending_requests, prior
-from delegation_app.services.pending_requests import Kind
-from delegation_app.services.question import Question, must_ask
-from delegation_app.services.terms import SignIn
+from delegation_app.services import audit
+from delegation_app.services.consent import authorize as consent_authorize
+from delegation_app.services.consent import history, pending_requests, validation
+from delegation_app.services.consent.pending_requests import Kind
+from delegation_app.services.consent.question import Question, must_ask
+from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import consent_answer, consent_page, csrf, http, pages, pending, sign_in
 from delegation_app.views.standalone import standalone
 
@@ -50,7 +52,7 @@ class Arrival:
         sent = http.read_query(request)
         # RFC 6749 section 3.1: parameters that are not known are ignored
         if pending.RESUME not in sent or "client_id" in sent:
-            return cls(sign_in.unmarked(request), sent.only(authorization.PARAMETERS))
+            return cls(sign_in.unmarked(request), sent.only(validation.PARAMETERS))
         handle = sent.require(pending.RESUME)
         found = pending.find(request, handle, Kind.REQUEST, Kind.CONSENT)
         if found is None:
@@ -58,7 +60,7 @@ class Arrival:
                 "This page is too old, or was opened in another browser. Start again in the app."
             )
         query = str(found.content["query"])
-        parameters = Parameters.parse(query).only(authorization.PARAMETERS)
+        parameters = Parameters.parse(query).only(validation.PARAMETERS)
         return cls(query, parameters, handle, not found.subject)
 
 
@@ -85,7 +87,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
 
 def _ask(request: HttpRequest) -> HttpResponse:
     arrival = Arrival.of(request)
-    proven = authorization.prove(arrival.parameters)
+    proven = validation.prove(arrival.parameters)
     try:
         return _ask_person(request, arrival, proven)
     except OAuthError as error:
@@ -101,16 +103,14 @@ def _ask(request: HttpRequest) -> HttpResponse:
         raise ServerError("Something went wrong.").redirected_to(proven.target) from error
 
 
-def _ask_person(
-    request: HttpRequest, arrival: Arrival, proven: authorization.Proven
-) -> HttpResponse:
+def _ask_person(request: HttpRequest, arrival: Arrival, proven: validation.Proven) -> HttpResponse:
     person = sign_in.current(request)
     silent = "none" in arrival.parameters.all("prompt")
     # RFC 9700 section 4.11.2: nobody is redirected anywhere, not even with an error, before
     # somebody has signed in; prompt=none asks for just that
     if person is None and not silent:
         return _to_sign_in(request, arrival, proven, None)
-    asked, interaction = authorization.check(arrival.parameters, proven)
+    asked, interaction = validation.check(arrival.parameters, proven)
     if person is None or (silent and sign_in.is_due(request, person, interaction)):
         raise LoginRequired("The person must sign in.").redirected_to(proven.target)
     if arrival.is_anonymous:
@@ -126,20 +126,22 @@ def _ask_or_proceed(
 ) -> HttpResponse:
     target = question.request.target
     if not must_ask(question, prompts):
-        code = consent.proceed(question, http.origin_of(request, question.sign_in.subject))
+        code = consent_authorize.proceed(
+            question, http.origin_of(request, question.sign_in.subject)
+        )
         return pages.redirect(target.carrying(code=code))
     if "none" in prompts:
         raise ConsentRequired("The person must be asked.").redirected_to(target)
     whole = "consent" in prompts
     # Who has answered and waits for an operator would only lengthen the queue
-    if not whole and prior.waiting(question.asked) is not None:
-        return consent_page.waiting_page(request, question, consent.awaiting(question))
+    if not whole and history.waiting(question.asked) is not None:
+        return consent_page.waiting_page(request, question, consent_authorize.awaiting(question))
     looked_back = question.looked_back(whole=whole)
     return consent_page.consent_page(request, looked_back, arrival.query, whole=whole)
 
 
 def _sign_in_again(
-    request: HttpRequest, arrival: Arrival, proven: authorization.Proven, question: Question
+    request: HttpRequest, arrival: Arrival, proven: validation.Proven, question: Question
 ) -> HttpResponse:
     # The login page has sent the user back as they were. Sending them there again may never end.
     if sign_in.prompted_at(request) is None:
@@ -151,7 +153,7 @@ def _sign_in_again(
 
 
 def _to_sign_in(
-    request: HttpRequest, arrival: Arrival, proven: authorization.Proven, person: SignIn | None
+    request: HttpRequest, arrival: Arrival, proven: validation.Proven, person: SignIn | None
 ) -> HttpResponse:
     handle = arrival.handle or _keep(request, arrival, proven, person)
     query = arrival.query if handle is None else pending.resuming(handle)
@@ -159,7 +161,7 @@ def _to_sign_in(
 
 
 def _keep(
-    request: HttpRequest, arrival: Arrival, proven: authorization.Proven, person: SignIn | None
+    request: HttpRequest, arrival: Arrival, proven: validation.Proven, person: SignIn | None
 ) -> str | None:
     if len(arrival.query) > _LONGEST_KEPT:
         return None

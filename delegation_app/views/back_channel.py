@@ -14,8 +14,8 @@ from delegation_app.protocol.client_auth import read_credentials
 from delegation_app.protocol.errors import InvalidRequest, OAuthError, TooManyAttempts
 from delegation_app.protocol.parameters import Parameters
 from delegation_app.services import audit
-from delegation_app.services.client_authentication import authenticate
-from delegation_app.services.clients import TARGETS, Client
+from delegation_app.services.clients.authentication import authenticate
+from delegation_app.services.clients.lookup import TARGETS, Client
 from delegation_app.views import http
 from delegation_app.views.standalone import standalone
 

@@ -9,14 +9,10 @@ from django.urls import reverse
 
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.parameters import Parameters
-from delegation_app.services import (
-    connections,
-    connections_end,
-    connections_one,
-    connections_waiting,
-)
-from delegation_app.services.connections import Chosen, Show
-from delegation_app.services.terms import SignIn
+from delegation_app.services.connections import actions, detail, pending
+from delegation_app.services.connections import listing as connection_listing
+from delegation_app.services.connections.listing import Chosen, Show
+from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import http
 from delegation_app.views.connections_door import door, show, telling
 
@@ -25,8 +21,8 @@ from delegation_app.views.connections_door import door, show, telling
 def listed(request: HttpRequest, person: SignIn) -> HttpResponse:
     """List what a person lets apps do: newest first, 25 on a page."""
     chosen = _chosen(http.read_query(request))
-    listing = connections.listed(person.user, chosen)
-    apps = connections.apps(person.user)
+    listing = connection_listing.listed(person.user, chosen)
+    apps = connection_listing.apps(person.user)
     context = {
         "listing": listing,
         "chosen": chosen,
@@ -35,7 +31,7 @@ def listed(request: HttpRequest, person: SignIn) -> HttpResponse:
         "newer": _address(chosen, after=listing.newer) if listing.newer else "",
         "older": _address(chosen, before=listing.older) if listing.older else "",
         "done": telling(request),
-        "waiting": connections_waiting.waiting(person.user),
+        "waiting": pending.waiting(person.user),
     }
     return show(request, person, "list.html", context)
 
@@ -43,10 +39,10 @@ def listed(request: HttpRequest, person: SignIn) -> HttpResponse:
 @door("GET")
 def one(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
     """Show one connection: its answer, limits, tree and past."""
-    row = connections.owned(person.user, key)
+    row = connection_listing.owned(person.user, key)
     context = {
-        "whole": connections_one.whole(person.user, row),
-        "is_over": connections_end.is_over(row),
+        "whole": detail.whole(person.user, row),
+        "is_over": actions.is_over(row),
         "done": telling(request),
     }
     return show(request, person, "one.html", context)

@@ -14,7 +14,7 @@ from django.utils.crypto import constant_time_compare
 from delegation_app.protocol.errors import InvalidRequest, OAuthError
 from delegation_app.protocol.parameters import Parameters
 from delegation_app.services.audit import Origin
-from delegation_app.services.terms import SignIn
+from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import csrf, http, pages, sign_in
 from delegation_app.views.standalone import standalone
 

@@ -7,8 +7,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from delegation_app.services import connections, connections_end
-from delegation_app.services.terms import SignIn
+from delegation_app.services.connections import actions, listing
+from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import http, pages
 from delegation_app.views.connections_door import door, form_of, origin_of, show, told
 
@@ -16,15 +16,15 @@ from delegation_app.views.connections_door import door, form_of, origin_of, show
 @door("GET", "POST")
 def end(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
     """Show what ending a connection would stop; end it."""
-    row = connections.owned(person.user, key)
+    row = listing.owned(person.user, key)
     if request.method == "POST":
         return _end(request, person, row)
-    parent = None if row.parent_id is None else connections.owned(person.user, row.chain[-2])
+    parent = None if row.parent_id is None else listing.owned(person.user, row.chain[-2])
     context = {
-        "connection": connections.described([row])[0],
-        "passed_on_by": "" if parent is None else connections.app_name(parent),
-        "ending": connections_end.of_one(row),
-        "is_over": connections_end.is_over(row),
+        "connection": listing.described([row])[0],
+        "passed_on_by": "" if parent is None else listing.app_name(parent),
+        "ending": actions.of_one(row),
+        "is_over": actions.is_over(row),
     }
     return show(request, person, "end.html", context)
 
@@ -34,7 +34,7 @@ def end_all(request: HttpRequest, person: SignIn) -> HttpResponse:
     """Show what ending everything would stop, or everything of one app; end it."""
     if request.method == "POST":
         parameters = form_of(request, person)
-        ended = connections_end.end_all(
+        ended = actions.end_all(
             person.user,
             origin_of(request, person),
             reason=parameters.get("reason") or "",
@@ -45,8 +45,8 @@ def end_all(request: HttpRequest, person: SignIn) -> HttpResponse:
     client_id = http.read_query(request).get("app") or ""
     context = {
         "client_id": client_id,
-        "app": connections.app_names([client_id]).get(client_id, client_id) if client_id else "",
-        "ending": connections_end.of_all(person.user, client_id),
+        "app": listing.app_names([client_id]).get(client_id, client_id) if client_id else "",
+        "ending": actions.of_all(person.user, client_id),
     }
     return show(request, person, "end_all.html", context)
 
@@ -54,12 +54,12 @@ def end_all(request: HttpRequest, person: SignIn) -> HttpResponse:
 def _end(request: HttpRequest, person: SignIn, row: Any) -> HttpResponse:
     parameters = form_of(request, person)
     is_child = row.parent_id is not None
-    ended = connections_end.end(
+    ended = actions.end(
         row,
         origin_of(request, person),
         reason=parameters.get("reason") or "",
     )
-    told(request, what="ended" if ended else "over", app=connections.app_name(row), count=ended)
+    told(request, what="ended" if ended else "over", app=listing.app_name(row), count=ended)
     # Back to the tree of which it was a part
     where = ("connection", [row.root_id]) if is_child else ("connections", [])
     return pages.redirect(reverse(f"delegation_app:{where[0]}", args=where[1]))

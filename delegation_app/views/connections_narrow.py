@@ -11,10 +11,10 @@ from django.utils import timezone
 from delegation_app.protocol.errors import InvalidRequest, OAuthError
 from delegation_app.protocol.parameters import Parameters
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import connections, connections_end
-from delegation_app.services.narrowing import Narrowing
-from delegation_app.services.states import State
-from delegation_app.services.terms import SignIn
+from delegation_app.services.connections import actions, listing
+from delegation_app.services.delegations.narrowing import Narrowing
+from delegation_app.services.delegations.state import State
+from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import pages
 from delegation_app.views.connections_door import door, form_of, origin_of, show, told
 
@@ -22,17 +22,17 @@ from delegation_app.views.connections_door import door, form_of, origin_of, show
 @door("GET", "POST")
 def narrow(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
     """Ask what shall be left of a connection; leave only that."""
-    row = connections.owned(person.user, key)
+    row = listing.owned(person.user, key)
     if request.method == "GET":
         return _form(request, person, row)
     parameters = form_of(request, person)
     try:
         to = _wanted(row, parameters)
-        connections_end.narrow(row, to, origin_of(request, person))
+        actions.narrow(row, to, origin_of(request, person))
     except OAuthError as error:
         # Somebody else may have changed it since the page was shown
-        return _form(request, person, connections.owned(person.user, key), parameters, error)
-    told(request, what="narrowed", app=connections.app_name(row))
+        return _form(request, person, listing.owned(person.user, key), parameters, error)
+    told(request, what="narrowed", app=listing.app_name(row))
     return pages.redirect(reverse("delegation_app:connection", args=[key]))
 
 
@@ -40,7 +40,7 @@ def _wanted(row: Any, parameters: Parameters) -> Narrowing:
     kept = Scope(parameters.all("scopes"))
     if not kept and row.scopes:
         raise InvalidRequest("Leave at least one tick. To take all away, end the connection.")
-    ends = connections_end.chosen_end(row, parameters.get("lifetime"), parameters.get("day"))
+    ends = actions.chosen_end(row, parameters.get("lifetime"), parameters.get("day"))
     return Narrowing(scope=None if kept == row.scopes else kept, expires_at=ends)
 
 
@@ -52,14 +52,14 @@ def _form(
     refused: OAuthError | None = None,
 ) -> HttpResponse:
     kept = None if sent is None else sent.all("scopes")
-    connection = connections.described([row])[0]
+    connection = listing.described([row])[0]
     context = {
         "connection": connection,
         "is_live": connection.state is State.LIVE,
         "scopes": [(*scope, kept is None or scope[0] in kept) for scope in connection.scopes],
-        "lifetimes": connections_end.shorter(row),
+        "lifetimes": actions.shorter(row),
         "first_day": timezone.localdate(),
-        "last_day": timezone.localtime(connections_end.last_day(row)).date(),
+        "last_day": timezone.localtime(actions.last_day(row)).date(),
         "day": "" if sent is None else (sent.all("day") or ("",))[0],
         "lifetime": "" if sent is None else (sent.all("lifetime") or ("",))[0],
     }

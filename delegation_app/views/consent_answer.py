@@ -9,13 +9,20 @@ from delegation_app.protocol.authorization_request import AuthorizationRequest
 from delegation_app.protocol.errors import InvalidRequest, OAuthError
 from delegation_app.protocol.parameters import Parameters
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import answered, audit, authorization, consent, pending_requests, times
-from delegation_app.services.answered import FirstAnswer
-from delegation_app.services.answers import AskAgain
-from delegation_app.services.pending_requests import Kind, Pending
-from delegation_app.services.question import Question
-from delegation_app.services.question_text import app_name
-from delegation_app.services.terms import SignIn
+from delegation_app.services import audit
+from delegation_app.services.consent import (
+    authorize,
+    durations,
+    pending_requests,
+    repeated_answers,
+    validation,
+)
+from delegation_app.services.consent.decision import AskAgain
+from delegation_app.services.consent.pending_requests import Kind, Pending
+from delegation_app.services.consent.question import Question
+from delegation_app.services.consent.repeated_answers import FirstAnswer
+from delegation_app.services.consent.screen import app_name
+from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import asking, consent_page, http, pages, pending, sign_in
 from delegation_app.views.asking import Before
 from delegation_app.views.pages import NoLonger
@@ -44,7 +51,7 @@ def answer(request: HttpRequest) -> HttpResponse:
     try:
         return _decide(request, question, parameters, found)
     except OAuthError as error:
-        first = None if error.recorded else answered.find(question)
+        first = None if error.recorded else repeated_answers.find(question)
         if first is not None:
             return _first_answer(request, question, parameters, first)
         if not isinstance(error, AskAgain):
@@ -77,7 +84,7 @@ def _handle_of(request: HttpRequest) -> str:
 
 def _question(found: Pending, seen: Seen, person: SignIn) -> Question:
     asked = AuthorizationRequest.from_json(found.content["request"])
-    question = Question(asked, authorization.prove_again(asked), person, found.handle)
+    question = Question(asked, validation.prove_again(asked), person, found.handle)
     return question.as_shown(held=Scope(seen.held.split()), known=Scope(seen.known.split()))
 
 
@@ -105,12 +112,12 @@ def _decide(
     origin = http.origin_of(request, question.sign_in.subject)
     seen = Seen(**found.content["seen"])
     if parameters.get("decision") == "deny":
-        consent.deny(question, origin, text=seen.again(question.asked))
-    lifetime = times.chosen(question.client, parameters.get("lifetime"))
+        authorize.deny(question, origin, text=seen.again(question.asked))
+    lifetime = durations.chosen(question.client, parameters.get("lifetime"))
     ticked = Scope(parameters.all("scopes"))
     try:
-        code = consent.allow(question, ticked, origin, lifetime=lifetime, shown=seen.again)
-    except consent.AwaitsConfirmation as error:
+        code = authorize.allow(question, ticked, origin, lifetime=lifetime, shown=seen.again)
+    except authorize.AwaitsConfirmation as error:
         return consent_page.waiting_page(request, question, error)
     return pages.redirect(question.request.target.carrying(code=code))
 
@@ -120,10 +127,10 @@ def _first_answer(
 ) -> HttpResponse:
     denies = parameters.get("decision") == "deny"
     ticked = Scope() if denies else Scope(parameters.all("scopes"))
-    lifetime = times.chosen(question.client, parameters.get("lifetime"))
+    lifetime = durations.chosen(question.client, parameters.get("lifetime"))
     try:
         code = first.repeat(question, ticked, lifetime)
-    except consent.AwaitsConfirmation as error:
+    except authorize.AwaitsConfirmation as error:
         return consent_page.waiting_page(request, question, error)
     if code is not None:
         return pages.redirect(question.request.target.carrying(code=code))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 
 from delegation_app.protocol.errors import OAuthError
-from delegation_app.services import consent
-from delegation_app.services.pending_requests import Kind
-from delegation_app.services.question import Question
-from delegation_app.services.question_text import app_name, compose
+from delegation_app.services.consent import authorize
+from delegation_app.services.consent.pending_requests import Kind
+from delegation_app.services.consent.question import Question
+from delegation_app.services.consent.screen import app_name, compose
 from delegation_app.views import asking, pages, pending
 from delegation_app.views.asking import Before
 from delegation_app.views.pending import Seen
@@ -43,7 +43,7 @@ def consent_page(
 
 
 def waiting_page(
-    request: HttpRequest, question: Question, error: consent.AwaitsConfirmation
+    request: HttpRequest, question: Question, error: authorize.AwaitsConfirmation
 ) -> HttpResponse:
     """Say that an operator has to confirm the answer."""
     # RFC 6749 section 4.1.2.1: no redirect of its own, or the person would not read it

@@ -11,12 +11,14 @@ from delegation_app.protocol.errors import InvalidRequest, OAuthError, TooManyAt
 from delegation_app.protocol.parameters import Parameters
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.user_code import normalised
-from delegation_app.services import audit, device, times
-from delegation_app.services.answers import AskAgain
-from delegation_app.services.device import Waiting
-from delegation_app.services.pending_requests import Kind
-from delegation_app.services.question_text import app_name, compose
-from delegation_app.services.terms import SignIn
+from delegation_app.services import audit
+from delegation_app.services.consent import durations
+from delegation_app.services.consent.decision import AskAgain
+from delegation_app.services.consent.pending_requests import Kind
+from delegation_app.services.consent.screen import app_name, compose
+from delegation_app.services.delegations.terms import SignIn
+from delegation_app.services.device import verification
+from delegation_app.services.device.verification import Waiting
 from delegation_app.views import asking, csrf, http, pages, pending, sign_in
 from delegation_app.views.asking import Before
 from delegation_app.views.pending import Seen
@@ -71,7 +73,7 @@ def _code_page(request: HttpRequest, typed: str, refused: OAuthError | None = No
 def _question_page(request: HttpRequest, typed: str, person: SignIn) -> HttpResponse:
     origin = http.origin_of(request, person.subject)
     try:
-        waiting = device.find(typed, person, origin)
+        waiting = verification.find(typed, person, origin)
     except TooManyAttempts:
         raise
     except OAuthError as error:
@@ -110,14 +112,14 @@ def _answer(request: HttpRequest, parameters: Parameters, person: SignIn) -> Htt
         raise InvalidRequest("The decision must be allow or deny.")
     origin = http.origin_of(request, person.subject)
     try:
-        waiting = device.again(found.content, person)
+        waiting = verification.again(found.content, person)
         if pending.is_too_old(found):
             raise asking.expired()
         consent = _decide(waiting, parameters, origin, seen)
     except AskAgain as error:
         return _ask(request, waiting, Before.of(parameters, error))
     except OAuthError as error:
-        first = None if error.recorded else device.answered(found.content, person)
+        first = None if error.recorded else verification.answered(found.content, person)
         if first is not None:
             return _answered_page(request, first, decision)
         audit.record_refusal(error, origin, client_id="", endpoint=request.path)
@@ -126,7 +128,9 @@ def _answer(request: HttpRequest, parameters: Parameters, person: SignIn) -> Htt
     return pages.page(request, "device_done.html", context)
 
 
-def _answered_page(request: HttpRequest, first: device.Answered, decision: str) -> HttpResponse:
+def _answered_page(
+    request: HttpRequest, first: verification.Answered, decision: str
+) -> HttpResponse:
     differs = (first.consent is None) != (decision == "deny")
     context = {"app": first.app, "consent": first.consent, "differs": differs}
     return pages.page(request, "device_done.html", context, status=400 if differs else 200)
@@ -134,7 +138,7 @@ def _answered_page(request: HttpRequest, first: device.Answered, decision: str) 
 
 def _decide(waiting: Waiting, parameters: Parameters, origin: audit.Origin, seen: Seen) -> Any:
     if parameters.get("decision") == "deny":
-        return device.deny(waiting, origin, text=seen.again(waiting.asked))
-    lifetime = times.chosen(waiting.asked.client, parameters.get("lifetime"))
+        return verification.deny(waiting, origin, text=seen.again(waiting.asked))
+    lifetime = durations.chosen(waiting.asked.client, parameters.get("lifetime"))
     ticked = Scope(parameters.all("scopes"))
-    return device.allow(waiting, ticked, origin, lifetime=lifetime, shown=seen.again)
+    return verification.allow(waiting, ticked, origin, lifetime=lifetime, shown=seen.again)

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.http import HttpResponse
 
 from delegation_app.addresses import endpoint
-from delegation_app.services import device_start
+from delegation_app.services.device import start
 from delegation_app.views import http
 from delegation_app.views.back_channel import Call, back_channel
 
@@ -16,7 +16,7 @@ from delegation_app.views.back_channel import Call, back_channel
 def device_authorization(call: Call) -> HttpResponse:
     """Give a device its two codes, and the page where a person types one of them."""
     client = call.authenticated_client()
-    started = device_start.start(client, call.parameters, call.origin)
+    started = start.start(client, call.parameters, call.origin)
     page = endpoint("device")
     return http.json_answer(
         {

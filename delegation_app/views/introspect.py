@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.http import HttpResponse
 
-from delegation_app.services import introspect as introspection
-from delegation_app.services.clients import SPEAKS_FOR
+from delegation_app.services.clients.lookup import SPEAKS_FOR
+from delegation_app.services.tokens import introspection
 from delegation_app.views import http
 from delegation_app.views.back_channel import Call, back_channel
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from delegation_app.services import keys
+from delegation_app.services import signing_keys
 from delegation_app.views.public import public_document
 
 
 @public_document
 def jwks() -> dict[str, Any]:
     """Return the public half of every key that may have signed a token that still lives."""
-    return {"keys": keys.published()}
+    return {"keys": signing_keys.published()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 
-from delegation_app.services import logos
+from delegation_app.services.clients import logos
 from delegation_app.views.public import public
 
 

@@ -15,11 +15,11 @@ from django.http import HttpRequest, HttpResponse
 from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.protocol.secrets import new_secret
-from delegation_app.services import pending_requests
-from delegation_app.services.asked import Asked
-from delegation_app.services.pending_requests import Kind, Pending, Waiter
-from delegation_app.services.question_text import Text, compose
-from delegation_app.services.terms import SignIn
+from delegation_app.services.consent import pending_requests
+from delegation_app.services.consent.pending_requests import Kind, Pending, Waiter
+from delegation_app.services.consent.request import Asked
+from delegation_app.services.consent.screen import Text, compose
+from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import http, sign_in
 from delegation_app.views.pages import NoLonger
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpResponse
 
-from delegation_app.services import revoke as revocation
+from delegation_app.services.delegations import revocation
 from delegation_app.views import http
 from delegation_app.views.back_channel import Call, back_channel
 

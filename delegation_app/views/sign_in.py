@@ -22,9 +22,9 @@ from delegation_app import clock, primary
 from delegation_app.conf import conf
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.secrets import digest
-from delegation_app.services import pending_requests
-from delegation_app.services.authorization import Interaction
-from delegation_app.services.terms import SignIn
+from delegation_app.services.consent import pending_requests
+from delegation_app.services.consent.validation import Interaction
+from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import http
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from django.utils.cache import patch_vary_headers
 from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.protocol.errors import InvalidRequest
-from delegation_app.services import status_list as lists
-from delegation_app.services.status_cache import Published
+from delegation_app.services.status_lists import publication as lists
+from delegation_app.services.status_lists.cache import Published
 from delegation_app.views import http
 from delegation_app.views.public import document, public
 

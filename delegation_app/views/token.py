@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from delegation_app.grants import REGISTRY, Grant, TokenRequest
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import UnauthorizedClient, UnsupportedGrantType
-from delegation_app.services import keys
+from delegation_app.services import signing_keys
 from delegation_app.views import http
 from delegation_app.views.back_channel import Call, back_channel
 
@@ -42,7 +42,7 @@ def _answer(call: Call, grants: Mapping[str, Grant]) -> HttpResponse:
     refusal = call.parameters.unsupported(grant.PARAMETERS)
     if refusal is not None and grant_type not in _JUDGES_REPLAYS:
         raise refusal
-    signer = keys.signer(client.signing_kid)
+    signer = signing_keys.signer(client.signing_kid)
     declared = call.parameters.only(grant.PARAMETERS)
     issued = grant.handle(TokenRequest(client, declared, call.origin, refusal))
     return http.json_answer(issued.answer(signer))

@@ -10,7 +10,7 @@ from django.urls import URLResolver, include, path
 
 from delegation_app.client import Client, Credentials
 from delegation_app.resource_server.authentication import BearerAuthentication
-from delegation_app.services.local_verifier import LocalVerifier
+from delegation_app.services.tokens.local_verifier import LocalVerifier
 from example_project.api import urls
 from example_project.api.downstream import NoCredentials
 from example_project.api.services import Service

@@ -14,8 +14,9 @@ from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol import names
 from delegation_app.protocol.claims import client_subject
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import blocks, client_secrets, logos, recorded, registry
 from delegation_app.services.audit import Origin
+from delegation_app.services.clients import changes, logos, secrets, snapshots
+from delegation_app.services.delegations import blocks
 from delegation_app.services.transactions import hold, joined
 from example_project.demo import logo, world
 from example_project.demo.credentials import Credentials
@@ -82,29 +83,29 @@ def _permissions(name: str) -> models.QuerySet[Permission]:
 
 def _seed_service(spec: world.Service) -> ResourceServer:
     key = {"identifier": spec.identifier}
-    before = recorded.resource_server(_key_of(ResourceServer, key))
+    before = snapshots.resource_server(_key_of(ResourceServer, key))
     service, _changed = _bring(
         ResourceServer, key, {"name": spec.name, "scopes": spec.scopes, "active": True}
     )
-    values = recorded.diff(before, recorded.resource_server(service.pk))
+    values = snapshots.diff(before, snapshots.resource_server(service.pk))
     if values.fields:
         change = _change(before)
-        registry.record_resource_server_change(service, Origin(), change=change, values=values)
+        changes.record_resource_server_change(service, Origin(), change=change, values=values)
     return service
 
 
 def _seed_client(
     client_id: str, spec: world.Client, services: Mapping[str, ResourceServer], secret: str
 ) -> None:
-    before = recorded.client(_key_of(toolkit.application_model(), {"client_id": client_id}))
+    before = snapshots.client(_key_of(toolkit.application_model(), {"client_id": client_id}))
     application = _seed_application(client_id, spec, secret)
     _seed_policy(application, spec, [services[key] for key in spec.audiences])
     spoken_for = [] if spec.speaks_for is None else [services[spec.speaks_for]]
     _set(application.introspectable_resource_servers, spoken_for)
-    values = recorded.diff(before, recorded.client(application.pk))
+    values = snapshots.diff(before, snapshots.client(application.pk))
     if values.fields:
         change = _change(before)
-        registry.record_client_change(application, Origin(), change=change, values=values)
+        changes.record_client_change(application, Origin(), change=change, values=values)
     for subject in ("", client_subject(client_id)):
         blocks.lift_all(subject, client_id, Origin(), reason="seeded again")
 
@@ -122,12 +123,12 @@ def _seed_application(client_id: str, spec: world.Client, secret: str) -> Any:
     # The toolkit stores a hash of what is set here; a public client gets one that nobody knows.
     at_first = {} if spec.public else {"client_secret": secret}
     application, changed = _bring(model, {"client_id": client_id}, values, at_first)
-    if spec.public or client_secrets.quickly_judged(application, None, secret):
+    if spec.public or secrets.quickly_judged(application, None, secret):
         return application
     if "client_id" not in changed and not toolkit.secret_matches(application, secret):
         application.client_secret = secret
         application.save(update_fields=["client_secret"])
-    client_secrets.keep_digest(application, secret)
+    secrets.keep_digest(application, secret)
     return application
 
 
@@ -186,5 +187,5 @@ def _key_of(model: type[models.Model], known_by: Mapping[str, Any]) -> Any:
     return model._default_manager.filter(**known_by).values_list("pk", flat=True).first()
 
 
-def _change(before: recorded.State | None) -> registry.Change:
+def _change(before: snapshots.State | None) -> changes.Change:
     return "added" if before is None else "changed"

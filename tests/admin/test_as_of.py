@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from delegation_app.models import Delegation
-from delegation_app.services import audit, revoke
+from delegation_app.services import audit
+from delegation_app.services.delegations import revocation
 from tests.admin.conftest import page, person, text_of
 from tests.support import SecureClient
 
@@ -23,7 +24,7 @@ def an_hour_ago(forest):
     """A tree that was there an hour ago, and was revoked since."""
     now = timezone.now()
     Delegation.objects.update(issued_at=now - timedelta(hours=2))
-    revoke.subtree(forest.root, audit.Origin(), reason="over")
+    revocation.subtree(forest.root, audit.Origin(), reason="over")
     Delegation.objects.update(revoked_at=now - timedelta(minutes=30))
     return now - timedelta(hours=1)
 

@@ -5,7 +5,7 @@ from django.core import signing
 from django.utils.html import strip_tags
 
 from delegation_app.models import Delegation
-from delegation_app.services import bulk, leafing
+from delegation_app.services.delegations import bulk, listing
 from tests.admin.conftest import browser, events, page, text_of
 from tests.admin.test_queries import add
 from tests.support.world import Story, delegation_of
@@ -105,7 +105,7 @@ def test_bulk_when_begun_anew_after_an_interruption_then_only_what_is_left_ends(
 def test_bulk_when_the_table_is_read_in_parts_then_all_of_them_are(
     world, operator, small_batches, monkeypatch
 ):
-    monkeypatch.setattr(leafing, "WINDOW", 2)
+    monkeypatch.setattr(listing, "WINDOW", 2)
     add(world, 7)
     response = begun(operator, "used=never")
     for _ in range(7):

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission
 
 from delegation_app import toolkit
 from delegation_app.models import AuditEvent, ClientPolicy, FormerSecret
-from delegation_app.services import client_authentication
+from delegation_app.services.clients import authentication
 from tests.admin.conftest import browser, events, page, person, text_of
 from tests.support import SecureClient
 from tests.support.world import App
@@ -199,9 +199,7 @@ def test_wrong_secret_when_a_former_one_goes_on_then_it_costs_one_slow_hash_as_e
         monkeypatch.setattr(
             toolkit, name, lambda *args, real=real, **more: spent.append(1) or real(*args, **more)
         )
-    monkeypatch.setattr(
-        client_authentication, "_verified", client_authentication._VerifiedSecrets()
-    )
+    monkeypatch.setattr(authentication, "_verified", authentication._VerifiedSecrets())
 
     def cost(secret, row=None):
         spent.clear()

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from delegation_app.models import AuditEvent, ClientLogo, ConsentRecord
-from delegation_app.services import logos
+from delegation_app.services.clients import logos
 from tests.admin.conftest import browser, events, page, text_of
 from tests.admin.test_policy import inline_errors, save
 from tests.support.world import Story

@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from delegation_app.models import AuditEvent, SigningKey
-from delegation_app.services import keys
+from delegation_app.services import signing_keys
 from tests.admin.conftest import page
 
 URL = "/admin/delegation_app/signingkey/rotate/"
@@ -20,7 +20,7 @@ def states():
 
 @pytest.fixture
 def made(db):
-    keys.signer()
+    signing_keys.signer()
     return states()
 
 
@@ -54,7 +54,7 @@ def test_rotate_when_the_active_key_was_stolen_then_it_is_withdrawn_at_once(made
     assert operator.post(URL, {"withdraw": "on"}).status_code == 302
 
     assert states()[stolen] == "retired"
-    assert stolen not in {key["kid"] for key in keys.published()}
+    assert stolen not in {key["kid"] for key in signing_keys.published()}
     assert AuditEvent.objects.get(event="key.rotated").details["withdrawn"] is True
 
 

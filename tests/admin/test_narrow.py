@@ -13,7 +13,8 @@ from django.utils import timezone
 from delegation_app.models import Delegation
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import InvalidRequest, InvalidScope, InvalidTarget
-from delegation_app.services import audit, delegate, revoke
+from delegation_app.services import audit
+from delegation_app.services.delegations import creation, revocation
 from tests.admin.conftest import events, page, text_of
 from tests.support import SecureClient
 from tests.support.world import SERVICE_A, SERVICE_C
@@ -150,7 +151,7 @@ def test_narrow_when_it_was_narrowed_meanwhile_then_the_service_decides(
         def refuse(*_args, error=error, **_kwargs):
             raise error
 
-        monkeypatch.setattr(delegate, "narrow", refuse)
+        monkeypatch.setattr(creation, "narrow", refuse)
         response = narrow(operator, forest.middle, scopes=["read:metrics"])
         assert errors(response)[field] == [error.description]
 
@@ -194,7 +195,7 @@ def test_narrow_when_it_has_ended_or_is_suspended_then_it_says_so(forest, operat
         )
         assert "Only what is live can be narrowed." in text_of(response)
     world.web.change(enabled=True)
-    revoke.subtree(forest.middle, audit.Origin(), reason="x")
+    revocation.subtree(forest.middle, audit.Origin(), reason="x")
     url = page("delegation", "narrow", forest.leaf.pk)
     assert "Only what is live can be narrowed." in text_of(operator.get(url, follow=True))
     assert events("delegation.narrowed") == []

@@ -7,7 +7,7 @@ import pytest
 from delegation_app import toolkit
 from delegation_app.models import AuditEvent, ResourceServer
 from delegation_app.protocol import names
-from delegation_app.services import logos
+from delegation_app.services.clients import logos
 from example_project.demo.logo import png
 from tests.admin.conftest import events, page, text_of
 from tests.admin.test_clients import filled_in

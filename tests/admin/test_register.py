@@ -7,8 +7,8 @@ from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from delegation_app.models import Delegation
-from delegation_app.services import leafing
-from delegation_app.services.register import Chosen
+from delegation_app.services.delegations import listing
+from delegation_app.services.delegations.filters import Chosen
 from tests.admin.conftest import page, text_of
 from tests.admin.test_queries import add
 from tests.support import SecureClient
@@ -57,7 +57,7 @@ def test_list_when_the_place_is_malformed_then_it_begins_anew(world, operator, t
 def test_list_when_a_filter_reads_a_part_of_the_table_then_it_says_so_and_goes_on(
     world, operator, monkeypatch
 ):
-    monkeypatch.setattr(leafing, "WINDOW", 2)
+    monkeypatch.setattr(listing, "WINDOW", 2)
     add(world, 5)
     oldest = newest()[-1]
     Delegation.objects.filter(pk=oldest).update(grant_type="client_credentials")
@@ -75,7 +75,7 @@ def test_list_when_a_filter_reads_a_part_of_the_table_then_it_says_so_and_goes_o
 def test_list_when_many_have_the_name_then_it_reads_the_table_in_order(
     world, operator, monkeypatch
 ):
-    monkeypatch.setattr(leafing, "FEW", 1)
+    monkeypatch.setattr(listing, "FEW", 1)
     add(world, 4)
     Delegation.objects.update(delegate_client_id="same")
     assert listed(operator, "?client=same") == newest()

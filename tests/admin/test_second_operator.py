@@ -14,9 +14,9 @@ from delegation_app.models import (
     ResourceServer,
 )
 from delegation_app.protocol import names
-from delegation_app.services import blocks, revoke
 from delegation_app.services.audit import Origin
-from delegation_app.services.proposals import propose
+from delegation_app.services.clients.proposals import propose
+from delegation_app.services.delegations import blocks, revocation
 from tests.admin.conftest import browser, events, page, text_of
 from tests.admin.test_clients import filled_in
 from tests.admin.test_consent_review import PNG, upload
@@ -405,7 +405,7 @@ def test_proposal_when_the_setting_is_off_by_now_then_it_can_still_be_approved(
 def test_block_when_another_operator_approves_then_it_is_lifted(story, operator, second):
     story.client_credentials()
     [row] = story.world.cron.row.delegations_held.all()
-    revoke.subtree(row, Origin(actor="user:99"), reason="noisy")
+    revocation.subtree(row, Origin(actor="user:99"), reason="noisy")
     assert story.client_credentials().status_code == 400
     block = DelegationBlock.objects.get()
     lift = page("delegationblock", "lift", block.pk)
@@ -426,7 +426,7 @@ def test_block_when_another_operator_approves_then_it_is_lifted(story, operator,
 def test_block_when_it_was_lifted_meanwhile_then_the_proposal_is_stale(story, operator, second):
     story.client_credentials()
     [row] = story.world.cron.row.delegations_held.all()
-    revoke.subtree(row, Origin(actor="user:99"), reason="noisy")
+    revocation.subtree(row, Origin(actor="user:99"), reason="noisy")
     block = DelegationBlock.objects.get()
     propose(lifting.wanted(block), Origin(actor=subject(operator)))
     blocks.lift(block, Origin(), reason="by a script")
@@ -437,7 +437,7 @@ def test_block_when_it_was_lifted_meanwhile_then_the_proposal_is_stale(story, op
 def test_block_when_the_proposer_may_not_lift_it_any_more_then_it_stays(story, operator, second):
     story.client_credentials()
     [row] = story.world.cron.row.delegations_held.all()
-    revoke.subtree(row, Origin(actor="user:99"), reason="noisy")
+    revocation.subtree(row, Origin(actor="user:99"), reason="noisy")
     propose(lifting.wanted(DelegationBlock.objects.get()), Origin(actor=subject(operator)))
     get_user_model().objects.get(username="operator").user_permissions.clear()
     decide(second)

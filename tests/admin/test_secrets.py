@@ -18,7 +18,8 @@ from delegation_app.models import (
     ResourceServer,
     SigningKey,
 )
-from delegation_app.services import audit, client_secrets
+from delegation_app.services import audit
+from delegation_app.services.clients import secrets
 from tests.admin.conftest import browser, page
 from tests.admin.test_clients import filled_in
 from tests.support import SecureClient
@@ -36,9 +37,9 @@ def texts(responses):
 def rotated(story):
     """Replace the secret of cron, and return everything that stands of it."""
     row = story.world.cron.row
-    seen = client_secrets.mark_of(row)
+    seen = secrets.mark_of(row)
     origin = audit.Origin()
-    made = client_secrets.replace(row, origin, overlap=timedelta(days=1), seen=seen)
+    made = secrets.replace(row, origin, overlap=timedelta(days=1), seen=seen)
     former = FormerSecret.objects.get()
     return [made.secret, former.hashed, former.successor_digest[:9], former.beside[:9]]
 

@@ -5,7 +5,8 @@ import pytest
 from delegation_app import toolkit
 from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol import names
-from delegation_app.services import clients, shortcomings, why
+from delegation_app.services.clients import lookup, setup_problems
+from delegation_app.services.reporting import explanation
 from tests.admin.conftest import page, text_of
 from tests.admin.test_clients import filled_in
 from tests.support.answers import refused
@@ -63,7 +64,7 @@ def test_client_when_no_resource_can_be_told_then_page_why_and_log_say_what_is_m
     html = text_of(operator.get(change_page(story.world.cron.row)))
     assert HEADING in html
     assert sentence in html
-    found = why.explain(answer["X-Request-Id"])
+    found = explanation.explain(answer["X-Request-Id"])
     assert found.conclusion.startswith("The request was refused as invalid_target: no resource")
     assert detail in found.conclusion
     assert [sentence in step.text for step in found.steps] == [True]
@@ -84,7 +85,7 @@ def test_client_when_a_resource_is_not_its_own_then_the_log_names_both(story, ca
 
 def test_client_when_all_is_well_then_its_page_says_nothing(world, operator):
     for app in (world.web, world.cron, world.tv, world.operator_tool):
-        assert shortcomings.of_client(clients.find(app.client_id)) == []
+        assert setup_problems.of_client(lookup.find(app.client_id)) == []
         assert HEADING not in text_of(operator.get(change_page(app.row)))
 
 
@@ -103,7 +104,7 @@ def test_client_when_it_is_public_and_trusted_then_its_page_says_that_people_are
 
 def test_why_when_the_client_is_gone_or_unknown_then_it_says_so(story, world):
     answer = story.post("/oauth/token", {"client_id": "nobody", "client_secret": "x" * 20})
-    found = why.explain(answer["X-Request-Id"])
+    found = explanation.explain(answer["X-Request-Id"])
     assert [step.text for step in found.steps] == ["There is no client nobody."]
 
 
@@ -119,7 +120,7 @@ def test_why_when_a_caller_names_its_own_request_then_only_ours_is_known(story):
     )
     assert again.status_code == 200
     assert again["X-Request-Id"] != ours
-    found = why.explain(ours)
+    found = explanation.explain(ours)
     assert "invalid_grant" in found.conclusion
     assert len(found.events) == 1
 

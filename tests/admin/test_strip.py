@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from delegation_app.models import AuditEvent, SigningKey
-from delegation_app.services import pulse
+from delegation_app.services.reporting import metrics
 from tests.admin.conftest import browser, text_of
 from tests.support import SecureClient
 
@@ -30,11 +30,11 @@ def test_strip_when_an_operator_opens_the_page_then_it_shows_the_last_day(forest
     html = text_of(operator.get(url))
     assert "Delegation: the last 24 hours" in html
     assert 'aria-label="2 in 24 hours; at most 2 in an hour, 0 in this one"' in html
-    found = pulse.traffic()
+    found = metrics.traffic()
     assert {name: sum(hours) for name, hours in found.hours.items()} == {
         "issued": 3, "refused": 2, "exchanged": 2, "revoked": 0,
     }  # fmt: skip
-    assert pulse.live() == pulse.Live(3, is_all=True)
+    assert metrics.live() == metrics.Live(3, is_all=True)
     assert "delegation-warnings" not in html
 
 
@@ -59,8 +59,8 @@ def test_strip_when_opened_again_within_a_minute_then_nothing_is_counted(forest,
 
 
 def test_strip_when_there_is_too_much_to_count_then_it_says_so(forest, operator, monkeypatch):
-    monkeypatch.setattr(pulse, "MOST_EVENTS", 2)
-    monkeypatch.setattr(pulse, "MOST_LIVE", 2)
+    monkeypatch.setattr(metrics, "MOST_EVENTS", 2)
+    monkeypatch.setattr(metrics, "MOST_LIVE", 2)
     html = text_of(operator.get(PAGES[0]))
     assert "only the newest 2 events were counted" in html
     assert ">2+</a>" in html
@@ -79,7 +79,7 @@ def test_strip_when_something_is_wrong_then_it_warns(operator, monkeypatch):
         created_at=timezone.now(),
         activated_at=timezone.now(),
     )
-    monkeypatch.setattr(pulse, "cache_answers", lambda: False)
+    monkeypatch.setattr(metrics, "cache_answers", lambda: False)
     html = text_of(operator.get(PAGES[0]))
     for text in (
         "The key lost can&#x27;t be decrypted",

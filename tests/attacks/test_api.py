@@ -7,7 +7,7 @@ from io import BytesIO
 import pytest
 from rest_framework.throttling import BaseThrottle
 
-from delegation_app.services import catalogue
+from delegation_app.services.delegations import catalogue
 from delegation_app.views.api.endpoint import Endpoint
 from tests.admin.conftest import browser
 from tests.support import SecureClient

@@ -8,7 +8,7 @@ import pytest
 from django.test import override_settings
 
 from delegation_app.models import AuditEvent
-from delegation_app.services import throttle
+from delegation_app.services.clients import throttle
 from tests.support.answers import nothing_stored, recorded, refusal_recorded, refused
 from tests.support.world import VERIFIER
 

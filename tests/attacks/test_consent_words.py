@@ -4,7 +4,7 @@ import pytest
 
 from delegation_app import toolkit
 from delegation_app.models import ConsentRecord, Delegation, PendingRequest, ResourceServer
-from delegation_app.services.words import pieces, plain, text_of
+from delegation_app.services.consent.fragments import pieces, plain, text_of
 from tests.admin.conftest import browser, page
 from tests.support.world import Story
 

@@ -7,8 +7,8 @@ from django.test.utils import CaptureQueriesContext
 from delegation_app.models import AccessToken, Delegation
 from delegation_app.protocol import names
 from delegation_app.protocol.constraints import Constraints
-from delegation_app.services import revoke
 from delegation_app.services.audit import Origin
+from delegation_app.services.delegations import revocation
 from tests.support.answers import recorded, refusal_recorded, refused
 from tests.support.chains import Chain, acting_with, handed_on, last_event, own_token
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, claims_of, delegation_of
@@ -142,7 +142,7 @@ def test_f8_client_when_it_holds_a_token_then_it_cannot_lead_it_where_it_was_not
 @pytest.mark.conformance("TX-35", "TX-36")
 def test_f8_grandchild_when_the_middle_was_revoked_then_no_other_way_leads_round_it(story):
     chain = Chain(story)
-    revoke.subtree(chain.rows[1], OPERATOR, reason="x")
+    revocation.subtree(chain.rows[1], OPERATOR, reason="x")
     for token, app, audience in (
         (chain.tokens[0], None, SERVICE_B),
         (chain.tokens[1], story.world.service_b_client, SERVICE_C),
@@ -255,7 +255,7 @@ def test_f14_children_when_many_then_revoking_their_parent_costs_the_same(story,
         with CaptureQueriesContext(
             connection,
         ) as queries:
-            assert revoke.subtree(parent, OPERATOR, reason="x") == number + 1
+            assert revocation.subtree(parent, OPERATOR, reason="x") == number + 1
         counts.append(len(queries))
         parent = delegation_of(story.tokens(prompt="consent"))
     assert counts[0] == counts[1]

@@ -6,7 +6,7 @@ import pytest
 
 from delegation_app.models import AccessToken, AuditEvent, Delegation
 from delegation_app.protocol import names
-from delegation_app.services import keys
+from delegation_app.services import signing_keys
 from tests.flows.test_bad_input import STRANGE, UNREADABLE, as_client, encode
 from tests.support.answers import each, nothing_stored, recorded, refused
 from tests.support.broken_database import failing, failing_commit
@@ -112,7 +112,7 @@ def test_targets_when_there_are_very_many_then_4xx(story, form):
 @pytest.fixture
 def honest(story):
     story.wire.raise_request_exception = False
-    keys.signer()
+    signing_keys.signer()
     return story
 
 

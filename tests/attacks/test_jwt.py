@@ -15,7 +15,8 @@ from delegation_app.models import AccessToken, ResourceServer
 from delegation_app.protocol import jwk
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.resource_server.verifiers.offline import OfflineVerifier
-from delegation_app.services import keys, local_verifier
+from delegation_app.services import signing_keys
+from delegation_app.services.tokens import local_verifier
 from tests.support.wire import Wire
 from tests.support.world import SERVICE_A, SERVICE_B, claims_of
 
@@ -61,7 +62,7 @@ class Forger:
         self.good = story.client_credentials().json()["access_token"]
         self.claims = claims_of(self.good)
         self.header = jwt.get_unverified_header(self.good)
-        self.identity = keys.signer()
+        self.identity = signing_keys.signer()
         self.wire = Wire()
         # No thread: what it knows of keys and revocations is what is read here
         self.offline = OfflineVerifier(
@@ -118,7 +119,7 @@ def names_a_key(token):
         kid = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["kid"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return True
-    return kid in [key["kid"] for key in keys.published()]
+    return kid in [key["kid"] for key in signing_keys.published()]
 
 
 def verifies(token, audience):
@@ -185,7 +186,7 @@ def test_algorithm_when_the_public_key_is_used_as_a_shared_secret_then_refused(
 ):
     settings.DELEGATION = {**settings.DELEGATION, "SIGNING_ALGORITHM": algorithm}
     forger = Forger(story)
-    published = next(k for k in keys.published() if k["kid"] == forger.header["kid"])
+    published = next(k for k in signing_keys.published() if k["kid"] == forger.header["kid"])
     secrets = list(public_key_texts(forger.identity.key.public_key()))
     secrets += [
         json.dumps(published).encode(),
@@ -239,7 +240,7 @@ def test_kid_when_unknown_or_strange_then_refused(forger, kid):
 
 
 def test_kid_when_it_names_another_published_key_then_refused(forger):
-    others = [key["kid"] for key in keys.published() if key["kid"] != forger.header["kid"]]
+    others = [key["kid"] for key in signing_keys.published() if key["kid"] != forger.header["kid"]]
     assert others
     for kid in others:
         forger.assert_refused(forger.with_header(kid=kid))

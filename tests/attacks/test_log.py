@@ -6,7 +6,9 @@ import pytest
 from django.db import DatabaseError, DataError
 from django.urls import reverse
 
-from delegation_app.services import authorization, introspect, pulse
+from delegation_app.services.consent import validation
+from delegation_app.services.reporting import metrics
+from delegation_app.services.tokens import introspection
 from tests.protocol.test_printable import FORGED, is_harmless
 from tests.support.world import App
 
@@ -62,8 +64,8 @@ def test_log_when_an_exception_quotes_the_request_then_only_its_traceback_has_li
     def fail(*_args, **_kwargs):
         raise kind(hostile)
 
-    monkeypatch.setattr(introspect, "introspect", fail)
-    monkeypatch.setattr(authorization, "check", fail)
+    monkeypatch.setattr(introspection, "introspect", fail)
+    monkeypatch.setattr(validation, "check", fail)
     story.introspect("x")
     story.browser.get(f"/oauth/authorize?{urlencode(story.authorize_parameters())}")
     assert any(line.startswith("Traceback") for line in lines())
@@ -78,8 +80,8 @@ def test_log_when_the_cache_quotes_then_only_its_traceback_has_lines(
     for method in ("get", "add", "incr", "set"):
         monkeypatch.setattr(f"django.core.cache.backends.locmem.LocMemCache.{method}", fail)
     story.redeem("wrong", App(story.world.web.row, "wrong"))
-    assert not pulse.cache_answers()
-    pulse.live()
+    assert not metrics.cache_answers()
+    metrics.live()
     story.wire.get(story.wire.get("/oauth/status").json()["status_lists"][0])
     lines()
 

@@ -19,7 +19,8 @@ from delegation_app.models import (
     DeviceCode,
     EventCount,
 )
-from delegation_app.services import event_counts, pulse
+from delegation_app.services import event_counts
+from delegation_app.services.reporting import metrics
 from tests.admin.conftest import browser, page, text_of
 from tests.support.answers import refused
 from tests.support.world import App, redirected
@@ -249,7 +250,7 @@ def test_counts_when_the_trail_is_shown_then_everything_says_how_many(
         text = b"".join(sent.streaming_content).decode()
         lines = map(json.loads, text.splitlines()) if form == "ndjson" else _csv(text)
         assert 50 - LIMIT in [line["details"].get("count") for line in lines]
-    assert sum(pulse.traffic().hours["refused"]) == 50
+    assert sum(metrics.traffic().hours["refused"]) == 50
 
 
 def _csv(text):

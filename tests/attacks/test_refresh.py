@@ -5,8 +5,9 @@ from itertools import pairwise
 import pytest
 
 from delegation_app.models import AccessToken, AuditEvent, Delegation, RefreshToken
-from delegation_app.services import consent, revoke
 from delegation_app.services.audit import Origin
+from delegation_app.services.consent import authorize
+from delegation_app.services.delegations import revocation
 from tests.support.answers import nothing_stored, recorded, refusal_recorded, refused
 from tests.support.world import claims_of, delegation_of
 
@@ -73,11 +74,11 @@ def test_d8_cascade_when_the_refresh_token_is_revoked_then_every_view_of_it_is_d
 def test_d8_cascade_when_the_delegation_is_revoked_then_every_view_of_it_is_dead(story):
     code = story.code()
     delegation = Delegation.objects.get()
-    revoke.subtree(delegation, OPERATOR, reason="operator")
+    revocation.subtree(delegation, OPERATOR, reason="operator")
     with refusal_recorded("invalid_grant"):
         refused(story.redeem(code), "invalid_grant")
     tokens = story.tokens(prompt="consent")
-    revoke.subtree(delegation_of(tokens), OPERATOR, reason="operator")
+    revocation.subtree(delegation_of(tokens), OPERATOR, reason="operator")
     assert not story.is_active(tokens["access_token"])
     refused(story.refresh(tokens["refresh_token"]), "invalid_grant")
 
@@ -120,7 +121,7 @@ def _delete_client(world):
 
 
 def _withdraw(world):
-    consent.withdraw(Delegation.objects.get().consent, OPERATOR, reason="withdrawn")
+    authorize.withdraw(Delegation.objects.get().consent, OPERATOR, reason="withdrawn")
 
 
 def _remove_scopes(world):

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Permission
 
 from delegation_app.models import Delegation, DelegationBlock
 from delegation_app.protocol.constraints import Constraints
-from delegation_app.services import bulk
+from delegation_app.services.delegations import bulk
 from tests.browser.conftest import sync_api
 from tests.browser.test_pages import overflows, picture, tab_to
 from tests.support.world import PASSWORD, SERVICE_C, VERIFIER, Story, delegation_of, redirected

@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from delegation_app import toolkit
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol.constraints import Constraints
-from delegation_app.services import logos
+from delegation_app.services.clients import logos
 from example_project.demo.logo import png
 from tests.browser.test_pages import lowest_contrast, overflows, picture, sign_in
 from tests.support.world import PASSWORD, Story

@@ -8,7 +8,8 @@ from django.utils import timezone
 from delegation_app import toolkit
 from delegation_app.models import AuditEvent, ConsentRecord, ResourceServer
 from delegation_app.protocol.constraints import Constraints
-from delegation_app.services import bulk, logos
+from delegation_app.services.clients import logos
+from delegation_app.services.delegations import bulk
 from example_project.demo.logo import png
 from tests.browser.every_page import PAGES
 from tests.browser.look import AXE_SCRIPT, NARROW, Look

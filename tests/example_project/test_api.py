@@ -11,7 +11,8 @@ from django.utils import timezone
 from rest_framework.test import APIRequestFactory
 
 from delegation_app.models import AccessToken, ResourceServer
-from delegation_app.services import audit, revoke
+from delegation_app.services import audit
+from delegation_app.services.delegations import revocation
 from example_project.api.neighbours import authentication_of
 from example_project.api.services import SERVICE_A
 from example_project.api.views import ProtectedView
@@ -171,7 +172,7 @@ def test_api_when_token_is_expired_then_401(client, tokens):
 def test_api_when_delegation_is_revoked_then_401_at_once(client, tokens):
     token = tokens["access_token"]
     assert client.get(METRICS, **headers(token)).status_code == 200
-    revoke.subtree(delegation_of(tokens), audit.Origin(), reason="it is over")
+    revocation.subtree(delegation_of(tokens), audit.Origin(), reason="it is over")
     assert_refused(client.get(METRICS, **headers(token)), 401, "invalid_token")
     assert_refused(raise_alert(client, token), 401, "invalid_token")
 

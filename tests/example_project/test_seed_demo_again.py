@@ -11,7 +11,9 @@ from django.db import OperationalError
 
 from delegation_app import toolkit
 from delegation_app.models import AuditEvent, ClientPolicy, Delegation, ResourceServer
-from delegation_app.services import audit, clients, revoke
+from delegation_app.services import audit
+from delegation_app.services.clients import lookup
+from delegation_app.services.delegations import revocation
 from example_project.demo import rows
 from tests.support.world import App, Story
 
@@ -106,7 +108,7 @@ def test_seed_when_rows_drifted_then_they_are_brought_back_and_that_is_recorded(
     alice = authenticate(**world["users"]["alice"])
     assert alice is not None
     assert not alice.is_superuser
-    web = clients.find("web")
+    web = lookup.find("web")
     assert web.policy.enabled
     assert list(web.policy.scopes) == PERSONAL
     assert list(web.servers) == [A]
@@ -133,7 +135,7 @@ def test_seed_when_a_client_was_stopped_then_it_may_start_again():
     story = Story(None)
     assert story.client_credentials(cron).status_code == 200
     operator = audit.Origin(actor="user:1")
-    revoke.subtree(Delegation.objects.get(), operator, reason="noisy")
+    revocation.subtree(Delegation.objects.get(), operator, reason="noisy")
     assert story.client_credentials(cron).json()["error"] == "unauthorized_client"
     seeded()
     assert story.client_credentials(cron).status_code == 200

@@ -1,7 +1,7 @@
 import pytest
 from django.db import connections
 
-from delegation_app.services import keys, transactions
+from delegation_app.services import signing_keys, transactions
 from tests.faults.proxy import HOST, Proxy
 
 
@@ -27,7 +27,7 @@ def proxy(transactional_db, monkeypatch):
 def story(story, proxy):
     """A story whose browser gets a 500 as others do, and whose keys are made."""
     story.browser.raise_request_exception = story.wire.raise_request_exception = False
-    keys.signer()
+    signing_keys.signer()
     # What is made on first use would commit before what the tests are about
     story.client_credentials()
     return story

@@ -16,30 +16,17 @@ from delegation_app.models import (
 )
 from delegation_app.protocol.parameters import Parameters
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import (
-    audit,
-    bulk,
-    client_secrets,
-    clients,
-    codes,
-    confirmation,
-    connections_end,
-    consent,
-    device,
-    device_poll,
-    device_start,
-    keys,
-    operating,
-    outbox,
-    pending_requests,
-    proposals,
-    registry,
-    revoke,
-    rotation,
-    standing,
-)
-from delegation_app.services.narrowing import Narrowing
-from delegation_app.services.register import Chosen
+from delegation_app.services import audit, outbox, signing_keys
+from delegation_app.services.clients import changes, lookup, proposals, secrets
+from delegation_app.services.connections import actions
+from delegation_app.services.consent import approval, authorize, pending_requests
+from delegation_app.services.delegations import bulk, operating, revocation
+from delegation_app.services.delegations.filters import Chosen
+from delegation_app.services.delegations.narrowing import Narrowing
+from delegation_app.services.device import start as device_start
+from delegation_app.services.device import verification
+from delegation_app.services.tokens import authorization_codes, device_codes, rotation
+from delegation_app.services.tokens import client_credentials as token_client_credentials
 from tests.races.crowd import new_child, new_code, new_root, question
 from tests.races.test_device import waiting
 from tests.support.world import SERVICE_B, VERIFIER
@@ -49,8 +36,10 @@ SCOPE = Scope.parse("read:metrics write:alerts")
 
 
 def redeem(world):
-    redemption = codes.Redemption(new_code(world), VERIFIER, None, ())
-    return partial(codes.redeem, redemption, clients.find("web"), audit.Origin("client:web"))
+    redemption = authorization_codes.Redemption(new_code(world), VERIFIER, None, ())
+    return partial(
+        authorization_codes.redeem, redemption, lookup.find("web"), audit.Origin("client:web")
+    )
 
 
 def replay(world):
@@ -62,7 +51,7 @@ def replay(world):
 def refresh(world):
     _row, tokens = new_root(world.alice)
     presented = rotation.Presentation(tokens["refresh_token"], None, ())
-    return partial(rotation.rotate, presented, clients.find("web"), audit.Origin("client:web"))
+    return partial(rotation.rotate, presented, lookup.find("web"), audit.Origin("client:web"))
 
 
 def retry(world):
@@ -81,21 +70,23 @@ def reuse(world):
 
 def approved(world):
     asked, code = waiting(world)
-    device.allow(asked, asked.asked.scope, audit.Origin(), lifetime=None)
+    verification.allow(asked, asked.asked.scope, audit.Origin(), lifetime=None)
     return code
 
 
 def poll(world):
-    wanted = device_poll.Poll(approved(world), (), None)
-    return partial(device_poll.poll, wanted, clients.find("tv"), audit.Origin())
+    wanted = device_codes.Poll(approved(world), (), None)
+    return partial(device_codes.poll, wanted, lookup.find("tv"), audit.Origin())
 
 
 def client_credentials(world):
     # Another one is opened each time
     Delegation.objects.filter(delegate_client_id="cron").update(terms_digest="0" * 64)
-    client = clients.find("cron")
+    client = lookup.find("cron")
     audience = client.audience(())
-    return partial(standing.issue, client, SCOPE, audience, audit.Origin("client:cron"))
+    return partial(
+        token_client_credentials.issue, client, SCOPE, audience, audit.Origin("client:cron")
+    )
 
 
 def exchange(world):
@@ -104,31 +95,31 @@ def exchange(world):
 
 
 def allow(world):
-    return partial(consent.allow, question(world), SCOPE, audit.Origin(), lifetime=None)
+    return partial(authorize.allow, question(world), SCOPE, audit.Origin(), lifetime=None)
 
 
 def deny(world):
-    return partial(consent.deny, question(world), audit.Origin())
+    return partial(authorize.deny, question(world), audit.Origin())
 
 
 def proceed(world):
     new_code(world)
-    return partial(consent.proceed, question(world), audit.Origin())
+    return partial(authorize.proceed, question(world), audit.Origin())
 
 
 def start(world):
     asked = Parameters([("scope", "read:metrics")])
-    return partial(device_start.start, clients.find("tv"), asked, audit.Origin())
+    return partial(device_start.start, lookup.find("tv"), asked, audit.Origin())
 
 
 def allow_device(world):
     asked, _code = waiting(world)
-    return partial(device.allow, asked, asked.asked.scope, audit.Origin(), lifetime=None)
+    return partial(verification.allow, asked, asked.asked.scope, audit.Origin(), lifetime=None)
 
 
 def deny_device(world):
     asked, _code = waiting(world)
-    return partial(device.deny, asked, audit.Origin())
+    return partial(verification.deny, asked, audit.Origin())
 
 
 def pending(world):
@@ -139,22 +130,22 @@ def pending(world):
 
 
 def confirm(world):
-    return partial(confirmation.confirm, pending(world), OPERATOR, reason="checked")
+    return partial(approval.confirm, pending(world), OPERATOR, reason="checked")
 
 
 def refuse(world):
-    return partial(confirmation.refuse, pending(world), OPERATOR, reason="checked")
+    return partial(approval.refuse, pending(world), OPERATOR, reason="checked")
 
 
 def give_back(world, kind):
     _row, tokens = new_root(world.alice)
-    client = clients.find("web")
-    return partial(revoke.presented_token, tokens[kind], client, audit.Origin("client:web"))
+    client = lookup.find("web")
+    return partial(revocation.presented_token, tokens[kind], client, audit.Origin("client:web"))
 
 
 def end(world):
     row, _tokens = new_root(world.alice)
-    return partial(connections_end.end, row, audit.Origin(), reason="")
+    return partial(actions.end, row, audit.Origin(), reason="")
 
 
 def end_all(world):
@@ -164,13 +155,13 @@ def end_all(world):
         withdrawn_at=clock.now(), withdrawn_by="system"
     )
     new_root(world.alice)
-    return partial(connections_end.end_all, world.alice, audit.Origin(), reason="")
+    return partial(actions.end_all, world.alice, audit.Origin(), reason="")
 
 
 def narrow(world):
     row, _tokens = new_root(world.alice)
     to = Narrowing(scope=Scope(["read:metrics"]))
-    return partial(connections_end.narrow, row, to, audit.Origin())
+    return partial(actions.narrow, row, to, audit.Origin())
 
 
 def revoke_one(world):
@@ -195,27 +186,27 @@ def revoke_many(world):
 def replace_secret(world):
     row = world.cron.row
     row.refresh_from_db()
-    seen = client_secrets.mark_of(row)
-    return partial(client_secrets.replace, row, OPERATOR, overlap=timedelta(hours=1), seen=seen)
+    seen = secrets.mark_of(row)
+    return partial(secrets.replace, row, OPERATOR, overlap=timedelta(hours=1), seen=seen)
 
 
 def end_former_secret(world):
     replace_secret(world)()
-    return partial(client_secrets.end_former, world.cron.row, OPERATOR)
+    return partial(secrets.end_former, world.cron.row, OPERATOR)
 
 
 def rotate_keys(world):
-    return partial(keys.rotate, OPERATOR, force=True)
+    return partial(signing_keys.rotate, OPERATOR, force=True)
 
 
 def first_keys(world):
     SigningKey.objects.all().delete()
-    keys.forget()
-    return keys.signer
+    signing_keys.forget()
+    return signing_keys.signer
 
 
 def proposed(world):
-    diff = registry.Diff({"enabled": False}, {"enabled": True})
+    diff = changes.Diff({"enabled": False}, {"enabled": True})
     kind, change = ProposedChange.Kind.CLIENT, ProposedChange.Change.CHANGED
     wanted = proposals.Wanted(kind, change, str(world.web.row.pk), "web", diff)
     return proposals.propose(wanted, PROPOSER)
@@ -258,10 +249,10 @@ def take_messages(world):
 
 
 def discard_keys(world):
-    keys.signer()
+    signing_keys.signer()
     SigningKey.objects.filter(expires_at=None).update(encrypted_private_key=b"of another secret")
-    keys.forget()
-    return partial(keys._discard_unreadable, OPERATOR)
+    signing_keys.forget()
+    return partial(signing_keys._discard_unreadable, OPERATOR)
 
 
 # What each does, what its caller gets, and the events that tell of it

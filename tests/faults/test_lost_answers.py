@@ -21,7 +21,8 @@ from delegation_app.models import (
     RefreshToken,
 )
 from delegation_app.protocol.errors import OAuthError, OutcomeUnknown
-from delegation_app.services import lost_answers, transactions
+from delegation_app.services import transactions
+from delegation_app.services.tokens import lost_answers
 from delegation_app.signals import delegation_revoked
 from tests.faults.every_service import (
     EVERY,

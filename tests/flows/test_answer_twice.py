@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 import pytest
 
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation
-from delegation_app.services import audit, revoke
+from delegation_app.services import audit
+from delegation_app.services.delegations import revocation
 from tests.support import SecureClient
 from tests.support.world import FORM, PASSWORD, Story, filled_in, redirected
 
@@ -69,7 +70,7 @@ def test_allow_when_the_code_is_of_no_use_any_more_then_a_page_that_leads_on(sto
     if how == "expired":
         clock.forward(seconds=61)
     elif how == "revoked":
-        revoke.subtree(Delegation.objects.get(), audit.Origin("user:9"), reason="enough")
+        revocation.subtree(Delegation.objects.get(), audit.Origin("user:9"), reason="enough")
     again = story.answer(page)
     assert (again.status_code, again.get("Location")) == (400, None)
     assert "You have answered already" in again.content.decode()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from django.urls import resolve
 
-from delegation_app.services.catalogue import MOST_COUNTED
-from delegation_app.services.operating import MOST_AT_ONCE
+from delegation_app.services.delegations.catalogue import MOST_COUNTED
+from delegation_app.services.delegations.operating import MOST_AT_ONCE
 from delegation_app.views.api import operator_shapes, person_shapes
 from delegation_app.views.api.reading import MAX_DEPTH
 

@@ -6,8 +6,8 @@ import pytest
 from django.db import connections
 
 from delegation_app.models import AccessToken, AuthorizationCode, Delegation, RefreshToken
-from delegation_app.services import revoke
 from delegation_app.services.audit import Origin
+from delegation_app.services.delegations import revocation
 from tests.support.answers import never_stored, recorded, refusal_recorded, refused
 from tests.support.world import (
     REDIRECT_URI,
@@ -305,7 +305,7 @@ def test_refresh_token_when_issued_then_it_is_bound_to_what_was_consented_to(sto
 
 
 def _revoke(world):
-    revoke.subtree(Delegation.objects.get(), Origin("user:operator"), reason="operator")
+    revocation.subtree(Delegation.objects.get(), Origin("user:operator"), reason="operator")
 
 
 def _deactivate(world):

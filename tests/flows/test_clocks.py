@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from delegation_app import clock
 from delegation_app.models import AuditEvent, Delegation
-from delegation_app.services import local_verifier
+from delegation_app.services.tokens import local_verifier
 from tests.support.answers import refused
 from tests.support.statuses import status
 from tests.support.world import SERVICE_A, claims_of, delegation_of

@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol.constraints import Constraints
-from delegation_app.services import audit, revoke
+from delegation_app.services import audit
+from delegation_app.services.delegations import revocation
 from tests.support.answers import never_stored, nothing_stored
 from tests.support.chains import Chain
 from tests.support.connections import ALL, LIST, apps_on, at, shown
@@ -121,7 +122,7 @@ def test_page_when_the_site_trusts_the_app_then_it_says_that_nobody_was_asked(st
 
 def test_page_when_an_operator_ended_it_then_neither_name_nor_note_is_told(story, world):
     row = delegation_of(story.tokens())
-    revoke.subtree(row, audit.Origin(f"user:{world.bob.pk}"), reason="ticket 4711")
+    revocation.subtree(row, audit.Origin(f"user:{world.bob.pk}"), reason="ticket 4711")
     page = shown(story, at(row))
     assert "ended by an operator" in page
     assert "4711" not in page

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from delegation_app.models import ConsentRecord, Delegation
-from delegation_app.services.connections import PAGE
+from delegation_app.services.connections.listing import PAGE
 from tests.services.test_connections import copies
 from tests.support.answers import nothing_stored, recorded
 from tests.support.api import ALL_OF_MINE, MINE, did, got, mine, refused

@@ -4,7 +4,7 @@ import pytest
 
 from delegation_app.models import AuditEvent, ConsentRecord
 from delegation_app.protocol.errors import InvalidToken
-from delegation_app.services import local_verifier
+from delegation_app.services.tokens import local_verifier
 from tests.support.answers import never_stored, nothing_stored, recorded, refused
 from tests.support.chains import Chain, last_event
 from tests.support.connections import ALL, LIST, apps_on, at, mark_on, post, send, shown

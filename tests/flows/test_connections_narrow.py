@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from delegation_app.models import Delegation
-from delegation_app.services import local_verifier
+from delegation_app.services.tokens import local_verifier
 from tests.support.answers import nothing_stored, recorded
 from tests.support.chains import Chain, last_event
 from tests.support.connections import at, mark_on, post, send, shown

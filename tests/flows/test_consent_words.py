@@ -9,8 +9,8 @@ from django.utils import timezone
 from delegation_app import toolkit
 from delegation_app.models import ConsentRecord, Delegation, ResourceServer
 from delegation_app.protocol.constraints import Constraints
-from delegation_app.services import logos
-from delegation_app.services.words import text_of
+from delegation_app.services.clients import logos
+from delegation_app.services.consent.fragments import text_of
 from tests.support.world import SERVICE_A, redirected
 
 ALL = "read:metrics write:alerts delete:alerts"

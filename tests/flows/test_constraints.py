@@ -12,7 +12,7 @@ from delegation_app.protocol.constraints import REGISTRY, Constraints, Moment, i
 from delegation_app.protocol.constraints.base import Constraint, InvalidConstraint, check_members
 from delegation_app.protocol.errors import InvalidToken, OutsideLimits
 from delegation_app.protocol.verified_token import Call
-from delegation_app.services import local_verifier
+from delegation_app.services.tokens import local_verifier
 from tests.support.answers import refusal_recorded, refused
 from tests.support.chains import handed_on
 from tests.support.world import SERVICE_A, SERVICE_B, claims_of, delegation_of

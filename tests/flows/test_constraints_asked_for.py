@@ -10,7 +10,7 @@ from delegation_app.models import AuditEvent
 from delegation_app.protocol import names
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.constraints.collection import MAX_CONSTRAINTS
-from delegation_app.services import why
+from delegation_app.services.reporting import explanation
 from tests.support.answers import nothing_stored, refusal_recorded, refused
 from tests.support.chains import handed_on
 from tests.support.world import SERVICE_A, SERVICE_B, delegation_of, redirected
@@ -214,7 +214,7 @@ def test_address_when_it_is_unknown_then_no_network_holds_it_and_why_says_so(
     story.wire.defaults |= environ
     answer = story.refresh(tokens["refresh_token"])
     refused(answer, "invalid_grant")
-    conclusion = why.explain(answer["X-Request-Id"]).conclusion
+    conclusion = explanation.explain(answer["X-Request-Id"]).conclusion
     for text in (answer.json()["error_description"], conclusion):
         assert "address of this request is unknown" in text
         assert "TRUSTED_PROXIES" in text

@@ -15,7 +15,8 @@ from delegation_app.models import (
     Delegation,
     SigningKey,
 )
-from delegation_app.services import keys, usage
+from delegation_app.services import signing_keys
+from delegation_app.services.tokens import usage
 from tests.support.answers import never_stored, nothing_stored, recorded, refused
 from tests.support.broken_database import failing, failing_commit
 from tests.support.world import delegation_of, redirected
@@ -30,7 +31,7 @@ both_ways = pytest.mark.parametrize("lasting", [True, False], ids=["for good", "
 def story(story):
     """A story whose browser gets a 500 as others do, and whose keys are made."""
     story.browser.raise_request_exception = story.wire.raise_request_exception = False
-    keys.signer()
+    signing_keys.signer()
     return story
 
 
@@ -108,7 +109,7 @@ def test_jwks_when_the_database_is_gone_then_known_keys_are_still_told(story):
     known = story.wire.get("/oauth/jwks").json()
     with failing():
         assert story.wire.get("/oauth/jwks").json() == known
-    keys.forget()
+    signing_keys.forget()
     with failing():
         response = story.wire.get("/oauth/jwks")
     unavailable(response)
@@ -366,12 +367,12 @@ def test_standing_consent_when_any_statement_fails_then_no_code_without_delegati
 def test_first_keys_when_any_statement_fails_then_none_is_half_made(story, lasting):
     def prepare():
         SigningKey.objects.all().delete()
-        keys.forget()
+        signing_keys.forget()
 
     def check(_, response):
         unavailable(response)
         assert SigningKey.objects.count() in {0, 2}
-        keys.forget()
+        signing_keys.forget()
         assert story.client_credentials().status_code == 200
         assert SigningKey.objects.count() == 2
 

@@ -17,9 +17,9 @@ from django.db import (
 from django.db.backends.utils import CursorWrapper
 
 from delegation_app.protocol.errors import TemporarilyUnavailable
-from delegation_app.services import keys
+from delegation_app.services import signing_keys
 from delegation_app.services.database_errors import is_permanent
-from delegation_app.services.local_verifier import LocalVerifier
+from delegation_app.services.tokens.local_verifier import LocalVerifier
 from tests.support.answers import refused
 from tests.support.world import SERVICE_A
 
@@ -85,7 +85,7 @@ def answers(story):
 @pytest.mark.parametrize("error", PERMANENT, ids=named)
 def test_endpoint_when_no_wait_repairs_the_database_then_500_and_logged(story, caplog, error):
     for request in answers(story):
-        keys.forget()
+        signing_keys.forget()
         caplog.clear()
         with every_statement_raises(error):
             response = request()
@@ -98,7 +98,7 @@ def test_endpoint_when_no_wait_repairs_the_database_then_500_and_logged(story, c
 @pytest.mark.parametrize("error", PASSING, ids=named)
 def test_endpoint_when_the_database_may_come_back_then_503(story, error):
     for request in answers(story):
-        keys.forget()
+        signing_keys.forget()
         with every_statement_raises(error):
             response = request()
         refused(response, "temporarily_unavailable", 503)

@@ -18,7 +18,9 @@ from delegation_app.models import (
 )
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import InvalidToken
-from delegation_app.services import audit, local_verifier, revoke
+from delegation_app.services import audit
+from delegation_app.services.delegations import revocation
+from delegation_app.services.tokens import local_verifier
 from tests.support.world import SERVICE_A, claims_of, delegation_of
 
 OPERATOR = audit.Origin("user:99")
@@ -135,19 +137,19 @@ def test_delegation_when_narrowed_after_issue_then_its_tokens_are_narrower_at_on
 def test_revocation_when_done_then_code_refresh_and_access_token_are_dead(story):
     tokens, code = story.tokens(), story.code()
     first, second = Delegation.objects.order_by("id")
-    assert revoke.subtree(second, OPERATOR, reason="stolen") == 1
+    assert revocation.subtree(second, OPERATOR, reason="stolen") == 1
     refused = story.redeem(code)
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
     assert verifies(tokens["access_token"])
-    assert revoke.subtree(first, OPERATOR, reason="stolen") == 1
+    assert revocation.subtree(first, OPERATOR, reason="stolen") == 1
     assert_dead(story, tokens)
 
 
 @pytest.mark.conformance("DG-03")
 def test_revocation_when_done_twice_then_the_second_changes_and_records_nothing(held):
-    assert revoke.subtree(held.delegation, OPERATOR, reason="first") == 1
+    assert revocation.subtree(held.delegation, OPERATOR, reason="first") == 1
     before = Delegation.objects.values().get()
-    assert revoke.subtree(held.delegation, audit.Origin("user:1"), reason="second") == 0
+    assert revocation.subtree(held.delegation, audit.Origin("user:1"), reason="second") == 0
     assert Delegation.objects.values().get() == before
     assert AuditEvent.objects.filter(event="delegation.revoked").count() == 1
 
@@ -161,7 +163,7 @@ def test_revocation_when_many_tokens_hang_on_it_then_as_few_statements(story):
         rows = AccessToken.objects.order_by("id")
         before = list(rows.values())
         with CaptureQueriesContext(connection) as captured:
-            assert revoke.subtree(delegation_of(tokens), OPERATOR, reason="x") == 1
+            assert revocation.subtree(delegation_of(tokens), OPERATOR, reason="x") == 1
         assert list(rows.values()) == before
         assert_dead(story, tokens)
         return len(captured)
@@ -175,11 +177,11 @@ def test_revocation_when_in_the_middle_of_a_tree_then_it_goes_down_never_up_or_s
     child, sibling = child_of(held.delegation, world), child_of(held.delegation, world)
     grandchild = child_of(child, world)
     stranger = delegation_of(held.story.tokens(prompt="consent"))
-    assert revoke.subtree(child, OPERATOR, reason="x") == 2
+    assert revocation.subtree(child, OPERATOR, reason="x") == 2
     live = set(Delegation.objects.live().values_list("pk", flat=True))
     assert {held.delegation.pk, sibling.pk, stranger.pk} == live
     assert verifies(held.tokens["access_token"])
-    assert revoke.subtree(held.delegation, OPERATOR, reason="y") == 2
+    assert revocation.subtree(held.delegation, OPERATOR, reason="y") == 2
     assert set(Delegation.objects.live()) == {stranger}
     grandchild.refresh_from_db()
     # Who ended it first stays on record

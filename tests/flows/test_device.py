@@ -17,7 +17,9 @@ from delegation_app.models import (
     RefreshToken,
 )
 from delegation_app.protocol.secrets import digest
-from delegation_app.services import audit, device_start, keys, revoke
+from delegation_app.services import audit, signing_keys
+from delegation_app.services.delegations import revocation
+from delegation_app.services.device import start
 from tests.support import SecureClient
 from tests.support.answers import each, never_stored, recorded, refusal_recorded, refused
 from tests.support.broken_database import failing, failing_commit
@@ -171,7 +173,7 @@ def test_confidential_client_when_it_authenticates_then_it_may_use_the_grant_too
 
 def draw(monkeypatch, *codes):
     drawn = iter(codes)
-    monkeypatch.setattr(device_start, "new_user_code", lambda: next(drawn))
+    monkeypatch.setattr(start, "new_user_code", lambda: next(drawn))
 
 
 def test_user_code_when_it_is_anothers_already_then_the_next_one_is_drawn(story, monkeypatch):
@@ -204,7 +206,7 @@ def test_user_code_when_nobody_can_type_it_any_more_then_it_is_free(
 def test_user_code_when_all_that_are_drawn_are_taken_then_503_and_nothing_is_stored(
     story, monkeypatch
 ):
-    monkeypatch.setattr(device_start, "new_user_code", lambda: "WDJB-MJHT")
+    monkeypatch.setattr(start, "new_user_code", lambda: "WDJB-MJHT")
     story.start()
     with refusal_recorded("temporarily_unavailable"):
         response = story.start()
@@ -431,7 +433,7 @@ def test_approval_when_given_then_consent_delegation_and_code_hang_together(stor
 def test_poll_when_it_was_stopped_after_the_approval_then_no_tokens(story, world, how):
     code = story.approved()
     if how == "delegation":
-        revoke.subtree(Delegation.objects.get(), audit.Origin("user:9"), reason="test")
+        revocation.subtree(Delegation.objects.get(), audit.Origin("user:9"), reason="test")
     elif how == "person":
         world.alice.is_active = False
         world.alice.save()
@@ -797,7 +799,7 @@ def test_answer_when_the_database_fails_at_any_statement_then_all_or_nothing(sto
 
 @pytest.mark.django_db(transaction=True)
 def test_poll_when_the_database_fails_at_any_statement_then_the_code_is_still_good(story):
-    keys.signer()
+    signing_keys.signer()
     code, statement = story.approved(), 0
     while True:
         statement += 1

@@ -11,7 +11,10 @@ from delegation_app import toolkit
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation, ResourceServer
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.resource_server.verifiers.offline import Clocks, OfflineVerifier
-from delegation_app.services import audit, consent, local_verifier, revoke
+from delegation_app.services import audit
+from delegation_app.services.consent import authorize
+from delegation_app.services.delegations import revocation
+from delegation_app.services.tokens import local_verifier
 from tests.support.wire import Wire
 from tests.support.world import SERVICE_A, SERVICE_B, claims_of
 
@@ -40,15 +43,15 @@ def delete_people(world):
 
 def withdraw_consents(_world):
     for record in ConsentRecord.objects.all():
-        consent.withdraw(record, OPERATOR, reason="withdrawn")
+        authorize.withdraw(record, OPERATOR, reason="withdrawn")
 
 
 def revoke_all_of_person(world):
-    revoke.of_user(world.alice, OPERATOR, reason="left the company")
+    revocation.of_user(world.alice, OPERATOR, reason="left the company")
 
 
 def revoke_all_of_client(world):
-    revoke.of_client(world.web.row, OPERATOR, reason="compromised")
+    revocation.of_client(world.web.row, OPERATOR, reason="compromised")
 
 
 def delete_clients(_world):
@@ -272,7 +275,7 @@ def story_code(story):
         (lambda world: world.cron.policy.audiences.clear(), TARGET),
         (lambda world: server(world).update(active=False), TARGET),
         (
-            lambda world: revoke.of_client(world.cron.row, OPERATOR, reason="x"),
+            lambda world: revocation.of_client(world.cron.row, OPERATOR, reason="x"),
             (400, "unauthorized_client"),
         ),
     ],

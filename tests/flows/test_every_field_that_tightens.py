@@ -25,15 +25,11 @@ from delegation_app.protocol.constraints import BUILT_IN, Constraints
 from delegation_app.protocol.errors import InvalidToken, OutsideLimits
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.verified_token import Call
-from delegation_app.services import (
-    audit,
-    blocks,
-    consent,
-    delegate,
-    local_verifier,
-    revoke,
-)
-from delegation_app.services.narrowing import Narrowing
+from delegation_app.services import audit
+from delegation_app.services.consent import authorize
+from delegation_app.services.delegations import blocks, creation, revocation
+from delegation_app.services.delegations.narrowing import Narrowing
+from delegation_app.services.tokens import local_verifier
 from tests.support.statuses import status
 from tests.support.world import (
     SERVICE_A,
@@ -240,7 +236,7 @@ def said_of(case, scope, audience, constraints, seconds):
 
 
 def narrowed(**to):
-    return lambda case: delegate.narrow(case.row, Narrowing(**to), OPERATOR, reason="enough")
+    return lambda case: creation.narrow(case.row, Narrowing(**to), OPERATOR, reason="enough")
 
 
 def used_up(case):
@@ -265,7 +261,7 @@ def and_waited(deed):
 
 
 def revoked(case):
-    revoke.subtree(case.row, OPERATOR, reason="enough")
+    revocation.subtree(case.row, OPERATOR, reason="enough")
 
 
 def revoked_and_lifted(case):
@@ -280,21 +276,23 @@ def revoked_and_allowed(case):
 
 
 def all_of_the_client(case):
-    revoke.of_client(case.row.delegate, OPERATOR, reason="enough")
+    revocation.of_client(case.row.delegate, OPERATOR, reason="enough")
 
 
 def all_of_the_person(case):
     if case.row.principal_user is not None:
-        revoke.of_user(case.row.principal_user, OPERATOR, reason="enough")
+        revocation.of_user(case.row.principal_user, OPERATOR, reason="enough")
 
 
 def withdrawn(case):
     if case.row.consent is not None:
-        consent.withdraw(case.row.consent, OPERATOR, reason="enough")
+        authorize.withdraw(case.row.consent, OPERATOR, reason="enough")
 
 
 def given_back(case):
-    revoke.subtree(case.row, audit.Origin(actor=f"client:{case.row.delegate_client_id}"), reason="")
+    revocation.subtree(
+        case.row, audit.Origin(actor=f"client:{case.row.delegate_client_id}"), reason=""
+    )
 
 
 def policy(**values):

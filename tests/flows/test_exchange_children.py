@@ -7,9 +7,9 @@ from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import delegate
 from delegation_app.services.audit import Origin
-from delegation_app.services.narrowing import Narrowing
+from delegation_app.services.delegations import creation
+from delegation_app.services.delegations.narrowing import Narrowing
 from tests.support.answers import recorded, refusal_recorded, refused
 from tests.support.chains import act_of, handed_on, last_event
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, claims_of, delegation_of
@@ -132,7 +132,7 @@ def test_child_when_it_was_narrowed_then_the_same_terms_give_no_more(story, worl
     token = story.tokens()["access_token"]
     child = handed_on(story, token)
     to = Narrowing(scope=Scope(["read:metrics"]))
-    delegate.narrow(delegation_of(child), to, OPERATOR, reason="too much")
+    creation.narrow(delegation_of(child), to, OPERATOR, reason="too much")
     again = handed_on(story, token)
     assert delegation_of(again) == delegation_of(child)
     assert again["scope"] == "read:metrics"

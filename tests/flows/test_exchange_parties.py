@@ -4,7 +4,7 @@ import pytest
 
 from delegation_app.models import AuditEvent
 from delegation_app.protocol import names
-from delegation_app.services import local_verifier
+from delegation_app.services.tokens import local_verifier
 from tests.support.answers import recorded, refusal_recorded, refused
 from tests.support.chains import Chain, act_of, acting_with, handed_on, last_event, own_token
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, claims_of, delegation_of, make_app

@@ -5,8 +5,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from delegation_app.models import AuditEvent
 from delegation_app.protocol import names
-from delegation_app.services import consent, revoke
 from delegation_app.services.audit import Origin
+from delegation_app.services.consent import authorize
+from delegation_app.services.delegations import revocation
 from tests.attacks.test_jwt import Forger
 from tests.support.answers import refusal_recorded, refused
 from tests.support.chains import act_of, acting_with, handed_on, last_event, own_token
@@ -16,7 +17,7 @@ OPERATOR = Origin("user:7")
 
 
 def end_delegation(story, tokens):
-    revoke.subtree(delegation_of(tokens), OPERATOR, reason="operator")
+    revocation.subtree(delegation_of(tokens), OPERATOR, reason="operator")
 
 
 def end_token(story, tokens):
@@ -36,7 +37,7 @@ BAD = {
     "person deleted": lambda story, _: story.world.alice.delete(),
     "holder disabled": lambda story, _: story.world.web.change(enabled=False),
     "holder deleted": lambda story, _: story.world.web.row.delete(),
-    "consent withdrawn": lambda story, tokens: consent.withdraw(
+    "consent withdrawn": lambda story, tokens: authorize.withdraw(
         delegation_of(tokens).consent, OPERATOR, reason="withdrawn"
     ),
     "holder without scopes": lambda story, _: story.world.web.change(scopes=""),

@@ -5,8 +5,10 @@ import pytest
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import InvalidToken
-from delegation_app.services import consent, local_verifier, revoke
 from delegation_app.services.audit import Origin
+from delegation_app.services.consent import authorize
+from delegation_app.services.delegations import revocation
+from delegation_app.services.tokens import local_verifier
 from tests.support.answers import recorded, refusal_recorded, refused
 from tests.support.chains import Chain, handed_on
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, delegation_of
@@ -95,7 +97,7 @@ def test_f8_chain_when_one_is_revoked_then_it_and_all_below_are_dead(chain, worl
     index, alive = ENDS[which]
     sibling = handed_on(chain.story, chain.tokens[0], scope="read:metrics")
     with recorded("delegation.revoked"):
-        ended = revoke.subtree(chain.rows[index], OPERATOR, reason="x")
+        ended = revocation.subtree(chain.rows[index], OPERATOR, reason="x")
     # The sibling hangs under the root
     assert ended == (4, 2, 1)[index]
     assert chain.active() == verified(chain) == alive
@@ -107,13 +109,13 @@ def test_f8_chain_when_one_is_revoked_then_it_and_all_below_are_dead(chain, worl
     if index:
         again[index - 1] = False
     assert exchangeable(chain, "invalid_target") == again
-    assert revoke.subtree(chain.rows[index], OPERATOR, reason="x") == 0
+    assert revocation.subtree(chain.rows[index], OPERATOR, reason="x") == 0
 
 
 @pytest.mark.conformance("TX-36")
 @pytest.mark.parametrize("index", [0, 1])
 def test_f8_leaf_when_an_ancestor_was_revoked_then_it_can_not_be_handed_on(chain, world, index):
-    revoke.subtree(chain.rows[index], OPERATOR, reason="x")
+    revocation.subtree(chain.rows[index], OPERATOR, reason="x")
     with refusal_recorded("invalid_request", delegation=chain.rows[2]):
         response = chain.story.exchange(chain.tokens[2], world.service_c_client, audience=SERVICE_A)
     refused(response, "invalid_request")
@@ -121,7 +123,7 @@ def test_f8_leaf_when_an_ancestor_was_revoked_then_it_can_not_be_handed_on(chain
 
 def test_child_when_it_was_revoked_then_its_client_gets_no_other(chain, world):
     story = chain.story
-    revoke.subtree(chain.rows[1], OPERATOR, reason="x")
+    revocation.subtree(chain.rows[1], OPERATOR, reason="x")
     for changes in ({}, {"scope": "read:metrics"}):
         with refusal_recorded("invalid_target", delegation=chain.rows[0]):
             refused(story.exchange(chain.tokens[0], **changes), "invalid_target")
@@ -131,7 +133,7 @@ def test_child_when_it_was_revoked_then_its_client_gets_no_other(chain, world):
 
 def test_child_when_its_client_gave_it_back_then_the_next_exchange_opens_another(chain):
     itself = Origin(actor=f"client:{chain.rows[1].delegate_client_id}")
-    revoke.subtree(chain.rows[1], itself, reason="x")
+    revocation.subtree(chain.rows[1], itself, reason="x")
     with recorded("delegation.handed_on", "token.exchanged"):
         answer = handed_on(chain.story, chain.tokens[0])
     assert delegation_of(answer) not in chain.rows
@@ -161,7 +163,7 @@ def _deactivate(world):
 
 def _withdraw(_world):
     record = Delegation.objects.filter(depth=0).get().consent
-    assert consent.withdraw(record, OPERATOR, reason="x") == 3
+    assert authorize.withdraw(record, OPERATOR, reason="x") == 3
 
 
 @pytest.mark.conformance("DG-08", "DG-04", "TX-35")

@@ -4,8 +4,9 @@ import pytest
 from django.test import override_settings
 
 from delegation_app.models import AccessToken, Delegation
-from delegation_app.services import consent, revoke
 from delegation_app.services.audit import Origin
+from delegation_app.services.consent import authorize
+from delegation_app.services.delegations import revocation
 from tests.support.answers import never_stored, nothing_stored, recorded, refusal_recorded, refused
 from tests.support.world import SERVICE_A, SERVICE_B, claims_of, delegation_of
 
@@ -161,11 +162,11 @@ def test_refresh_token_when_it_was_rotated_then_only_inactive(story, world):
 
 
 def _revoke(world):
-    revoke.subtree(Delegation.objects.get(), Origin("user:7"), reason="operator")
+    revocation.subtree(Delegation.objects.get(), Origin("user:7"), reason="operator")
 
 
 def _withdraw(world):
-    consent.withdraw(Delegation.objects.get().consent, Origin("user:7"), reason="withdrawn")
+    authorize.withdraw(Delegation.objects.get().consent, Origin("user:7"), reason="withdrawn")
 
 
 def _deactivate(world):
@@ -259,7 +260,7 @@ def test_token_when_an_ancestor_is_revoked_then_only_inactive(story, world):
     )
     AccessToken.objects.update(delegation=child)
     assert story.is_active(token)
-    assert revoke.subtree(top, Origin("user:7"), reason="operator") == 2
+    assert revocation.subtree(top, Origin("user:7"), reason="operator") == 2
     inactive(story.introspect(token))
 
 

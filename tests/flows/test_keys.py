@@ -8,7 +8,7 @@ from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from delegation_app.models import AuditEvent, SigningKey
-from delegation_app.services import audit, keys
+from delegation_app.services import audit, signing_keys
 from tests.support.world import claims_of
 
 OPERATOR = audit.Origin("user:99")
@@ -26,7 +26,7 @@ def kid_of(token):
 def rotate(clock, **options):
     """Wait until the next key is known everywhere, then rotate."""
     clock.forward(seconds=300)
-    keys.rotate(OPERATOR, **options)
+    signing_keys.rotate(OPERATOR, **options)
 
 
 def token_of(story):
@@ -55,8 +55,8 @@ def test_keys_when_first_needed_then_one_signs_and_the_next_is_published_already
 
 def test_keys_when_made_by_another_process_first_then_these_are_used(story):
     kids = published(story)
-    keys._make_first()
-    keys.forget()
+    signing_keys._make_first()
+    signing_keys.forget()
     assert published(story) == kids
     assert AuditEvent.objects.filter(event="key.created").count() == 2
 
@@ -69,9 +69,9 @@ def test_keys_when_first_needed_by_many_at_once_then_one_pair_is_made():
     def first_use():
         try:
             barrier.wait()
-            keys._make_first()
-            keys._read()
-            signers.append(keys.signer().kid)
+            signing_keys._make_first()
+            signing_keys._read()
+            signers.append(signing_keys.signer().kid)
         except Exception as error:  # noqa: BLE001 - a thread's exception would be lost
             failures.append(error)
         finally:
@@ -131,11 +131,11 @@ def test_rotation_when_the_next_key_is_not_known_everywhere_then_refused_unless_
     first = kid_of(token_of(story))
     for seconds in (0, 299):
         clock.forward(seconds=seconds)
-        with pytest.raises(keys.TooEarly):
-            keys.rotate(OPERATOR)
+        with pytest.raises(signing_keys.TooEarly):
+            signing_keys.rotate(OPERATOR)
     assert kid_of(token_of(story)) == first
     assert not AuditEvent.objects.filter(event="key.rotated").exists()
-    keys.rotate(OPERATOR, force=True)
+    signing_keys.rotate(OPERATOR, force=True)
     assert kid_of(token_of(story)) != first
     event = AuditEvent.objects.get(event="key.rotated")
     assert event.actor == "user:99"
@@ -151,11 +151,11 @@ def test_retired_key_when_its_last_token_has_expired_then_it_disappears(
     old = token_of(story)
     rotate(clock)
     clock.forward(seconds=seconds + 10)
-    keys.forget()
+    signing_keys.forget()
     assert kid_of(old) in published(story)
     # 30 seconds during which other processes may sign with it still, and 10 of skew
     clock.forward(seconds=30)
-    keys.forget()
+    signing_keys.forget()
     assert kid_of(old) not in published(story)
     assert len(published(story)) == 2
 
@@ -165,9 +165,9 @@ def test_retired_key_when_the_longest_token_was_signed_last_then_it_is_valid_to_
 ):
     story.world.cron.change(access_token_lifetime=3600)
     token = token_of(story)
-    keys.rotate(OPERATOR, force=True)
+    signing_keys.rotate(OPERATOR, force=True)
     clock.forward(seconds=3599)
-    keys.forget()
+    signing_keys.forget()
     assert story.is_active(token)
     clock.forward(seconds=1)
     assert not story.is_active(token)
@@ -176,7 +176,7 @@ def test_retired_key_when_the_longest_token_was_signed_last_then_it_is_valid_to_
 def rotated_elsewhere(**options):
     """Another process rotates: this one's memory stays as it is."""
     options = {"force": True, "withdraw": False, **options}
-    return keys._rotate(OPERATOR, **options).kid
+    return signing_keys._rotate(OPERATOR, **options).kid
 
 
 def test_process_when_it_missed_a_rotation_then_it_signs_with_the_new_key_at_once(story, clock):
@@ -230,7 +230,7 @@ def test_private_key_when_stored_then_it_is_encrypted_and_wiped_at_retirement(st
     for row in SigningKey.objects.all():
         stored = bytes(row.encrypted_private_key)
         assert b"PRIVATE KEY" not in stored
-        assert b"PRIVATE KEY" in keys._box().decrypt(stored)
+        assert b"PRIVATE KEY" in signing_keys._box().decrypt(stored)
         assert set(row.public_jwk) == {"kty", "crv", "x", "y", "kid", "use", "alg"}
     rotate(clock)
     retired = SigningKey.objects.get(state="retired")
@@ -241,8 +241,8 @@ def test_private_key_when_stored_then_it_is_encrypted_and_wiped_at_retirement(st
 
 
 def test_signer_when_shown_or_logged_then_the_key_is_not_in_it(story):
-    assert "key=" not in repr(keys.signer())
-    assert "PrivateKey" not in repr(keys.signer())
+    assert "key=" not in repr(signing_keys.signer())
+    assert "PrivateKey" not in repr(signing_keys.signer())
 
 
 def test_secret_key_when_changed_with_a_fallback_then_tokens_go_on(story, settings, other_secret):
@@ -250,7 +250,7 @@ def test_secret_key_when_changed_with_a_fallback_then_tokens_go_on(story, settin
     new, settings.SECRET_KEY = settings.SECRET_KEY, other_secret
     old, refresh_token = token_of(story), story.tokens()["refresh_token"]
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = new, [other_secret]
-    keys.forget()
+    signing_keys.forget()
     assert story.is_active(old)
     assert kid_of(token_of(story)) == kid_of(old)
     assert story.refresh(refresh_token).status_code == 200
@@ -262,10 +262,10 @@ def test_secret_key_when_the_keys_were_rotated_once_then_the_old_one_is_not_need
     new, settings.SECRET_KEY = settings.SECRET_KEY, other_secret
     old = token_of(story)
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = new, [other_secret]
-    keys.forget()
+    signing_keys.forget()
     rotate(clock)
     settings.SECRET_KEY_FALLBACKS = []
-    keys.forget()
+    signing_keys.forget()
     assert story.is_active(token_of(story))
     assert story.is_active(old)
     rotate(clock)
@@ -276,11 +276,11 @@ def test_key_encryption_key_when_configured_then_the_sites_secret_does_not_matte
     settings.DELEGATION = {**settings.DELEGATION, "KEY_ENCRYPTION_KEY": ["new", "old"]}
     token = token_of(story)
     settings.SECRET_KEY = "another key for tests, of no value to anyone"
-    keys.forget()
+    signing_keys.forget()
     assert story.is_active(token)
     settings.DELEGATION = {**settings.DELEGATION, "KEY_ENCRYPTION_KEY": ["newest", "new"]}
-    keys.forget()
+    signing_keys.forget()
     assert kid_of(token_of(story)) == kid_of(token)
     settings.DELEGATION = {**settings.DELEGATION, "KEY_ENCRYPTION_KEY": "new"}
-    keys.forget()
+    signing_keys.forget()
     assert kid_of(token_of(story)) == kid_of(token)

@@ -5,7 +5,8 @@ import pytest
 from django.db import transaction
 
 from delegation_app.models import AuditEvent, SigningKey
-from delegation_app.services import audit, keys, local_verifier
+from delegation_app.services import audit, signing_keys
+from delegation_app.services.tokens import local_verifier
 from tests.support.answers import nothing_stored, recorded
 from tests.support.statuses import reference
 from tests.support.world import SERVICE_A
@@ -67,11 +68,11 @@ def test_status_list_when_it_can_not_be_signed_then_503_and_not_500(story, lost)
     response = story.wire.get(reference(lost[0]["access_token"])[0])
     # Under a secret that is gone, its address is none of ours
     assert response.status_code == 404
-    keys.discard_unreadable(OPERATOR)
+    signing_keys.discard_unreadable(OPERATOR)
     token = token_of(story)
     path = reference(token)[0]
     SigningKey.objects.filter(state="active").update(encrypted_private_key=b"junk")
-    keys.forget()
+    signing_keys.forget()
     response = story.wire.get(path)
     assert response.status_code == 503
     assert response.json()["error"] == "temporarily_unavailable"
@@ -84,9 +85,9 @@ def test_discarding_when_keys_are_unreadable_then_others_sign_and_old_tokens_sta
     old = token_of(story)
     kids = dict(SigningKey.objects.values_list("state", "kid"))
     SigningKey.objects.exclude(state__in=left).update(encrypted_private_key=b"junk")
-    keys.forget()
+    signing_keys.forget()
 
-    active = keys.discard_unreadable(OPERATOR)
+    active = signing_keys.discard_unreadable(OPERATOR)
 
     new = token_of(story)
     expected = {"next": kids["next"], "active": kids["active"]}.get("".join(left))
@@ -98,7 +99,7 @@ def test_discarding_when_keys_are_unreadable_then_others_sign_and_old_tokens_sta
         "active",
         "next",
     ]
-    assert keys.unreadable() == []
+    assert signing_keys.unreadable() == []
     event = AuditEvent.objects.get(event="key.rotated")
     assert event.details["active"] == active.kid
     assert set(event.details["discarded"]) == {
@@ -109,8 +110,8 @@ def test_discarding_when_keys_are_unreadable_then_others_sign_and_old_tokens_sta
 
 def test_discarding_when_every_key_can_be_read_then_nothing_changes(story):
     token_of(story)
-    with nothing_stored(), recorded(), pytest.raises(keys.NothingUnreadable):
-        keys.discard_unreadable(OPERATOR)
+    with nothing_stored(), recorded(), pytest.raises(signing_keys.NothingUnreadable):
+        signing_keys.discard_unreadable(OPERATOR)
 
 
 @pytest.mark.parametrize("withdraw", [False, True])
@@ -119,14 +120,14 @@ def test_rotation_when_the_next_key_is_unreadable_then_it_is_refused_and_nothing
 ):
     token_of(story)
     SigningKey.objects.filter(state="next").update(encrypted_private_key=b"junk")
-    with recorded(), pytest.raises(keys.Unreadable):
-        keys.rotate(OPERATOR, force=True, withdraw=withdraw)
+    with recorded(), pytest.raises(signing_keys.Unreadable):
+        signing_keys.rotate(OPERATOR, force=True, withdraw=withdraw)
 
 
 def test_withdrawal_when_only_the_stolen_key_is_unreadable_then_it_is_done(story):
     stolen = kid_of(token_of(story))
     SigningKey.objects.filter(state="active").update(encrypted_private_key=b"junk")
-    keys.rotate(OPERATOR, withdraw=True)
+    signing_keys.rotate(OPERATOR, withdraw=True)
     assert stolen not in published(story)
 
 
@@ -145,7 +146,7 @@ def restored():
     """As after a dump of another day is loaded."""
     rows = list(SigningKey.objects.all())
     SigningKey.objects.all().delete()
-    keys._make_first()
+    signing_keys._make_first()
     return rows
 
 

@@ -6,8 +6,9 @@ from delegation_app.models import AccessToken, Delegation
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.protocol.scope import Scope
 from delegation_app.resource_server.verifiers.offline import Clocks, OfflineVerifier
-from delegation_app.services import audit, delegate, keys, revoke
-from delegation_app.services.narrowing import Narrowing
+from delegation_app.services import audit, signing_keys
+from delegation_app.services.delegations import creation, revocation
+from delegation_app.services.delegations.narrowing import Narrowing
 from tests.support.chains import handed_on
 from tests.support.wire import Wire
 from tests.support.world import SERVICE_A, SERVICE_B, claims_of, delegation_of
@@ -58,7 +59,7 @@ def test_root_when_revoked_then_refused_through_every_exchange(story, clock, ser
     assert service_a.takes(tokens["access_token"])
     assert service_b.takes(child)
 
-    revoke.subtree(delegation_of(tokens), OPERATOR, reason="lost")
+    revocation.subtree(delegation_of(tokens), OPERATOR, reason="lost")
     look_again(clock, service_a, service_b)
 
     assert service_a.takes(tokens["access_token"]) == ""
@@ -70,7 +71,7 @@ def test_child_when_revoked_then_what_is_above_it_goes_on(story, clock, service_
     child = handed_on(story, tokens["access_token"])
     assert service_b.takes(child["access_token"])
 
-    revoke.subtree(delegation_of(child), OPERATOR, reason="too much")
+    revocation.subtree(delegation_of(child), OPERATOR, reason="too much")
     look_again(clock, service_a, service_b)
 
     assert service_a.takes(tokens["access_token"]) == tokens["scope"]
@@ -94,7 +95,7 @@ def test_delegation_when_narrowed_then_the_app_gets_by_with_a_refresh(story, clo
     assert service_a.takes(tokens["access_token"]) == "read:metrics write:alerts"
 
     less = Narrowing(scope=Scope(["read:metrics"]))
-    delegate.narrow(delegation_of(tokens), less, OPERATOR, reason="enough")
+    creation.narrow(delegation_of(tokens), less, OPERATOR, reason="enough")
     look_again(clock, service_a)
 
     assert service_a.takes(tokens["access_token"]) == ""
@@ -128,7 +129,7 @@ def test_key_when_rotated_then_no_token_is_refused(story, clock, service_a):
     assert service_a.takes(before)
 
     clock.forward(seconds=300)
-    keys.rotate(OPERATOR)
+    signing_keys.rotate(OPERATOR)
     after = story.tokens()["access_token"]
 
     # Without another look at the keys: the new one was published before it signed
@@ -143,7 +144,7 @@ def test_key_when_withdrawn_then_what_it_signed_is_refused_after_the_next_look(
     stolen = story.tokens()["access_token"]
     assert service_a.takes(stolen)
 
-    keys.rotate(OPERATOR, withdraw=True)
+    signing_keys.rotate(OPERATOR, withdraw=True)
     look_again(clock, service_a)
     look_again(clock, service_a)
 
@@ -167,7 +168,7 @@ def test_revocation_when_lists_are_on_then_no_row_of_a_token_is_written(story, c
     assert service_a.takes(tokens["access_token"])
     rows = list(AccessToken.objects.order_by("pk").values())
 
-    revoke.of_user(story.world.alice, OPERATOR, reason="lost")
+    revocation.of_user(story.world.alice, OPERATOR, reason="lost")
     look_again(clock, service_a)
 
     assert service_a.takes(tokens["access_token"]) == ""

@@ -2,7 +2,8 @@
 
 import pytest
 
-from delegation_app.services import caching, keys, status_cache
+from delegation_app.services import caching, signing_keys
+from delegation_app.services.status_lists import cache
 from tests.support import SecureClient
 from tests.support.answers import each
 from tests.support.broken_database import failing
@@ -27,8 +28,8 @@ def addresses(town, spaces=("",)):
 
 def asked(town, method, address):
     """The answer with a database that is away, and in how many statements that was noticed."""
-    keys.forget()
-    status_cache.forget()
+    signing_keys.forget()
+    cache.forget()
     caching.forget()
     browser = town.browser("superuser")
     with failing() as failure:

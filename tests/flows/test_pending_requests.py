@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from delegation_app.models import PendingRequest
-from delegation_app.services import pending_requests
+from delegation_app.services.consent import pending_requests
 from tests.support.world import PASSWORD, REDIRECT_URI, Story, redirected
 
 AUTHORIZE = "/oauth/authorize"

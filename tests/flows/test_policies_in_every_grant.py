@@ -16,7 +16,8 @@ from delegation_app.grants import REGISTRY
 from delegation_app.models import ClientPolicy, Delegation
 from delegation_app.protocol import names
 from delegation_app.protocol.constraints import BUILT_IN, Constraints
-from delegation_app.services import audit, blocks, revoke
+from delegation_app.services import audit
+from delegation_app.services.delegations import blocks, revocation
 from tests.support.every_grant import BOTH, WAYS, Case
 from tests.support.world import SERVICE_C
 
@@ -135,7 +136,7 @@ def own_refresh_token(case):
 
 
 def stopped(case):
-    revoke.of_client(case.app.row, OPERATOR, reason="stopped")
+    revocation.of_client(case.app.row, OPERATOR, reason="stopped")
 
 
 def unblocked(case):

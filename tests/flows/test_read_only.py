@@ -9,7 +9,7 @@ from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from delegation_app.models import Delegation
-from delegation_app.services import local_verifier, usage
+from delegation_app.services.tokens import local_verifier, usage
 from tests.support.answers import refused
 from tests.support.broken_database import failing
 from tests.support.statuses import status

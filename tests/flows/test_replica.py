@@ -25,8 +25,10 @@ from delegation_app.models import (
 )
 from delegation_app.models.base import PrimaryManager
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import audit, blocks, confirmation, consent, delegate, revoke, search
-from delegation_app.services.narrowing import Narrowing
+from delegation_app.services import audit, name_search
+from delegation_app.services.consent import approval, authorize
+from delegation_app.services.delegations import blocks, creation, revocation
+from delegation_app.services.delegations.narrowing import Narrowing
 from tests.support import api, connections
 from tests.support.replica import ReadsFromReplica, Replica
 from tests.support.world import delegation_of, make_app, redirected
@@ -68,7 +70,7 @@ def test_models_when_their_rows_are_read_then_where_they_are_written():
 def test_row_when_an_alias_is_named_then_it_is_read_there(story, replica):
     row = delegation_of(story.tokens())
     replica.catch_up()
-    revoke.subtree(row, OPERATOR, reason="x")
+    revocation.subtree(row, OPERATOR, reason="x")
 
     assert Delegation.objects.get(pk=row.pk).revoked_at is not None
     stale = Delegation.objects.using("replica").get(pk=row.pk)
@@ -204,7 +206,7 @@ def test_operator_when_they_act_by_script_then_the_replica_is_not_asked(story, r
 
 
 def left_by(row):
-    revoke.subtree(row, OPERATOR, reason="x")
+    revocation.subtree(row, OPERATOR, reason="x")
     return DelegationBlock.objects.get()
 
 
@@ -259,9 +261,9 @@ def test_what_was_taken_when_it_has_not_arrived_then_it_binds(story, replica):
     row = delegation_of(story.tokens(scope=READ))
     story.client_credentials(scope=BOTH)
     replica.catch_up()
-    revoke.subtree(row, OPERATOR, reason="x")
+    revocation.subtree(row, OPERATOR, reason="x")
     own = Delegation.objects.get(principal_client__isnull=False)
-    delegate.narrow(own, Narrowing(scope=Scope([READ])), OPERATOR, reason="x")
+    creation.narrow(own, Narrowing(scope=Scope([READ])), OPERATOR, reason="x")
 
     assert redirected(story.authorize(scope=READ, prompt="none"))["error"] == "consent_required"
     assert story.client_credentials(scope=BOTH).json()["scope"] == READ
@@ -270,14 +272,14 @@ def test_what_was_taken_when_it_has_not_arrived_then_it_binds(story, replica):
 def test_consent_when_its_withdrawal_has_not_arrived_then_the_person_is_asked(story, replica):
     row = delegation_of(story.tokens(scope=READ))
     replica.catch_up()
-    consent.withdraw(row.consent, OPERATOR, reason="x")
+    authorize.withdraw(row.consent, OPERATOR, reason="x")
 
     assert redirected(story.authorize(scope=READ, prompt="none"))["error"] == "consent_required"
 
 
 def test_block_when_its_lifting_has_not_arrived_then_it_is_lifted(story, replica):
     story.client_credentials(scope=READ)
-    revoke.of_client(story.world.cron.row, OPERATOR, reason="x")
+    revocation.of_client(story.world.cron.row, OPERATOR, reason="x")
     replica.catch_up()
     blocks.lift(DelegationBlock.objects.get(), OPERATOR, reason="x")
 
@@ -303,7 +305,7 @@ def test_confirmation_when_the_consent_has_not_arrived_then_the_device_goes_on(
     started = story.start().json()
     story.connect(story.enter(started["user_code"]))
 
-    confirmation.confirm(ConsentRecord.objects.get(), OPERATOR, reason="x")
+    approval.confirm(ConsentRecord.objects.get(), OPERATOR, reason="x")
 
     assert DeviceCode.objects.get().delegation is not None
     assert story.poll(started["device_code"]).status_code == HTTPStatus.OK
@@ -325,8 +327,8 @@ def test_person_when_a_new_name_has_not_arrived_then_search_goes_by_the_new_one(
     for user, name in ((alice, "gone"), (bob, "alice")):
         type(user).objects.filter(pk=user.pk).update(username=name)
 
-    assert search.people_named("alice") == [bob.pk]
-    assert search.people_called("alice") == [bob.pk]
+    assert name_search.people_named("alice") == [bob.pk]
+    assert name_search.people_called("alice") == [bob.pk]
 
 
 # Who is signed in, as the replica still has it

@@ -5,7 +5,7 @@ from django.test import override_settings
 
 from delegation_app.events import OF_TOKENS
 from delegation_app.models import AccessToken, AuditEvent, Delegation, DeviceCode, RefreshToken
-from delegation_app.services import lost_answers
+from delegation_app.services.tokens import lost_answers
 from tests.support.answers import recorded, refusal_recorded, refused
 from tests.support.world import SERVICE_B, claims_of, delegation_of
 

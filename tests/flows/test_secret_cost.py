@@ -9,7 +9,7 @@ from oauth2_provider.settings import oauth2_settings
 
 from delegation_app import toolkit
 from delegation_app.models import AuditEvent, FormerSecret, SecretDigest
-from delegation_app.services import client_authentication, client_secrets, throttle
+from delegation_app.services.clients import authentication, secrets, throttle
 from tests.admin.conftest import browser
 from tests.admin.test_client_secret import rotate, shown
 from tests.admin.test_clients import change_page, filled_in
@@ -52,7 +52,7 @@ def set_secret(row, secret):
 def ask(story, secret, client_id="cron", *, anew=False, **headers):
     """Ask for a token; anew as the first request of a new process."""
     if anew:
-        client_authentication.forget()
+        authentication.forget()
     authorization = basic(client_id, secret)
     return story.post("/oauth/token", DATA, HTTP_AUTHORIZATION=authorization, **headers)
 
@@ -178,7 +178,7 @@ def test_typed_secret_when_replaced_then_it_is_slow_and_the_new_one_is_not(story
 
 
 def test_digest_when_its_client_is_deleted_then_it_goes_too(cron):
-    client_secrets.keep_digest(cron, RANDOM)
+    secrets.keep_digest(cron, RANDOM)
     cron.delete()
     assert not SecretDigest.objects.exists()
 

@@ -12,8 +12,9 @@ from django.utils import timezone
 from delegation_app.models import AccessToken, ResourceServer
 from delegation_app.protocol.secrets import new_token_id
 from delegation_app.protocol.status_list import StatusList
-from delegation_app.services import keys, status_cache, status_list
-from delegation_app.services.status_list import SIZE
+from delegation_app.services import signing_keys
+from delegation_app.services.status_lists import cache, publication
+from delegation_app.services.status_lists.publication import SIZE
 from tests.support.answers import never_stored, nothing_stored, recorded
 from tests.support.broken_database import failing
 from tests.support.chains import Chain
@@ -147,7 +148,7 @@ def test_list_when_a_root_with_a_thousand_tokens_is_revoked_then_all_are_marked(
         more.append(AccessToken(**{f.attname: getattr(like, f.attname) for f in like._meta.fields}))
     AccessToken.objects.bulk_create(more)
     ids = AccessToken.objects.filter(delegation=delegation_of(answer)).values_list("pk", flat=True)
-    indices = {status_list.reference(pk).index for pk in ids}
+    indices = {publication.reference(pk).index for pk in ids}
     assert len(indices) == 1001
     story.revoke(answer["refresh_token"])
     read = StatusList.parse(fetched(story, reference(answer["access_token"])[0])["status_list"])
@@ -398,9 +399,9 @@ def test_list_when_another_caller_is_kept_waiting_then_the_last_one_is_served(
     clock.forward(seconds=1)
     kept = story.wire.get(path)
     clock.forward(seconds=5)
-    monkeypatch.setattr(status_list, "_PATIENCE", 0.01)
+    monkeypatch.setattr(publication, "_PATIENCE", 0.01)
     lock = threading.Lock()
-    monkeypatch.setattr(status_list, "_LOCKS", (lock,))
+    monkeypatch.setattr(publication, "_LOCKS", (lock,))
     with lock:
         response = story.wire.get(path)
     assert (response.content, response["Age"]) == (kept.content, "5")
@@ -408,7 +409,7 @@ def test_list_when_another_caller_is_kept_waiting_then_the_last_one_is_served(
 
 @pytest.mark.parametrize("statement", range(1, 9))
 def test_list_when_any_statement_fails_then_503_and_nothing_is_kept(story, path, statement):
-    status_cache.changed()
+    cache.changed()
     with failing(statement, lasting=False) as failure:
         response = story.wire.get(path)
     assert failure.happened
@@ -468,11 +469,11 @@ def test_document_when_it_is_known_already_then_304(story, document):
 
 def test_jwks_when_another_process_withdraws_a_key_then_the_next_request_knows(story):
     first = story.wire.get("/oauth/jwks")
-    known = dict(keys._memory.known.published)
-    withdrawn = keys.signer().kid
-    keys._rotate(status_list.keys.audit.Origin(), force=True, withdraw=True)
+    known = dict(signing_keys._memory.known.published)
+    withdrawn = signing_keys.signer().kid
+    signing_keys._rotate(publication.keys.audit.Origin(), force=True, withdraw=True)
     # As it is in a process that has not heard of it
-    assert keys._memory.known.published == known
+    assert signing_keys._memory.known.published == known
     response = story.wire.get("/oauth/jwks", HTTP_IF_NONE_MATCH=first["ETag"])
     assert response.status_code == 200
     assert withdrawn not in {key["kid"] for key in response.json()["keys"]}
@@ -480,8 +481,8 @@ def test_jwks_when_another_process_withdraws_a_key_then_the_next_request_knows(s
 
 def test_jwks_when_the_database_has_been_gone_for_long_then_503(story, monkeypatch):
     assert story.wire.get("/oauth/jwks").status_code == 200
-    old = replace(keys._memory.known, read_at=float("-inf"))
-    monkeypatch.setattr(keys._memory, "known", old)
+    old = replace(signing_keys._memory.known, read_at=float("-inf"))
+    monkeypatch.setattr(signing_keys._memory, "known", old)
     with failing():
         assert story.wire.get("/oauth/jwks").status_code == 503
 
@@ -492,19 +493,19 @@ def test_jwks_when_the_database_has_been_gone_for_long_then_503(story, monkeypat
 @pytest.mark.any_database
 def test_list_when_many_ask_at_once_then_it_is_made_once(story, token, path, monkeypatch):
     made, barrier = [], threading.Barrier(8)
-    first = status_list.published(path.rsplit("/", 1)[1])
+    first = publication.published(path.rsplit("/", 1)[1])
 
     def make(found):
         made.append(found)
-        status_cache.keep(found.number, first, status_list.time.monotonic() + 60)
+        cache.keep(found.number, first, publication.time.monotonic() + 60)
         return first
 
     def ask():
         barrier.wait(timeout=60)
-        status_list.published(path.rsplit("/", 1)[1])
+        publication.published(path.rsplit("/", 1)[1])
 
-    monkeypatch.setattr(status_list, "_make", make)
-    status_cache.changed()
+    monkeypatch.setattr(publication, "_make", make)
+    cache.changed()
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()

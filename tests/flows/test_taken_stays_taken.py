@@ -11,17 +11,12 @@ from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.claims import client_subject, user_subject
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import (
-    audit,
-    blocks,
-    confirmation,
-    connections_end,
-    consent,
-    delegate,
-    revoke,
-    selections,
-)
-from delegation_app.services.narrowing import Narrowing
+from delegation_app.services import audit
+from delegation_app.services.connections import actions
+from delegation_app.services.consent import approval, authorize
+from delegation_app.services.delegations import blocks, creation, revocation
+from delegation_app.services.delegations import selection as delegation_selection
+from delegation_app.services.delegations.narrowing import Narrowing
 from tests.support.world import (
     SERVICE_A,
     SERVICE_B,
@@ -44,7 +39,7 @@ def is_silent(response):
 
 
 def narrowed(delegation, origin=OPERATOR, **to):
-    return delegate.narrow(delegation, Narrowing(**to), origin, reason="enough")
+    return creation.narrow(delegation, Narrowing(**to), origin, reason="enough")
 
 
 @pytest.fixture
@@ -55,41 +50,39 @@ def signed_out_once(story):
 
 
 def alice_ends_it(story, row):
-    connections_end.end(row, as_alice(story), reason="")
+    actions.end(row, as_alice(story), reason="")
 
 
 def alice_ends_all_of_the_app(story, row):
-    connections_end.end_all(
-        story.world.alice, as_alice(story), reason="", client_id=row.delegate_client_id
-    )
+    actions.end_all(story.world.alice, as_alice(story), reason="", client_id=row.delegate_client_id)
 
 
 def alice_ends_everything(story, row):
-    connections_end.end_all(story.world.alice, as_alice(story), reason="")
+    actions.end_all(story.world.alice, as_alice(story), reason="")
 
 
 def operator_revokes_it(story, row):
-    revoke.subtree(row, OPERATOR, reason="x")
+    revocation.subtree(row, OPERATOR, reason="x")
 
 
 def operator_revokes_several(story, row):
-    revoke.each([row], OPERATOR, reason="x")
+    revocation.each([row], OPERATOR, reason="x")
 
 
 def operator_revokes_all_of_alice(story, row):
-    revoke.of_user(story.world.alice, OPERATOR, reason="x")
+    revocation.of_user(story.world.alice, OPERATOR, reason="x")
 
 
 def operator_revokes_all_of_the_app(story, row):
-    revoke.of_client(row.delegate, OPERATOR, reason="x")
+    revocation.of_client(row.delegate, OPERATOR, reason="x")
 
 
 def operator_revokes_the_pair(story, row):
-    revoke.of_user_at_client(story.world.alice, row.delegate, OPERATOR, reason="x")
+    revocation.of_user_at_client(story.world.alice, row.delegate, OPERATOR, reason="x")
 
 
 def operator_withdraws_the_consent(story, row):
-    consent.withdraw(row.consent, OPERATOR, reason="x")
+    authorize.withdraw(row.consent, OPERATOR, reason="x")
 
 
 WAYS = [
@@ -231,16 +224,16 @@ def test_app_when_one_of_two_delegations_is_ended_then_the_other_one_that_a_page
 
 def test_everything_when_ended_without_anything_live_then_consents_do_not_bring_it_back(story):
     story.revoke(story.tokens(scope=READ)["refresh_token"])
-    revoke.of_user_at_client(story.world.alice, story.world.web.row, OPERATOR, reason="x")
+    revocation.of_user_at_client(story.world.alice, story.world.web.row, OPERATOR, reason="x")
 
     assert not is_silent(story.authorize(scope=READ))
 
 
 def test_selection_when_revoked_twice_then_it_leaves_a_block_each_time(story):
-    selection = selections.of_user(story.world.alice)
+    selection = delegation_selection.of_user(story.world.alice)
 
     for _ in range(2):
-        revoke.chosen([selection], OPERATOR, reason="x")
+        revocation.chosen([selection], OPERATOR, reason="x")
 
     assert DelegationBlock.objects.active().count() == 2
 
@@ -373,7 +366,7 @@ def test_child_when_revoked_then_neither_an_exchange_nor_a_silent_sign_in_brings
     story, passed_on
 ):
     tokens, child = passed_on
-    revoke.subtree(delegation_of(child), OPERATOR, reason="x")
+    revocation.subtree(delegation_of(child), OPERATOR, reason="x")
 
     assert story.exchange(tokens["access_token"]).json()["error"] == "invalid_target"
     again = story.tokens(scope=BOTH)
@@ -383,7 +376,7 @@ def test_child_when_revoked_then_neither_an_exchange_nor_a_silent_sign_in_brings
 
 
 def test_child_when_revoked_then_the_page_says_so_and_a_yes_brings_it_back(story, passed_on):
-    revoke.subtree(delegation_of(passed_on[1]), OPERATOR, reason="x")
+    revocation.subtree(delegation_of(passed_on[1]), OPERATOR, reason="x")
 
     page = story.authorize(scope=BOTH, prompt="consent")
     assert "Service-A" in page.content.decode()
@@ -483,9 +476,9 @@ def test_device_when_the_user_ends_the_app_before_it_is_confirmed_then_nothing_o
     started = risky.start().json()
     risky.connect(risky.enter(started["user_code"]))
     record = ConsentRecord.objects.get(confirmation="pending")
-    revoke.of_user_at_client(risky.world.alice, risky.world.tv.row, OPERATOR, reason="x")
+    revocation.of_user_at_client(risky.world.alice, risky.world.tv.row, OPERATOR, reason="x")
 
-    confirmation.confirm(record, OPERATOR, reason="fine")
+    approval.confirm(record, OPERATOR, reason="fine")
 
     assert risky.poll(started["device_code"]).json()["error"] == "access_denied"
     assert not Delegation.objects.exists()

@@ -9,7 +9,8 @@ from django.test.utils import CaptureQueriesContext
 
 from delegation_app.models import AccessToken, AuditEvent, SigningKey
 from delegation_app.protocol import jose, jwk
-from delegation_app.services import audit, keys, local_verifier
+from delegation_app.services import audit, signing_keys
+from delegation_app.services.tokens import local_verifier
 from tests.support.world import SERVICE_A, claims_of
 
 OPERATOR = audit.Origin("user:99")
@@ -26,19 +27,19 @@ def kid_of(token):
 def rotated_elsewhere(**options):
     """Another process rotates: this one's memory stays as it is."""
     options = {"force": True, "withdraw": False, **options}
-    return keys._rotate(OPERATOR, **options).kid
+    return signing_keys._rotate(OPERATOR, **options).kid
 
 
 @pytest.fixture
 def two_withdrawals(story):
     """A token signed with a key that was not published when this process read the keys."""
     published(story)
-    before = keys._memory.known
+    before = signing_keys._memory.known
     for _ in range(2):
         rotated_elsewhere(withdraw=True)
     tokens = story.tokens()
     assert kid_of(tokens["access_token"]) not in before.published
-    keys._memory.known = before
+    signing_keys._memory.known = before
     return tokens
 
 
@@ -63,32 +64,32 @@ def test_unknown_kid_when_two_keys_were_withdrawn_then_the_keys_are_read_again(
 
 def test_unknown_kid_when_made_up_then_the_keys_are_read_once_a_second(story, monkeypatch):
     now = 1000.0
-    monkeypatch.setattr(keys, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(signing_keys, "time", SimpleNamespace(monotonic=lambda: now))
     published(story)
     with CaptureQueriesContext(connection) as captured:
         for number in range(20):
-            assert keys.key_for(f"made-up-{number}") is None
+            assert signing_keys.key_for(f"made-up-{number}") is None
     assert len(captured) == 1
     now += 1
     with CaptureQueriesContext(connection) as captured:
-        keys.key_for("made-up")
+        signing_keys.key_for("made-up")
     assert len(captured) == 1
 
 
 def test_unknown_kid_when_the_keys_were_read_a_moment_ago_then_they_are_still_read_again(story):
     published(story)
-    before = keys._memory.known
+    before = signing_keys._memory.known
     kid = rotated_elsewhere()
     new = SigningKey.objects.get(state="next").kid
-    assert keys._memory.known is before
+    assert signing_keys._memory.known is before
     assert kid in before.published
-    assert keys.key_for(new) is not None
+    assert signing_keys.key_for(new) is not None
 
 
 def test_revocation_when_the_key_is_gone_then_the_owner_can_give_its_token_back(story):
     tokens = story.tokens()
     token, world = tokens["access_token"], story.world
-    keys.rotate(OPERATOR, withdraw=True)
+    signing_keys.rotate(OPERATOR, withdraw=True)
     row = AccessToken.objects.get(jti=claims_of(token)["jti"])
 
     # Nobody else learns that there is such a token, or ends it

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from delegation_app.management.commands import audit as command
 from delegation_app.management.console.follow import WINDOW, Follower
 from delegation_app.models import AuditEvent
-from delegation_app.services.trail import Trail
+from delegation_app.services.reporting.audit_query import Trail
 from tests.support.world import claims_of, delegation_of
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from delegation_app.services import keys
+from delegation_app.services import signing_keys
 from tests.races.crowd import Crowd
 from tests.support.world import Story, build_world
 
@@ -14,7 +14,7 @@ def world(transactional_db):
     story = Story(made)
     for app in ("web", "cron", "service_a_client"):
         story.introspect("warm-up", getattr(made, app))
-    keys.signer()
+    signing_keys.signer()
     return made
 
 

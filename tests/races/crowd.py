@@ -14,18 +14,13 @@ from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import RedirectTarget
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import new_secret
-from delegation_app.services import (
-    audit,
-    clients,
-    consent,
-    delegate,
-    exchange,
-    keys,
-    parties,
-    tokens,
-)
-from delegation_app.services.question import Question
-from delegation_app.services.terms import SignIn, Terms
+from delegation_app.services import audit, signing_keys
+from delegation_app.services.clients import lookup
+from delegation_app.services.consent import authorize
+from delegation_app.services.consent.question import Question
+from delegation_app.services.delegations import creation
+from delegation_app.services.delegations.terms import SignIn, Terms
+from delegation_app.services.tokens import exchange, exchange_parties, issuing
 from tests.support.world import CHALLENGE, REDIRECT_URI, SERVICE_A
 
 
@@ -91,13 +86,13 @@ def question(world, scope="read:metrics write:alerts"):
         "web", target, Scope.parse(scope), Audience([SERVICE_A]), CHALLENGE
     )
     who = SignIn(world.alice, timezone.now(), "1")
-    return Question(request, clients.find("web"), who, new_secret())
+    return Question(request, lookup.find("web"), who, new_secret())
 
 
 def new_code(world):
     """A code that alice has just allowed."""
     asked = question(world)
-    return consent.allow(asked, asked.request.scope, audit.Origin(actor="user:1"), lifetime=None)
+    return authorize.allow(asked, asked.request.scope, audit.Origin(actor="user:1"), lifetime=None)
 
 
 def new_root(user, app="web", constraints=()):
@@ -105,7 +100,7 @@ def new_root(user, app="web", constraints=()):
 
     They have just allowed it, so what was taken in an earlier round does not bind it.
     """
-    client = clients.find(app)
+    client = lookup.find(app)
     terms = Terms(
         client=client,
         scope=Scope.parse("read:metrics write:alerts"),
@@ -116,18 +111,18 @@ def new_root(user, app="web", constraints=()):
         allowed_at=timezone.now(),
     )
     with transaction.atomic():
-        row = delegate.open_delegation(terms, audit.Origin(actor=terms.subject))
-        view = tokens.View(row, client, terms.scope, terms.audience)
-        renewal = tokens.renewal(view, new_secret())
-        issued = tokens.issue(view, audit.Origin(actor=client.subject), renewal=renewal)
-    return row, issued.answer(keys.signer())
+        row = creation.open_delegation(terms, audit.Origin(actor=terms.subject))
+        view = issuing.View(row, client, terms.scope, terms.audience)
+        renewal = issuing.renewal(view, new_secret())
+        issued = issuing.issue(view, audit.Origin(actor=client.subject), renewal=renewal)
+    return row, issued.answer(signing_keys.signer())
 
 
 def new_child(token, app, audience):
     """The delegation that a client gets for a token, and the answer with its token."""
-    client = clients.find(app)
+    client = lookup.find(app)
     wanted = exchange.Exchange(
-        subject=parties.Token(token, names.ACCESS_TOKEN),
+        subject=exchange_parties.Token(token, names.ACCESS_TOKEN),
         actor=None,
         requested_type=names.ACCESS_TOKEN,
         audiences=(audience,),
@@ -136,4 +131,4 @@ def new_child(token, app, audience):
         constraints=Constraints(),
     )
     issued = exchange.exchange(wanted, client, audit.Origin(actor=client.subject))
-    return issued.access.delegation, issued.answer(keys.signer())
+    return issued.access.delegation, issued.answer(signing_keys.signer())

@@ -8,7 +8,7 @@ from django.core.cache import cache
 
 from delegation_app import toolkit
 from delegation_app.models import SecretDigest
-from delegation_app.services import client_authentication, throttle
+from delegation_app.services.clients import authentication, throttle
 from tests.races.conftest import CROWD
 from tests.support.world import App, Story
 
@@ -53,7 +53,7 @@ def test_secret_when_many_first_requests_come_at_once_then_one_slow_hash_serves_
         world.cron.row.client_secret = world.cron.secret = secret
         world.cron.row.save()
     for number in range(1, ROUNDS + 1):
-        client_authentication.forget()
+        authentication.forget()
         assert codes(crowd, world, *[world.cron.secret] * CROWD) == [200] * CROWD
         assert len(slow) == (number if secret == "typed" else 1)
     assert SecretDigest.objects.count() == (secret != "typed")
@@ -66,7 +66,7 @@ def test_guesses_when_they_come_at_once_then_as_many_are_judged_as_the_limit_say
 ):
     for number in range(ROUNDS):
         cache.clear()
-        client_authentication.forget()
+        authentication.forget()
         if known:
             assert codes(crowd, world, world.cron.secret) == [200]
         slow.clear()
@@ -82,7 +82,7 @@ def test_right_secret_when_guesses_come_at_the_same_moment_then_the_next_try_pas
 ):
     for _round in range(ROUNDS):
         cache.clear()
-        client_authentication.forget()
+        authentication.forget()
         wrong = [f"wrong {n}" for n in range(5)]
         answers = codes(crowd, world, world.cron.secret, *wrong)
         assert answers == [200] + [401] * 5
@@ -96,7 +96,7 @@ def test_random_secret_when_it_is_replaced_while_its_digest_is_written_then_it_e
         row.client_secret = old
         row.save()
         cache.clear()
-        client_authentication.forget()
+        authentication.forget()
 
         def change(row=row, new=new):
             hashed = toolkit.hashed_secret(new)

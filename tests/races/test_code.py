@@ -5,7 +5,8 @@ from functools import partial
 import pytest
 
 from delegation_app.models import AccessToken, AuthorizationCode, Delegation, RefreshToken
-from delegation_app.services import audit, revoke
+from delegation_app.services import audit
+from delegation_app.services.delegations import revocation
 from tests.races.conftest import CROWD
 from tests.races.crowd import after, head_starts, new_code
 from tests.support.world import Story
@@ -41,7 +42,7 @@ def test_code_when_redeemed_beside_a_revocation_then_nothing_of_it_survives(worl
         delegation = Delegation.objects.latest("id")
         redeemed, ended = crowd.rush(
             after(-head_start, partial(story.redeem, code)),
-            after(head_start, partial(revoke.subtree, delegation, OPERATOR, reason="race")),
+            after(head_start, partial(revocation.subtree, delegation, OPERATOR, reason="race")),
         )
 
         assert ended == 1

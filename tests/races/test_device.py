@@ -14,8 +14,11 @@ from delegation_app.models import (
 )
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.parameters import Parameters
-from delegation_app.services import audit, clients, device, device_start, revoke
-from delegation_app.services.terms import SignIn
+from delegation_app.services import audit
+from delegation_app.services.clients import lookup
+from delegation_app.services.delegations import revocation
+from delegation_app.services.delegations.terms import SignIn
+from delegation_app.services.device import start, verification
 from tests.races.conftest import CROWD
 from tests.races.crowd import after, head_starts
 from tests.support.world import Story
@@ -28,21 +31,21 @@ OPERATOR = audit.Origin(actor="user:9")
 def waiting(world):
     """A device that waits, and its code."""
     asked = Parameters([("scope", "read:metrics write:alerts")])
-    started = device_start.start(clients.find("tv"), asked, audit.Origin())
+    started = start.start(lookup.find("tv"), asked, audit.Origin())
     person = SignIn(world.alice, timezone.now(), "1")
-    return device.find(started.user_code, person, audit.Origin()), started.device_code
+    return verification.find(started.user_code, person, audit.Origin()), started.device_code
 
 
 def allow(question):
     try:
-        return device.allow(question, question.asked.scope, audit.Origin(), lifetime=None)
+        return verification.allow(question, question.asked.scope, audit.Origin(), lifetime=None)
     except InvalidRequest:
         return None
 
 
 def deny(question):
     try:
-        device.deny(question, audit.Origin())
+        verification.deny(question, audit.Origin())
     except InvalidRequest:
         return None
     return True
@@ -128,7 +131,7 @@ def test_poll_when_beside_a_revocation_then_nothing_of_it_survives(world, crowd)
         delegation = Delegation.objects.latest("id")
         polled, ended = crowd.rush(
             after(-head_start, partial(story.poll, code)),
-            after(head_start, partial(revoke.subtree, delegation, OPERATOR, reason="race")),
+            after(head_start, partial(revocation.subtree, delegation, OPERATOR, reason="race")),
         )
 
         assert ended == 1

@@ -9,17 +9,11 @@ import pytest
 from delegation_app.models import AccessToken, Delegation
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import (
-    audit,
-    clients,
-    delegate,
-    introspect,
-    local_verifier,
-    revoke,
-    selections,
-    tokens,
-)
-from delegation_app.services.narrowing import Narrowing
+from delegation_app.services import audit
+from delegation_app.services.clients import lookup
+from delegation_app.services.delegations import creation, revocation, selection
+from delegation_app.services.delegations.narrowing import Narrowing
+from delegation_app.services.tokens import introspection, issuing, local_verifier
 from tests.races.conftest import CROWD
 from tests.races.crowd import after, head_starts, new_child, new_root, until_somebody_waits
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, Story, claims_of
@@ -42,7 +36,7 @@ class Chain:
 
 def accepted(world, token):
     """Whether anybody accepts a token, who asks or verifies; all of them must agree."""
-    answer = introspect.introspect(token, clients.find("operator-tool", clients.SPEAKS_FOR))
+    answer = introspection.introspect(token, lookup.find("operator-tool", lookup.SPEAKS_FOR))
     audience = claims_of(token)["aud"]
     try:
         verified = local_verifier.verify(token, audience).scope
@@ -78,7 +72,9 @@ def test_exchange_when_beside_a_revocation_above_it_then_nothing_below_is_accept
         chain = Chain(world)
         exchanged, ended = crowd.rush(
             after(-head_start, partial(exchanged_again, story, chain.tokens[-1])),
-            after(head_start, partial(revoke.subtree, chain.rows[node], OPERATOR, reason="race")),
+            after(
+                head_start, partial(revocation.subtree, chain.rows[node], OPERATOR, reason="race")
+            ),
         )
 
         assert exchanged.status_code in {200, 400}
@@ -137,7 +133,7 @@ def test_exchange_when_uses_are_counted_and_many_come_at_once_then_exactly_so_ma
 def test_exchange_when_beside_a_narrowing_then_no_token_is_wider_than_what_is_left(world, crowd):
     story, won = Story(world), set()
     wide, left = "read:metrics write:alerts", Scope.parse("read:metrics")
-    narrow = partial(delegate.narrow, to=Narrowing(left), origin=OPERATOR, reason="race")
+    narrow = partial(creation.narrow, to=Narrowing(left), origin=OPERATOR, reason="race")
     for head_start in head_starts(ROUNDS):
         root, answer = new_root(world.alice)
         exchanged, _ = crowd.rush(
@@ -172,17 +168,17 @@ def test_bulk_revocations_when_in_opposite_orders_then_no_deadlock_surfaces_and_
     stories = [Story(world) for _ in range(8)]
     web, service = world.web.row, world.service_a_client.row
     orders = (
-        [selections.of_user(world.alice), selections.of_user(world.bob)],
-        [selections.of_user(world.bob), selections.of_user(world.alice)],
-        [selections.of_client(service), selections.of_client(web)],
-        [selections.of_client(web), selections.of_client(service)],
+        [selection.of_user(world.alice), selection.of_user(world.bob)],
+        [selection.of_user(world.bob), selection.of_user(world.alice)],
+        [selection.of_client(service), selection.of_client(web)],
+        [selection.of_client(web), selection.of_client(service)],
     )
     for _ in range(ROUNDS // 3):
         roots, answers = forest(world)
-        deeds = [partial(revoke.chosen, order, OPERATOR, reason="race") for order in orders]
+        deeds = [partial(revocation.chosen, order, OPERATOR, reason="race") for order in orders]
         deeds += [
-            partial(revoke.each, roots, OPERATOR, reason="race"),
-            partial(revoke.each, roots[::-1], OPERATOR, reason="race"),
+            partial(revocation.each, roots, OPERATOR, reason="race"),
+            partial(revocation.each, roots[::-1], OPERATOR, reason="race"),
         ]
         holders = (world.web, world.other) * 2
         calls = [
@@ -209,7 +205,7 @@ def test_client_when_revoked_beside_a_tree_that_it_just_entered_then_no_part_of_
     root, first = new_root(world.alice)
     _, second = new_child(first["access_token"], "service-a", SERVICE_B)
     inserted = Event()
-    hold, issue = revoke._hold_trees, tokens.issue
+    hold, issue = revocation._hold_trees, issuing.issue
 
     def issue_slowly(*args, **kwargs):
         issued = issue(*args, **kwargs)
@@ -226,14 +222,14 @@ def test_client_when_revoked_beside_a_tree_that_it_just_entered_then_no_part_of_
         enter = partial(new_child, second["access_token"], "service-b", SERVICE_C)
         ((_, third),) = crowd.rush(enter)
         onward = partial(new_child, third["access_token"], "service-c", SERVICE_A)
-        with mock.patch.object(tokens, "issue", issue_slowly):
+        with mock.patch.object(issuing, "issue", issue_slowly):
             handed_on.append(crowd.start(onward))
             assert inserted.wait(timeout=60)
         return held
 
     handed_on = []
-    with mock.patch.object(revoke, "_hold_trees", hold_and_look_away):
-        revoke.of_client(world.service_b_client.row, OPERATOR, reason="race")
+    with mock.patch.object(revocation, "_hold_trees", hold_and_look_away):
+        revocation.of_client(world.service_b_client.row, OPERATOR, reason="race")
     handed_on[0].result(timeout=60)
 
     assert Delegation.objects.filter(root=root.public_id).count() == 4

@@ -7,7 +7,8 @@ import pytest
 
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation, SigningKey
 from delegation_app.protocol.errors import InvalidRequest
-from delegation_app.services import audit, consent, keys
+from delegation_app.services import audit, signing_keys
+from delegation_app.services.consent import authorize
 from tests.races.conftest import CROWD
 from tests.races.crowd import question
 from tests.support.world import FORM, Story
@@ -35,8 +36,8 @@ def test_signing_keys_when_first_needed_by_many_at_once_then_one_signs_and_one_f
 ):
     for _ in range(ROUNDS):
         SigningKey.objects.all().delete()
-        keys.forget()
-        signers = crowd.rush(*[keys.signer] * CROWD)
+        signing_keys.forget()
+        signers = crowd.rush(*[signing_keys.signer] * CROWD)
 
         assert len({signer.kid for signer in signers}) == 1
         assert sorted(SigningKey.objects.values_list("state", flat=True)) == ["active", "next"]
@@ -45,7 +46,7 @@ def test_signing_keys_when_first_needed_by_many_at_once_then_one_signs_and_one_f
 def test_consent_when_answered_by_many_at_once_then_one_record_and_one_code(world, crowd):
     def answer(asked):
         try:
-            return consent.allow(asked, asked.request.scope, audit.Origin(), lifetime=None)
+            return authorize.allow(asked, asked.request.scope, audit.Origin(), lifetime=None)
         except InvalidRequest:
             return None
 
@@ -61,7 +62,7 @@ def test_consent_when_answered_by_many_at_once_then_one_record_and_one_code(worl
 
 def test_rotation_when_asked_by_many_at_once_then_each_kid_signs_once(world, crowd):
     def rotate():
-        return keys.rotate(audit.Origin(actor="user:1"), force=True).kid
+        return signing_keys.rotate(audit.Origin(actor="user:1"), force=True).kid
 
     rotated = crowd.rush(*[rotate] * 8)
 

@@ -4,7 +4,9 @@ from functools import partial
 
 import pytest
 
-from delegation_app.services import audit, revoke, status_cache
+from delegation_app.services import audit
+from delegation_app.services.delegations import revocation
+from delegation_app.services.status_lists import cache
 from tests.races.crowd import after, head_starts, new_root
 from tests.support.statuses import reference, status
 from tests.support.world import Story
@@ -22,16 +24,16 @@ def test_list_when_made_beside_a_revocation_then_it_is_marked_as_soon_as_that_is
         token = answer["access_token"]
         path, _ = reference(token)
         # Or the list that was made for the round before would do
-        status_cache.changed()
+        cache.changed()
 
         *asked, ended = crowd.rush(
             *(after(-head_start, partial(story.wire.get, path)) for story in stories),
-            after(head_start, partial(revoke.subtree, row, audit.Origin(), reason="test")),
+            after(head_start, partial(revocation.subtree, row, audit.Origin(), reason="test")),
         )
 
         assert {response.status_code for response in asked} == {200}
         assert ended == 1
         assert status(stories[0], token) == 1
         # A process that knows of nothing but the cache
-        status_cache.forget()
+        cache.forget()
         assert status(stories[0], token) == 1

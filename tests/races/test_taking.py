@@ -13,17 +13,12 @@ from delegation_app.models import (
 )
 from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import (
-    audit,
-    blocks,
-    connections_end,
-    consent,
-    delegate,
-    revoke,
-    selections,
-)
-from delegation_app.services.blocks import Authority
-from delegation_app.services.narrowing import Narrowing
+from delegation_app.services import audit
+from delegation_app.services.connections import actions
+from delegation_app.services.consent import authorize
+from delegation_app.services.delegations import blocks, creation, revocation, selection
+from delegation_app.services.delegations.blocks import Authority
+from delegation_app.services.delegations.narrowing import Narrowing
 from tests.races.crowd import after, head_starts, until_somebody_waits
 from tests.support.chains import acting_with, own_token
 from tests.support.world import Story, claims_of, delegation_of, redirected
@@ -74,7 +69,7 @@ def test_exchange_when_a_token_that_it_presents_is_revoked_beside_it_then_none_c
         assert not exchanged_after(claims_of(token)["jti"])
         again = story.exchange(subject, **acting_with(actor))
         assert (again.status_code, again.json()["error"]) == (400, "invalid_request")
-        revoke.of_client(service.row, OPERATOR, reason="next round")
+        revocation.of_client(service.row, OPERATOR, reason="next round")
         DelegationBlock.objects.all().delete()
     # Both orders came up, so the race was one
     assert won == {200, 400}
@@ -97,7 +92,7 @@ def test_exchange_when_it_waits_for_a_tree_and_its_token_is_revoked_first_then_r
         AccessToken.objects.filter(jti=claims_of(token)["jti"]).update(revoked_at=audit.clock.now())
         return waiting
 
-    waiting = delegate.part(holding)(root, revoked_while_the_other_waits)
+    waiting = creation.part(holding)(root, revoked_while_the_other_waits)
 
     answer = waiting.result(timeout=60)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
@@ -118,7 +113,7 @@ class Round:
     def __init__(self, story):
         world = story.world
         for row in Delegation.objects.filter(revoked_at=None, depth=0):
-            revoke.subtree(row, OPERATOR, reason="next round", leaves_block=False)
+            revocation.subtree(row, OPERATOR, reason="next round", leaves_block=False)
         DelegationBlock.objects.all().delete()
         ConsentRecord.objects.filter(withdrawn_at=None).update(withdrawn_at=audit.clock.now())
         self.tokens = story.tokens(scope=BOTH)
@@ -144,13 +139,13 @@ def redeemed(story, response):
 
 
 def narrow(row):
-    return delegate.narrow(row, Narrowing(scope=Scope([READ])), OPERATOR, reason="race")
+    return creation.narrow(row, Narrowing(scope=Scope([READ])), OPERATOR, reason="race")
 
 
 def one_each(at):
     return (
-        partial(revoke.subtree, at.row, OPERATOR, reason="race"),
-        partial(revoke.subtree, at.own, OPERATOR, reason="race"),
+        partial(revocation.subtree, at.row, OPERATOR, reason="race"),
+        partial(revocation.subtree, at.own, OPERATOR, reason="race"),
     )
 
 
@@ -160,31 +155,31 @@ def narrowed(at):
 
 def the_child(at):
     return (
-        partial(revoke.subtree, at.child, OPERATOR, reason="race"),
-        partial(revoke.of_client, at.cron, OPERATOR, reason="race"),
+        partial(revocation.subtree, at.child, OPERATOR, reason="race"),
+        partial(revocation.of_client, at.cron, OPERATOR, reason="race"),
     )
 
 
 def everything_of_alice(at):
     as_alice = audit.Origin(actor=user_subject(at.alice.pk))
     return (
-        partial(connections_end.end_all, at.alice, as_alice, reason="race"),
-        partial(consent.withdraw, at.row.consent, OPERATOR, reason="race"),
+        partial(actions.end_all, at.alice, as_alice, reason="race"),
+        partial(authorize.withdraw, at.row.consent, OPERATOR, reason="race"),
     )
 
 
 def everything_by_operators(at):
     return (
-        partial(revoke.of_user, at.alice, OPERATOR, reason="race"),
-        partial(revoke.of_client, at.web, OPERATOR, reason="race"),
-        partial(revoke.of_user_at_client, at.alice, at.web, OPERATOR, reason="race"),
+        partial(revocation.of_user, at.alice, OPERATOR, reason="race"),
+        partial(revocation.of_client, at.web, OPERATOR, reason="race"),
+        partial(revocation.of_user_at_client, at.alice, at.web, OPERATOR, reason="race"),
     )
 
 
 def in_opposite_orders(at):
-    ways = partial(selections.of_user, at.alice), partial(selections.of_client, at.cron)
+    ways = partial(selection.of_user, at.alice), partial(selection.of_client, at.cron)
     return tuple(
-        partial(revoke.chosen, [way() for way in order], OPERATOR, reason="race")
+        partial(revocation.chosen, [way() for way in order], OPERATOR, reason="race")
         for order in (ways, ways[::-1])
     )
 
@@ -271,7 +266,7 @@ def test_client_when_its_first_delegation_is_taken_at_once_then_no_deadlock_surf
     for _ in range(ROUNDS // 4):
         DelegationBlock.objects.all().delete()
         Delegation.objects.update(terms_digest="", revoked_at=audit.clock.now(), revoked_by="x")
-        ends = partial(revoke.of_client, world.cron.row, OPERATOR, reason="race")
+        ends = partial(revocation.of_client, world.cron.row, OPERATOR, reason="race")
         asks = [partial(one.client_credentials, scope=BOTH) for one in stories]
         answers = crowd.rush(ends, *asks, after(0.01, ends))[1:-1]
 

@@ -16,11 +16,12 @@ from delegation_app.resource_server import configured
 from delegation_app.resource_server.authentication import BearerAuthentication
 from delegation_app.resource_server.permissions import RequireScopes
 from delegation_app.resource_server.principal import Principal
-from delegation_app.services import audit, revoke
-from delegation_app.services.local_verifier import LocalVerifier
+from delegation_app.services import audit
+from delegation_app.services.delegations import revocation
+from delegation_app.services.tokens.local_verifier import LocalVerifier
 from tests.support.world import SERVICE_A, SERVICE_B, delegation_of
 
-LOCAL = "delegation_app.services.local_verifier.LocalVerifier"
+LOCAL = "delegation_app.services.tokens.local_verifier.LocalVerifier"
 
 
 class Metrics(APIView):
@@ -48,7 +49,7 @@ def test_view_when_the_tables_are_here_then_a_revocation_is_felt_at_once(story, 
     token = tokens["access_token"]
     assert ask(token).data == {"user": f"user:{story.world.alice.pk}"}
 
-    revoke.subtree(delegation_of(tokens), audit.Origin(), reason="it is over")
+    revocation.subtree(delegation_of(tokens), audit.Origin(), reason="it is over")
 
     assert ask(token).status_code == 401
 

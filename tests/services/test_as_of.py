@@ -7,10 +7,12 @@ from django.contrib.auth import get_user_model
 
 from delegation_app.models import AuditEvent, ClientPolicy, Delegation
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import audit, delegate, recorded, registry, revoke
-from delegation_app.services.as_of import Question, who_could_act
-from delegation_app.services.as_of_records import Answer, Gap
-from delegation_app.services.narrowing import Narrowing
+from delegation_app.services import audit
+from delegation_app.services.clients import changes, snapshots
+from delegation_app.services.delegations import creation, revocation
+from delegation_app.services.delegations.narrowing import Narrowing
+from delegation_app.services.reporting.as_of import Question, who_could_act
+from delegation_app.services.reporting.as_of_history import Answer, Gap
 from tests.support.world import SERVICE_A, delegation_of
 
 
@@ -44,7 +46,7 @@ def switch(client_id, *, enabled):
     policy.enabled = enabled
     policy.save()
     fields = ["clientpolicy.enabled"]
-    registry.record_client_change(
+    changes.record_client_change(
         policy.application, audit.Origin(), change="changed", fields=fields
     )
 
@@ -57,9 +59,9 @@ def test_as_of_when_it_was_opened_narrowed_and_revoked_then_each_time_has_its_ow
     past.note("open")
     ends = clock() + timedelta(days=1)
     to = Narrowing(scope=Scope(["read:metrics"]), expires_at=ends)
-    delegate.narrow(row, to, audit.Origin(), reason="less")
+    creation.narrow(row, to, audit.Origin(), reason="less")
     past.note("narrow")
-    revoke.subtree(row, audit.Origin(), reason="over")
+    revocation.subtree(row, audit.Origin(), reason="over")
     past.note("after")
 
     assert past.at("before") == past.at("after") == []
@@ -84,7 +86,7 @@ def test_as_of_when_the_root_was_narrowed_then_the_child_had_more_before(past, s
     past.note("both")
     root = delegation_of(first)
     narrowing = Narrowing(scope=Scope(["read:metrics"]))
-    delegate.narrow(root, narrowing, audit.Origin(), reason="less")
+    creation.narrow(root, narrowing, audit.Origin(), reason="less")
     past.note("less")
     for name, scopes in (("both", "read:metrics write:alerts"), ("less", "read:metrics")):
         child = next(line for line in past.at(name) if line.delegation.depth)
@@ -114,11 +116,11 @@ def test_as_of_when_a_client_above_was_off_for_a_while_then_nobody_below_could_a
 def recorded_switch(client_id, *, enabled):
     """As the admin does it, with the values."""
     policy = ClientPolicy.objects.get(application__client_id=client_id)
-    before = recorded.client(policy.pk)
+    before = snapshots.client(policy.pk)
     policy.enabled = enabled
     policy.save()
-    values = recorded.diff(before, recorded.client(policy.pk))
-    registry.record_client_change(
+    values = snapshots.diff(before, snapshots.client(policy.pk))
+    changes.record_client_change(
         policy.application, audit.Origin(), change="changed", values=values
     )
 
@@ -161,8 +163,8 @@ def test_as_of_when_the_client_was_deleted_since_then_its_last_state_is_on_recor
     if not enabled:
         ClientPolicy.objects.filter(pk=row.pk).update(enabled=False)
     past.note("there")
-    values = recorded.diff(recorded.client(row.pk), None)
-    registry.record_client_change(row, audit.Origin(), change="deleted", values=values)
+    values = snapshots.diff(snapshots.client(row.pk), None)
+    changes.record_client_change(row, audit.Origin(), change="deleted", values=values)
     row.delete()
     [line] = past.at("there")
     assert line.answer is answer
@@ -272,7 +274,7 @@ def test_as_of_when_an_older_version_opened_it_then_what_is_missing_is_told(past
     [line] = past.at("open")
     assert (line.until, line.gaps) == (row.expires_at, ())
     to = Narrowing(expires_at=clock() + timedelta(minutes=5))
-    delegate.narrow(row, to, audit.Origin(), reason="x")
+    creation.narrow(row, to, audit.Origin(), reason="x")
     [line] = past.at("open")
     assert (line.until, line.gaps) == (row.expires_at, ())
     clock.forward(hours=1)

@@ -6,7 +6,9 @@ import time
 import pytest
 from django.core.cache.backends.locmem import LocMemCache
 
-from delegation_app.services import caching, keys, revoke, status_cache
+from delegation_app.services import caching, signing_keys
+from delegation_app.services.delegations import revocation
+from delegation_app.services.status_lists import cache
 from tests.support.statuses import reference
 from tests.support.world import delegation_of
 
@@ -155,7 +157,7 @@ def test_process_when_it_was_forked_then_it_has_threads_of_its_own(remote):
 
 @pytest.mark.django_db(transaction=True)
 def test_endpoints_when_the_cache_is_paused_then_each_answers_in_time(story, paused):
-    keys.signer()
+    signing_keys.signer()
     caching.forget()
     code = story.code()
     tokens = story.redeem(code).json()
@@ -183,7 +185,7 @@ def test_revocation_when_the_cache_is_paused_then_its_answer_waits_for_nothing(s
     tokens = story.tokens()
     caching.forget()
     row = delegation_of(tokens)
-    before = status_cache._local.changed_at
-    took = seconds(lambda: revoke.subtree(row, revoke.audit.Origin(), reason="test"))
+    before = cache._local.changed_at
+    took = seconds(lambda: revocation.subtree(row, revocation.audit.Origin(), reason="test"))
     assert took < caching.LONGEST
-    assert status_cache._local.changed_at > before
+    assert cache._local.changed_at > before

@@ -6,7 +6,7 @@ from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.errors import InvalidScope, InvalidTarget
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import clients
+from delegation_app.services.clients import lookup
 from tests.support.world import SERVICE_A, SERVICE_B
 
 AT_A = Audience([SERVICE_A])
@@ -17,7 +17,7 @@ def test_client_when_it_has_no_policy_then_its_application_and_the_default_audie
 ):
     settings.DELEGATION = {**settings.DELEGATION, "DEFAULT_AUDIENCE": SERVICE_A}
     ClientPolicy.objects.all().delete()
-    web, cron = clients.find("web"), clients.find("cron")
+    web, cron = lookup.find("web"), lookup.find("cron")
 
     assert set(web.policy.grants) == {"authorization_code", "refresh_token"}
     assert web.policy.grants != cron.policy.grants == ["client_credentials"]
@@ -48,17 +48,17 @@ def test_client_when_it_has_no_policy_then_the_whole_story_works(story, settings
 
 
 def test_audience_when_nothing_is_named_then_the_default_or_the_only_one(world):
-    assert clients.find("web").audience([]) == AT_A
-    assert clients.find("cron").audience([]) == AT_A
+    assert lookup.find("web").audience([]) == AT_A
+    assert lookup.find("cron").audience([]) == AT_A
 
     world.web.change(default_audience=None)
     with pytest.raises(InvalidTarget, match="must name"):
-        clients.find("web").audience([])
+        lookup.find("web").audience([])
 
 
 def test_audience_when_resource_server_is_inactive_then_not_to_be_had(world):
     ResourceServer.objects.filter(identifier=SERVICE_A).update(active=False)
-    web = clients.find("web")
+    web = lookup.find("web")
 
     with pytest.raises(InvalidTarget):
         web.audience([SERVICE_A])
@@ -69,7 +69,7 @@ def test_audience_when_resource_server_is_inactive_then_not_to_be_had(world):
 def test_narrowed_audience_when_part_of_the_grant_is_gone_then_the_rest_is_left(world):
     both = Audience([SERVICE_A, SERVICE_B])
     ResourceServer.objects.filter(identifier=SERVICE_B).update(active=False)
-    web = clients.find("web")
+    web = lookup.find("web")
 
     assert web.narrowed_audience([], both) == AT_A
     with pytest.raises(InvalidTarget):
@@ -87,11 +87,11 @@ def test_narrowed_audience_when_part_of_the_grant_is_gone_then_the_rest_is_left(
     ],
 )
 def test_scope_when_requested_then_within_policy_and_audience(world, requested, expected):
-    assert clients.find("web").scope(requested, AT_A) == Scope(expected)
+    assert lookup.find("web").scope(requested, AT_A) == Scope(expected)
 
 
 def test_scope_when_the_audience_does_not_know_it_then_cut(world):
-    web = clients.find("web")
+    web = lookup.find("web")
 
     at_b = Audience([SERVICE_B])
     assert web.scope("read:metrics read:profile", at_b) == Scope(["read:metrics"])
@@ -102,7 +102,7 @@ def test_scope_when_the_audience_does_not_know_it_then_cut(world):
 @pytest.mark.parametrize("requested", ["delete:alerts", "nonsense", "read:metrics nonsense", "é"])
 def test_scope_when_unknown_or_not_for_the_client_then_refused(world, requested):
     with pytest.raises(InvalidScope):
-        clients.find("web").scope(requested, AT_A)
+        lookup.find("web").scope(requested, AT_A)
 
 
 def test_find_when_client_has_many_audiences_then_one_statement(world, django_assert_num_queries):
@@ -113,6 +113,6 @@ def test_find_when_client_has_many_audiences_then_one_statement(world, django_as
     world.web.policy.audiences.add(*more)
 
     with django_assert_num_queries(1):
-        web = clients.find("web")
+        web = lookup.find("web")
         assert len(web.servers) == 22
         assert web.policy.enabled

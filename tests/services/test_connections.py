@@ -10,16 +10,10 @@ from django.utils import timezone
 from delegation_app.models import AccessToken, Delegation
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import (
-    audit,
-    connections,
-    connections_end,
-    connections_facts,
-    connections_one,
-    connections_past,
-)
-from delegation_app.services.connections import PAGE, Chosen, NoSuchConnection, Show
-from delegation_app.services.narrowing import Narrowing
+from delegation_app.services import audit
+from delegation_app.services.connections import actions, detail, facts, listing, timeline
+from delegation_app.services.connections.listing import PAGE, Chosen, NoSuchConnection, Show
+from delegation_app.services.delegations.narrowing import Narrowing
 from tests.support.chains import Chain, handed_on
 from tests.support.connections import ALL, LIST, at
 from tests.support.world import claims_of, delegation_of, make_app
@@ -79,7 +73,7 @@ def test_pages_when_leafed_through_then_each_is_seen_once_and_back_again(story, 
     copies(row, 60)
     seen, forth, chosen = [], [], Chosen()
     while True:
-        page = connections.listed(world.alice, chosen)
+        page = listing.listed(world.alice, chosen)
         forth.append([found.key for found in page.rows])
         seen += forth[-1]
         if not page.older:
@@ -91,26 +85,26 @@ def test_pages_when_leafed_through_then_each_is_seen_once_and_back_again(story, 
     assert page.newer
     back = []
     while page.newer:
-        page = connections.listed(world.alice, Chosen(after=page.newer))
+        page = listing.listed(world.alice, Chosen(after=page.newer))
         back.insert(0, [found.key for found in page.rows])
     assert back == forth[:-1]
 
 
 def test_pages_when_one_is_full_then_there_is_no_empty_one_behind_it(story, world):
     copies(delegation_of(story.tokens()), PAGE - 1)
-    page = connections.listed(world.alice, Chosen())
+    page = listing.listed(world.alice, Chosen())
     assert (len(page.rows), page.newer, page.older) == (PAGE, "", "")
 
 
 def test_owned_when_the_id_is_written_in_another_way_then_it_is_none(story, world):
     row = delegation_of(story.tokens())
     key = str(row.public_id)
-    assert connections.owned(world.alice, key) == row
+    assert listing.owned(world.alice, key) == row
     for other in (key.upper(), key.replace("-", ""), f"{{{key}}}", f"urn:uuid:{key}", "", "x" * 99):
         with pytest.raises(NoSuchConnection):
-            connections.owned(world.alice, other)
+            listing.owned(world.alice, other)
     with pytest.raises(NoSuchConnection):
-        connections.owned(world.bob, key)
+        listing.owned(world.bob, key)
 
 
 def test_live_tokens_when_counted_then_what_is_over_does_not_count(story, world, clock):
@@ -120,14 +114,14 @@ def test_live_tokens_when_counted_then_what_is_over_does_not_count(story, world,
     fresh = story.refresh(tokens["refresh_token"]).json()
 
     def counted():
-        (found,) = connections.described([connections.owned(world.alice, str(root.public_id))])
+        (found,) = listing.described([listing.owned(world.alice, str(root.public_id))])
         return found.live_tokens, found.passed_on
 
     assert counted() == (3, 1)
     jti = claims_of(fresh["access_token"])["jti"]
     AccessToken.objects.filter(jti=jti).update(revoked_at=timezone.now())
     assert counted() == (2, 1)
-    connections_end.end(delegation_of(child), audit.Origin(), reason="enough")
+    actions.end(delegation_of(child), audit.Origin(), reason="enough")
     assert counted() == (1, 0)
     clock.forward(hours=1)
     assert counted() == (0, 0)
@@ -138,10 +132,10 @@ def test_last_request_when_somebody_else_used_a_part_then_only_its_own_counts(st
     row = delegation_of(tokens)
     clock.forward(minutes=5)
     handed_on(story, tokens["access_token"])
-    assert connections_facts.last_requests([row.pk])[row.pk].when < timezone.now()
+    assert facts.last_requests([row.pk])[row.pk].when < timezone.now()
     story.wire.defaults["REMOTE_ADDR"] = "203.0.113.9"
     story.refresh(tokens["refresh_token"])
-    last = connections_facts.last_requests([row.pk])[row.pk]
+    last = facts.last_requests([row.pk])[row.pk]
     assert (last.when, last.origin) == (timezone.now(), "203.0.x.x")
 
 
@@ -158,7 +152,7 @@ def test_last_request_when_somebody_else_used_a_part_then_only_its_own_counts(st
     ],
 )
 def test_coarse_when_it_is_an_address_then_only_its_network_is_left(address, network):
-    assert connections_facts.coarse(address) == network
+    assert facts.coarse(address) == network
 
 
 def test_tree_when_it_is_too_wide_then_it_is_cut_and_the_one_looked_at_is_there(story, world):
@@ -166,15 +160,15 @@ def test_tree_when_it_is_too_wide_then_it_is_cut_and_the_one_looked_at_is_there(
     root, child, leaf = chain.rows
     old = root.issued_at - timedelta(days=1)
     Delegation.objects.filter(pk__in=[child.pk, leaf.pk]).update(issued_at=old)
-    copies(child, connections_one.NODES, parent=root, issued_at=root.issued_at)
+    copies(child, detail.NODES, parent=root, issued_at=root.issued_at)
 
     def nodes(node):
         return [node, *(below for each in node.children for below in nodes(each))]
 
-    found = connections_one.whole(world.alice, connections.owned(world.alice, str(leaf.public_id)))
+    found = detail.whole(world.alice, listing.owned(world.alice, str(leaf.public_id)))
     assert found.is_cut
     assert [node.key for node in nodes(found.tree) if node.is_current] == [str(leaf.public_id)]
-    assert len(nodes(found.tree)) == connections_one.NODES + 2
+    assert len(nodes(found.tree)) == detail.NODES + 2
 
 
 def test_past_when_much_happened_then_the_newest_twenty_are_told(story, world):
@@ -183,9 +177,9 @@ def test_past_when_much_happened_then_the_newest_twenty_are_told(story, world):
     longest = timezone.now() + timedelta(days=60)
     for minutes in range(30):
         to = Narrowing(expires_at=longest - timedelta(minutes=minutes))
-        connections_end.narrow(row, to, origin)
-    whole = connections_one.whole(world.alice, connections.owned(world.alice, str(row.public_id)))
-    assert len(whole.past) == connections_past.MOST
+        actions.narrow(row, to, origin)
+    whole = detail.whole(world.alice, listing.owned(world.alice, str(row.public_id)))
+    assert len(whole.past) == timeline.MOST
     assert all("only until" in happening.text for happening in whole.past)
     moments = [happening.when for happening in whole.past]
     assert moments == sorted(moments, reverse=True)
@@ -196,7 +190,7 @@ def test_apps_when_the_same_app_is_there_often_then_it_is_named_once(story, worl
     copies(row, 3)
     gone = copies(row, 1, delegate_id=None, delegate_client_id="gone", audience=Audience())
     Delegation.objects.filter(pk=gone[0].pk).update(scopes=Scope())
-    assert connections.apps(world.alice) == [("gone", "gone"), ("web", "Web")]
-    assert connections.apps(world.bob) == []
+    assert listing.apps(world.alice) == [("gone", "gone"), ("web", "Web")]
+    assert listing.apps(world.bob) == []
     assert story.browser.get(f"{LIST}?show=all").status_code == 200
     assert story.browser.get(at(gone[0])).status_code == 200

@@ -14,9 +14,10 @@ from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import InvalidRequest, InvalidScope, InvalidTarget
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import clients, delegate, revoke
 from delegation_app.services.audit import Origin
-from delegation_app.services.terms import ChildTerms
+from delegation_app.services.clients import lookup
+from delegation_app.services.delegations import creation, revocation
+from delegation_app.services.delegations.terms import ChildTerms
 from delegation_app.signals import delegation_opened
 from tests.support.answers import nothing_stored, recorded
 from tests.support.chains import last_event
@@ -48,7 +49,7 @@ def terms(parent):
     """Good terms of a child."""
     return ChildTerms(
         parent=parent,
-        client=clients.find("service-a"),
+        client=lookup.find("service-a"),
         scope=READ,
         audience=Audience([SERVICE_B]),
         grant_type=names.TOKEN_EXCHANGE,
@@ -60,7 +61,7 @@ def terms(parent):
 
 def hand_on(terms):
     with transaction.atomic():
-        return delegate.hand_on(terms, ORIGIN)
+        return creation.hand_on(terms, ORIGIN)
 
 
 @pytest.mark.conformance("TX-35", "TX-37", "DG-01", "DG-02")
@@ -115,7 +116,7 @@ def test_child_when_it_would_exceed_its_parent_then_refused_whoever_asks(terms, 
 
 
 def test_child_when_the_parent_ended_since_it_was_read_then_refused(terms, parent):
-    revoke.subtree(parent, Origin("user:7"), reason="x")
+    revocation.subtree(parent, Origin("user:7"), reason="x")
     with nothing_stored(), recorded(), pytest.raises(InvalidRequest):
         hand_on(terms)
 
@@ -165,7 +166,7 @@ def test_terms_when_they_differ_in_anything_then_the_child_is_another(terms):
         replace(terms, scope=Scope(["write:alerts"])),
         replace(terms, audience=Audience([SERVICE_A])),
         replace(terms, actors=()),
-        replace(terms, client=clients.find("service-b")),
+        replace(terms, client=lookup.find("service-b")),
         replace(terms, constraints=terms.constraints.narrowed(
             limits({"type": "max_depth", "depth": 0}))),
     ]  # fmt: skip

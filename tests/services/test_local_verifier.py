@@ -5,7 +5,8 @@ from django.db import transaction
 
 from delegation_app.models import SigningKey
 from delegation_app.protocol.errors import InvalidToken
-from delegation_app.services import keys, local_verifier
+from delegation_app.services import signing_keys
+from delegation_app.services.tokens import local_verifier
 from tests.support.world import SERVICE_A, SERVICE_B, Story, build_world, claims_of
 
 
@@ -17,7 +18,7 @@ def story(transactional_db):
 
 def test_verify_when_inside_a_transaction_then_it_needs_none_of_its_own(story):
     token = story.tokens()["access_token"]
-    keys.forget()
+    signing_keys.forget()
 
     with transaction.atomic():
         verified = local_verifier.verify(token, SERVICE_A)
@@ -32,7 +33,7 @@ def test_verify_when_inside_a_transaction_then_it_needs_none_of_its_own(story):
 def test_verify_when_there_is_no_key_yet_then_refused_and_none_is_made(story):
     token = story.tokens()["access_token"]
     SigningKey.objects.all().delete()
-    keys.forget()
+    signing_keys.forget()
 
     with transaction.atomic(), pytest.raises(InvalidToken):
         local_verifier.verify(token, SERVICE_A)

@@ -16,9 +16,10 @@ from delegation_app.protocol.errors import (
 )
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.verified_token import Call
-from delegation_app.services import delegate, local_verifier, revoke
 from delegation_app.services.audit import Origin
-from delegation_app.services.narrowing import Narrowing
+from delegation_app.services.delegations import creation, revocation
+from delegation_app.services.delegations.narrowing import Narrowing
+from delegation_app.services.tokens import local_verifier
 from tests.support.answers import nothing_stored, recorded, refused
 from tests.support.chains import Chain, handed_on, last_event
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, delegation_of
@@ -33,7 +34,7 @@ def chain(story):
 
 
 def narrow(row, **to):
-    return delegate.narrow(row, Narrowing(**to), OPERATOR, reason="too much")
+    return creation.narrow(row, Narrowing(**to), OPERATOR, reason="too much")
 
 
 def limits(*members):
@@ -193,7 +194,7 @@ def test_narrowing_when_it_is_none_then_refused_and_nothing_changes(story, world
 
 
 def test_narrowing_when_the_delegation_has_ended_then_refused(chain):
-    revoke.subtree(chain.rows[0], OPERATOR, reason="x")
+    revocation.subtree(chain.rows[0], OPERATOR, reason="x")
     with nothing_stored(), recorded(), pytest.raises(InvalidRequest):
         narrow(chain.rows[2], scope=READ)
 

@@ -5,7 +5,7 @@ import pytest
 from delegation_app.models import AccessToken, ResourceServer
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.protocol.secrets import OPAQUE_LENGTH, digest
-from delegation_app.services import local_verifier
+from delegation_app.services.tokens import local_verifier
 from tests.support.world import SERVICE_A, SERVICE_B
 
 

@@ -12,7 +12,8 @@ from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from delegation_app.models import Delegation, OutboxMessage
-from delegation_app.services import audit, outbox, revoke
+from delegation_app.services import audit, outbox
+from delegation_app.services.delegations import revocation
 from delegation_app.signals import delegation_opened, delegation_revoked
 from tests.support.chains import Chain
 from tests.support.world import delegation_of
@@ -59,7 +60,7 @@ def ear():
 
 
 def end(row, reason="a sentence that somebody wrote"):
-    return revoke.subtree(row, OPERATOR, reason=reason)
+    return revocation.subtree(row, OPERATOR, reason=reason)
 
 
 # Off
@@ -131,7 +132,7 @@ def test_outbox_when_many_are_ended_at_once_then_each_has_a_message_in_one_state
 ):
     rows = [delegation_of(story.tokens(prompt="consent")) for _ in range(5)]
     with CaptureQueriesContext(connection) as captured:
-        revoke.of_user(story.world.alice, OPERATOR, reason="left")
+        revocation.of_user(story.world.alice, OPERATOR, reason="left")
     assert OutboxMessage.objects.filter(kind="delegation.revoked").count() == len(rows)
     inserts = [query for query in captured if 'INSERT INTO "delegation_app_outbox' in query["sql"]]
     assert len(inserts) == 1

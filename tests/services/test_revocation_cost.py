@@ -12,8 +12,9 @@ from delegation_app.models import (
     Delegation,
     RefreshToken,
 )
-from delegation_app.services import audit, revoke, selections
-from delegation_app.services.preview import preview
+from delegation_app.services import audit
+from delegation_app.services.delegations import revocation, selection
+from delegation_app.services.delegations.preview import preview
 from tests.support import forest
 from tests.support.world import delegation_of
 
@@ -50,8 +51,8 @@ def story(transactional_db, story):
 def test_subtree_when_it_has_1_or_1000_children_then_the_statements_are_the_same(story):
     small, large = grown(story, 1), grown(story, 1000)
 
-    few = statements(lambda: revoke.subtree(small, OPERATOR, reason="test"))
-    many = statements(lambda: revoke.subtree(large, OPERATOR, reason="test"))
+    few = statements(lambda: revocation.subtree(small, OPERATOR, reason="test"))
+    many = statements(lambda: revocation.subtree(large, OPERATOR, reason="test"))
 
     # PostgreSQL holds the pair with a statement; SQLite has one writer anyway
     assert len(few) == len(many) <= 6 + (connection.vendor == "postgresql"), many
@@ -62,7 +63,7 @@ def test_subtree_when_it_has_tokens_then_an_event_is_added_and_no_token_row_chan
     top = grown(story, 200)
     tokens, events = tokens_stored(), AuditEvent.objects.count()
 
-    ended = revoke.subtree(top, OPERATOR, reason="test")
+    ended = revocation.subtree(top, OPERATOR, reason="test")
 
     assert ended == 201
     assert AuditEvent.objects.count() == events + 1
@@ -73,14 +74,14 @@ def test_subtree_when_it_has_tokens_then_an_event_is_added_and_no_token_row_chan
 def test_whole_when_there_are_1_or_100_trees_then_the_statements_are_the_same(story, deed):
     whose = {"of_user": story.world.alice, "of_client": story.world.web.row}[deed]
     top = grown(story, 3)
-    few = statements(lambda: getattr(revoke, deed)(whose, OPERATOR, reason="test"))
+    few = statements(lambda: getattr(revocation, deed)(whose, OPERATOR, reason="test"))
     like = delegation_of(story.tokens())
     forest.plant(like, 99, "more")
     roots = Delegation.objects.filter(revoked_at=None, depth=0)
     forest.grow(roots, 3, story.world.service_a_client.row)
     tokens, events = tokens_stored(), AuditEvent.objects.count()
 
-    many = statements(lambda: getattr(revoke, deed)(whose, OPERATOR, reason="test"))
+    many = statements(lambda: getattr(revocation, deed)(whose, OPERATOR, reason="test"))
 
     # SQLite takes 999 values at a time, so a hundred events are two statements there
     assert len(many) <= len(few) + (connection.vendor == "sqlite"), many
@@ -92,7 +93,7 @@ def test_whole_when_there_are_1_or_100_trees_then_the_statements_are_the_same(st
 
 def test_preview_when_it_counts_then_each_table_is_read_once(story):
     top = grown(story, 50)
-    asked = statements(lambda: preview([selections.subtree(top)]))
+    asked = statements(lambda: preview([selection.subtree(top)]))
     assert len(asked) == 3, asked
 
 
@@ -116,7 +117,7 @@ def leaves(condition):
 def test_rows_when_a_tree_is_revoked_then_no_index_is_written(story):
     top = grown(story, 300)
     with transaction.atomic(), connection.cursor() as cursor:
-        revoke.subtree(top, OPERATOR, reason="the person left the company")
+        revocation.subtree(top, OPERATOR, reason="the person left the company")
         cursor.execute(
             "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname = %s",
             [Delegation._meta.db_table],

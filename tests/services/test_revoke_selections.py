@@ -4,9 +4,9 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from delegation_app.models import AccessToken, AuditEvent, Delegation, RefreshToken
-from delegation_app.services import revoke, selections
 from delegation_app.services.audit import Origin
-from delegation_app.services.preview import preview
+from delegation_app.services.delegations import revocation, selection
+from delegation_app.services.delegations.preview import preview
 from delegation_app.signals import delegation_revoked
 from tests.support.answers import nothing_stored, recorded
 from tests.support.chains import Chain, handed_on, own_token
@@ -31,38 +31,38 @@ def chosen(site, name):
     reason = {"reason": "x"}
     return {
         "subtree": (
-            [selections.subtree(alice.rows[1])],
-            lambda: revoke.subtree(alice.rows[1], OPERATOR, **reason),
+            [selection.subtree(alice.rows[1])],
+            lambda: revocation.subtree(alice.rows[1], OPERATOR, **reason),
             (2, 2, 0, 2, 1),
             [0],
         ),
         "user": (
-            [selections.of_user(user)],
-            lambda: revoke.of_user(user, OPERATOR, **reason),
+            [selection.of_user(user)],
+            lambda: revocation.of_user(user, OPERATOR, **reason),
             (3, 3, 1, 3, 1),
             [],
         ),
         "client": (
-            [selections.of_client(a)],
-            lambda: revoke.of_client(a, OPERATOR, **reason),
+            [selection.of_client(a)],
+            lambda: revocation.of_client(a, OPERATOR, **reason),
             (4, 4, 0, 2, 2),
             [0],
         ),
         "user at client": (
-            [selections.of_user_at_client(user, a)],
-            lambda: revoke.of_user_at_client(user, a, OPERATOR, **reason),
+            [selection.of_user_at_client(user, a)],
+            lambda: revocation.of_user_at_client(user, a, OPERATOR, **reason),
             (2, 2, 0, 2, 1),
             [0],
         ),
         "consent": (
-            [selections.of_consent(consent)],
-            lambda: revoke.of_consent(consent, OPERATOR, **reason),
+            [selection.of_consent(consent)],
+            lambda: revocation.of_consent(consent, OPERATOR, **reason),
             (3, 3, 1, 3, 1),
             [],
         ),
         "each": (
-            list(selections.each([alice.rows[2], alice.rows[1], site["bob"].rows[2]])),
-            lambda: revoke.each([alice.rows[2], alice.rows[1], site["bob"].rows[2]], OPERATOR,
+            list(selection.each([alice.rows[2], alice.rows[1], site["bob"].rows[2]])),
+            lambda: revocation.each([alice.rows[2], alice.rows[1], site["bob"].rows[2]], OPERATOR,
                                 **reason),
             (3, 3, 0, 2, 2),
             [0],
@@ -116,7 +116,7 @@ def test_event_when_two_of_one_tree_end_then_each_tells_of_its_own_part(site, st
     delegation_revoked.connect(hear)
     try:
         assert (
-            revoke.of_user_at_client(
+            revocation.of_user_at_client(
                 site["world"].alice, site["world"].service_a_client.row, OPERATOR, reason="x"
             )
             == 3
@@ -132,7 +132,7 @@ def test_event_when_two_of_one_tree_end_then_each_tells_of_its_own_part(site, st
 
 def test_preview_when_tokens_are_opaque_then_nobody_can_be_offline_with_one(site, world, story):
     alice = site["alice"]
-    offline = preview([selections.of_user(world.alice)]).offline_until
+    offline = preview([selection.of_user(world.alice)]).offline_until
     latest = max(row.expires_at for row in AccessToken.objects.filter(delegation__in=alice.rows))
     assert (offline - latest).total_seconds() == 10
     world.service_b.token_format = "opaque"
@@ -141,13 +141,13 @@ def test_preview_when_tokens_are_opaque_then_nobody_can_be_offline_with_one(site
     child = story.exchange(alice.tokens[0], scope="read:metrics").json()
     assert child["access_token"].count(".") == 0
     row = Delegation.objects.get(parent=alice.rows[0], scopes="read:metrics")
-    told = preview([selections.subtree(row)])
+    told = preview([selection.subtree(row)])
     assert (told.access_tokens, told.offline_until) == (1, None)
 
 
 def test_preview_when_nothing_is_chosen_then_nothing_would_end(db):
     user = get_user_model().objects.create_user("carol")
-    told = preview([selections.of_user(user)])
+    told = preview([selection.of_user(user)])
     assert (told.delegations, told.people, told.offline_until) == (0, 0, None)
     assert preview([]) == told
 
@@ -157,7 +157,7 @@ def test_client_when_it_holds_in_and_below_one_tree_then_nothing_counts_twice(st
     token = story.tokens()["access_token"]
     for app, audience in ((a, SERVICE_B), (b, SERVICE_A), (a, SERVICE_B)):
         token = handed_on(story, token, app, audience=audience)["access_token"]
-    told = preview([selections.of_client(a.row)])
+    told = preview([selection.of_client(a.row)])
     assert (told.delegations, told.clients, told.people) == (3, 2, 1)
     with recorded("delegation.revoked"):
-        assert revoke.of_client(a.row, OPERATOR, reason="x") == 3
+        assert revocation.of_client(a.row, OPERATOR, reason="x") == 3

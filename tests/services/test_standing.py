@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from delegation_app.models import AuditEvent, Delegation
-from delegation_app.services import audit, blocks, revoke
+from delegation_app.services import audit
+from delegation_app.services.delegations import blocks, revocation
 
 OPERATOR = audit.Origin(actor="user:99")
 
@@ -31,7 +32,7 @@ def test_delegation_when_terms_are_the_same_then_reused_else_another(story):
 @pytest.mark.conformance("CC-06")
 def test_client_when_an_operator_revoked_it_then_no_token_until_the_block_is_lifted(story):
     token = story.client_credentials(scope="read:metrics").json()["access_token"]
-    revoke.subtree(only_delegation(), OPERATOR, reason="misbehaves")
+    revocation.subtree(only_delegation(), OPERATOR, reason="misbehaves")
 
     assert not story.is_active(token)
     for scope in ("read:metrics", "write:alerts"):
@@ -47,10 +48,10 @@ def test_client_when_an_operator_revoked_it_then_no_token_until_the_block_is_lif
 
 def test_client_when_revoked_again_after_a_lift_then_stopped_again(story):
     story.client_credentials()
-    revoke.subtree(only_delegation(), OPERATOR, reason="once")
+    revocation.subtree(only_delegation(), OPERATOR, reason="once")
     lift()
     story.client_credentials()
-    revoke.subtree(Delegation.objects.latest("id"), OPERATOR, reason="twice")
+    revocation.subtree(Delegation.objects.latest("id"), OPERATOR, reason="twice")
 
     assert story.client_credentials().json()["error"] == "unauthorized_client"
 
@@ -58,7 +59,7 @@ def test_client_when_revoked_again_after_a_lift_then_stopped_again(story):
 def test_client_when_it_gave_back_its_own_then_it_may_start_again(story, world):
     story.client_credentials()
     itself = audit.Origin(actor="client:cron")
-    revoke.subtree(only_delegation(), itself, reason="done for today")
+    revocation.subtree(only_delegation(), itself, reason="done for today")
 
     assert story.client_credentials().status_code == 200
 

@@ -18,7 +18,8 @@ from hypothesis.stateful import (
 )
 
 from delegation_app.models import AccessToken, AuditEvent, Delegation, RefreshToken
-from delegation_app.services import audit, keys, revoke
+from delegation_app.services import audit, signing_keys
+from delegation_app.services.delegations import revocation
 from tests.support.clock import Clock
 from tests.support.world import Story, build_world, claims_of
 
@@ -53,7 +54,7 @@ class Stories(RuleBasedStateMachine):
         # As Django's own TestCase marks the transaction around a test
         self.outer._from_testcase = True
         self.outer.__enter__()
-        keys.forget()
+        signing_keys.forget()
         self.world = build_world()
         self.story = Story(self.world, self.world.alice)
         self.clock = Clock(timezone.now().replace(microsecond=0) + timedelta(seconds=1))
@@ -133,7 +134,7 @@ class Stories(RuleBasedStateMachine):
     @precondition(lambda self: self.grants)
     @rule()
     def operator_revokes_everything_of_alice(self):
-        revoke.of_user(self.world.alice, audit.Origin(actor="user:99"), reason="test")
+        revocation.of_user(self.world.alice, audit.Origin(actor="user:99"), reason="test")
         for grant in self.grants:
             grant.over = True
 

@@ -11,7 +11,9 @@ from delegation_app import toolkit
 from delegation_app.models import AccessToken, AuditEvent, ClientPolicy, Delegation, RefreshToken
 from delegation_app.protocol.names import ACCESS_TOKEN, REFRESH_TOKEN
 from delegation_app.protocol.secrets import digest, new_token_id
-from delegation_app.services import audit, local_verifier, revoke
+from delegation_app.services import audit
+from delegation_app.services.delegations import revocation
+from delegation_app.services.tokens import local_verifier
 from tests.support import forest
 from tests.support.world import SERVICE_A, SERVICE_B, Story, build_world, delegation_of
 
@@ -169,7 +171,9 @@ def test_revocation_when_100_000_tokens_hang_on_it_then_three_rows_are_written(
     written = [
         sql
         for sql in statements(
-            lambda: revoke.subtree(delegation, audit.Origin(actor="user:1"), reason="test") and None
+            lambda: (
+                revocation.subtree(delegation, audit.Origin(actor="user:1"), reason="test") and None
+            )
         )
         if sql.startswith(("UPDATE", "INSERT", "DELETE"))
     ]

@@ -13,8 +13,11 @@ from delegation_app.models import AccessToken
 from delegation_app.protocol.permutation import permutation
 from delegation_app.protocol.secrets import derive_key, new_token_id
 from delegation_app.protocol.status_list import StatusList
-from delegation_app.services import audit, caching, keys, revoke, status_cache, status_list
-from delegation_app.services.status_list import SIZE, ExpiredList, UnknownList
+from delegation_app.services import audit, caching, signing_keys
+from delegation_app.services.delegations import revocation
+from delegation_app.services.status_lists import cache as status_cache
+from delegation_app.services.status_lists import publication
+from delegation_app.services.status_lists.publication import SIZE, ExpiredList, UnknownList
 from tests.support.statuses import fetched, reference, status
 from tests.support.world import claims_of
 
@@ -27,7 +30,7 @@ def name_of(token):
 
 
 def published(token):
-    return status_list.published(name_of(token))
+    return publication.published(name_of(token))
 
 
 def row_of(token):
@@ -35,7 +38,7 @@ def row_of(token):
 
 
 def end(token):
-    return revoke.subtree(row_of(token).delegation, OPERATOR, reason="test")
+    return revocation.subtree(row_of(token).delegation, OPERATOR, reason="test")
 
 
 def bits(made):
@@ -56,7 +59,7 @@ def put(token, pk, **values):
 
 def gone(name):
     with pytest.raises(ExpiredList):
-        status_list.published(name)
+        publication.published(name)
 
 
 def statements(act):
@@ -84,7 +87,7 @@ def uncached(settings):
 @pytest.mark.conformance("SL-14", "SL-15", "SL-19")
 def test_reference_when_there_are_many_tokens_then_each_has_its_own_in_few_lists():
     some = [*range(1, 5_001), *range(SIZE - 2_500, SIZE + 2_500)]
-    references = [status_list.reference(token) for token in some]
+    references = [publication.reference(token) for token in some]
     assert len(set(references)) == len(some)
     assert len({found.uri for found in references}) == 2
     assert all(0 <= found.index < SIZE for found in references)
@@ -112,7 +115,7 @@ def test_reference_when_the_secret_was_changed_then_old_tokens_find_their_list(
     else:
         both = (OTHER_SECRET, settings.SECRET_KEY)
         settings.DELEGATION = {**settings.DELEGATION, "KEY_ENCRYPTION_KEY": both}
-    keys.forget()
+    signing_keys.forget()
     story.browser.force_login(story.world.alice)
     new = story.tokens(prompt="consent")["access_token"]
     assert reference(new)[0] != before[0]
@@ -122,7 +125,7 @@ def test_reference_when_the_secret_was_changed_then_old_tokens_find_their_list(
     end(new)
     assert (status(story, token), status(story, new)) == (1, 1)
     assert {f"https://as.example.com{reference(text)[0]}" for text in (token, new)} <= set(
-        status_list.addresses()
+        publication.addresses()
     )
     settings.SECRET_KEY_FALLBACKS = []
     settings.DELEGATION = {"ISSUER": settings.ISSUER}
@@ -135,7 +138,7 @@ def test_reference_when_made_then_the_key_is_derived_for_this_alone(token, setti
     key = derive_key(settings.SECRET_KEY, "status-lists")
     shuffle = permutation(key, 0, 20)
     assert reference(token)[1] == shuffle(row_of(token).pk)
-    assert repr(status_list._keys()[0]).count("secret") == 0
+    assert repr(publication._keys()[0]).count("secret") == 0
 
 
 # Which lists there are
@@ -151,48 +154,48 @@ def test_reference_when_made_then_the_key_is_derived_for_this_alone(token, setti
 )  # fmt: skip
 def test_list_when_its_name_is_none_then_unknown(token, name):
     with pytest.raises(UnknownList):
-        status_list.published(name)
+        publication.published(name)
     own = int(name_of(token))
     for other in (own + 1, own ^ 1, own + (1 << 32) * 2, own + (1 << 32) * (1 << 43)):
         with pytest.raises(UnknownList):
-            status_list.published(str(other))
+            publication.published(str(other))
     for spelling in (f"0{own}", f"+{own}", f" {own}", f"{own}\n"):
         with pytest.raises(UnknownList):
-            status_list.published(spelling)
+            publication.published(spelling)
 
 
 def test_list_when_there_is_no_token_yet_then_the_first_two_are_there(db):
     first, second, third = (
-        status_list.reference(number * SIZE).uri.rsplit("/", 1)[1] for number in range(3)
+        publication.reference(number * SIZE).uri.rsplit("/", 1)[1] for number in range(3)
     )
-    assert not any(bits(status_list.published(first)).packed)
-    assert not any(bits(status_list.published(second)).packed)
+    assert not any(bits(publication.published(first)).packed)
+    assert not any(bits(publication.published(second)).packed)
     with pytest.raises(UnknownList):
-        status_list.published(third)
-    assert [uri.rsplit("/", 1)[1] for uri in status_list.addresses()] == [second, first]
+        publication.published(third)
+    assert [uri.rsplit("/", 1)[1] for uri in publication.addresses()] == [second, first]
 
 
 def test_list_when_all_its_tokens_have_expired_then_it_is_over_for_good(clock, token, story):
     first = name_of(token)
     put(token, SIZE + 5)
-    second = status_list.reference(SIZE).uri.rsplit("/", 1)[1]
-    assert bits(status_list.published(first))
-    assert len(status_list.addresses()) == 3
+    second = publication.reference(SIZE).uri.rsplit("/", 1)[1]
+    assert bits(publication.published(first))
+    assert len(publication.addresses()) == 3
     clock.forward(seconds=658)
-    assert bits(status_list.published(first))
+    assert bits(publication.published(first))
     clock.forward(seconds=1)
     with pytest.raises(ExpiredList):
-        status_list.published(first)
+        publication.published(first)
     # This one may still get a token
-    assert bits(status_list.published(second))
-    assert len(status_list.addresses()) == 2
+    assert bits(publication.published(second))
+    assert len(publication.addresses()) == 2
     # The look at all of them is remembered
     assert statements(lambda: gone(first)) == 3
     # And a day later it is known without one
     cache.clear()
     clock.forward(hours=30)
     assert statements(lambda: gone(first)) == 2
-    assert len(status_list.addresses()) == 2
+    assert len(publication.addresses()) == 2
 
 
 def test_list_when_one_of_its_tokens_lives_longer_then_it_is_not_over(clock, token, story):
@@ -201,13 +204,13 @@ def test_list_when_one_of_its_tokens_lives_longer_then_it_is_not_over(clock, tok
     put(token, SIZE - 8)
     put(token, SIZE + 5)
     clock.forward(hours=2)
-    assert bits(status_list.published(first))
-    revoke.subtree(long.delegation, OPERATOR, reason="test")
-    made = bits(status_list.published(first))
-    assert [n for n in range(SIZE) if made[n]] == [status_list.reference(long.pk).index]
+    assert bits(publication.published(first))
+    revocation.subtree(long.delegation, OPERATOR, reason="test")
+    made = bits(publication.published(first))
+    assert [n for n in range(SIZE) if made[n]] == [publication.reference(long.pk).index]
     clock.forward(hours=22)
     with pytest.raises(ExpiredList):
-        status_list.published(first)
+        publication.published(first)
 
 
 # How a list is signed
@@ -261,10 +264,10 @@ def test_list_when_the_key_was_rotated_then_it_is_signed_anew(token, clock, with
     first = published(token)
     clock.forward(seconds=1)
     # As another process would
-    keys._rotate(OPERATOR, force=True, withdraw=withdraw)
+    signing_keys._rotate(OPERATOR, force=True, withdraw=withdraw)
     second = published(token)
     assert second.kid != first.kid
-    assert second.kid == keys.signer().kid
+    assert second.kid == signing_keys.signer().kid
 
 
 def test_list_when_the_clock_goes_back_then_its_time_does_not(token, clock, uncached):
@@ -344,18 +347,18 @@ def test_list_when_another_process_changes_something_then_the_cache_tells_after_
 def test_list_when_made_beside_a_change_then_it_is_not_kept(token, monkeypatch, story):
     """The tables are read, then somebody revokes and commits, then the list is kept."""
     other = story.tokens(prompt="consent")["access_token"]
-    read = status_list.status_marks.marked
+    read = publication.status_marks.marked
 
     def slowly(tokens, now):
         found = read(tokens, now)
-        monkeypatch.setattr(status_list.status_marks, "marked", read)
+        monkeypatch.setattr(publication.status_marks, "marked", read)
         end(other)
         status_cache._tell()
         # Only the cache is to tell of it
         status_cache._local.changed_at = float("-inf")
         return found
 
-    monkeypatch.setattr(status_list.status_marks, "marked", slowly)
+    monkeypatch.setattr(publication.status_marks, "marked", slowly)
     published(token)
     assert bits(published(token))[reference(other)[1]] == 1
 
@@ -465,21 +468,21 @@ def test_lock_when_somebody_has_just_made_the_list_then_it_is_not_made_again(
     token, uncached, monkeypatch
 ):
     """While this one waits for the lock, another thread makes it."""
-    found = status_list._find(name_of(token))
+    found = publication._find(name_of(token))
     made = []
 
     class Contended:
         def acquire(self, timeout=-1):
-            made.append(status_list._make(found))
+            made.append(publication._make(found))
             return True
 
         def release(self):
             pass
 
-    monkeypatch.setattr(status_list, "_LOCKS", (Contended(),))
+    monkeypatch.setattr(publication, "_LOCKS", (Contended(),))
     assert published(token) == made[0]
     # But what was made before it asked does not do
-    monkeypatch.setattr(status_list, "_LOCKS", (threading.Lock(),))
+    monkeypatch.setattr(publication, "_LOCKS", (threading.Lock(),))
     assert statements(lambda: published(token)) > 0
 
 
@@ -511,5 +514,5 @@ def test_token_when_its_policy_lets_it_live_for_more_than_a_day_then_it_lives_fo
 
 def test_addresses_when_there_are_many_lists_then_the_live_ones_and_the_next_are_told(token):
     put(token, 40 * SIZE + 17)
-    uris = [status_list.reference(number * SIZE).uri for number in (41, 40, 0)]
-    assert status_list.addresses() == uris
+    uris = [publication.reference(number * SIZE).uri for number in (41, 40, 0)]
+    assert publication.addresses() == uris

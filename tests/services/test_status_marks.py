@@ -25,8 +25,11 @@ from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import digest
-from delegation_app.services import audit, consent, delegate, revoke, status_marks
-from delegation_app.services.narrowing import Narrowing
+from delegation_app.services import audit
+from delegation_app.services.consent import authorize
+from delegation_app.services.delegations import creation, revocation
+from delegation_app.services.delegations.narrowing import Narrowing
+from delegation_app.services.status_lists import invalid_tokens
 from tests.races.crowd import new_root
 from tests.services import test_tree_model as trees
 from tests.support import reference_model as model
@@ -110,16 +113,16 @@ def save_server(world, **values):
 
 
 def end(site, row):
-    revoke.subtree(row, OPERATOR, reason="test")
+    revocation.subtree(row, OPERATOR, reason="test")
 
 
 def narrow(row, **to):
-    delegate.narrow(row, Narrowing(**to), OPERATOR, reason="test")
+    creation.narrow(row, Narrowing(**to), OPERATOR, reason="test")
 
 
 def withdraw(world):
     for record in ConsentRecord.objects.filter(user=world.alice, client=world.web.row):
-        consent.withdraw(record, OPERATOR, reason="test")
+        authorize.withdraw(record, OPERATOR, reason="test")
 
 
 def reuse(site):
@@ -151,17 +154,17 @@ CAUSES = {
         lambda s: (end(s, s.chain.rows[1]), end(s, s.chain.rows[0])), TREE, None,
     ),
     "several revoked": (
-        lambda s: revoke.each(s.chain.rows[1:], OPERATOR, reason="test"),
+        lambda s: revocation.each(s.chain.rows[1:], OPERATOR, reason="test"),
         {"child", "grandchild"}, None,
     ),
     "all of a person revoked": (
-        lambda s: revoke.of_user(s.world.alice, OPERATOR, reason="test"), ALICE, None,
+        lambda s: revocation.of_user(s.world.alice, OPERATOR, reason="test"), ALICE, None,
     ),
     "all of a client revoked": (
-        lambda s: revoke.of_client(s.world.web.row, OPERATOR, reason="test"), WEB, None,
+        lambda s: revocation.of_client(s.world.web.row, OPERATOR, reason="test"), WEB, None,
     ),
     "all of a service revoked": (
-        lambda s: revoke.of_client(s.world.service_a_client.row, OPERATOR, reason="test"),
+        lambda s: revocation.of_client(s.world.service_a_client.row, OPERATOR, reason="test"),
         {"child", "grandchild"}, None,
     ),
     "consent withdrawn": (lambda s: withdraw(s.world), TREE, None),
@@ -340,12 +343,12 @@ def test_token_when_one_of_its_two_services_goes_then_it_is_marked(site):
 def test_token_when_expired_then_it_is_left_out_after_a_minute(clock, site):
     end(site, site.chain.rows[0])
     ids = set(AccessToken.objects.values_list("pk", flat=True))
-    assert len(status_marks.marked(EVERYTHING, clock.time) & ids) == 3
+    assert len(invalid_tokens.marked(EVERYTHING, clock.time) & ids) == 3
     clock.forward(seconds=659)
     # Verifiers may be behind: what they still take has to be told
-    assert len(status_marks.marked(EVERYTHING, clock.time)) == 3
+    assert len(invalid_tokens.marked(EVERYTHING, clock.time)) == 3
     clock.forward(seconds=2)
-    assert status_marks.marked(EVERYTHING, clock.time) == set()
+    assert invalid_tokens.marked(EVERYTHING, clock.time) == set()
 
 
 @pytest.mark.parametrize("hours", [2, 24, 30, 24 * 80])
@@ -375,10 +378,10 @@ def test_token_when_it_lives_for_a_day_then_it_is_marked_to_the_end(clock, site)
 
 def test_marks_when_they_are_of_a_range_then_nothing_outside_is_told(site):
     end(site, site.chain.rows[0])
-    ids = sorted(status_marks.marked(EVERYTHING, timezone.now()))
+    ids = sorted(invalid_tokens.marked(EVERYTHING, timezone.now()))
     assert len(ids) == 3
-    assert status_marks.marked(range(ids[0], ids[-1]), timezone.now()) == set(ids[:-1])
-    assert status_marks.marked(range(ids[0] + 1, ids[-1] + 1), timezone.now()) == set(ids[1:])
+    assert invalid_tokens.marked(range(ids[0], ids[-1]), timezone.now()) == set(ids[:-1])
+    assert invalid_tokens.marked(range(ids[0] + 1, ids[-1] + 1), timezone.now()) == set(ids[1:])
 
 
 # Clients that were changed in other ways
@@ -519,7 +522,7 @@ def test_client_when_deleted_beside_a_consent_then_what_was_opened_ends_too(site
 
 def test_people_when_they_can_not_be_inactive_then_nobody_is_asked(site):
     assert users_can_be_inactive()
-    with mock.patch.object(status_marks, "users_can_be_inactive", return_value=False):
+    with mock.patch.object(invalid_tokens, "users_can_be_inactive", return_value=False):
         user(site.world, is_active=False)
         assert site.marked() == set()
     assert site.marked() == ALICE
@@ -542,7 +545,7 @@ class Judged(trees.Site):
         self.whole = set()
 
     def judge_tokens(self):
-        marked = status_marks.marked(EVERYTHING, self.clock.time)
+        marked = invalid_tokens.marked(EVERYTHING, self.clock.time)
         known = AccessToken.objects.select_related("delegation")
         for token, text in self.texts.items():
             row = (

@@ -22,23 +22,18 @@ from delegation_app.protocol.errors import (
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import digest, new_secret
 from delegation_app.protocol.verified_token import Call, VerifiedToken
-from delegation_app.services import (
-    audit,
-    clients,
-    codes,
-    connections_end,
-    consent,
-    device,
-    device_poll,
-    standing,
-    status_list,
-    status_marks,
-)
-from delegation_app.services.asked import ON_A_DEVICE, Asked
-from delegation_app.services.device import Waiting
-from delegation_app.services.question import Question, must_ask
-from delegation_app.services.question_text import Text
-from delegation_app.services.terms import SignIn
+from delegation_app.services import audit
+from delegation_app.services.clients import lookup
+from delegation_app.services.connections import actions
+from delegation_app.services.consent import authorize
+from delegation_app.services.consent.question import Question, must_ask
+from delegation_app.services.consent.request import ON_A_DEVICE, Asked
+from delegation_app.services.consent.screen import Text
+from delegation_app.services.delegations.terms import SignIn
+from delegation_app.services.device import verification
+from delegation_app.services.device.verification import Waiting
+from delegation_app.services.status_lists import invalid_tokens, publication
+from delegation_app.services.tokens import authorization_codes, client_credentials, device_codes
 from tests.support import model_site
 from tests.support import reference_model as model
 from tests.support.model_parts import (
@@ -86,7 +81,7 @@ class Site(model_site.Site):
 
     def __init__(self, everybody):
         super().__init__(everybody, Taken)
-        self.known = {client.name: clients.find(client.name) for client in everybody()}
+        self.known = {client.name: lookup.find(client.name) for client in everybody()}
 
     def reset(self):
         super().reset()
@@ -117,7 +112,7 @@ class Site(model_site.Site):
     def silent(self, question, client):
         if must_ask(question, frozenset()):
             raise ConsentRequired("The user must be asked.")
-        return self.redemption(consent.proceed(question, by(question)), client)
+        return self.redemption(authorize.proceed(question, by(question)), client)
 
     def answer(self, dice, question, scope, audience, *, whole):
         client = self.client(question.client.client_id)
@@ -129,7 +124,7 @@ class Site(model_site.Site):
         ticked, shorter = dice.some(sorted(scope - held)), dice.pick(SHORTER)
         note(f"  {user} says yes to {set(ticked)} for {shorter} s")
         node = self.model.say_yes(client, user, self.power(ticked | held, audience, shorter), PAGE)
-        code = consent.allow(
+        code = authorize.allow(
             question,
             Scope(ticked),
             by(question),
@@ -166,18 +161,18 @@ class Site(model_site.Site):
         )
         node = self.model.say_yes(client, user, self.power(ticked, frozenset("A"), shorter), DEVICE)
         lifetime = None if shorter == NEVER else timedelta(seconds=shorter)
-        device.allow(
+        verification.allow(
             Waiting(row.pk, asked),
             Scope(ticked),
             by(asked),
             lifetime=lifetime,
             shown=lambda _asked: Text({}, "", self.clock.time),
         )
-        poll = device_poll.Poll(code, (), None)
+        poll = device_codes.Poll(code, (), None)
         origin = self.origin(client)
         self.opened(
             dice,
-            lambda: device_poll.poll(poll, self.known["tv"], origin),
+            lambda: device_codes.poll(poll, self.known["tv"], origin),
             node,
             DEVICE_CODE,
         )
@@ -210,7 +205,7 @@ class Site(model_site.Site):
         note(f"cron asks for {set(scope)} at {set(audience)}")
         wanted = Scope(scope), audience_of(audience)
         found = self.compared(
-            lambda: standing.issue(self.known["cron"], *wanted, self.origin(client)),
+            lambda: client_credentials.issue(self.known["cron"], *wanted, self.origin(client)),
             lambda: self.model.stand(client, scope, audience),
         )
         if found is not None:
@@ -227,13 +222,13 @@ class Site(model_site.Site):
             return
         note(f"{user} ends everything of {name or 'all apps'}")
         origin = audit.Origin(actor=user_subject(self.people[user].pk))
-        ended = connections_end.end_all(self.people[user], origin, reason="", client_id=name)
+        ended = actions.end_all(self.people[user], origin, reason="", client_id=name)
         assert ended == self.model.end_all(user, name)
 
     def way_of_consent(self, answer, ended):
         def withdrawn():
             record = ConsentRecord.objects.order_by("pk")[self.model.answers.index(answer)]
-            return consent.withdraw(record, **ended)
+            return authorize.withdraw(record, **ended)
 
         return withdrawn, lambda: self.model.withdraw(answer)
 
@@ -272,10 +267,10 @@ class Site(model_site.Site):
         read = {token: VerifiedToken.of(claims_of(text)) for token, text in texts.items()}
         keys = dict(AccessToken.objects.values_list("jti", "pk"))
         all_of_them = range(min(keys.values(), default=0), max(keys.values(), default=0) + 1)
-        marked = status_marks.marked(all_of_them, self.clock.time)
+        marked = invalid_tokens.marked(all_of_them, self.clock.time)
         for token, verified in read.items():
             key = keys[verified.jti]
-            assert verified.status == status_list.reference(key)
+            assert verified.status == publication.reference(key)
             for name in token.audience:
                 found = frozenset() if key in marked else self.taken_offline(verified, name)
                 is_cut = token.is_wider() and not found
@@ -318,8 +313,10 @@ class Site(model_site.Site):
         return Question(request, known, sign_in, new_secret())
 
     def redemption(self, code, client):
-        found = codes.Redemption(code, VERIFIER, None, ())
-        return lambda: codes.redeem(found, self.known[client.name], self.origin(client))
+        found = authorization_codes.Redemption(code, VERIFIER, None, ())
+        return lambda: authorization_codes.redeem(
+            found, self.known[client.name], self.origin(client)
+        )
 
     def client(self, name):
         return next(client for client in self.clients if client.name == name)

@@ -9,8 +9,9 @@ import pytest
 from django.core.cache import cache
 
 from delegation_app.protocol.errors import TooManyAttempts
-from delegation_app.services import caching, throttle
-from delegation_app.services.throttle import Budget, attempt, of_addresses, of_client
+from delegation_app.services import caching
+from delegation_app.services.clients import throttle
+from delegation_app.services.clients.throttle import Budget, attempt, of_addresses, of_client
 
 CROWD = 60
 

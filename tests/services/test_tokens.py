@@ -2,7 +2,7 @@ import pytest
 
 from delegation_app.models import AccessToken, Delegation
 from delegation_app.protocol.constraints import Constraints
-from delegation_app.services import local_verifier
+from delegation_app.services.tokens import local_verifier
 from tests.support.answers import refused
 from tests.support.world import SERVICE_A, claims_of
 

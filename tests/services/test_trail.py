@@ -10,9 +10,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from delegation_app.models import AuditEvent
-from delegation_app.services import audit, exports, trail
-from delegation_app.services.keyset import Cursor, InvalidCursor
-from delegation_app.services.trail import Trail
+from delegation_app.services import audit
+from delegation_app.services.paging import Cursor, InvalidCursor
+from delegation_app.services.reporting import audit_export, audit_query
+from delegation_app.services.reporting.audit_query import Trail
 from tests.support.world import delegation_of
 
 START = datetime(2026, 11, 3, 14, 0, tzinfo=UTC)
@@ -123,7 +124,7 @@ def test_cursor_when_a_bit_of_it_is_flipped_then_it_is_refused_or_another_place(
 
 
 def test_export_when_it_begins_then_it_is_on_record_before_a_row_leaves(events):
-    rows = trail.export(Trail(client_id="app1"), audit.Origin(actor="user:1"), "csv")
+    rows = audit_query.export(Trail(client_id="app1"), audit.Origin(actor="user:1"), "csv")
     recorded = AuditEvent.objects.get(event="audit.exported")
     assert recorded.actor == "user:1"
     assert recorded.details == {"format": "csv", "filter": {"client_id": "app1"}}
@@ -144,7 +145,7 @@ def test_export_when_there_is_ten_times_as_much_then_no_more_is_read_at_once(eve
 @pytest.mark.parametrize("nasty", ["=1+1", "+1", "-2", "@SUM(A1)", "  =1", "\t=1", "\uff1d1"])
 def test_csv_when_a_value_is_a_formula_then_a_spreadsheet_reads_text(db, nasty):
     event = AuditEvent.objects.create(event="x", outcome="done", reason=nasty, jti="-abc")
-    head, row = csv.reader(io.StringIO("".join(exports.lines([event], "csv"))))
+    head, row = csv.reader(io.StringIO("".join(audit_export.lines([event], "csv"))))
     told = dict(zip(head, row, strict=True))
     assert told["reason"][0] in "'\\"
     assert told["jti"] == "'-abc"
@@ -156,7 +157,7 @@ def test_lines_when_values_would_move_a_cursor_then_they_are_escaped(db, form):
     event = AuditEvent.objects.create(
         event="x", outcome="done", reason=nasty, details={"detail": nasty, "\x1b": [nasty]}
     )
-    text = "".join(exports.lines([event], form))
+    text = "".join(audit_export.lines([event], form))
     assert not set(text) & set("\x1b\x9b\u202e\u2028")
     if form == "ndjson":
         assert text.count("\n") == 1

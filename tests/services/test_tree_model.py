@@ -13,8 +13,10 @@ from delegation_app.protocol import names
 from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import new_secret
-from delegation_app.services import clients, delegate, revoke, tokens
-from delegation_app.services.terms import SignIn, Terms
+from delegation_app.services.clients import lookup
+from delegation_app.services.delegations import creation, revocation
+from delegation_app.services.delegations.terms import SignIn, Terms
+from delegation_app.services.tokens import issuing
 from tests.support import model_site
 from tests.support import reference_model as model
 from tests.support.chains import Chain
@@ -70,7 +72,7 @@ class Site(model_site.Site):
         note(f"{client.name} opens {user} {power} {'on a page' if is_asked else ''}")
         allowed = self.model.now if is_asked else -NEVER
         terms = Terms(
-            client=clients.find(client.name),
+            client=lookup.find(client.name),
             scope=Scope(power.scope),
             audience=audience_of(power.audience),
             grant_type=names.AUTHORIZATION_CODE,
@@ -92,10 +94,10 @@ class Site(model_site.Site):
 
     def first_tokens(self, terms, is_asked):
         with transaction.atomic():
-            delegation = delegate.open_delegation(terms, OPERATOR, just_allowed=is_asked)
-            view = tokens.View(delegation, terms.client, terms.scope, terms.audience)
-            renewal = tokens.renewal(tokens.within(view), new_secret())
-            return tokens.issue(view, OPERATOR, renewal=renewal)
+            delegation = creation.open_delegation(terms, OPERATOR, just_allowed=is_asked)
+            view = issuing.View(delegation, terms.client, terms.scope, terms.audience)
+            renewal = issuing.renewal(issuing.within(view), new_secret())
+            return issuing.issue(view, OPERATOR, renewal=renewal)
 
     def opened(self, client, whose, power, allowed, *, is_asked):
         node = self.model.open(client, whose, power, allowed, is_asked=is_asked)
@@ -130,7 +132,7 @@ class Site(model_site.Site):
         pair = consent and (consent.user.username, consent.client_id_value)
         power = model.Power(frozenset(SCOPES), EVERYWHERE)
         return (
-            lambda: revoke.of_consent(consent, **ended),
+            lambda: revocation.of_consent(consent, **ended),
             lambda: self.model.revoke(chosen, pair, power),
         )
 
@@ -204,7 +206,7 @@ def test_client_when_all_that_it_holds_for_a_person_is_revoked_then_what_is_belo
     chain = Chain(story)
 
     # SQLite once looked for the trees again while it ended their first rows
-    ended = revoke.of_user_at_client(world.alice, world.web.row, OPERATOR, reason="test")
+    ended = revocation.of_user_at_client(world.alice, world.web.row, OPERATOR, reason="test")
 
     assert ended == 3
     assert chain.active() == [False] * 3

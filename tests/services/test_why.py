@@ -16,8 +16,10 @@ from delegation_app.models import (
 )
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import audit, delegate, keys, revoke, why
-from delegation_app.services.narrowing import Narrowing
+from delegation_app.services import audit, signing_keys
+from delegation_app.services.delegations import creation, revocation
+from delegation_app.services.delegations.narrowing import Narrowing
+from delegation_app.services.reporting import explanation
 from tests.support.world import SERVICE_B, SERVICE_C, claims_of, delegation_of
 
 NOW = "2026-01-01T00:00:00Z"
@@ -56,17 +58,17 @@ def expire(model):
 
 
 def revoked_root(tree):
-    revoke.subtree(tree.root, audit.Origin(), reason="broken into")
+    revocation.subtree(tree.root, audit.Origin(), reason="broken into")
 
 
 def narrowed(tree):
-    delegate.narrow(tree.root, Narrowing(scope=Scope(["read:metrics"])), audit.Origin(), reason="x")
+    creation.narrow(tree.root, Narrowing(scope=Scope(["read:metrics"])), audit.Origin(), reason="x")
 
 
 DEEDS = {
     "nothing": lambda tree: None,
     "root revoked": revoked_root,
-    "leaf revoked": lambda tree: revoke.subtree(tree.leaf, audit.Origin(), reason="x"),
+    "leaf revoked": lambda tree: revocation.subtree(tree.leaf, audit.Origin(), reason="x"),
     "tokens revoked": lambda tree: AccessToken.objects.update(revoked_at=timezone.now()),
     "tokens expired": expire(AccessToken),
     "refresh tokens expired": expire(RefreshToken),
@@ -86,7 +88,10 @@ DEEDS = {
     "out of hours": lambda tree: Delegation.objects.update(
         constraints=Constraints.parse([{"type": "time_window", "not_after": NOW}])
     ),
-    "keys lost": lambda tree: (keys.rotate(audit.Origin(), withdraw=True), keys.forget()),
+    "keys lost": lambda tree: (
+        signing_keys.rotate(audit.Origin(), withdraw=True),
+        signing_keys.forget(),
+    ),
 }
 
 
@@ -101,7 +106,7 @@ def test_why_when_anything_happens_then_it_agrees_with_introspection(tree, deed)
         tree.first["refresh_token"],
         tree.first["access_token"][:-1] + "~",
     ):
-        found = why.explain(token)
+        found = explanation.explain(token)
         active = tree.story.is_active(token, tree.story.world.operator_tool)
         assert found.active is active, found
         assert active is all(step.passed for step in found.steps), found
@@ -114,7 +119,7 @@ def test_why_when_anything_happens_then_it_agrees_with_introspection(tree, deed)
 
 def test_why_when_a_client_above_is_disabled_then_that_step_and_no_other_failed(tree):
     policy("service-a").update(enabled=False)
-    found = why.explain(f"Bearer {tree.third['access_token']}\n")
+    found = explanation.explain(f"Bearer {tree.third['access_token']}\n")
     [failed] = [step for step in found.steps if not step.passed]
     assert failed.text == "service-a, from which it comes, is disabled."
     assert failed.evidence == (delegation_of(tree.second),)
@@ -123,7 +128,7 @@ def test_why_when_a_client_above_is_disabled_then_that_step_and_no_other_failed(
 
 def test_why_when_it_was_revoked_above_then_the_event_and_its_reason_prove_it(tree):
     revoked_root(tree)
-    found = why.explain(claims_of(tree.third["access_token"])["jti"])
+    found = explanation.explain(claims_of(tree.third["access_token"])["jti"])
     failed = next(step for step in found.steps if not step.passed)
     assert "by system: broken into" in failed.text
     assert AuditEvent.objects.get(event="delegation.revoked") in failed.evidence
@@ -134,7 +139,7 @@ def test_why_when_an_opaque_token_is_good_then_its_id_and_its_text_say_the_same(
     ResourceServer.objects.update(token_format="opaque")
     token = story.tokens()["access_token"]
     jti = AccessToken.objects.get().jti
-    assert why.explain(token).active is why.explain(jti).active is True
+    assert explanation.explain(token).active is explanation.explain(jti).active is True
     assert story.is_active(token)
 
 
@@ -145,7 +150,7 @@ def test_why_when_it_is_a_request_then_the_private_detail_is_told(story):
         story.world.web,
     )
     assert refused.status_code == 400
-    found = why.explain(refused["X-Request-Id"])
+    found = explanation.explain(refused["X-Request-Id"])
     [event] = found.events
     assert found.active is None
     assert event.details["detail"].rstrip(".") in found.conclusion
@@ -153,13 +158,13 @@ def test_why_when_it_is_a_request_then_the_private_detail_is_told(story):
 
 
 def test_why_when_it_is_an_authorization_code_then_it_says_so(story):
-    found = why.explain(story.code())
+    found = explanation.explain(story.code())
     assert found.what == "An authorization code, which is no token"
     assert found.active is False
 
 
 @pytest.mark.parametrize("text", ["nobody-knows", "a.b.c", "x" * 43, "x" * 54, "\x00", "é" * 9000])
 def test_why_when_nothing_is_known_then_it_says_so(db, text):
-    found = why.explain(text)
+    found = explanation.explain(text)
     assert not found.active
     assert found.delegation is None

@@ -4,8 +4,8 @@ import pytest
 
 from delegation_app import toolkit
 from delegation_app.models import ClientPolicy, ResourceServer
-from delegation_app.services import widening
-from delegation_app.services.recorded import Diff
+from delegation_app.services.clients import widening
+from delegation_app.services.clients.snapshots import Diff
 
 LIMIT = [{"type": "max_uses", "uses": 5}]
 LOOSER = [{"type": "max_uses", "uses": 6}]
@@ -29,7 +29,7 @@ def fields_of(model):
     ids=["application", "policy", "resource server"],
 )
 def test_table_when_compared_with_the_model_then_every_field_is_classified(model, table, beside):
-    """A new field is classified in `services/widening.py`, or it would widen at each change."""
+    """A new field is classified in `widening.py`, or it would widen at each change."""
     assert fields_of(model()) | beside == table.keys()
 
 

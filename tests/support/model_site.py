@@ -20,21 +20,12 @@ from delegation_app.protocol.claims import client_subject, user_subject
 from delegation_app.protocol.client_auth import Credentials
 from delegation_app.protocol.errors import InvalidToken, OAuthError
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import (
-    audit,
-    blocks,
-    client_authentication,
-    clients,
-    delegate,
-    exchange,
-    introspect,
-    keys,
-    local_verifier,
-    revoke,
-    rotation,
-)
-from delegation_app.services.narrowing import Narrowing
-from delegation_app.services.parties import Token
+from delegation_app.services import audit, signing_keys
+from delegation_app.services.clients import authentication, lookup
+from delegation_app.services.delegations import blocks, creation, revocation
+from delegation_app.services.delegations.narrowing import Narrowing
+from delegation_app.services.tokens import exchange, introspection, local_verifier, rotation
+from delegation_app.services.tokens.exchange_parties import Token
 from tests.support import reference_model as model
 from tests.support.clock import Clock
 from tests.support.model_parts import (
@@ -71,12 +62,12 @@ class Site:
         }
         self.apps = {client.name: client.register(self.servers) for client in everybody()}
         operator = make_app("tool", grants=(), audiences=[], may_introspect_all=True)
-        self.operator = clients.find(operator.client_id, clients.SPEAKS_FOR)
+        self.operator = lookup.find(operator.client_id, lookup.SPEAKS_FOR)
         self.people = {name: get_user_model().objects.create(username=name) for name in PEOPLE}
-        self.signer = keys.signer()
+        self.signer = signing_keys.signer()
         self.clock = Clock(timezone.now().replace(microsecond=0) + timedelta(seconds=1))
         self.askers = {
-            client.speaks_for: clients.find(client.name, clients.SPEAKS_FOR)
+            client.speaks_for: lookup.find(client.name, lookup.SPEAKS_FOR)
             for client in reversed(everybody())
             if client.speaks_for
         }
@@ -158,7 +149,7 @@ class Site:
             self.constraints(limits),
         )
         self.compared(
-            lambda: delegate.narrow(self.row(node), to, origin, reason="test"),
+            lambda: creation.narrow(self.row(node), to, origin, reason="test"),
             lambda: self.model.narrow(
                 node,
                 node.all_scope() if scope is None else scope,
@@ -180,23 +171,23 @@ class Site:
         # What both do; more often a single one, or the trees do not grow
         ways = {
             "it": (
-                lambda: revoke.subtree(self.row(node), **ended),
+                lambda: revocation.subtree(self.row(node), **ended),
                 lambda: self.model.revoke({node}),
             ),
             "several": (
-                lambda: revoke.each(rows, **ended),
+                lambda: revocation.each(rows, **ended),
                 lambda: self.model.revoke(several),
             ),
             "of its client": (
-                lambda: revoke.of_client(application, **ended),
+                lambda: revocation.of_client(application, **ended),
                 lambda: self.model.revoke(of_client, ("", client.name)),
             ),
             "of its user": (
-                lambda: revoke.of_user(user, **ended),
+                lambda: revocation.of_user(user, **ended),
                 lambda: self.model.revoke(of_user, (name, "")),
             ),
             "of its user at its client": (
-                lambda: revoke.of_user_at_client(user, application, **ended),
+                lambda: revocation.of_user_at_client(user, application, **ended),
                 lambda: self.model.revoke(of_user & of_client, (name, client.name)),
             ),
             "of its consent": self.way_of_consent(consent, ended),
@@ -223,7 +214,7 @@ class Site:
         text = self.renewals[token] if is_renewal else self.texts[token]
         with suppress(OAuthError):
             client = self.authenticated(token.node.client)
-            revoke.presented_token(text, client, self.origin(token.node.client))
+            revocation.presented_token(text, client, self.origin(token.node.client))
             if is_renewal:
                 self.model.revoke({token.node}, is_taken=False)
             token.revoked = True
@@ -264,7 +255,7 @@ class Site:
             return frozenset()
 
     def introspected(self, text, caller):
-        answer = introspect.introspect(text, caller)
+        answer = introspection.introspect(text, caller)
         assert answer["active"] == bool(answer.get("scope"))
         return frozenset(answer.get("scope", "").split())
 
@@ -347,7 +338,7 @@ class Site:
     def authenticated(self, client):
         app = self.apps[client.name]
         credentials = Credentials(app.client_id, app.secret, names.BASIC)
-        return client_authentication.authenticate(credentials, ip=None)
+        return authentication.authenticate(credentials, ip=None)
 
     def origin(self, client):
         return audit.Origin(actor=client_subject(client.name))

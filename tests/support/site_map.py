@@ -20,8 +20,10 @@ from delegation_app.models import (
     ProposedChange,
     SigningKey,
 )
-from delegation_app.services import audit, client_secrets, proposals, revoke
-from delegation_app.services.recorded import Diff
+from delegation_app.services import audit
+from delegation_app.services.clients import proposals, secrets
+from delegation_app.services.clients.snapshots import Diff
+from delegation_app.services.delegations import revocation
 from tests.admin.conftest import person
 from tests.support import SecureClient
 from tests.support.chains import Chain
@@ -96,7 +98,7 @@ class Town:
         self.chain = Chain(self.story)
         self.bobs = delegation_of(Story(world, world.bob).tokens(world.other))
         ended = delegation_of(Story(world, world.bob).tokens(world.web))
-        revoke.subtree(ended, audit.Origin(), reason="for a test")
+        revocation.subtree(ended, audit.Origin(), reason="for a test")
         self.users = {
             "nobody": None,
             "alice": world.alice,
@@ -105,7 +107,7 @@ class Town:
         }
         self.cookies = {role: self._cookies(user) for role, user in self.users.items()}
         cron = toolkit.application_model().objects.get(pk=world.cron.row.pk)
-        self.seen = client_secrets.mark_of(cron)
+        self.seen = secrets.mark_of(cron)
         self.started = self.story.start().json()
         root, child, _leaf = self.chain.rows
         self.things = {

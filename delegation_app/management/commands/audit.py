@@ -18,9 +18,10 @@ from delegation_app.management.console import arguments, output
 from delegation_app.management.console.follow import WINDOW, Follower
 from delegation_app.management.console.origin import origin
 from delegation_app.models import AuditEvent
-from delegation_app.services import event_counts, exports, trail
-from delegation_app.services.suggestions import Sight
-from delegation_app.services.trail import Trail
+from delegation_app.services import event_counts
+from delegation_app.services.name_suggestions import Sight
+from delegation_app.services.reporting import audit_export, audit_query
+from delegation_app.services.reporting.audit_query import Trail
 
 _SAME: Final = ("event", "outcome", "reason", "actor", "subject", "delegation", "endpoint", "jti")
 
@@ -42,7 +43,7 @@ class Command(BaseCommand):
         parser.add_argument("--last", type=arguments.age, help="not older than that: 1h, 7d")
         parser.add_argument("--event", default="", choices=sorted(REGISTRY), metavar="NAME")
         parser.add_argument("--outcome", default="", choices=AuditEvent.Outcome.values)
-        parser.add_argument("--endpoint", default="", choices=trail.ENDPOINTS)
+        parser.add_argument("--endpoint", default="", choices=audit_query.ENDPOINTS)
         parser.add_argument("--reason", type=text, default="")
         parser.add_argument(
             "--actor", type=text, default="", help="a subject, user name or client id"
@@ -58,7 +59,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--interval", type=arguments.seconds, default=2.0, help="seconds between two looks"
         )
-        parser.add_argument("--export", choices=sorted(exports.TYPES), help="all, to the output")
+        parser.add_argument(
+            "--export", choices=sorted(audit_export.TYPES), help="all, to the output"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Do what was asked for.
@@ -80,7 +83,7 @@ class Command(BaseCommand):
             return
 
     def _export(self, asked: Trail, form: str) -> None:
-        for text in exports.lines(trail.export(asked, origin(), form), form):
+        for text in audit_export.lines(audit_query.export(asked, origin(), form), form):
             self.stdout.write(text, ending="")
 
     def _show(self, asked: Trail, options: dict[str, Any]) -> None:
@@ -92,7 +95,7 @@ class Command(BaseCommand):
         newest.reverse()
         self._tell(newest, as_json=options["json"])
         for sentence in asked.unknown(Sight()) if not newest else ():
-            self.stderr.write(exports.escaped(sentence))
+            self.stderr.write(audit_export.escaped(sentence))
         if options["follow"]:
             self._follow(follower, newest, options)
 
@@ -108,7 +111,7 @@ class Command(BaseCommand):
     def _tell(self, events: Iterable[AuditEvent], *, as_json: bool) -> None:
         for event in events:
             self.stdout.write(
-                exports.line(event) if as_json else f"{_in_words(event)}\n", ending=""
+                audit_export.line(event) if as_json else f"{_in_words(event)}\n", ending=""
             )
 
 
@@ -136,10 +139,10 @@ def _in_words(event: AuditEvent) -> str:
         event.actor or "-",
         f"for {event.subject}" if event.subject else "",
         f"at {event.client_id_value}" if event.client_id_value else "",
-        f"delegation {found}" if (found := exports.members(event)["delegation"]) else "",
+        f"delegation {found}" if (found := audit_export.members(event)["delegation"]) else "",
         f"request {event.request_id}" if event.request_id else "",
         f"token {event.jti}" if event.jti else "",
         ": ".join(filter(None, (event.reason, detail))),
         f"{times} times in a minute" if (times := event_counts.times(event)) > 1 else "",
     ]
-    return exports.escaped("  ".join(filter(None, parts)))
+    return audit_export.escaped("  ".join(filter(None, parts)))

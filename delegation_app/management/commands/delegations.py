@@ -19,10 +19,12 @@ from delegation_app import clock
 from delegation_app.management.console import arguments, output, revoking, told
 from delegation_app.management.console.origin import origin
 from delegation_app.models import Delegation
-from delegation_app.services import as_of, leafing, search, states, suggestions
-from delegation_app.services.exports import escaped
-from delegation_app.services.register import Chosen
-from delegation_app.services.suggestions import Sight
+from delegation_app.services import name_search, name_suggestions
+from delegation_app.services.delegations import listing, state
+from delegation_app.services.delegations.filters import Chosen
+from delegation_app.services.name_suggestions import Sight
+from delegation_app.services.reporting import as_of
+from delegation_app.services.reporting.audit_export import escaped
 
 _BATCH: Final = 2000
 _NOTHING: Final = 3
@@ -133,7 +135,7 @@ class Command(BaseCommand):
             matched = len(rows)
         else:
             # What has ended by itself needs no revocation, unless it is asked for
-            asked = replace(asked, state=asked.state or states.STANDING)
+            asked = replace(asked, state=asked.state or state.STANDING)
             rows, matched = _all(asked, revoking.BATCH), asked.rows().count()
         if not matched:
             raise CommandError(
@@ -190,7 +192,7 @@ def _add_filters(parser: ArgumentParser) -> None:
     parser.add_argument("--user", type=text, default="", help="a user name, or such as user:7")
     parser.add_argument("--client", type=text, default="", help="a client id")
     parser.add_argument("--scope", type=text, default="", help="has this scope")
-    parser.add_argument("--state", default="", choices=[*states.State.values, states.STANDING])
+    parser.add_argument("--state", default="", choices=[*state.State.values, state.STANDING])
     parser.add_argument("--grant-type", type=text, default="")
     parser.add_argument("--older-than", type=arguments.age, metavar="AGE", help="90d, 12h")
 
@@ -208,16 +210,16 @@ def _asked(options: dict[str, Any]) -> Chosen:
 
 
 def _principal(term: str) -> str:
-    found = search.person(term) if term else ""
+    found = name_search.person(term) if term else ""
     if found is None:
-        text = f"There is no user {term}. {suggestions.like_party(term, Sight())}"
+        text = f"There is no user {term}. {name_suggestions.like_party(term, Sight())}"
         raise CommandError(escaped(text.strip()))
     return found
 
 
 def _all(asked: Chosen, batch: int) -> Iterator[Delegation]:
-    return leafing.everything(asked, _read(Delegation.objects.all()), batch)
+    return listing.everything(asked, _read(Delegation.objects.all()), batch)
 
 
 def _read(rows: Any) -> Any:
-    return states.with_state(rows).select_related("principal_user", "principal_client", "delegate")
+    return state.with_state(rows).select_related("principal_user", "principal_client", "delegate")

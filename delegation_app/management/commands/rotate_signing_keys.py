@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from delegation_app.protocol.errors import OutcomeUnknown
-from delegation_app.services import keys
+from delegation_app.services import signing_keys
 from delegation_app.services.audit import Origin
 
 
@@ -46,17 +46,19 @@ class Command(BaseCommand):
         if options["discard_unreadable"]:
             self._discard(options)
             return
-        before = keys.active_kid()
+        before = signing_keys.active_kid()
         try:
-            key = keys.rotate(Origin(), force=options["force"], withdraw=options["withdraw"])
-        except keys.Unreadable as error:
+            key = signing_keys.rotate(
+                Origin(), force=options["force"], withdraw=options["withdraw"]
+            )
+        except signing_keys.Unreadable as error:
             message = (
                 f"The next key {error.kid} cannot be decrypted. Put the former secret into "
                 "SECRET_KEY_FALLBACKS or KEY_ENCRYPTION_KEY, or use --discard-unreadable if it is "
                 "lost."
             )
             raise CommandError(message) from error
-        except keys.TooEarly as wait:
+        except signing_keys.TooEarly as wait:
             message = (
                 f"The next key may sign in {wait.seconds} seconds: services may not know it yet. "
                 "Use --force to go on, or --withdraw if the active key was stolen."
@@ -70,10 +72,10 @@ class Command(BaseCommand):
         if options["force"] or options["withdraw"]:
             message = "--discard-unreadable goes with neither --force nor --withdraw."
             raise CommandError(message)
-        lost = keys.unreadable()
+        lost = signing_keys.unreadable()
         try:
-            key = keys.discard_unreadable(Origin())
-        except keys.NothingUnreadable as error:
+            key = signing_keys.discard_unreadable(Origin())
+        except signing_keys.NothingUnreadable as error:
             message = "Every signing key can be decrypted; nothing was changed."
             raise CommandError(message) from error
         self.stdout.write(f"Key {key.kid} signs from now on; {', '.join(lost)} discarded.")

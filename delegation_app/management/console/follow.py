@@ -9,7 +9,7 @@ from typing import Final
 
 from delegation_app import clock
 from delegation_app.models import AuditEvent
-from delegation_app.services.trail import Trail
+from delegation_app.services.reporting.audit_query import Trail
 
 # An event has the time at which it was written, and is seen when its transaction commits. So the
 # minute before the last look is read again; what was told already is known by its key.

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import OutputWrapper
 from django.utils import timezone
 
-from delegation_app.services.exports import escaped
+from delegation_app.services.reporting.audit_export import escaped
 
 
 def moment(when: datetime | None) -> str:

@@ -8,9 +8,9 @@ from typing import Final
 
 from delegation_app.management.console.output import Progress
 from delegation_app.models import Delegation
-from delegation_app.services import revoke, selections
 from delegation_app.services.audit import Origin
-from delegation_app.services.preview import Preview, preview
+from delegation_app.services.delegations import revocation, selection
+from delegation_app.services.delegations.preview import Preview, preview
 
 BATCH: Final = 500
 
@@ -18,7 +18,7 @@ BATCH: Final = 500
 def what_ends(rows: Iterable[Delegation]) -> Preview | None:
     """Return what revoking these would end; None for more than are looked at beforehand."""
     some = list(islice(rows, BATCH + 1))
-    return preview(selections.each(some)) if len(some) <= BATCH else None
+    return preview(selection.each(some)) if len(some) <= BATCH else None
 
 
 def end(
@@ -32,7 +32,7 @@ def end(
     """
     done, rest = 0, iter(rows)
     while some := list(islice(rest, BATCH)):
-        ended = revoke.each(some, origin, reason=reason)
+        ended = revocation.each(some, origin, reason=reason)
         done += len(some)
         progress.at(done)
         yield ended

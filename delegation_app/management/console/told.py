@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from delegation_app.management.console import output
 from delegation_app.models import Delegation
-from delegation_app.services import states
-from delegation_app.services.as_of_records import Line
-from delegation_app.services.exports import escaped
-from delegation_app.services.preview import Preview
+from delegation_app.services.delegations import state as delegation_state
+from delegation_app.services.delegations.preview import Preview
+from delegation_app.services.reporting.as_of_history import Line
+from delegation_app.services.reporting.audit_export import escaped
 
 HEAD: Final = ("ID", "STATE", "WHO", "CLIENT", "SINCE", "UNTIL", "SCOPES")
 HEAD_AS_OF: Final = ("ID", "COULD", "WHO", "CLIENT", "SINCE", "UNTIL", "SCOPES", "EVIDENCE")
@@ -26,7 +26,7 @@ def members(row: Delegation) -> dict[str, Any]:
     """Return a delegation as JSON has it."""
     return {
         "id": row.public_id,
-        "state": states.state(row).value,
+        "state": delegation_state.state(row).value,
         "subject": row.subject,
         "client_id": row.delegate_client_id,
         "scopes": list(row.scopes),
@@ -48,7 +48,7 @@ def line(row: Delegation) -> tuple[str, ...]:
     """Return the cells under HEAD."""
     return (
         str(row.public_id),
-        states.state(row).value,
+        delegation_state.state(row).value,
         who(row),
         row.delegate_client_id,
         output.moment(row.issued_at),
@@ -119,7 +119,7 @@ def _branch(
         if parent is None:
             joint = further = ""
         mark = "  <-- this one" if row.pk == chosen.pk else ""
-        state = states.state(row).value
+        state = delegation_state.state(row).value
         text = f"{row.delegate_client_id} [{state}] {row.scopes}  {row.public_id}"
         yield f"{indent}{joint}{escaped(text)}{mark}"
         yield from _branch(children, row.pk, indent + further, chosen)

@@ -17,7 +17,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from delegation_app.services.audit import Origin
-from delegation_app.services.terms import SignIn
+from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import http, sign_in
 from delegation_app.views.api import errors, reading
 from delegation_app.views.api.access import CHALLENGE, SIGNED_IN, May, SessionOnly

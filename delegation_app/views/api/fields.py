@@ -12,7 +12,7 @@ from rest_framework import serializers
 
 from delegation_app.protocol import reading
 from delegation_app.protocol.public_id import as_uuid
-from delegation_app.services import states
+from delegation_app.services.delegations import state
 
 _DIGITS = re.compile(r"[0-9]{1,9}")
 # RFC 3339 section 5.6: with its offset, since a time without one means another moment elsewhere
@@ -99,11 +99,11 @@ class StateField(serializers.ChoiceField):
     """How a delegation stands, which is no column of it."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"choices": states.State.values, **kwargs})
+        super().__init__(**{"choices": state.State.values, **kwargs})
 
     def get_attribute(self, instance: Any) -> str:
         """Return the state of a row that knows whether it is in force."""
-        return states.state(instance).value
+        return state.state(instance).value
 
 
 class PairsAs(serializers.Serializer[Any]):

@@ -11,9 +11,9 @@ from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import catalogue, operating
-from delegation_app.services.narrowing import Narrowing
-from delegation_app.services.register import Chosen
+from delegation_app.services.delegations import catalogue, operating
+from delegation_app.services.delegations.filters import Chosen
+from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.views.api import common_shapes
 from delegation_app.views.api import operator_shapes as shapes
 from delegation_app.views.api.endpoint import Operation, OperatorEndpoint

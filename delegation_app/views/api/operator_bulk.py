@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from delegation_app import clock
 from delegation_app.protocol.errors import InvalidRequest
-from delegation_app.services import operating
+from delegation_app.services.delegations import operating
 from delegation_app.views.api import operator_shapes as shapes
 from delegation_app.views.api.endpoint import Operation, OperatorEndpoint
 from delegation_app.views.api.errors import PreviewNeeded

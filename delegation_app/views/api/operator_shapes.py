@@ -8,8 +8,8 @@ from rest_framework import serializers
 
 from delegation_app.forms import grant_choices
 from delegation_app.grants import REGISTRY
-from delegation_app.services import states
-from delegation_app.services.operating import MOST_AT_ONCE
+from delegation_app.services.delegations import state
+from delegation_app.services.delegations.operating import MOST_AT_ONCE
 from delegation_app.views.api.common_shapes import MOST, Reason, Shape, Tokens
 from delegation_app.views.api.fields import (
     DelegationId,
@@ -104,7 +104,7 @@ class Delegation(DelegationRow):
 class _Conditions(Shape):
     """Which delegations; all conditions have to hold."""
 
-    state = serializers.ChoiceField(choices=states.State.values, required=False)
+    state = serializers.ChoiceField(choices=state.State.values, required=False)
     subject = Text(required=False)
     user = Text(required=False, max_length=255, help_text="The name of a person.")
     client = Text(required=False, max_length=255, help_text="A client id.")

@@ -11,9 +11,10 @@ from rest_framework.response import Response
 from delegation_app import clock
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import connections, connections_end, connections_one
-from delegation_app.services.connections import Chosen, Show
-from delegation_app.services.narrowing import Narrowing
+from delegation_app.services.connections import actions, detail
+from delegation_app.services.connections import listing as connection_listing
+from delegation_app.services.connections.listing import Chosen, Show
+from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.views.api import common_shapes
 from delegation_app.views.api import person_shapes as shapes
 from delegation_app.views.api.endpoint import Operation, PersonEndpoint
@@ -47,7 +48,7 @@ class Connections(PersonEndpoint):
         if before is None:
             raise InvalidRequest("The cursor is none of this list.")
         page = Chosen(chosen.show, chosen.app, chosen.unused, limit, before)
-        listing = connections.listed(person.user, page)
+        listing = connection_listing.listed(person.user, page)
         following = seal(listing.older, *bound) if listing.older else None
         return self.told({"connections": listing.rows, "next": following})
 
@@ -68,8 +69,8 @@ class Connection(PersonEndpoint):
         """Tell it."""
         del request
         self.given()
-        row = connections.owned(self.person.user, key)
-        return self.told(_whole(self.person.user, row) | {"ending": connections_end.of_one(row)})
+        row = connection_listing.owned(self.person.user, key)
+        return self.told(_whole(self.person.user, row) | {"ending": actions.of_one(row)})
 
 
 class Narrow(PersonEndpoint):
@@ -89,11 +90,11 @@ class Narrow(PersonEndpoint):
         """Narrow it."""
         del request
         person = self.person
-        row, given = connections.owned(person.user, key), self.given()
+        row, given = connection_listing.owned(person.user, key), self.given()
         kept = Scope(given["scopes"]) if "scopes" in given else None
         to = Narrowing(scope=kept, expires_at=given.get("expires_at"))
-        connections_end.narrow(row, to, self.origin)
-        return self.told(_whole(person.user, connections.owned(person.user, key)))
+        actions.narrow(row, to, self.origin)
+        return self.told(_whole(person.user, connection_listing.owned(person.user, key)))
 
 
 class End(PersonEndpoint):
@@ -119,13 +120,13 @@ class End(PersonEndpoint):
         """Tell what would end."""
         del request
         self.given()
-        return self.told(connections_end.of_one(connections.owned(self.person.user, key)))
+        return self.told(actions.of_one(connection_listing.owned(self.person.user, key)))
 
     def post(self, request: Request, key: str) -> Response:
         """End it."""
         del request
-        row, given = connections.owned(self.person.user, key), self.given()
-        ended = connections_end.end(row, self.origin, reason=given["reason"])
+        row, given = connection_listing.owned(self.person.user, key), self.given()
+        ended = actions.end(row, self.origin, reason=given["reason"])
         return self.told({"ended": ended})
 
 
@@ -153,7 +154,7 @@ class EndAll(PersonEndpoint):
         """Tell what would end."""
         del request
         app, person = self.given()["app"], self.person
-        ending = connections_end.of_all(person.user, app)
+        ending = actions.of_all(person.user, app)
         confirm = seal(str(int(clock.now().timestamp())), "end", person.subject, app)
         return self.told({"ending": ending, "confirm": confirm})
 
@@ -165,7 +166,7 @@ class EndAll(PersonEndpoint):
         # Also where somebody else signed in since the preview
         if at is None or clock.now().timestamp() - int(at) > CONFIRM_WITHIN:
             raise PreviewNeeded("Ask first what would end, and send the `confirm` of that answer.")
-        ended = connections_end.end_all(
+        ended = actions.end_all(
             person.user, self.origin, reason=given["reason"], client_id=given["app"]
         )
         return self.told({"ended": ended})
@@ -181,6 +182,6 @@ def _chosen(given: dict[str, Any]) -> Chosen:
 
 
 def _whole(person: Any, row: Any) -> dict[str, Any]:
-    found = connections_one.whole(person, row)
+    found = detail.whole(person, row)
     told = {name: getattr(found, name) for name in found.__slots__}
     return told | {"tree": list(shapes.flat(found.tree))}

@@ -7,9 +7,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from delegation_app.services import states
-from delegation_app.services.connections import PAGE, Show
-from delegation_app.services.connections_one import Node
+from delegation_app.services.connections.detail import Node
+from delegation_app.services.connections.listing import PAGE, Show
+from delegation_app.services.delegations import state
 from delegation_app.views.api.common_shapes import MOST, MaybeReason, Shape, Tokens
 from delegation_app.views.api.fields import Moment, Names, PairsAs, Text, Whole
 
@@ -26,7 +26,7 @@ class ConnectionRow(Shape):
 
     delegation_id = serializers.UUIDField(source="key")
     app = serializers.CharField(help_text="By name; one that was deleted by its client id.")
-    state = serializers.ChoiceField(choices=states.State.values)
+    state = serializers.ChoiceField(choices=state.State.values)
     scopes = ConnectionScope(many=True)
     services = serializers.ListField(child=serializers.CharField(), help_text="Where, by name.")
     granted_at = Moment(source="granted")
@@ -89,7 +89,7 @@ class ConnectionNode(Shape):
     delegation_id = serializers.UUIDField()
     parent_id = serializers.UUIDField(allow_null=True)
     app = serializers.CharField()
-    state = serializers.ChoiceField(choices=states.State.values)
+    state = serializers.ChoiceField(choices=state.State.values)
     scopes = serializers.ListField(child=serializers.CharField())
     services = serializers.ListField(child=serializers.CharField())
 

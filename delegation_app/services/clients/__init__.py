@@ -1,0 +1,1 @@
+"""Clients: look-up, authentication, secrets, and changes of the registry."""

@@ -1,0 +1,79 @@
+"""Recording what operators change in the registry of clients and resource servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from delegation_app.events import CLIENT_CHANGED, RESOURCE_SERVER_CHANGED
+from delegation_app.models import ResourceServer
+from delegation_app.services import audit
+from delegation_app.services.clients.snapshots import Diff
+from delegation_app.services.transactions import joined
+from delegation_app.toolkit import Application
+
+Change = Literal["added", "changed", "deleted"]
+
+
+def record_client_change(
+    application: Application,
+    origin: audit.Origin,
+    *,
+    change: Change,
+    fields: Iterable[str] = (),
+    values: Diff | None = None,
+    decided: Mapping[str, Any] | None = None,
+) -> None:
+    """Record that an application or its policy was changed.
+
+    Args:
+        application: the client.
+        origin: who changed it.
+        change: what was done to it.
+        fields: the names of more that differs, of which no values are recorded.
+        values: what differs, see `services.recorded`; it holds no secret.
+        decided: which operators proposed and approved it, if it waited for a second one.
+
+    Side effects: one audit event. Call it in the transaction of the change.
+    """
+    with joined():
+        audit.record(
+            CLIENT_CHANGED,
+            origin,
+            client_id=application.client_id,
+            details=_details(change, fields, values, decided),
+        )
+
+
+def record_resource_server_change(
+    server: ResourceServer,
+    origin: audit.Origin,
+    *,
+    change: Change,
+    fields: Iterable[str] = (),
+    values: Diff | None = None,
+    decided: Mapping[str, Any] | None = None,
+) -> None:
+    """Record that a resource server was changed; see `record_client_change`."""
+    details = _details(change, fields, values, decided)
+    with joined():
+        audit.record(
+            RESOURCE_SERVER_CHANGED,
+            origin,
+            details={"resource_server": server.identifier, **details},
+        )
+
+
+def _details(
+    change: Change,
+    fields: Iterable[str],
+    values: Diff | None,
+    decided: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    # A row that is new or gone has no list of what differs: all of it does
+    named = set(values.fields) if values is not None and change == "changed" else set()
+    details: dict[str, Any] = {"change": change, "fields": sorted(named | set(fields))}
+    if values is not None:
+        sides = {"before": dict(values.before), "after": dict(values.after)}
+        details |= {name: side for name, side in sides.items() if side}
+    return details | dict(decided or {})

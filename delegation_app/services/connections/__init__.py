@@ -1,0 +1,1 @@
+"""What a user has connected, as the user sees it."""

@@ -1,0 +1,1 @@
+"""Consent: what is asked, how it is shown, and what was answered."""

@@ -1,0 +1,178 @@
+"""Asking people, remembering what they said, and opening what they allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from delegation_app import clock
+from delegation_app.events import CONSENT_WITHDRAWN
+from delegation_app.models import ConsentRecord
+from delegation_app.protocol.errors import AccessDenied, InvalidRequest, OAuthError
+from delegation_app.protocol.scope import Scope
+from delegation_app.services import audit
+from delegation_app.services.consent import approval, decision, screen, silent_codes
+from delegation_app.services.consent.decision import Answer, Decision
+from delegation_app.services.consent.history import covering
+from delegation_app.services.consent.question import Question
+from delegation_app.services.consent.request import Asked
+from delegation_app.services.delegations import revocation
+from delegation_app.services.tokens import authorization_codes
+from delegation_app.services.transactions import own, part
+
+
+class AwaitsConfirmation(AccessDenied):
+    """The person said yes; an operator has to say so too, and nothing is open until then."""
+
+
+@own
+def allow(
+    question: Question,
+    ticked: Scope,
+    origin: audit.Origin,
+    *,
+    lifetime: timedelta | None,
+    shown: Callable[[Asked], screen.Text | None] = screen.compose,
+) -> str | OAuthError:
+    """Record what the person allowed, open the delegation, and return a code for it.
+
+    Args:
+        question: what was shown.
+        ticked: the scopes that the person left ticked.
+        origin: the person, and from where.
+        lifetime: for how long the person allows it; None for no end.
+        shown: returns the page as it was shown; None if it would say something else now.
+
+    Raises:
+        InvalidScope: something was ticked that was not shown; nothing is recorded.
+        AskAgain: the answer is not complete, or the page has changed; nothing is recorded.
+        AccessDenied: nothing was left ticked; that is recorded as a denial.
+        AwaitsConfirmation: an operator has to confirm it; that is recorded, nothing is opened.
+        InvalidRequest: this question was answered before.
+
+    Side effects: three rows, three audit events; if it waits, one of each.
+    """
+    asked = question.asked
+    text = decision.held_text(asked, shown)
+    answer = decision.judged(asked, ticked, lifetime)
+    if answer is None:
+        return _denied(question, origin, text)
+    consent = decision.record(asked, Decision.GRANTED, answer, origin, text)
+    if answer.pending:
+        return awaiting(question)
+    return _code(question, consent, answer.granted, origin, just_allowed=True)
+
+
+@own
+def deny(
+    question: Question, origin: audit.Origin, *, text: screen.Text | None = None
+) -> AccessDenied:
+    """Record that the person said no.
+
+    Args:
+        question: what was shown.
+        origin: the person, and from where.
+        text: the page as it was shown; None if nobody knows that any more.
+
+    Raises:
+        AccessDenied: always, after the record is committed.
+        InvalidRequest: this question was answered before.
+
+    Side effects: one row, one audit event.
+    """
+    return _denied(question, origin, text)
+
+
+@own
+def proceed(question: Question, origin: audit.Origin) -> str:
+    """Open the delegation without asking, and return a code for it.
+
+    It stands on the consent that covers it; for a trusted client on a record that says so.
+
+    Raises:
+        InvalidRequest: the consent was withdrawn meanwhile.
+        TooManyAttempts: the client got too many codes for this person in this minute.
+
+    Side effects: two or three rows, as many audit events.
+    """
+    silent_codes.count(question)
+    asked, scope = question.asked, question.request.scope
+    if question.client.is_trusted:
+        answer = Answer(scope, question.client.delegation_lifetime)
+        consent = decision.record(asked, Decision.TRUSTED, answer, origin)
+    else:
+        consent = _held(asked)
+    return _code(question, consent, scope, origin)
+
+
+def awaiting(question: Question) -> AwaitsConfirmation:
+    """Return what an app is told while an operator has to confirm an answer."""
+    error = AwaitsConfirmation("An operator has to confirm this first. Ask again later.")
+    # The record of the answer tells it all; asking again adds nothing
+    error.recorded = True
+    error.redirect = question.request.target
+    return error
+
+
+def denial(question: Question) -> AccessDenied:
+    """Return what an app is told after a denial. The record of the answer is its audit event."""
+    error = AccessDenied("The person denied the request.")
+    error.recorded = True
+    error.redirect = question.request.target
+    return error
+
+
+@part
+def withdraw(
+    consent: ConsentRecord, origin: audit.Origin, *, reason: str, leaves_block: bool = True
+) -> int:
+    """Withdraw a consent and revoke what hangs on it; return how many delegations ended.
+
+    Args:
+        consent: the answer.
+        origin: who withdraws it.
+        reason: a sentence for the record.
+        leaves_block: False where all of the pair is blocked already.
+
+    Side effects: one row, one audit event, and those of `revoke.each`; a device that waits for
+    an operator is told no.
+    """
+    standing = ConsentRecord.objects.filter(pk=consent.pk, withdrawn_at=None)
+    actor = audit.printable(origin.actor, 300)
+    is_first = bool(standing.update(withdrawn_at=clock.now(), withdrawn_by=actor))
+    if is_first:
+        approval.turn_away(consent)
+        audit.record(CONSENT_WITHDRAWN, origin, consent=consent, reason=reason)
+    return revocation.of_consent(
+        consent, origin, reason=reason, leaves_block=leaves_block and is_first
+    )
+
+
+def _held(asked: Asked) -> ConsentRecord:
+    # What is taken beside this is cut from it, or ends what is opened on it; no row needs a lock
+    held = covering(asked)
+    if held is None:
+        raise InvalidRequest("The consent was withdrawn just now.")
+    return held
+
+
+def _denied(question: Question, origin: audit.Origin, text: screen.Text | None) -> AccessDenied:
+    decision.record(question.asked, Decision.DENIED, Answer(), origin, text)
+    return denial(question)
+
+
+def _code(
+    question: Question,
+    consent: ConsentRecord,
+    granted: Scope,
+    origin: audit.Origin,
+    *,
+    just_allowed: bool = False,
+) -> str:
+    return authorization_codes.issue(
+        decision.open_on(question.asked, consent, granted, origin, just_allowed=just_allowed),
+        handle=question.handle,
+        redirect_uri=question.request.target.uri,
+        code_challenge=question.request.code_challenge,
+        origin=origin,
+    )

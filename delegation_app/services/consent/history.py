@@ -1,0 +1,231 @@
+"""What a person answered before, as far as it still speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from delegation_app import clock
+from delegation_app.models import ConsentRecord, DelegationBlock
+from delegation_app.models.consent import ConsentQuerySet
+from delegation_app.protocol.scope import Scope
+from delegation_app.services.clients.lookup import Client
+from delegation_app.services.consent import risk
+from delegation_app.services.consent.request import ON_A_DEVICE, Asked
+from delegation_app.services.delegations import blocks
+from delegation_app.services.delegations.blocks import Authority
+from delegation_app.services.delegations.terms import Terms
+
+# A person who answered more often than that in one matter is asked again
+_MOST: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An earlier consent, and the scopes of it that may be used without asking again."""
+
+    record: ConsentRecord
+    scope: Scope
+
+
+def covering(asked: Asked) -> ConsentRecord | None:
+    """Return a standing consent of this person that covers the request, or None.
+
+    What a person or an operator took from the client since the answer is not covered any more: the
+    person is asked again, or the next request would give back what was taken.
+    """
+    found = _answers(asked)
+    return next((one.record for one in found if asked.scope <= one.scope), None)
+
+
+def must_allow(asked: Asked) -> bool:
+    """Whether the person has to allow on a page what a trusted client would have without one.
+
+    So it is where something of it was taken from the client, or an operator has to confirm it.
+    """
+    authority = Authority(asked.scope, asked.audience)
+    client, subject = asked.client, asked.sign_in.subject
+    taken = blocks.binding(authority, blocks.of_pair(subject, client.client_id))
+    to_confirm = client.policy.confirm_risky and risk.risky(asked.scope)
+    if not taken and not to_confirm:
+        return False
+    return covering(asked) is None
+
+
+def looked_back(asked: Asked, *, whole: bool) -> Asked:
+    """Return the same question with what was granted before.
+
+    Only what would not be asked about by itself is left out of the question: not so for a public
+    client, for one that asks always, and on devices.
+
+    Args:
+        asked: the question.
+        whole: whether the client wants all of it asked (`prompt=consent`).
+    """
+    if asked.is_on_a_device:
+        return asked
+    before = granted(asked)
+    # RFC 8252 section 8.6: anybody can claim to be a public client, so it is asked about each time
+    client = asked.client
+    again = whole or client.policy.always_ask or not client.is_confidential
+    if again or before == asked.scope:
+        return replace(asked, known=before)
+    return replace(asked, held=before)
+
+
+def granted(asked: Asked) -> Scope:
+    """Return the part of what is asked that standing consents grant already."""
+    return asked.scope & Scope(name for one in _answers(asked) for name in one.scope)
+
+
+def confirmed(asked: Asked, scope: Scope) -> ConsentRecord | None:
+    """Return a standing consent in which an operator has confirmed all of `scope`, or None."""
+    found = (one for one in _answers(asked) if _is_confirmed(one.record))
+    return next((one.record for one in found if scope <= one.scope), None)
+
+
+def held_until(asked: Asked, scope: Scope) -> datetime | None:
+    """Return how long all of `scope` is granted already; None for no end, or none of it."""
+    speaking = _answers(asked) if scope else []
+    ends = []
+    for name in scope:
+        found = [ends_at(one.record, asked.client) for one in speaking if name in one.scope]
+        if found and None not in found:
+            ends.append(max(end for end in found if end is not None))
+    return min(ends, default=None)
+
+
+def ends_at(record: ConsentRecord, client: Client) -> datetime | None:
+    """Return when an answer has run out (UTC); None for no end.
+
+    That is the time that the user chose, or the earlier one that the policy of the client leaves
+    now: it may have been shortened since.
+    """
+    lifetime = client.delegation_lifetime
+    bound = None if lifetime is None else record.decided_at + lifetime
+    return min((end for end in (record.chosen_expiry, bound) if end is not None), default=None)
+
+
+def waiting(asked: Asked) -> ConsentRecord | None:
+    """Return the answer to this question that waits for an operator, or None."""
+    risky = risk.risky(asked.scope)
+    if not risky or not asked.client.policy.confirm_risky:
+        return None
+    rows = _of_pair(ConsentRecord.objects.awaiting(clock.now()), asked)
+    for one in rows[:_MOST]:
+        if asked.scope <= one.scopes_asked and risky & one.scopes_granted and _fits(one, asked):
+            return one
+    return None
+
+
+def unconfirmed(terms: Terms) -> Scope:
+    """Return the scopes of terms that an operator has to confirm, and has not.
+
+    Reads only: no statement unless the policy of the client wants a confirmation, and the scopes
+    have a high risk.
+    """
+    policy, sign_in = terms.client.policy, terms.sign_in
+    risky = risk.risky(terms.scope) if policy.confirm_risky else Scope()
+    if sign_in is None or not risky:
+        return Scope()
+    asked = Asked(
+        client=terms.client,
+        sign_in=sign_in,
+        scope=terms.scope,
+        audience=terms.audience,
+        constraints=terms.constraints,
+        grant_type=terms.grant_type,
+        leads_to="",
+        request_digest="",
+    )
+    return risky - _confirmed_scope(_of_operators(asked))
+
+
+def returning(asked: Asked) -> list[DelegationBlock]:
+    """Return the blocks that the answer to a question would overcome, the oldest first.
+
+    One statement; two where anything was taken.
+    """
+    found = blocks.of_pair(asked.sign_in.subject, asked.client.client_id)
+    bound = blocks.binding(Authority(asked.offered, asked.audience), found)
+    if not bound:
+        return []
+    rows = _of_pair(ConsentRecord.objects.standing(clock.now()), asked)
+    later = [one for one in rows[:_MOST] if _fits(one, asked)]
+    return [block for block in bound if not _is_overcome(block, later, asked.offered)]
+
+
+def last_allowed(asked: Asked) -> datetime | None:
+    """Return when the person last allowed this client something on a page (UTC), or None."""
+    rows = _of_pair(ConsentRecord.objects.standing(clock.now()), asked)
+    return rows.values_list("decided_at", flat=True).first()
+
+
+def _is_overcome(block: DelegationBlock, later: list[ConsentRecord], offered: Scope) -> bool:
+    # Each of its scopes that is offered was allowed on a page since
+    names = offered if block.everything else block.scopes & offered
+    since = [one for one in later if one.decided_at > block.blocked_at]
+    return all(any(name in one.scopes_granted for one in since) for name in names)
+
+
+def _answers(asked: Asked) -> list[Answer]:
+    """Return the standing consents that fit a question, newest first, without what was taken."""
+    rows = _of_pair(ConsentRecord.objects.standing(clock.now()), asked)
+    rows = rows.annotate(has_blocks=Exists(_blocks_since(asked)))
+    if (lifetime := asked.client.delegation_lifetime) is not None:
+        rows = rows.filter(decided_at__gt=clock.now() - lifetime)
+    found = [one for one in rows[:_MOST] if _fits(one, asked)]
+    pair = (asked.sign_in.subject, asked.client.client_id)
+    taken = blocks.of_pair(*pair) if any(one.has_blocks for one in found) else []
+    left = [Answer(one, _left(one, taken, asked)) for one in found]
+    if asked.client.policy.confirm_risky:
+        # Also where no confirmation was wanted at the time of the answer
+        sure = _confirmed_scope(left)
+        left = [replace(one, scope=one.scope - (risk.risky(one.scope) - sure)) for one in left]
+    return left
+
+
+def _of_operators(asked: Asked) -> list[Answer]:
+    return [one for one in _answers(asked) if _is_confirmed(one.record)]
+
+
+def _confirmed_scope(answers: Iterable[Answer]) -> Scope:
+    sure = (one.scope for one in answers if _is_confirmed(one.record))
+    return Scope(name for scope in sure for name in scope)
+
+
+def _is_confirmed(record: ConsentRecord) -> bool:
+    return record.confirmation == ConsentRecord.Confirmation.CONFIRMED
+
+
+def _left(record: ConsentRecord, taken: list[DelegationBlock], asked: Asked) -> Scope:
+    since = [block for block in taken if block.blocked_at >= record.decided_at]
+    scope = record.scopes_granted
+    for block in blocks.binding(Authority(scope, asked.audience), since):
+        # Limits too: the page says what they were before they go
+        scope = Scope() if block.everything else scope - block.scopes
+    return scope
+
+
+def _blocks_since(asked: Asked) -> QuerySet[DelegationBlock]:
+    rows = DelegationBlock.objects.active().of_pair(asked.sign_in.subject, asked.client.client_id)
+    return rows.filter(blocked_at__gte=OuterRef("decided_at"))
+
+
+def _of_pair(rows: ConsentQuerySet, asked: Asked) -> QuerySet[ConsentRecord]:
+    # Who was asked about a device was not asked about what happens in a browser
+    on_a_device = Q(redirect_host=ON_A_DEVICE)
+    return rows.filter(
+        on_a_device if asked.is_on_a_device else ~on_a_device,
+        user=asked.sign_in.user.pk,
+        client=asked.client.application,
+    ).order_by("-decided_at")
+
+
+def _fits(record: ConsentRecord, asked: Asked) -> bool:
+    # Also what was promised about the limits has to hold
+    return asked.audience <= record.audience and asked.constraints.is_within(record.constraints)

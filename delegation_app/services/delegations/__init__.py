@@ -1,0 +1,1 @@
+"""Delegations: creation, narrowing, revocation, blocks, and lists of them."""

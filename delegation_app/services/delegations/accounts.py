@@ -1,0 +1,143 @@
+"""A user is disabled, or gets another password or e-mail address: on record, with consequences."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import get_hasher, identify_hasher, is_password_usable
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.db.models.signals import post_save, pre_save
+
+from delegation_app.conf import REVOKE, conf
+from delegation_app.events import (
+    USER_DISABLED,
+    USER_EMAIL_CHANGED,
+    USER_ENABLED,
+    USER_PASSWORD_CHANGED,
+    Event,
+)
+from delegation_app.protocol.claims import user_subject
+from delegation_app.services import audit
+from delegation_app.services.delegations import revocation
+from delegation_app.services.transactions import joined
+
+_PASSWORD: Final = "password"  # noqa: S105 - the name of a field
+_ACTIVE: Final = "is_active"
+_BEFORE: Final = "_delegation_before"
+
+
+def watch() -> None:
+    """Connect to the saving of users. Called once, when the app is ready.
+
+    Side effects: one statement more for each save of a stored user that writes one of these
+    columns; an audit event where it changes. What `QuerySet.update` and fixtures do sends no signal
+    and leaves no event.
+    """
+    # Without a sender: a proxy of the user model is one of its own
+    pre_save.connect(_remember, dispatch_uid="delegation_account")
+    post_save.connect(_compare, dispatch_uid="delegation_account")
+
+
+def password_changed(user: AbstractBaseUser, origin: audit.Origin | None = None) -> int:
+    """Record that a user's password was changed, and apply `ON_PASSWORD_CHANGE`.
+
+    It is called for every user that is saved with another password. Call it for passwords that
+    live elsewhere, such as in a directory, and after `QuerySet.update`, which sends no signal.
+
+    Args:
+        user: the user.
+        origin: who changed it, and from where; the system by default.
+
+    Returns:
+        How many delegations ended.
+
+    Side effects: one audit event; with `"revoke"` those of `revoke.of_user`.
+    """
+    return _changed(
+        user, USER_PASSWORD_CHANGED, conf.on_password_change, "the password was changed", origin
+    )
+
+
+def email_changed(user: AbstractBaseUser, origin: audit.Origin | None = None) -> int:
+    """Record that a user's e-mail address was changed, and apply `ON_EMAIL_CHANGE`.
+
+    Neither address is recorded. Otherwise as `password_changed`.
+    """
+    return _changed(
+        user, USER_EMAIL_CHANGED, conf.on_email_change, "the e-mail address was changed", origin
+    )
+
+
+def _changed(
+    user: AbstractBaseUser,
+    event: Event,
+    consequence: str,
+    reason: str,
+    origin: audit.Origin | None,
+) -> int:
+    origin = origin or audit.Origin()
+    with joined():
+        details = {"consequence": consequence}
+        audit.record(event, origin, subject=user_subject(user.pk), details=details)
+        return revocation.of_user(user, origin, reason=reason) if consequence == REVOKE else 0
+
+
+def _remember(
+    instance: Any, *, raw: bool, using: str, update_fields: Collection[str] | None, **_: object
+) -> None:
+    model = get_user_model()
+    if raw or not isinstance(instance, model) or instance.pk is None:
+        return
+    saved = [name for name in _watched(model) if update_fields is None or name in update_fields]
+    if saved:
+        # What is stored, and not what this object was loaded with: another may have been saved
+        rows = model._base_manager.using(using).filter(pk=instance.pk)
+        setattr(instance, _BEFORE, rows.values(*saved).first())
+
+
+def _compare(
+    instance: Any, *, created: bool, update_fields: Collection[str] | None, **_: object
+) -> None:
+    before = vars(instance).pop(_BEFORE, None)
+    if before is None or created:
+        return
+    if _ACTIVE in before and before[_ACTIVE] != getattr(instance, _ACTIVE):
+        event = USER_ENABLED if getattr(instance, _ACTIVE) else USER_DISABLED
+        with joined():
+            audit.record(event, audit.Origin(), subject=user_subject(instance.pk))
+    if _PASSWORD in before and _is_new_password(before[_PASSWORD], instance, update_fields):
+        password_changed(instance)
+    email = instance.get_email_field_name()
+    if email in before and _address(before[email]) != _address(getattr(instance, email)):
+        email_changed(instance)
+
+
+def _watched(model: type[AbstractBaseUser]) -> list[str]:
+    stored = {field.name for field in model._meta.concrete_fields}
+    names = (_ACTIVE, _PASSWORD, model.get_email_field_name())
+    return [name for name in names if name in stored]
+
+
+def _address(value: object) -> str:
+    return BaseUserManager.normalize_email(str(value or ""))
+
+
+def _is_new_password(old: str, user: Any, update_fields: Collection[str] | None) -> bool:
+    # A random mark stands for no password; sites that sign people in elsewhere set it each time
+    if user.password == old or not (is_password_usable(old) or is_password_usable(user.password)):
+        return False
+    # At a sign-in, Django hashes the same password again if the hash is out of date, saves just
+    # that, and forgets the password first.
+    is_set = user._password is not None  # noqa: SLF001 - what set_password leaves
+    return is_set or set(update_fields or ()) != {_PASSWORD} or not _is_outdated(old)
+
+
+def _is_outdated(encoded: str) -> bool:
+    try:
+        hasher = identify_hasher(encoded)
+    except ValueError:
+        return False
+    preferred = get_hasher()
+    return hasher.algorithm != preferred.algorithm or preferred.must_update(encoded)

@@ -1,0 +1,134 @@
+"""Ending all delegations of a filter, some at a time: to be interrupted and repeated at will.
+
+Each batch is a transaction of its own. What ended drops out of the filter, so a batch that is
+repeated ends nothing twice; what was issued after the start is left alone, unless it was made from
+what ends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from delegation_app import clock
+from delegation_app.models import Delegation
+from delegation_app.services import audit
+from delegation_app.services.delegations import listing, revocation, selection
+from delegation_app.services.delegations.filters import Chosen
+from delegation_app.services.delegations.listing import Count, Position, Stretch
+from delegation_app.services.delegations.selection import Selection
+from delegation_app.services.transactions import own
+
+BATCH = 500
+PREVIEWED: Final = 1000
+# After so long no further batch is begun in one go
+SECONDS = 2.0
+_MICROSECOND: Final = timedelta(microseconds=1)
+_Look = Callable[..., Stretch]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be ended, and how far that has come.
+
+    Attributes:
+        chosen: which delegations, as the operator saw them.
+        started_at: nothing that was issued later is chosen.
+        position: where to go on; None at the beginning.
+        ended: how many ended so far, with what was made from them.
+        is_over: whether all was looked at.
+    """
+
+    chosen: Chosen
+    started_at: datetime
+    position: Position | None = None
+    ended: int = 0
+    is_over: bool = False
+
+
+def begin(chosen: Chosen) -> Task:
+    """Return a task that ends what is chosen now. Nothing is written."""
+    return Task(chosen, clock.now())
+
+
+def advance(task: Task, origin: audit.Origin, *, reason: str) -> Task:
+    """End batches until `SECONDS` have passed, at least one, and return how far that came.
+
+    Args:
+        task: from `begin`, or what the call before returned. An older one may be repeated.
+        origin: who ends it.
+        reason: a sentence for the record.
+
+    Raises:
+        RuntimeError: a transaction is open already; each batch has one of its own.
+
+    Side effects: those of `revoke.chosen`, for each batch.
+    """
+    until = time.monotonic() + SECONDS
+    while not task.is_over:
+        task = next_batch(task, origin, reason=reason, most=BATCH)
+        if time.monotonic() >= until:
+            break
+    return task
+
+
+def next_batch(task: Task, origin: audit.Origin, *, reason: str, most: int) -> Task:
+    """End the next delegations, at most `most` with what was made from them; see `advance`."""
+    # Oldest first: what was made from others ends with them, and is not looked at again
+    stretch = _ahead(task, most, listing.look)
+    keys = [place.pk for place in stretch.found]
+    ended = _end(keys, origin, reason) if keys else 0
+    over = stretch.goes_on is None
+    return replace(task, position=stretch.goes_on, ended=task.ended + ended, is_over=over)
+
+
+def remaining(task: Task, *, most: int = listing.COUNTED, look: _Look = listing.look) -> Count:
+    """Return how many of the filter are left, as far as one look counts. Reads only.
+
+    Args:
+        task: which.
+        most: counts no further.
+        look: `leafing.look_on` to count on where one look ends.
+    """
+    return Count(0, is_all=True) if task.is_over else _counted(_ahead(task, most, look))
+
+
+def sample(
+    task: Task, *, size: int = PREVIEWED, most: int = listing.COUNTED, look: _Look = listing.look
+) -> tuple[Selection, Count]:
+    """Return the first that would end, with what was made from them, and how many are left.
+
+    Args:
+        task: which.
+        size: how many are the first.
+        most, look: see `remaining`.
+    """
+    stretch = _ahead(task, most, look)
+    keys = [place.pk for place in stretch.found[:size]]
+    tops = Delegation.objects.filter(pk__in=keys).order_by()
+    return selection.together(tops), _counted(stretch)
+
+
+def _counted(stretch: Stretch) -> Count:
+    return Count(len(stretch.found), is_all=stretch.goes_on is None)
+
+
+def _ahead(task: Task, most: int, look: _Look) -> Stretch:
+    return look(
+        _standing(task), most=most, start=task.position, newest_first=False, now=task.started_at
+    )
+
+
+def _standing(task: Task) -> Chosen:
+    # What was issued at that very moment is meant too
+    end, before = task.started_at + _MICROSECOND, task.chosen.issued_before
+    end = end if before is None else min(before, end)
+    return replace(task.chosen, issued_before=end, unrevoked=True)
+
+
+@own
+def _end(keys: list[int], origin: audit.Origin, reason: str) -> int:
+    return revocation.each(Delegation.objects.filter(pk__in=keys), origin, reason=reason)

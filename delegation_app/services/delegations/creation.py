@@ -1,0 +1,232 @@
+"""Opening, handing on and narrowing: the one place where what a delegation may hold is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+from django.db.models import BooleanField, Exists, ExpressionWrapper, Q, Value
+from django.db.models.expressions import Combinable
+
+from delegation_app import clock
+from delegation_app.conf import conf
+from delegation_app.events import (
+    DELEGATION_HANDED_ON,
+    DELEGATION_OPENED,
+    Event,
+)
+from delegation_app.models import AccessToken, Delegation
+from delegation_app.models.validity import in_force
+from delegation_app.protocol.constraints import Moment
+from delegation_app.protocol.errors import (
+    AccessDenied,
+    InvalidRequest,
+    InvalidScope,
+    InvalidTarget,
+)
+from delegation_app.services import audit, outbox
+from delegation_app.services.consent import history
+from delegation_app.services.delegations import blocks, enforcement, narrowing, reuse, root_lock
+from delegation_app.services.delegations.blocks import Authority
+from delegation_app.services.delegations.narrowing import Narrowing
+from delegation_app.services.delegations.terms import ChildTerms, Terms
+from delegation_app.services.transactions import part
+
+_NOTHING: Final[Mapping[str, Delegation]] = MappingProxyType({})
+
+AnyTerms = TypeVar("AnyTerms", Terms, ChildTerms)
+
+
+def open_delegation(
+    terms: Terms, origin: audit.Origin, *, just_allowed: bool = False
+) -> Delegation:
+    """Insert a root delegation on `terms`, cut by what was taken from the pair since.
+
+    Args:
+        terms: what it shall hold.
+        origin: who opens it.
+        just_allowed: whether the person has allowed it on a page in this very transaction, which
+            holds the pair: nothing was taken since.
+
+    Raises:
+        AccessDenied: all of it was taken from the pair, or an operator has to confirm it first.
+
+    Side effects: waits for whoever takes something from the pair; one row, one audit event; the
+    signal `delegation_opened` after the commit. Call it inside a transaction.
+    """
+    left: Terms | None = terms
+    if not just_allowed:
+        blocks.hold_pair(terms.subject, terms.client.client_id)
+        left = cut(terms)
+    if left is None:
+        raise AccessDenied("This was taken from the client. The user has to allow it again.")
+    if risky := history.unconfirmed(left):
+        raise AccessDenied("An operator has to confirm this first.", detail=f"high risk: {risky}")
+    return insert(left, origin)
+
+
+def insert(terms: Terms, origin: audit.Origin) -> Delegation:
+    """Insert a root delegation on terms that are cut already; see `open_delegation`."""
+    return _insert(terms, origin, DELEGATION_OPENED)
+
+
+def cut(terms: AnyTerms) -> AnyTerms | None:
+    """Return terms without what was taken from the pair; None if nothing is left.
+
+    Reads only: one statement.
+    """
+    found = blocks.of_pair(terms.subject, terms.client.client_id, since=terms.allowed_at)
+    left = blocks.cut(terms.authority, found)
+    if left is None or left == terms.authority:
+        return None if left is None else terms
+    return terms.cut(left)
+
+
+def hand_on(
+    terms: ChildTerms, origin: audit.Origin, presented: Mapping[str, Delegation] = _NOTHING
+) -> Delegation:
+    """Return the child delegation on `terms`: the live one if there is one, else a new one.
+
+    Args:
+        terms: what the child shall hold; its parent is looked at again under the lock.
+        origin: the exchanging client, and from where.
+        presented: the delegations of the access tokens that were presented, by token id; each token
+            is judged again too.
+
+    Raises:
+        InvalidRequest: the parent or an ancestor has ended, a token that was presented has, the
+            tree is too deep, or a constraint of the parent refuses.
+        InvalidTarget: a constraint keeps the parent from reaching the audience, or what is wanted
+            was taken from the exchanging client.
+        InvalidScope: more than the parent holds.
+
+    Side effects: locks the roots; maybe one row, one audit event and the signal
+    `delegation_opened` after the commit. Call it inside a transaction.
+    """
+    root_lock.hold(terms.parent, *presented.values())
+    parent, child = _look(terms, presented)
+    if parent is None:
+        raise InvalidRequest("The subject token is not valid.", detail="its delegation has ended")
+    if not parent.are_presented_good:  # type: ignore[attr-defined]  # annotated in _look
+        raise InvalidRequest("The subject token is not valid.", detail="revoked meanwhile")
+    _check(terms, parent, origin)
+    parent.note_use(clock.now())
+    child = None if child is None else reuse.settle(child, origin)
+    return child or _new_child(replace(terms, parent=parent), origin)
+
+
+@part
+def narrow(
+    delegation: Delegation, to: Narrowing, origin: audit.Origin, *, reason: str
+) -> Delegation:
+    """Narrow a live delegation and everything below it, at once for all of their tokens.
+
+    What of the tree can't be used any more after that is revoked. The terms under which a child is
+    found again stay: asking again gives the narrowed one, not another.
+
+    Args:
+        delegation: the delegation to narrow.
+        to: what shall be left.
+        origin: who narrows it.
+        reason: a sentence for the record.
+
+    Returns:
+        The delegation as it is now.
+
+    Raises:
+        InvalidRequest: it has ended, or the expiry is past or later than its own.
+        InvalidScope, InvalidTarget: wider than it is, or nothing is left.
+        InvalidConstraint: a constraint leaves nothing.
+
+    Side effects: locks the root; the rows of the subtree that change, one audit event.
+    """
+    is_taken = blocks.leaves_block(origin, delegation.delegate_client_id)
+    root_lock.hold(delegation)
+    current = Delegation.objects.live().filter(pk=delegation.pk).first()
+    if current is None:
+        raise InvalidRequest("The delegation has ended.")
+    narrowing.check(to, current)
+    before = Authority.of(current)
+    current = narrowing.narrow_row(current, to, origin, reason=reason)
+    taken = blocks.of_narrowing(before, current, to.constraints) if is_taken else []
+    blocks.store(taken, origin, reason=reason)
+    return current
+
+
+def _look(
+    terms: ChildTerms, presented: Iterable[str]
+) -> tuple[Delegation | None, Delegation | None]:
+    # Under the lock, in one statement: the parent as it is now, and a child to use again.
+    key = terms.parent.pk
+    same = Q(parent=key, terms_digest=terms.digest)
+    rows = Delegation.objects.live().filter(Q(pk=key) | same).order_by("pk")
+    found = list(reuse.with_blocks(rows).annotate(are_presented_good=_are_good(presented)))
+    parent = next((row for row in found if row.pk == key), None)
+    return parent, next((row for row in found if row.pk != key), None)
+
+
+def _are_good(presented: Iterable[str]) -> Combinable:
+    now, every = clock.now(), Q(Value(value=True))
+    good = AccessToken.objects.filter(
+        in_force(now, "delegation__"), revoked_at=None, expires_at__gt=now
+    )
+    for jti in presented:
+        every &= Q(Exists(good.filter(jti=jti)))
+    return ExpressionWrapper(every, BooleanField())
+
+
+def _new_child(terms: ChildTerms, origin: audit.Origin) -> Delegation:
+    blocks.hold_pair(terms.subject, terms.client.client_id)
+    # Or the next request would undo what was taken
+    if (left := cut(terms)) is None:
+        raise InvalidTarget("This was taken from the client, and cannot be delegated to it again.")
+    return _insert(left, origin, DELEGATION_HANDED_ON)
+
+
+def _check(terms: ChildTerms, parent: Delegation, origin: audit.Origin) -> None:
+    """Refuse a child that would exceed its parent."""
+    if parent.depth >= conf.max_depth:
+        raise InvalidRequest("The authority was handed on too often.", detail="MAX_DEPTH")
+    if not terms.scope <= parent.scopes:
+        raise InvalidScope("The scope is more than the subject token has.")
+    if not _ends_in_time(terms, parent):
+        raise InvalidRequest("The subject token ends too early.", detail="expires after parent")
+    enforcement.check_reach(parent, terms.audience)
+    enforcement.enforce(parent, terms.audience, origin, Moment.HAND_ON, refusal=InvalidRequest)
+    if not terms.constraints.is_within(parent.constraints.handed_on()):
+        raise InvalidTarget("The constraints are wider than those of the subject token.")
+
+
+def _ends_in_time(terms: ChildTerms, parent: Delegation) -> bool:
+    if parent.expires_at is None:
+        return True
+    return terms.expires_at is not None and terms.expires_at <= parent.expires_at
+
+
+def _answer_behind(terms: Terms | ChildTerms) -> dict[str, str]:
+    # What is handed on stands on its root's answer
+    if isinstance(terms, ChildTerms) or terms.consent is None:
+        return {}
+    return {"consent": str(terms.consent.public_id)}
+
+
+def _insert(terms: Terms | ChildTerms, origin: audit.Origin, event: Event) -> Delegation:
+    delegation = Delegation.objects.create(**terms.columns(), issued_at=clock.now())
+    ends = terms.expires_at
+    audit.record(
+        event,
+        origin,
+        delegation=delegation,
+        details={
+            "scope": str(terms.scope),
+            "audience": list(terms.audience),
+            "constraints": terms.constraints.as_json(),
+            "expires_at": None if ends is None else ends.isoformat(),
+            "chain": delegation.chain,
+            **_answer_behind(terms),
+        },
+    )
+    outbox.opened(delegation.public_id)
+    return delegation

@@ -1,0 +1,174 @@
+"""Enforcing the constraints of delegations where tokens are issued and judged."""
+
+from __future__ import annotations
+
+from django.db.models import F, QuerySet, Sum
+
+from delegation_app import clock
+from delegation_app.models import Delegation
+from delegation_app.protocol.audience import Audience
+from delegation_app.protocol.constraints import Access, Constraints, Moment, parse_text
+from delegation_app.protocol.constraints.unreadable import Unreadable
+from delegation_app.protocol.errors import InvalidRequest, InvalidTarget, OAuthError
+from delegation_app.services.audit import Origin
+from delegation_app.services.clients.lookup import Client
+from delegation_app.services.delegations.terms import Terms, most_uses
+from delegation_app.services.transactions import hold
+
+
+def enforce(
+    delegation: Delegation,
+    audience: Audience,
+    origin: Origin,
+    moment: Moment,
+    *,
+    refusal: type[OAuthError],
+    is_counted: bool = True,
+) -> None:
+    """Refuse what a constraint of `delegation` does not permit now.
+
+    Args:
+        delegation: its list of constraints holds those of all its ancestors.
+        audience: where the token is to be valid.
+        origin: whoever asks; their address is judged.
+        moment: what is about to happen.
+        refusal: the error of the grant that asks.
+        is_counted: whether a token is a use of its own.
+
+    Raises:
+        OAuthError: of the class `refusal`; it says which limit it was.
+    """
+    uses = delegation.uses if is_counted else max(delegation.uses - 1, 0)
+    access = Access(moment, clock.now(), ip=origin.ip, audience=audience, uses=uses)
+    error = _judged(delegation.constraints, access, refusal)
+    if error is not None:
+        error.about = delegation
+        raise error
+
+
+def enforce_new(terms: Terms, origin: Origin, *, refusal: type[OAuthError]) -> OAuthError | None:
+    """Return the refusal of a token on a delegation that is not opened yet; see `enforce`.
+
+    One that is opened first and refused then would be named in the audit trail, and be gone.
+    """
+    now = clock.now()
+    uses = 0 if most_uses(terms.constraints) is None else uses_of_pair(terms)
+    access = Access(Moment.ISSUE, now, ip=origin.ip, audience=terms.audience, uses=uses)
+    return _judged(terms.constraints, access, refusal)
+
+
+def _judged(
+    constraints: Constraints, access: Access, refusal: type[OAuthError]
+) -> OAuthError | None:
+    reason = constraints.refusal(access)
+    return None if reason is None else refusal(reason, detail=f"constraint: {reason}")
+
+
+def asked_for(client: Client, text: str | None) -> Constraints:
+    """Return the constraints that a request brings in its parameter `constraints`.
+
+    Raises:
+        InvalidRequest: the client's policy does not let it ask, or it is malformed.
+    """
+    if text is None:
+        return Constraints()
+    if not client.policy.may_ask_for_constraints:
+        raise InvalidRequest("This client may not ask for constraints.")
+    return parse_text(text)
+
+
+def of_request(client: Client, text: str | None, audience: Audience) -> Constraints:
+    """Return the constraints of what is opened on a request: the policy's and the request's.
+
+    Raises:
+        InvalidRequest: as `asked_for`, or the two have nothing in common, or those of the policy
+            can't be read.
+        InvalidTarget: the policy's constraints leave out the audience.
+    """
+    constraints = client.policy.constraints.narrowed(asked_for(client, text))
+    # Nobody shall be asked for what could never be used
+    if constraints.get(Unreadable.TYPE) is not None:
+        raise InvalidRequest("The limits of this client can not be read.", detail="policy")
+    refuse_unreachable(constraints, audience)
+    return constraints
+
+
+def check_reach(delegation: Delegation, audience: Audience) -> None:
+    """Refuse an audience that a delegation may not reach.
+
+    Raises:
+        InvalidTarget: the constraint `resource_servers` leaves it out (RFC 8707 section 2).
+    """
+    try:
+        refuse_unreachable(delegation.constraints, audience)
+    except InvalidTarget as error:
+        error.about = delegation
+        raise
+
+
+def refuse_unreachable(constraints: Constraints, audience: Audience) -> None:
+    """Refuse an audience that constraints leave out.
+
+    Raises:
+        InvalidTarget: the constraint `resource_servers` does (RFC 8707 section 2).
+    """
+    reach = constraints.get("resource_servers")
+    access = Access(Moment.HAND_ON, clock.now(), audience=audience)
+    reason = None if reach is None else reach.refusal(access)
+    if reason is not None:
+        raise InvalidTarget(reason)
+
+
+def spend(delegation: Delegation, *, refusal: type[OAuthError], is_counted: bool = True) -> None:
+    """Count one token on a delegation and on all above it that have a limit.
+
+    A limit is the pair's: a delegation with other terms, or one that is opened without a page,
+    goes on where the last one stood.
+
+    Args:
+        delegation: on which the token is issued.
+        refusal: the error of the grant that asks.
+        is_counted: False for a token that takes the place of one whose answer was lost.
+
+    Raises:
+        OAuthError: of the class `refusal`; one of them is used up, and none was counted if the
+            caller's transaction is rolled back.
+
+    Side effects: up to one row for each ancestor, nothing where nobody set a limit; waits for other
+    limited tokens of the same principal. Call it inside a transaction that holds the root.
+    """
+    if delegation.max_uses is None or not is_counted:
+        return
+    hold(f"uses of {delegation.subject}")
+    limited = Delegation.objects.filter(public_id__in=delegation.chain, max_uses__isnull=False)
+    rows = list(limited)
+    if any(uses_of_pair(row) >= (row.max_uses or 0) for row in rows):
+        error = refusal("All tokens that this delegation allows were issued.")
+        error.about = delegation
+        raise error
+    limited.update(uses=F("uses") + 1)
+
+
+def uses_of_pair(row: Delegation | Terms) -> int:
+    """Return how many tokens were issued to a pair, on what it was last allowed on a page.
+
+    One statement, reads only.
+
+    Args:
+        row: a delegation of the pair, or the terms of a root that is not opened yet.
+    """
+    rows = Delegation.objects.filter(
+        subject=row.subject, allowed_at=row.allowed_at, max_uses__isnull=False
+    )
+    if not isinstance(row, Delegation):
+        return _sum(rows.filter(delegate_client_id=row.client.client_id))
+    # What is issued below is counted above as well
+    rows = rows.filter(delegate_client_id=row.delegate_client_id)
+    rows = rows.exclude(public_id__in=row.chain).exclude(
+        root__public_id=row.root_id, path__startswith=row.path
+    )
+    return row.uses + _sum(rows)
+
+
+def _sum(rows: QuerySet[Delegation]) -> int:
+    return rows.order_by().aggregate(total=Sum("uses"))["total"] or 0

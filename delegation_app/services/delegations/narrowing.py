@@ -1,0 +1,172 @@
+"""What a narrowing does to the rows of a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final
+
+from delegation_app import clock
+from delegation_app.events import DELEGATION_NARROWED
+from delegation_app.models import AccessToken, Delegation
+from delegation_app.protocol.audience import Audience
+from delegation_app.protocol.constraints import Constraints, InvalidConstraint
+from delegation_app.protocol.errors import InvalidRequest, InvalidScope, InvalidTarget
+from delegation_app.protocol.scope import Scope
+from delegation_app.services import audit
+from delegation_app.services.delegations.ending import end_subtree
+from delegation_app.services.delegations.terms import most_uses
+from delegation_app.services.status_lists import cache
+
+_COLUMNS: Final = ("scopes", "audience", "constraints", "max_uses", "expires_at")
+_BATCH: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """What shall be left of a delegation; None leaves a part as it is.
+
+    Attributes:
+        scope, audience, expires_at: not more than there is.
+        constraints: added to those that there are.
+    """
+
+    scope: Scope | None = None
+    audience: Audience | None = None
+    expires_at: datetime | None = None
+    constraints: Constraints = Constraints()
+
+
+def check(to: Narrowing, current: Delegation) -> None:
+    """Refuse a narrowing that is none.
+
+    Raises:
+        InvalidScope, InvalidTarget: wider than `current`, or nothing is left.
+        InvalidRequest: the expiry is past, or later than it is.
+    """
+    if to.scope is not None and not (to.scope and to.scope <= current.scopes):
+        raise InvalidScope("The scope must be a part of what the delegation has.")
+    if to.audience is not None and not (to.audience and to.audience <= current.audience):
+        raise InvalidTarget("The audience must be a part of what the delegation has.")
+    if to.expires_at is None:
+        return
+    if to.expires_at <= clock.now():
+        raise InvalidRequest("The expiry must be in the future. Revoke to end it now.")
+    if current.expires_at is not None and to.expires_at > current.expires_at:
+        raise InvalidRequest("The expiry must not be later than it is.")
+
+
+def narrow_row(
+    row: Delegation,
+    to: Narrowing,
+    origin: audit.Origin,
+    *,
+    reason: str,
+    details: Mapping[str, Any] | None = None,
+) -> Delegation:
+    """Narrow a delegation and everything below it, and end what can't be used any more.
+
+    Args:
+        row: as read under the lock.
+        to: what shall be left; see `check`.
+        origin: who narrows it.
+        reason: a sentence for the record.
+        details: more for the audit event, of JSON types.
+
+    Returns:
+        The delegation as it is now.
+
+    Raises:
+        InvalidScope, InvalidConstraint: nothing is left of it.
+
+    Side effects: those of `apply`, one audit event, and those of `end_subtree` for what is empty.
+    Call it inside a transaction that holds the root.
+    """
+    before = said(row)
+    ended = apply(to, row)
+    for empty in ended:
+        end_subtree(empty, origin, reason="nothing was left when it was narrowed")
+    current = Delegation.objects.get(pk=row.pk)
+    changed = {"before": before, "after": said(current), "ended": len(ended)}
+    audit.record(
+        DELEGATION_NARROWED,
+        origin,
+        delegation=current,
+        reason=reason,
+        details={**changed, **(details or {})},
+    )
+    return current
+
+
+def apply(to: Narrowing, top: Delegation) -> list[Delegation]:
+    """Narrow `top` and all below it, and return those of which nothing is left.
+
+    Raises:
+        InvalidConstraint: nothing is left of `top` itself.
+
+    Side effects: the rows that change, in batches. Call it inside a transaction that holds
+    the root.
+    """
+    emptied: list[Delegation] = []
+    changed = _narrowed(to, top, emptied)
+    # Zero where there is none yet: that it is set says that the row was narrowed
+    newest = AccessToken.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    while rows := list(islice(changed, _BATCH)):
+        for row in rows:
+            row.last_wider_token = newest
+        Delegation.objects.bulk_update(rows, (*_COLUMNS, "last_wider_token"))
+    cache.changed()
+    return emptied
+
+
+def said(delegation: Delegation) -> dict[str, Any]:
+    """Return what a delegation allows, for the audit trail."""
+    ends = delegation.expires_at
+    return {
+        "scope": str(delegation.scopes),
+        "audience": list(delegation.audience),
+        "constraints": delegation.constraints.as_json(),
+        "expires_at": None if ends is None else ends.isoformat(),
+    }
+
+
+def _narrowed(to: Narrowing, top: Delegation, emptied: list[Delegation]) -> Iterator[Delegation]:
+    inherited = _inherited(to.constraints)
+    tree = Delegation.objects.subtree(top).filter(revoked_at=None).order_by("path")
+    for row in tree.iterator(chunk_size=_BATCH):
+        before = [getattr(row, name) for name in _COLUMNS]
+        try:
+            _narrow_row(row, to, inherited(row.depth - top.depth))
+        except (InvalidConstraint, InvalidScope):
+            if row.pk == top.pk:
+                raise
+            emptied.append(row)
+            continue
+        if to.audience is not None and row.pk == top.pk:
+            row.audience = to.audience
+        if before != [getattr(row, name) for name in _COLUMNS]:
+            yield row
+
+
+def _narrow_row(row: Delegation, to: Narrowing, constraints: Constraints) -> None:
+    row.constraints = row.constraints.narrowed(constraints)
+    row.max_uses = most_uses(row.constraints)
+    if to.scope is not None:
+        row.scopes &= to.scope
+    if not row.scopes:
+        raise InvalidScope("No scope would be left.")
+    if to.expires_at is not None:
+        row.expires_at = min(row.expires_at or to.expires_at, to.expires_at)
+
+
+def _inherited(constraints: Constraints) -> Callable[[int], Constraints]:
+    known = [constraints]
+
+    def at(distance: int) -> Constraints:
+        while len(known) <= distance:
+            known.append(known[-1].handed_on())
+        return known[distance]
+
+    return at

@@ -1,0 +1,97 @@
+"""Delegations that are found by their terms, cut by what was taken from the pair.
+
+A client that acts for itself, or exchanges, finds its delegations by asking: another scope string,
+another parent, and it has another record. None of them gives back what was taken from one.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.db.models import DateTimeField, Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
+
+from delegation_app.models import Delegation, DelegationBlock
+from delegation_app.protocol.errors import InvalidGrant
+from delegation_app.services import audit
+from delegation_app.services.delegations import blocks, narrowing
+from delegation_app.services.delegations.blocks import Authority
+from delegation_app.services.delegations.narrowing import Narrowing
+
+_REASON: Final = "taken from the client before"
+_EVER: Final = datetime(1, 1, 2, tzinfo=UTC)
+
+
+def with_blocks(rows: QuerySet[Delegation]) -> QuerySet[Any]:
+    """Return rows that `settle` can judge: whether any block of its pair binds each of them."""
+    pair = Q(subject__in=("", OuterRef("subject"))) & Q(
+        client_id_value__in=("", OuterRef("delegate_client_id"))
+    )
+    # What the person allowed on a page later has overcome it
+    ever = Value(_EVER, output_field=DateTimeField())
+    since = Q(blocked_at__gte=Coalesce(OuterRef("allowed_at"), ever))
+    found = DelegationBlock.objects.active().filter(pair, since)
+    return rows.annotate(has_blocks=Exists(found))
+
+
+def settle(row: Any, origin: audit.Origin) -> Delegation | None:
+    """Cut a delegation by the blocks of its pair before it is used again.
+
+    Args:
+        row: of `with_blocks`, read under the lock of its root.
+        origin: who asks for it.
+
+    Returns:
+        What is left of it; None if it cannot be used.
+
+    Side effects: nothing where no block binds it; else one statement, and where a part is cut, the
+    rows of its subtree and their events.
+    """
+    return _settled(row, origin) if row.has_blocks else row
+
+
+def settle_unasked(row: Delegation, origin: audit.Origin) -> Delegation:
+    """Cut a delegation that no page opened before its client gets another token on it.
+
+    A delegation that the user opened on a page is a record of its own: it goes on until it is
+    taken itself. One that was delegated onward, or that a trusted client got without a page, must
+    not give back what was taken from another one of the pair.
+
+    Args:
+        row: as read under the lock of its root.
+        origin: who asks for the token.
+
+    Raises:
+        InvalidGrant: nothing is left of it.
+
+    Side effects: nothing for what a page opened; else one statement, and those of `settle`.
+    """
+    if row.parent_id is None and row.allowed_at is not None:
+        return row
+    left = _settled(row, origin)
+    if left is None:
+        error = InvalidGrant("This was taken from the client.", detail="a block binds the pair")
+        error.about = row
+        raise error
+    return left
+
+
+def _settled(row: Delegation, origin: audit.Origin) -> Delegation | None:
+    pair = (row.subject, row.delegate_client_id)
+    found = blocks.of_pair(*pair, since=row.allowed_at)
+    held = Authority.of(row)
+    left = blocks.cut(held, found)
+    # What was issued on it already stays as it is: it was not taken itself
+    if left is None or left == held:
+        return None if left is None else row
+    system = origin.acting_as("system")
+    bound = blocks.binding(held, found)
+    details = {"blocks": [str(block.public_id) for block in bound]}
+    to = Narrowing(
+        scope=None if left.scope == held.scope else left.scope,
+        audience=None if left.audience == held.audience else left.audience,
+        expires_at=None if left.expires_at == held.expires_at else left.expires_at,
+        constraints=left.constraints,
+    )
+    return narrowing.narrow_row(row, to, system, reason=_REASON, details=details)

@@ -1,0 +1,285 @@
+"""Ending delegations. No token row is touched: their validity is the delegation's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Final, TypeVar
+from uuid import UUID
+
+from django.contrib.auth.models import AbstractBaseUser
+
+from delegation_app import clock
+from delegation_app.events import DELEGATION_REVOKED, TOKEN_REVOKED
+from delegation_app.models import (
+    AccessToken,
+    AuthorizationCode,
+    ConsentRecord,
+    Delegation,
+    DelegationBlock,
+)
+from delegation_app.protocol.errors import InvalidToken, UnsupportedTokenType
+from delegation_app.protocol.secrets import digest
+from delegation_app.services import audit
+from delegation_app.services.clients.lookup import Client
+from delegation_app.services.delegations import blocks, root_lock
+from delegation_app.services.delegations import selection as delegation_selection
+from delegation_app.services.delegations.ending import announce, end_rows, end_subtree
+from delegation_app.services.delegations.selection import Selection
+from delegation_app.services.status_lists import cache
+from delegation_app.services.tokens import lookup
+from delegation_app.services.transactions import own, part
+from delegation_app.toolkit import Application
+
+K = TypeVar("K", int, UUID)
+
+_TOLD: Final = (
+    "public_id", "root_id", "parent_id", "path", "subject", "principal_client_id",
+    "delegate_client_id", "scopes", "audience",
+)  # fmt: skip
+_BATCH: Final = 500
+
+
+class NothingToRevoke(InvalidToken):
+    """What was presented is no token of the client that presents it. Only the trail says why."""
+
+
+@part
+def subtree(
+    top: Delegation, origin: audit.Origin, *, reason: str, leaves_block: bool = True
+) -> int:
+    """Revoke a delegation and everything below it, and return how many ended.
+
+    What a person or an operator revokes stays revoked for the pair of principal and delegate; see
+    `blocks`. A second call changes nothing, records nothing and returns 0.
+
+    Args:
+        top: the delegation to end.
+        origin: who ends it.
+        reason: a sentence for the record.
+        leaves_block: False where nothing is taken from the pair: it ends by itself.
+
+    Side effects: locks the root; one UPDATE of delegation rows, one audit event, one block; the
+    signal `delegation_revoked` after the commit.
+    """
+    root_lock.hold(top)
+    ended = end_subtree(top, origin, reason=reason)
+    if ended and leaves_block:
+        blocks.store(_taken([top], origin), origin, reason=reason)
+    return ended
+
+
+def of_user(user: AbstractBaseUser, origin: audit.Origin, *, reason: str) -> int:
+    """Revoke everything that a person has granted; see `chosen`."""
+    return chosen([delegation_selection.of_user(user)], origin, reason=reason)
+
+
+def of_client(
+    application: Application, origin: audit.Origin, *, reason: str, leaves_block: bool = True
+) -> int:
+    """Revoke everything that a client holds, and what was made from it; see `chosen`."""
+    selection = delegation_selection.of_client(application)
+    return chosen([selection], origin, reason=reason, leaves_block=leaves_block)
+
+
+def of_user_at_client(
+    user: AbstractBaseUser, application: Application, origin: audit.Origin, *, reason: str
+) -> int:
+    """Revoke what a client holds for a person, and what was made from it; see `chosen`."""
+    selection = delegation_selection.of_user_at_client(user, application)
+    return chosen([selection], origin, reason=reason)
+
+
+def of_consent(
+    consent: ConsentRecord, origin: audit.Origin, *, reason: str, leaves_block: bool = True
+) -> int:
+    """Revoke everything that stands on a consent; see `chosen`."""
+    selection = delegation_selection.of_consent(consent)
+    return chosen([selection], origin, reason=reason, leaves_block=leaves_block)
+
+
+def each(delegations: Iterable[Delegation], origin: audit.Origin, *, reason: str) -> int:
+    """Revoke several delegations with what is below them; see `chosen`. Ended ones are passed."""
+    return chosen(delegation_selection.each(delegations), origin, reason=reason)
+
+
+def chosen(
+    chosen: Iterable[Selection], origin: audit.Origin, *, reason: str, leaves_block: bool = True
+) -> int:
+    """Revoke all of several selections in one transaction, and return how many ended.
+
+    Args:
+        chosen: what to end.
+        origin: who ends it.
+        reason: a sentence for the record.
+        leaves_block: False where nothing is taken from a pair: a principal or delegate is gone.
+
+    Side effects: locks the roots, always in the same order; an UPDATE for every 500
+    delegation rows; an audit event, a block and, after the commit, the signal
+    `delegation_revoked` for each delegation that was chosen itself and not because of another
+    one. A selection that names its pair leaves one block, also where nothing ended.
+    """
+    return _end_chosen(list(chosen), origin, reason, leaves_block=leaves_block)
+
+
+@part
+def access_token(token: AccessToken, origin: audit.Origin, *, reason: str) -> bool:
+    """Revoke one access token (RFC 7009 section 2.1); tell whether this call did it.
+
+    Side effects: one row, one audit event.
+    """
+    # An exchange that judged this token under the lock of its tree comes first, or sees this
+    root_lock.hold(token.delegation)
+    live = AccessToken.objects.filter(pk=token.pk, revoked_at=None)
+    if not live.update(revoked_at=clock.now()):
+        return False
+    audit.record(TOKEN_REVOKED, origin, delegation=token.delegation, jti=token.jti, reason=reason)
+    cache.changed()
+    return True
+
+
+def presented_token(text: str, client: Client, origin: audit.Origin) -> None:
+    """Revoke what a client gives back (RFC 7009 section 2.1).
+
+    A refresh token takes its delegation with it, an access token only itself. One that was revoked
+    or has expired is no error (section 2.2).
+
+    Args:
+        text: the token as presented, of any kind.
+        client: who presents it.
+        origin: the client as actor, and from where.
+
+    Raises:
+        NothingToRevoke: it is no token of this client; it stays as it is.
+        UnsupportedTokenType: it is an authorization code of this client.
+
+    Side effects: those of `subtree` or `access_token`.
+    """
+    found = lookup.given_back(text, client)
+    if found is not None and found.row.delegation.delegate_id == client.application.pk:
+        _give_back(found, origin)
+        return
+    # The same statements for an unknown token and for another client's: time must not tell either
+    own_codes = AuthorizationCode.objects.filter(delegation__delegate=client.application.pk)
+    is_code = own_codes.filter(digest=digest(text)).exists()
+    # RFC 7009 section 2.2.1; but anybody can claim to be a public client, and would learn that a
+    # code is good
+    if is_code and client.is_confidential:
+        raise UnsupportedTokenType("An authorization code can not be revoked.")
+    error = NothingToRevoke("There is nothing to revoke.", detail="unknown or malformed token")
+    if found is not None:
+        error.detail = "the token was issued to another client"
+        error.about = found.row.delegation
+    raise error
+
+
+@own
+def _give_back(found: lookup.Presented, origin: audit.Origin) -> None:
+    if isinstance(found, lookup.PresentedRefreshToken):
+        subtree(found.row.delegation, origin, reason="refresh token revoked by the client")
+    else:
+        access_token(found.row, origin, reason="access token revoked by the client")
+
+
+@part
+def _end_chosen(
+    selected: list[Selection], origin: audit.Origin, reason: str, *, leaves_block: bool
+) -> int:
+    held = _hold_trees(selected)
+    pairs = [one.pair for one in selected if one.pair is not None and leaves_block]
+    if pairs:
+        blocks.store(pairs, origin, reason=reason)
+        # From here on nobody opens another one: those that came since the first look end too
+        held |= _hold_trees(selected)
+    return sum(
+        _end(selection, held, origin, reason, leaves_block=leaves_block) for selection in selected
+    )
+
+
+def _end(
+    selection: Selection,
+    held: set[UUID],
+    origin: audit.Origin,
+    reason: str,
+    *,
+    leaves_block: bool,
+) -> int:
+    # Only what their events and blocks say: there may be a hundred thousand of them
+    found = selection.tops.order_by("pk").only(*_TOLD)
+    # Looked for under the locks, so that what is told is what ends. A tree that came since is not
+    # locked: while a part of it ended, somebody could add to that part.
+    tops = [top for top in found if top.root_id in held]
+    if not tops:
+        return 0
+    ended = _end_held(selection, held, tops, origin, reason)
+    if leaves_block and selection.pair is None:
+        blocks.store(_taken(tops, origin), origin, reason=reason)
+    return ended
+
+
+def _taken(tops: list[Delegation], origin: audit.Origin) -> list[DelegationBlock]:
+    return [
+        blocks.of_revocation(top)
+        for top in tops
+        if blocks.leaves_block(origin, top.delegate_client_id)
+    ]
+
+
+def _end_held(
+    selection: Selection,
+    held: set[UUID],
+    tops: list[Delegation],
+    origin: audit.Origin,
+    reason: str,
+) -> int:
+    paths = dict(_held_rows(selection, held))
+    sizes = _sizes(paths.values(), tops)
+    # By their keys: SQLite asks a subquery of an UPDATE while it updates, and misses what is below
+    ended = sum(
+        end_rows(Delegation.objects.filter(pk__in=some), origin, reason) for some in _batches(paths)
+    )
+    audit.record_each(
+        DELEGATION_REVOKED,
+        origin,
+        ((top, {"delegations": sizes[top.path]}) for top in tops),
+        reason=reason,
+    )
+    announce(tops, reason, sizes)
+    return ended
+
+
+def _held_rows(selection: Selection, held: set[UUID]) -> Iterator[tuple[int, str]]:
+    for pk, root, path in selection.rows.values_list("pk", "root", "path").iterator():
+        if root in held:
+            yield pk, path
+
+
+def _batches(keys: Iterable[K]) -> Iterator[list[K]]:
+    rest = iter(keys)
+    while some := list(islice(rest, _BATCH)):
+        yield some
+
+
+def _sizes(rows: Iterable[str], tops: list[Delegation]) -> Counter[str]:
+    # One pass over the paths: a tree may have many tops
+    paths = {top.path for top in tops}
+    lengths = sorted({len(path) for path in paths})
+    sizes: Counter[str] = Counter()
+    for path in rows:
+        sizes[next((path[:n] for n in lengths if path[:n] in paths), "")] += 1
+    return sizes
+
+
+def _hold_trees(selected: Iterable[Selection]) -> set[UUID]:
+    roots = {
+        root
+        for selection in selected
+        for root in selection.rows.values_list("root", flat=True).distinct().iterator()
+    }
+    held: set[UUID] = set()
+    # All of them in one order, so that two of these can't wait for each other
+    for some in _batches(sorted(roots)):
+        rows = Delegation.objects.filter(public_id__in=some).order_by("public_id")
+        held.update(rows.select_for_update().values_list("public_id", flat=True))
+    return held

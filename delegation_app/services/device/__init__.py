@@ -1,0 +1,1 @@
+"""Devices that ask a user for authorization (RFC 8628)."""

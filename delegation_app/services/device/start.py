@@ -1,0 +1,166 @@
+"""Devices that ask: two codes for each request (RFC 8628 sections 3.1 and 3.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import IntegrityError
+from django.db.models import Count, Q
+
+from delegation_app import clock
+from delegation_app.conf import conf
+from delegation_app.events import DEVICE_STARTED
+from delegation_app.models import DeviceCode
+from delegation_app.protocol import names
+from delegation_app.protocol.addresses import budget_of
+from delegation_app.protocol.errors import OAuthError, TemporarilyUnavailable, UnauthorizedClient
+from delegation_app.protocol.parameters import MEANINGFUL, Parameters
+from delegation_app.protocol.secrets import derive_key, digest, new_secret
+from delegation_app.protocol.user_code import keyed_digest, new_user_code
+from delegation_app.services import audit
+from delegation_app.services.clients.lookup import Client
+from delegation_app.services.delegations import enforcement
+from delegation_app.services.transactions import hold, joined, own
+
+# Two equal codes among the live ones come up once in billions of requests; five in a row never.
+_DRAWS: Final = 5
+_LOOKED_AT: Final = frozenset({"scope", "resource", "constraints"})
+# A page, a sign-in or a proof that the device asks for and would not get
+_NOT_IGNORED: Final = MEANINGFUL | {"code_challenge", "max_age", "prompt"}
+# A device that polls long after its code expired learns no more than that it is not valid
+_KEPT: Final = timedelta(days=1)
+_SWEPT: Final = 20
+_RETRY_AFTER: Final = 60
+
+
+class TooManyDevices(OAuthError):
+    """Too many device codes wait for an answer.
+
+    RFC 8628 section 3.2 refers to RFC 6749 section 5.2, which has no code for this; its
+    `slow_down` belongs to polling. So the status says it (RFC 6585 section 4), and the code is the
+    one that the authorization endpoint has for an overload (RFC 6749 section 4.1.2.1).
+    """
+
+    code = "temporarily_unavailable"
+    status = 429
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a device is told (RFC 8628 section 3.2). Both codes exist here and in the answer only.
+
+    Attributes:
+        device_code: what it polls with.
+        user_code: what it shows.
+        expires_in: how long both are good, in seconds.
+        interval: how long it waits between two polls, in seconds.
+    """
+
+    device_code: str = field(repr=False)
+    user_code: str = field(repr=False)
+    expires_in: int
+    interval: int
+
+
+def start(client: Client, parameters: Parameters, origin: audit.Origin) -> Started:
+    """Start a device's request (RFC 8628 section 3.1).
+
+    Args:
+        client: who asks; the client on the device.
+        parameters: `scope`, `resource` and `constraints` are looked at.
+        origin: the client, and from where it asks.
+
+    Raises:
+        UnauthorizedClient: its policy does not allow the grant.
+        InvalidRequest, InvalidScope, InvalidTarget: it asks for what it can't have.
+        TooManyDevices: too many codes of the client, or for its address, wait for an answer.
+        TemporarilyUnavailable: no free code was found.
+
+    Side effects: one row, one audit event; old rows of the client that were never answered go.
+    """
+    if not client.may_use(names.DEVICE_CODE):
+        raise UnauthorizedClient("This client may not use the device authorization grant.")
+    parameters.refuse_unsupported(_LOOKED_AT, _NOT_IGNORED)
+    audience = client.audience(parameters.all("resource"))
+    row = DeviceCode(
+        client=client.application,
+        client_id_value=client.client_id,
+        scope=client.scope(parameters.get("scope"), audience),
+        audience=audience,
+        address=budget_of(origin.ip),
+        constraints=enforcement.of_request(client, parameters.get("constraints"), audience),
+        interval=conf.device_polling_interval,
+    )
+    return _store(row, origin)
+
+
+def digests_of(user_code: str) -> list[str]:
+    """Return what may be stored of a user code: under the site's secret, and under older ones."""
+    keys = (derive_key(secret, "user-code") for secret in conf.secrets)
+    return [keyed_digest(key, user_code) for key in keys]
+
+
+@own
+def _store(row: DeviceCode, origin: audit.Origin) -> Started | OAuthError:
+    # In this order everywhere, so that two starts cannot wait for each other
+    hold(f"device codes of client {row.client_id_value}")
+    hold(f"device codes for address {row.address}")
+    _refuse_too_many(row)
+    _sweep(row.client_id_value)
+    for _draw in range(_DRAWS):
+        device_code, user_code = new_secret(), new_user_code()
+        now = clock.now()
+        # This may run again after a rollback, which leaves the key that the row had
+        row.pk = None
+        row.digest, row.user_code_digest = digest(device_code), digests_of(user_code)[0]
+        row.issued_at, row.expires_at = now, now + conf.device_code_lifetime
+        try:
+            with joined():
+                row.save(force_insert=True)
+        except IntegrityError:
+            _release(row.user_code_digest, now)
+            continue
+        details = {"scope": str(row.scope), "audience": list(row.audience)}
+        audit.record_often(DEVICE_STARTED, origin, client_id=row.client_id_value, details=details)
+        expires_in = int(conf.device_code_lifetime.total_seconds())
+        return Started(device_code, user_code, expires_in, row.interval)
+    raise TemporarilyUnavailable("Try again in a moment.", detail="no free user code")
+
+
+def _refuse_too_many(row: DeviceCode) -> None:
+    now = clock.now()
+    theirs, there = Q(client_id_value=row.client_id_value), Q(address=row.address)
+    # Where the address is not known, only the client is counted
+    there = there if row.address else Q(pk__in=())
+    waiting = DeviceCode.objects.filter(
+        theirs | there, expires_at__gt=now, approved_at=None, denied_at=None
+    )
+    found = waiting.aggregate(of_client=Count("pk", filter=theirs), here=Count("pk", filter=there))
+    if found["of_client"] >= conf.device_codes_per_client:
+        detail = f"{found['of_client']} codes of the client wait for an answer"
+    elif found["here"] >= conf.device_codes_per_address:
+        detail = f"{found['here']} codes for {row.address} wait for an answer"
+    else:
+        return
+    error = TooManyDevices("Too many devices wait to be connected. Try again later.", detail=detail)
+    error.retry_after = _RETRY_AFTER
+    raise error
+
+
+def _sweep(client_id: str) -> None:
+    """Delete a few of a client's codes that nobody answered, so that their number stays bounded."""
+    over = DeviceCode.objects.filter(
+        client_id_value=client_id,
+        expires_at__lt=clock.now() - _KEPT,
+        approved_at=None,
+        denied_at=None,
+    )
+    DeviceCode.objects.filter(pk__in=over.order_by("expires_at").values("pk")[:_SWEPT]).delete()
+
+
+def _release(user_code_digest: str, now: datetime) -> None:
+    # Codes only have to differ among those that somebody may still type
+    over = Q(expires_at__lte=now) | Q(approved_at__isnull=False) | Q(denied_at__isnull=False)
+    DeviceCode.objects.filter(over, user_code_digest=user_code_digest).update(user_code_digest=None)

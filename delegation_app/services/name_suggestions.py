@@ -1,0 +1,214 @@
+"""What to say to a name that does not exist, so that "nobody" is never the answer to a slip.
+
+Each look-up is the beginning of an indexed column, in a few spellings, and reads a bounded number
+of rows. The names of clients have no index; only those of the newest clients are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import Enum
+from typing import Any, Final
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db import connections
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext as _
+
+from delegation_app import toolkit
+from delegation_app.models import AuditEvent, Delegation, ResourceServer
+from delegation_app.protocol import reading
+from delegation_app.protocol.claims import client_subject, user_subject
+from delegation_app.services import name_search
+
+_MOST: Final = 3
+_CANDIDATES: Final = 100
+_NEWEST_CLIENTS: Final = 10_000
+# Longer ones are pasted, not mistyped
+_LONGEST: Final = 60
+_STEMS: Final = (2, 1)
+_ALIKE: Final = 0.65
+# Sorts after every other character
+_LAST: Final = "\U0010ffff"
+
+
+class Reach(Enum):
+    """Whose names may be suggested."""
+
+    NONE = "none"
+    ON_RECORD = "on_record"
+    """Of those who stand on a delegation."""
+
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the reader may see."""
+
+    people: Reach = Reach.ALL
+    clients: Reach = Reach.ALL
+
+
+def of_party(term: str, sight: Sight) -> str:
+    """Return a sentence if a term names neither a person nor a client; empty if it names one.
+
+    Args:
+        term: a user name, a subject or a client id, as typed.
+        sight: whose names the reader may see.
+    """
+    if _is_party(term):
+        return ""
+    if term.startswith((user_subject(""), client_subject(""))):
+        return _("There is no person or client with the subject %(term)s.") % {"term": term}
+    return f"{_no_party(term)} {like_party(term, sight)}".strip()
+
+
+def like_party(term: str, sight: Sight) -> str:
+    """Return the question whether a person or a client of a similar name is meant, or nothing."""
+    return _meant(_people(term, sight.people) or _clients(term, sight.clients))
+
+
+def of_anything(term: str, sight: Sight) -> str:
+    """Return a sentence if a term may be the slip of a name; empty if it names something.
+
+    Args:
+        term: a name, or the id of anything.
+        sight: whose names the reader may see.
+    """
+    if not (meant := like_party(term, sight)):
+        return ""
+    clients = toolkit.application_model()._default_manager
+    if name_search.people_named(term) or clients.filter(client_id=term).exists():
+        return ""
+    return f"{_no_party(term)} {meant}"
+
+
+def of_client(client_id: str, sight: Sight) -> str:
+    """Return a sentence if no client has an id; empty if one has."""
+    if _is_client(client_id):
+        return ""
+    text = _("There is no client with the id %(term)s.") % {"term": client_id}
+    return f"{text} {_meant(_clients(client_id, sight.clients))}".strip()
+
+
+def of_scope(name: str) -> str:
+    """Return a sentence if no resource server knows a scope; empty if one does."""
+    known = set(toolkit.all_scopes())
+    for scopes in ResourceServer.objects.values_list("scopes", flat=True):
+        known.update(scopes)
+    if name in known:
+        return ""
+    text = _("No resource server knows the scope %(term)s now.") % {"term": name}
+    return f"{text} {_meant(_alike(name, known))}".strip()
+
+
+def _no_party(term: str) -> str:
+    return _("There is no person called %(term)s, and no client has that id.") % {"term": term}
+
+
+def _meant(close: Iterable[str]) -> str:
+    found = list(dict.fromkeys(close))[:_MOST]
+    return _("Did you mean %(names)s?") % {"names": _(" or ").join(found)} if found else ""
+
+
+def _is_party(term: str) -> bool:
+    subjects = name_search.subjects(term)
+    if term not in subjects and len(subjects) > 1:
+        # A user name was found
+        return True
+    prefix = client_subject("")
+    client_ids = [each.removeprefix(prefix) for each in subjects if each.startswith(prefix)]
+    return (
+        any(map(_is_client, client_ids))
+        or any(map(_is_user, subjects))
+        or Delegation.objects.filter(subject__in=subjects).exists()
+        # Such as `system`
+        or AuditEvent.objects.filter(actor__in=subjects).exists()
+        or AuditEvent.objects.filter(subject__in=subjects).exists()
+    )
+
+
+def _is_client(client_id: str) -> bool:
+    rows = toolkit.application_model()._default_manager.filter(client_id=client_id)
+    # A record outlives its client
+    return rows.exists() or Delegation.objects.filter(delegate_client_id=client_id).exists()
+
+
+def _is_user(subject: str) -> bool:
+    prefix, users = user_subject(""), get_user_model()
+    if not subject.startswith(prefix):
+        return False
+    try:
+        key = users._meta.pk.to_python(subject.removeprefix(prefix))
+    except ValidationError:
+        return False
+    return reading.is_storable(key) and users._default_manager.filter(pk=key).exists()
+
+
+def _people(term: str, reach: Reach) -> list[str]:
+    users = get_user_model()
+    held = Delegation.objects.filter(principal_user=OuterRef("pk"))
+    return _named(users._default_manager.all(), users.USERNAME_FIELD, term, (reach, held))
+
+
+def _clients(term: str, reach: Reach) -> list[str]:
+    rows = toolkit.application_model()._default_manager.all()
+    held = Delegation.objects.filter(delegate_client_id=OuterRef("client_id"))
+    newest = rows.order_by("-pk").values("pk")[:_NEWEST_CLIENTS]
+    called = _seen(rows.filter(pk__in=newest, name__istartswith=term), (reach, held))
+    found = list(called.values_list("client_id", flat=True)[:_MOST])
+    return found or _named(rows, "client_id", term, (reach, held))
+
+
+def _named(
+    rows: QuerySet[Any], column: str, term: str, sight: tuple[Reach, QuerySet[Delegation]]
+) -> list[str]:
+    """Return what a column has that begins like a term, or else what is most like it."""
+    if len(term) > _LONGEST:
+        return []
+    found = _beginning(rows, column, _spellings(term), sight)
+    for length in _STEMS if not found else ():
+        others = _beginning(rows, column, _spellings(term[:length]), sight)
+        found = found or _alike(term, others)
+    return found
+
+
+def _beginning(
+    rows: QuerySet[Any],
+    column: str,
+    starts: Iterable[str],
+    sight: tuple[Reach, QuerySet[Delegation]],
+) -> list[str]:
+    condition = Q()
+    for start in starts:
+        if connections[rows.db].vendor == "sqlite":
+            # Its LIKE reads no index
+            condition |= Q(**{f"{column}__gte": start, f"{column}__lt": start + _LAST})
+        else:
+            condition |= Q(**{f"{column}__startswith": start})
+    keys = rows.filter(condition).order_by().values("pk")[:_CANDIDATES]
+    seen = _seen(rows.filter(pk__in=keys), sight)
+    return sorted(map(str, seen.values_list(column, flat=True)))
+
+
+def _seen(rows: QuerySet[Any], sight: tuple[Reach, QuerySet[Delegation]]) -> QuerySet[Any]:
+    reach, held = sight
+    if reach is Reach.ALL:
+        return rows
+    return rows.none() if reach is Reach.NONE else rows.filter(Exists(held))
+
+
+def _spellings(term: str) -> Iterator[str]:
+    yield from dict.fromkeys((term, term.lower(), term.upper(), term.capitalize()))
+
+
+def _alike(term: str, names: Iterable[str]) -> list[str]:
+    if len(term) > _LONGEST:
+        return []
+    by_lower = {name.lower(): name for name in names}
+    close = get_close_matches(term.lower(), by_lower, n=_MOST, cutoff=_ALIKE)
+    return [by_lower[name] for name in close]

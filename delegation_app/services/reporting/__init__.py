@@ -1,0 +1,1 @@
+"""Reports: the audit trail, explanations, and figures for the dashboard."""

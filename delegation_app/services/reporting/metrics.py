@@ -1,0 +1,178 @@
+"""How the server is doing, for the first page that an operator sees.
+
+Nothing here reads more than a bounded part of any table, and what was counted is kept for a minute,
+so that a page which everybody opens costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
+
+from django.core.cache import BaseCache
+from django.db.models import BigIntegerField, Count, Q, Sum
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, TruncHour
+
+from delegation_app import clock
+from delegation_app.events import (
+    DELEGATION_REVOKED,
+    TOKEN_EXCHANGED,
+    TOKEN_IMPERSONATED,
+    TOKEN_ISSUED,
+    TOKEN_REFRESH_RETRIED,
+    TOKEN_REFRESHED,
+    TOKEN_REISSUED,
+    TOKEN_REVOKED,
+)
+from delegation_app.models import AuditEvent, Delegation, SigningKey
+from delegation_app.services import caching, signing_keys
+
+HOURS: Final = 24
+MOST_EVENTS: Final = 100_000
+MOST_LIVE: Final = 10_000
+_READ: Final = 25_000
+_SECONDS: Final = 60
+_NAME: Final = "delegation:pulse:"
+# Fewer refusals than that say nothing, whatever their share
+_FEW: Final = 20
+
+T = TypeVar("T")
+
+_EXCHANGED: Final = [TOKEN_EXCHANGED.name, TOKEN_IMPERSONATED.name]
+_AGAIN: Final = [TOKEN_REFRESH_RETRIED.name, TOKEN_REISSUED.name]
+KINDS: Final[dict[str, Q]] = {
+    "issued": Q(event__in=[TOKEN_ISSUED.name, TOKEN_REFRESHED.name, *_AGAIN, *_EXCHANGED]),
+    "refused": Q(outcome=AuditEvent.Outcome.REFUSED),
+    "exchanged": Q(event__in=_EXCHANGED),
+    "revoked": Q(event__in=[DELEGATION_REVOKED.name, TOKEN_REVOKED.name]),
+}
+# An event that counts stands for so many
+_COUNTED: Final = Cast(KT("details__count"), BigIntegerField())
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What happened in the last hours.
+
+    Attributes:
+        hours: a number for each of the 24 hours up to this one, by kind; see `KINDS`.
+        since: from when on all was counted: 24 hours ago, or later where there was too much.
+        is_cut: whether there was too much.
+    """
+
+    hours: Mapping[str, list[int]]
+    since: datetime
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """How many delegations are live, and whether these are all."""
+
+    count: int
+    is_all: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The signing key, and what is wrong with it.
+
+    Attributes:
+        activated_at: since when the active one signs; None if there is none.
+        unreadable: ids of keys that have to sign and can't be decrypted.
+    """
+
+    activated_at: datetime | None
+    unreadable: list[str]
+
+
+def traffic() -> Traffic:
+    """Return what happened in the last hours: at most two statements a minute."""
+    return _kept("traffic", _traffic)
+
+
+def live() -> Live:
+    """Return how many of the newest delegations are live: at most two statements a minute."""
+    return _kept("live", _live)
+
+
+def signing() -> Keys:
+    """Return how the signing keys are: at most two statements a minute."""
+    return _kept("keys", _keys)
+
+
+def cache_answers() -> bool:
+    """Tell whether the cache keeps what it is given."""
+
+    def keeps(cache: BaseCache) -> bool:
+        cache.set(f"{_NAME}probe", 1, _SECONDS)
+        return bool(cache.get(f"{_NAME}probe"))
+
+    try:
+        return bool(caching.use(keeps))
+    except caching.CacheAway:
+        return False
+
+
+def many_refused(found: Traffic) -> bool:
+    """Tell whether more is refused than usual: in this hour and the last, and against the day."""
+    refused, issued = found.hours["refused"], found.hours["issued"]
+    lately, before = sum(refused[-2:]), refused[:-2]
+    usual = 2 * sum(before) / len(before)
+    return lately >= _FEW and lately > 3 * usual and lately > sum(issued[-2:]) / 4
+
+
+def _traffic() -> Traffic:
+    now = clock.now()
+    first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
+    day = AuditEvent.objects.filter(occurred_at__gte=first)
+    newest = day.order_by("-occurred_at", "-pk").values_list("occurred_at", flat=True)
+    # So that a busy day is not counted to its end: the index alone tells where to stop
+    last = newest[MOST_EVENTS - 1 : MOST_EVENTS].first()
+    rows = (
+        (day if last is None else day.filter(occurred_at__gte=last))
+        .order_by()
+        .annotate(hour=TruncHour("occurred_at"))
+        .values("hour")
+        .annotate(**{name: Count("pk", filter=q) for name, q in KINDS.items()})
+        .annotate(counted=Sum(_COUNTED - 1, filter=KINDS["refused"], default=0))
+    )
+    found: dict[str, list[int]] = {name: [0] * HOURS for name in KINDS}
+    for row in map(dict[str, Any], rows):
+        number = min(max(int((row["hour"] - first) / timedelta(hours=1)), 0), HOURS - 1)
+        for name, counts in found.items():
+            counts[number] += row[name]
+        found["refused"][number] += row["counted"]
+    return Traffic(found, last or first, is_cut=last is not None)
+
+
+def _live() -> Live:
+    now = clock.now()
+    newest = Delegation.objects.order_by("-issued_at", "-pk")
+    last = newest.values_list("issued_at", flat=True)[_READ - 1 : _READ].first()
+    rows = Delegation.objects.live(now).order_by()
+    if last is not None:
+        rows = rows.filter(issued_at__gte=last)
+    count = rows[: MOST_LIVE + 1].count()
+    return Live(min(count, MOST_LIVE), is_all=last is None and count <= MOST_LIVE)
+
+
+def _keys() -> Keys:
+    active = SigningKey.objects.filter(state=SigningKey.State.ACTIVE)
+    when = active.values_list("activated_at", flat=True).first()
+    return Keys(when, signing_keys.unreadable())
+
+
+def _kept(name: str, count: Callable[[], T]) -> T:
+    try:
+        found: Any = caching.use(lambda cache: cache.get(_NAME + name))
+    except caching.CacheAway:
+        return count()
+    if found is None:
+        found = count()
+        caching.later(lambda cache: cache.set(_NAME + name, found, _SECONDS))
+    kept: T = found
+    return kept

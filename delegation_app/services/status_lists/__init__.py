@@ -1,0 +1,1 @@
+"""Token status lists: what they mark, and how they are published."""

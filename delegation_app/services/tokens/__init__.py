@@ -1,0 +1,1 @@
+"""Tokens and codes: issued, looked up, judged and redeemed."""

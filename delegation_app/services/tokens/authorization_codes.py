@@ -1,0 +1,190 @@
+"""Authorization codes: issued on a delegation, redeemed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from delegation_app import clock
+from delegation_app.conf import conf
+from delegation_app.events import CODE_ISSUED
+from delegation_app.models import AuthorizationCode, Delegation
+from delegation_app.models.validity import in_force
+from delegation_app.protocol import pkce
+from delegation_app.protocol.errors import InvalidGrant, OAuthError
+from delegation_app.protocol.secrets import code_for, derive_key, digest
+from delegation_app.services import audit
+from delegation_app.services.clients.lookup import Client
+from delegation_app.services.delegations import reuse, revocation
+from delegation_app.services.tokens import issuing, lost_answers, reissue
+from delegation_app.services.transactions import own
+
+
+@dataclass(frozen=True, slots=True)
+class Redemption:
+    """What a client sends to redeem a code.
+
+    Attributes:
+        scope: the value of `scope`, or None. RFC 6749 section 4.1.3 has none; clients that send
+            it get no more than it names.
+        refusal: why the request cannot be served, whatever it redeems; None if it can.
+    """
+
+    code: str = field(repr=False)
+    code_verifier: str | None = field(repr=False)
+    redirect_uri: str | None
+    resources: tuple[str, ...]
+    scope: str | None = None
+    refusal: OAuthError | None = None
+
+
+def issue(
+    delegation: Delegation,
+    *,
+    handle: str,
+    redirect_uri: str,
+    code_challenge: str,
+    origin: audit.Origin,
+) -> str:
+    """Return a new code for all of `delegation`.
+
+    Args:
+        delegation: what the code stands for.
+        handle: the secret handle of the question that was answered; see `still_good`.
+        redirect_uri: where the code is sent.
+        code_challenge: the S256 challenge (RFC 7636).
+        origin: the user, and from where.
+
+    Side effects: one row, one audit event. Call it inside a transaction.
+    """
+    code, now = next(_codes(handle)), clock.now()
+    AuthorizationCode.objects.create(
+        digest=digest(code),
+        delegation=delegation,
+        redirect_uri=redirect_uri,
+        code_challenge=code_challenge,
+        scope=delegation.scopes,
+        audience=delegation.audience,
+        issued_at=now,
+        expires_at=now + conf.authorization_code_lifetime,
+    )
+    audit.record(CODE_ISSUED, origin, delegation=delegation)
+    return code
+
+
+def still_good(handle: str) -> str | None:
+    """Return the code that was issued for a question, if it can still be redeemed. Reads only."""
+    codes = {digest(code): code for code in _codes(handle)}
+    now = clock.now()
+    unused = AuthorizationCode.objects.filter(in_force(now, "delegation__"), expires_at__gt=now)
+    found = unused.filter(digest__in=list(codes), consumed_at=None).values_list("digest", flat=True)
+    return next((codes[one] for one in found), None)
+
+
+def redeem(redemption: Redemption, client: Client, origin: audit.Origin) -> issuing.Issued:
+    """Redeem a code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
+
+    Raises:
+        InvalidGrant: unknown, another client's, expired, used, with the wrong verifier or
+            redirect URI, or its delegation ended.
+        InvalidRequest: it has a parameter that must not be ignored.
+        InvalidScope: nothing that was granted is left, or nothing of it is wanted.
+        InvalidTarget: a resource was not granted or is not available any more.
+        OutcomeUnknown: the database was lost during the commit. The client may repeat the request,
+            and gets tokens in place of those that it did not get.
+
+    Side effects: locks the root; up to three rows and one audit event. A second redemption
+    that proves itself revokes the delegation, unless the answer to the first one was lost here.
+    """
+    with lost_answers.noted(redemption.code):
+        return _redeem(redemption, client, origin)
+
+
+@own
+def _redeem(
+    redemption: Redemption, client: Client, origin: audit.Origin
+) -> issuing.Issued | OAuthError:
+    code = _find(redemption.code)
+    if code is None:
+        return _refusal("unknown")
+    mismatch = _mismatch(code, redemption, client)
+    if mismatch:
+        return _refusal(mismatch, code.delegation)
+    # Before anything that is asked for is looked at: a replay is one, whatever it asks for. A first
+    # use that asks for too much is undone with the error.
+    if not _consume(code, clock.now()):
+        return _used_before(code, redemption, client, origin)
+    return issuing.issue_first(*_views(code, redemption, client, origin), origin)
+
+
+def _views(
+    code: AuthorizationCode, redemption: Redemption, client: Client, origin: audit.Origin
+) -> tuple[issuing.View, issuing.View]:
+    if redemption.refusal is not None:
+        raise redemption.refusal
+    delegation = reuse.settle_unasked(code.delegation, origin)
+    held, reach = code.scope & delegation.scopes, code.audience & delegation.audience
+    audience = client.narrowed_audience(redemption.resources, reach)
+    # RFC 6749 section 3.3: what is left may be less, and the answer says so
+    scope = client.wanted_scope(redemption.scope, held, audience)
+    whole = issuing.View(delegation, client, code.scope, code.audience)
+    return issuing.View(delegation, client, scope, audience), whole
+
+
+def _codes(handle: str) -> Iterator[str]:
+    # The site's secret may have changed between two answers
+    return (code_for(derive_key(one, "authorization-code"), handle) for one in conf.secrets)
+
+
+def _find(code: str) -> AuthorizationCode | None:
+    rows = AuthorizationCode.objects.filter(digest=digest(code))
+    # Both, so that both are read again after a wait; a code's delegation is its own root
+    of = ("delegation__root", "delegation")
+    return rows.select_related("delegation__root").select_for_update(of=of).first()
+
+
+def _mismatch(code: AuthorizationCode, redemption: Redemption, client: Client) -> str:
+    # OAuth 2.1 section 7.5.2: none of these ends anything, or a thief of a code could do harm
+    if code.delegation.delegate_id != client.application.pk:
+        return "another client's"
+    # RFC 7636 section 4.6
+    if not pkce.proves(redemption.code_verifier, code.code_challenge):
+        return "code_verifier"
+    # OAuth 2.1 section 10.2: it may be left out; RFC 6749 section 4.1.3: if sent, it must be equal
+    if redemption.redirect_uri not in {None, code.redirect_uri}:
+        return "redirect_uri"
+    return ""
+
+
+def _consume(code: AuthorizationCode, now: datetime) -> bool:
+    usable = AuthorizationCode.objects.filter(in_force(now, "delegation__"), expires_at__gt=now)
+    return bool(usable.filter(pk=code.pk, consumed_at=None).update(consumed_at=now))
+
+
+def _used_before(
+    code: AuthorizationCode, redemption: Redemption, client: Client, origin: audit.Origin
+) -> issuing.Issued | OAuthError:
+    code.refresh_from_db(fields=["consumed_at"])
+    if code.consumed_at is None:
+        return _refusal("expired, or its delegation has ended", code.delegation)
+    if _is_retry(code):
+        return reissue.reissue(*_views(code, redemption, client, origin), origin)
+    # RFC 6749 section 4.1.2: a second use revokes what the first one got
+    ended = revocation.subtree(code.delegation, origin.acting_as("system"), reason="code replayed")
+    error = _refusal("replayed", code.delegation)
+    error.recorded = bool(ended)
+    return error
+
+
+def _is_retry(code: AuthorizationCode) -> bool:
+    # RFC 6749 section 4.1.2 denies every second use. That the first one gave nothing away is known
+    # where this server itself failed to answer it, and nowhere else.
+    jti = lost_answers.token_of(code.digest)
+    return jti is not None and reissue.is_unused(code.delegation, jti)
+
+
+def _refusal(detail: str, delegation: Delegation | None = None) -> InvalidGrant:
+    error = InvalidGrant("The code is not valid.", detail=detail)
+    error.about = delegation
+    return error

@@ -1,0 +1,138 @@
+"""Exchanging a token for one of a child delegation (RFC 8693)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from delegation_app import clock
+from delegation_app.events import TOKEN_EXCHANGED, TOKEN_IMPERSONATED
+from delegation_app.models import Delegation
+from delegation_app.protocol import names
+from delegation_app.protocol.audience import Audience
+from delegation_app.protocol.constraints import Constraints
+from delegation_app.protocol.errors import InvalidRequest, InvalidScope, InvalidTarget
+from delegation_app.protocol.scope import Scope
+from delegation_app.protocol.secrets import new_secret
+from delegation_app.services import audit
+from delegation_app.services.clients.lookup import Client
+from delegation_app.services.delegations import creation, enforcement
+from delegation_app.services.delegations.terms import ChildTerms
+from delegation_app.services.tokens import exchange_parties, exchange_targets, issuing
+from delegation_app.services.tokens.exchange_parties import Actors, Subject, Token
+from delegation_app.services.transactions import own
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What a client sends to exchange a token.
+
+    Attributes:
+        subject: the token whose authority is handed on.
+        actor: the token of whoever shall act; None for the client itself.
+        requested_type: the type of token that is wanted.
+        audiences, resources: the values of `audience` and `resource`.
+        scope: the value of `scope`, or None.
+        constraints: what the client itself narrows it by.
+    """
+
+    subject: Token
+    actor: Token | None
+    requested_type: str
+    audiences: tuple[str, ...]
+    resources: tuple[str, ...]
+    scope: str | None
+    constraints: Constraints
+
+
+def exchange(wanted: Exchange, client: Client, origin: audit.Origin) -> issuing.Issued:
+    """Hand on the authority behind a token, and issue a token for it.
+
+    Raises:
+        InvalidRequest: the subject or actor token is not valid or not for this client, or the
+            authority may not be handed on (RFC 8693 section 2.2.2).
+        InvalidTarget: a target is unknown or may not be had.
+        InvalidScope: more than is held, or nothing that the targets know.
+
+    Side effects: those of `delegate.hand_on`, one or two token rows and one audit event.
+    """
+    subject = exchange_parties.subject(wanted.subject, client)
+    try:
+        return _exchanged(wanted, subject, client, origin)
+    except (InvalidRequest, InvalidTarget, InvalidScope) as error:
+        # The audit trail tells whose authority was asked for. A child that was refused as soon as
+        # it was opened was rolled back, and its key may become another one's.
+        error.about = subject.delegation
+        raise
+
+
+def _exchanged(
+    wanted: Exchange, subject: Subject, client: Client, origin: audit.Origin
+) -> issuing.Issued:
+    actors = exchange_parties.actors(wanted.actor, subject, client)
+    audience = exchange_targets.audience_of(client, wanted.audiences, wanted.resources)
+    # A client that goes further than it was allowed to would need to ask the person again.
+    if subject.is_own and not audience <= subject.delegation.audience:
+        raise InvalidTarget("A client can not extend its own reach.")
+    enforcement.check_reach(subject.delegation, audience)
+    scope = exchange_targets.scope_at(client, wanted.scope, subject.scope, audience)
+    if wanted.requested_type == names.JWT and client.wants_opaque(audience):
+        raise InvalidRequest("Tokens for this audience are opaque.")
+    terms = _terms(wanted, subject, actors, client, scope, audience)
+    return _issue(terms, subject, actors, wanted.requested_type, origin)
+
+
+def _terms(  # noqa: PLR0917 - what the checks above have found, one by one
+    wanted: Exchange,
+    subject: Subject,
+    actors: Actors,
+    client: Client,
+    scope: Scope,
+    audience: Audience,
+) -> ChildTerms:
+    inherited = subject.delegation.constraints.handed_on()
+    constraints = inherited.narrowed(client.policy.constraints).narrowed(wanted.constraints)
+    enforcement.refuse_unreachable(constraints, audience)
+    return ChildTerms(
+        parent=subject.delegation,
+        client=client,
+        scope=scope,
+        audience=audience,
+        grant_type=names.TOKEN_EXCHANGE,
+        constraints=constraints,
+        actors=actors.chain,
+        expires_at=_ends(subject.delegation, client),
+    )
+
+
+def _ends(parent: Delegation, client: Client) -> datetime | None:
+    # Like its parent, unless the operator wants this client's authority to end before
+    seconds = client.policy.delegation_lifetime
+    if seconds is None:
+        return parent.expires_at
+    ends = clock.now() + timedelta(seconds=seconds)
+    return ends if parent.expires_at is None else min(ends, parent.expires_at)
+
+
+@own
+def _issue(
+    terms: ChildTerms, subject: Subject, actors: Actors, requested_type: str, origin: audit.Origin
+) -> issuing.Issued:
+    # Valid when they were read, but maybe not after the wait for the locks
+    presented = {subject.jti: subject.delegation} if subject.jti else {}
+    if actors.presented is not None:
+        presented[actors.presented.jti] = actors.presented.delegation
+    child = creation.hand_on(terms, origin, presented)
+    view = issuing.within(issuing.View(child, terms.client, terms.scope, terms.audience))
+    # RFC 8693 section 2.2.1: a refresh token only where the subject may be gone by then
+    client = terms.client
+    renewable = client.policy.refreshes_exchanged and client.may_use(names.REFRESH_TOKEN)
+    renewal = issuing.renewal(view, new_secret()) if renewable else None
+    manner = issuing.Manner(
+        event=TOKEN_IMPERSONATED if actors.impersonated else TOKEN_EXCHANGED,
+        refusal=InvalidRequest,
+        not_after=subject.expires_at,
+        token_type=requested_type,
+        details={"subject_jti": subject.jti, "chain": child.chain, "actors": child.actors},
+    )
+    return issuing.issue(view, origin, manner, renewal=renewal)

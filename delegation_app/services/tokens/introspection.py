@@ -1,0 +1,126 @@
+"""Answering questions about tokens (RFC 7662)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from delegation_app import clock
+from delegation_app.conf import conf
+from delegation_app.models import AccessToken, Delegation, RefreshToken
+from delegation_app.protocol.audience import Audience
+from delegation_app.protocol.claims import authority
+from delegation_app.protocol.constraints import Access, Moment
+from delegation_app.protocol.errors import UnauthorizedClient
+from delegation_app.protocol.scope import Scope
+from delegation_app.services.clients.lookup import Client, Server
+from delegation_app.services.tokens import lookup, usage
+
+INACTIVE: Final[dict[str, Any]] = {"active": False}
+
+
+def introspect(text: str, caller: Client) -> dict[str, Any]:
+    """Return what `caller` may know about a token (RFC 7662 section 2.2).
+
+    Args:
+        text: the token as presented.
+        caller: an authenticated client, read with the resource servers that it speaks for.
+
+    Returns:
+        The members of the answer; `{"active": False}` alone for every token that is unknown,
+        not valid or none of the caller's business.
+
+    Raises:
+        UnauthorizedClient: a public client asks (RFC 7662 section 2.1).
+
+    Side effects: notes that the delegation was used, at most once a minute; that may fail.
+    """
+    if not caller.is_confidential:
+        raise UnauthorizedClient("Public clients may not introspect tokens.")
+    found = lookup.find(text)
+    if found is None or not found.active:
+        return INACTIVE
+    if isinstance(found, lookup.PresentedRefreshToken):
+        return _refresh_token(found.row, caller)
+    return _access_token(found, caller)
+
+
+def refusal_at(found: lookup.PresentedAccessToken, server: Server) -> str | None:
+    """Return which limit of its delegation keeps a token from a service now, or None."""
+    where = Audience([server.identifier])
+    access = Access(Moment.INTROSPECTION, clock.now(), audience=where)
+    return found.row.delegation.constraints.refusal(access)
+
+
+def _access_token(found: lookup.PresentedAccessToken, caller: Client) -> dict[str, Any]:
+    token = found.row
+    places = [server for server in _places(found, caller) if refusal_at(found, server) is None]
+    # RFC 7662 section 2.2: a resource server is told of the scopes that concern it
+    scope = Scope(name for server in places for name in found.scope_at(server))
+    # Nothing is left of it: the policy or the resource servers changed since it was issued.
+    if not scope:
+        return INACTIVE
+    if any(name in caller.servers for name in token.audience):
+        usage.note(token.delegation, clock.now())
+    # RFC 7662 section 2.2, RFC 8693 section 4: the same members as in the token
+    claims = authority(token.delegation.actors, found.may_act, token.delegation.constraints.claim())
+    answer = _answer(token, scope, token_type="Bearer", jti=token.jti)  # noqa: S106 - a type
+    return answer | claims | (_record(token) if caller.policy.may_introspect_all else {})
+
+
+def _places(found: lookup.PresentedAccessToken, caller: Client) -> list[Server]:
+    """Return the resource servers that the answer is about.
+
+    They are the caller's own; whoever may know of the token anyway is told of all.
+    """
+    own = [caller.servers[name] for name in found.row.audience if name in caller.servers]
+    if own or found.client is None or not _may_know(found.row.delegation, caller):
+        return own
+    return [found.client.servers[name] for name in found.audience]
+
+
+def _record(token: AccessToken) -> dict[str, Any]:
+    """Return what only an operator's tool is told: the record behind the token."""
+    delegation = token.delegation
+    consent = delegation.consent
+    return {
+        "delegation": {
+            "id": str(delegation.public_id),
+            "grant_type": delegation.grant_type,
+            "chain": delegation.chain,
+            "constraints": delegation.constraints.as_json(),
+            "consent": None if consent is None else str(consent.public_id),
+        }
+    }
+
+
+def _refresh_token(token: RefreshToken, caller: Client) -> dict[str, Any]:
+    # No resource server ever has to judge a refresh token.
+    if not _may_know(token.delegation, caller):
+        return INACTIVE
+    scope = token.scope & token.delegation.scopes
+    return _answer(token, scope) if scope else INACTIVE
+
+
+def _may_know(delegation: Delegation, caller: Client) -> bool:
+    own = delegation.delegate_id == caller.application.pk
+    return own or caller.policy.may_introspect_all
+
+
+def _answer(token: AccessToken | RefreshToken, scope: Scope, **more: str) -> dict[str, Any]:
+    delegation = token.delegation
+    issued_at = int(token.issued_at.timestamp())
+    # Narrowed since it was issued, perhaps
+    audience = token.audience & delegation.audience
+    return {
+        "active": True,
+        "iss": conf.issuer,
+        "sub": delegation.subject,
+        "aud": audience.claim(),
+        "client_id": delegation.delegate_client_id,
+        "scope": str(scope),
+        "iat": issued_at,
+        "nbf": issued_at,
+        "exp": int(lookup.ends_at(token).timestamp()),
+        "delegation_id": str(delegation.public_id),
+        **more,
+    }

@@ -1,0 +1,283 @@
+"""Issuing tokens on a delegation, and writing the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from delegation_app import clock
+from delegation_app.conf import conf
+from delegation_app.events import TOKEN_ISSUED, Event
+from delegation_app.models import AccessToken, Delegation, RefreshToken
+from delegation_app.protocol import jose, names, secrets
+from delegation_app.protocol.audience import Audience
+from delegation_app.protocol.claims import AccessTokenClaims
+from delegation_app.protocol.constraints import Moment
+from delegation_app.protocol.errors import InvalidGrant, InvalidScope, InvalidTarget, OAuthError
+from delegation_app.protocol.scope import Scope
+from delegation_app.services import audit
+from delegation_app.services.clients.lookup import Client
+from delegation_app.services.delegations import enforcement
+from delegation_app.services.status_lists import publication
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The part of a delegation that one token shows."""
+
+    delegation: Delegation
+    client: Client
+    scope: Scope
+    audience: Audience
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What differs between the grants when a token is issued.
+
+    Attributes:
+        event: what the audit trail calls it.
+        refusal: the error where a constraint refuses.
+        not_after: a time that the token must not outlive, beside its delegation's end.
+        token_type: what the answer of an exchange calls the token (RFC 8693 section 3).
+        details: more for the audit trail, of JSON types.
+        is_counted: whether it is a use of its own; not so for a token that takes the place of one
+            whose answer was lost.
+    """
+
+    event: Event = TOKEN_ISSUED
+    refusal: type[OAuthError] = InvalidGrant
+    not_after: datetime | None = None
+    token_type: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    is_counted: bool = True
+
+
+_USUAL: Final = Manner()
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """A refresh token: its row, and its text, which exists here and in the answer only."""
+
+    row: RefreshToken
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What a token request produced.
+
+    Attributes:
+        access: the row of the access token.
+        claims: those of a JWT, which is signed when the answer is written.
+        opaque: the text of an opaque token.
+        renewal: the refresh token, if there is one.
+        token_type: what an exchange issued (RFC 8693 section 3); None for other grants.
+    """
+
+    access: AccessToken
+    claims: dict[str, Any]
+    opaque: str | None = field(repr=False)
+    renewal: Renewal | None = None
+    token_type: str | None = None
+
+    def answer(self, signer: jose.SigningIdentity) -> dict[str, Any]:
+        """Return the members of the token response (RFC 6749 section 5.1).
+
+        Args:
+            signer: the key for a JWT. It was read before anything was redeemed, so that a key
+                that can't be had costs nobody a code.
+        """
+        answer: dict[str, Any] = {
+            "access_token": self.opaque or self._signed(signer),
+            "token_type": "Bearer",
+            "expires_in": _left(self.access.expires_at, self.access.issued_at),
+            # OAuth 2.1 section 3.2.3: always said, also where it equals the request
+            "scope": str(self.access.scope),
+        }
+        # RFC 8693 section 2.2.1
+        if self.token_type is not None:
+            answer["issued_token_type"] = self.token_type
+        if self.renewal is not None:
+            now = clock.now()
+            answer["refresh_token"] = self.renewal.text
+            # draft-ietf-oauth-refresh-token-expiration: how long the two may be relied on
+            answer["refresh_token_timeout"] = _left(self.renewal.row.expires_at, now)
+            if (ends := self.access.delegation.expires_at) is not None:
+                answer["authorization_expires_in"] = _left(ends, now)
+        return answer
+
+    def _signed(self, signer: jose.SigningIdentity) -> str:
+        return jose.sign(self.claims, signer, typ=names.ACCESS_TOKEN_TYP)
+
+
+def within(view: View) -> View:
+    """Cut a view to its delegation, which may have been narrowed since the view was chosen.
+
+    Raises:
+        InvalidScope, InvalidTarget: nothing of it is left.
+    """
+    delegation = view.delegation
+    scope, audience = view.scope & delegation.scopes, view.audience & delegation.audience
+    if not scope:
+        raise InvalidScope("Nothing of the scope is left in the delegation.")
+    if not audience:
+        raise InvalidTarget("Nothing of the audience is left in the delegation.")
+    return replace(view, scope=scope, audience=audience)
+
+
+def issue(
+    view: View, origin: audit.Origin, manner: Manner = _USUAL, *, renewal: Renewal | None = None
+) -> Issued:
+    """Issue an access token on a delegation, cut to what the delegation allows now.
+
+    Every access token is issued here. Its scope, audience, constraints and end are within those of
+    the delegation as it was read under the lock.
+
+    Args:
+        view: what the token shows of the delegation.
+        origin: the client as actor, and from where it asks.
+        manner: what the grant does differently.
+        renewal: the refresh token that goes with it.
+
+    Raises:
+        OAuthError: of the class `manner.refusal`; a constraint refuses, or all are used up.
+        InvalidScope, InvalidTarget: the delegation allows nothing of it any more.
+
+    Side effects: one row, one audit event, and the counters of limited delegations. Call it inside
+    a transaction that holds the root of the delegation.
+    """
+    view = within(view)
+    delegation = view.delegation
+    refusal, is_counted = manner.refusal, manner.is_counted
+    where = view.audience
+    enforcement.enforce(
+        delegation, where, origin, Moment.ISSUE, refusal=refusal, is_counted=is_counted
+    )
+    enforcement.spend(delegation, refusal=refusal, is_counted=is_counted)
+    opaque = secrets.new_opaque_token() if view.client.wants_opaque(view.audience) else None
+    access = _store(view, opaque, manner.not_after)
+    details = {
+        "grant_type": delegation.grant_type,
+        "scope": str(view.scope),
+        "audience": list(view.audience),
+        **manner.details,
+    }
+    audit.record(manner.event, origin, delegation=delegation, jti=access.jti, details=details)
+    claims = _claims(access, view.client, manner.refusal)
+    return Issued(access, claims, opaque, renewal, manner.token_type)
+
+
+def issue_first(view: View, whole: View, origin: audit.Origin, manner: Manner = _USUAL) -> Issued:
+    """Issue the first tokens on a delegation that a person opened.
+
+    Args:
+        view: what the access token shows.
+        whole: what the refresh token may be refreshed to, if the client gets one.
+        origin: the client as actor, and from where it asks.
+        manner: see `issue`.
+
+    Raises:
+        InvalidGrant: as `issue`.
+
+    Side effects: those of `issue` and maybe of `renewal`.
+    """
+    # RFC 9700 section 4.14.2: whether there is a refresh token is the policy's decision
+    renewable = view.client.may_use(names.REFRESH_TOKEN)
+    fresh = renewal(whole, secrets.new_secret()) if renewable else None
+    return issue(view, origin, manner, renewal=fresh)
+
+
+def renewal(view: View, text: str, *, predecessor: RefreshToken | None = None) -> Renewal:
+    """Store a refresh token for all of `view`.
+
+    Args:
+        view: what it may be refreshed to.
+        text: the token.
+        predecessor: the token that it replaces; it can have only one successor.
+
+    Side effects: one row. Call it inside a transaction that holds the root of the delegation.
+    """
+    now = clock.now()
+    row = RefreshToken.objects.create(
+        digest=secrets.digest(text),
+        delegation=view.delegation,
+        predecessor=predecessor,
+        scope=view.scope,
+        audience=view.audience,
+        issued_at=now,
+        expires_at=_ends(now, view.client.refresh_token_lifetime, view.delegation),
+    )
+    return Renewal(row, text)
+
+
+def _store(view: View, opaque: str | None, not_after: datetime | None) -> AccessToken:
+    now = clock.now().replace(microsecond=0)
+    access = AccessToken.objects.create(
+        jti=secrets.new_token_id(),
+        digest=None if opaque is None else secrets.digest(opaque),
+        delegation=view.delegation,
+        scope=view.scope,
+        audience=view.audience,
+        issued_at=now,
+        expires_at=_ends(now, view.client.access_token_lifetime, view.delegation, not_after),
+    )
+    _check_within(access)
+    return access
+
+
+def _check_within(access: AccessToken) -> None:
+    # A fault of ours must not become a token that says more than its record
+    delegation = access.delegation
+    ends = delegation.expires_at
+    if not (
+        access.scope <= delegation.scopes
+        and access.audience <= delegation.audience
+        and (ends is None or access.expires_at <= ends)
+    ):
+        message = f"token {access.jti} exceeds delegation {delegation.public_id}"
+        raise AssertionError(message)
+
+
+def _claims(access: AccessToken, client: Client, refusal: type[OAuthError]) -> dict[str, Any]:
+    delegation = access.delegation
+    claims = AccessTokenClaims(
+        issuer=conf.issuer,
+        subject=delegation.subject,
+        audience=access.audience,
+        client_id=delegation.delegate_client_id,
+        scope=access.scope,
+        jti=access.jti,
+        delegation_id=str(delegation.public_id),
+        issued_at=access.issued_at,
+        expires_at=access.expires_at,
+        auth_time=delegation.auth_time,
+        acr=delegation.acr,
+        actors=tuple(delegation.actors),
+        may_act=client.policy.may_act,
+        constraints=delegation.constraints.claim(),
+        # An opaque token is asked about anyway
+        status=publication.reference(access.pk) if access.digest is None else None,
+    ).as_dict()
+    # Verifiers, ours among them, refuse a longer token unread
+    if access.digest is None and not jose.fits(claims):
+        raise refusal("The limits and actors are too long for a token.")
+    return claims
+
+
+def _ends(
+    now: datetime,
+    lifetime: timedelta,
+    delegation: Delegation,
+    not_after: datetime | None = None,
+) -> datetime:
+    # No token outlives its delegation, or the token that it was made from.
+    ends = (now + lifetime, delegation.expires_at, not_after)
+    return min(moment for moment in ends if moment is not None)
+
+
+def _left(ends: datetime, now: datetime) -> int:
+    return max(0, int((ends - now).total_seconds()))

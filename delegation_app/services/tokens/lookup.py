@@ -1,0 +1,185 @@
+"""Finding the row behind a token that somebody presents."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db.models import BooleanField, Case, Value, When
+
+from delegation_app import clock
+from delegation_app.conf import conf
+from delegation_app.models import AccessToken, RefreshToken
+from delegation_app.models.validity import in_force
+from delegation_app.protocol import jose, names, secrets
+from delegation_app.protocol.audience import Audience
+from delegation_app.protocol.errors import InvalidToken
+from delegation_app.protocol.scope import Scope
+from delegation_app.services import signing_keys
+from delegation_app.services.clients import lookup
+
+_TOKEN_ID: Final = re.compile(r"[A-Za-z0-9_-]{27}")
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedAccessToken:
+    """An access token of ours, with the client that holds it.
+
+    Attributes:
+        row: its row, with the delegation and the person.
+        client: the holder; None if it was deleted.
+        active: whether it is unexpired, unrevoked, and its delegation in force.
+    """
+
+    row: AccessToken
+    client: lookup.Client | None
+    active: bool
+
+    @property
+    def audience(self) -> Audience:
+        """Where it is accepted now: token, delegation, policy and resource servers together."""
+        servers = {} if self.client is None else self.client.servers
+        return self.row.audience & self.row.delegation.audience & Audience(servers)
+
+    @property
+    def may_act(self) -> str:
+        """The client id of the only one who may act with it; empty for no such rule."""
+        return "" if self.client is None else self.client.policy.may_act
+
+    def scope_at(self, server: lookup.Server | None) -> Scope:
+        """Return what it allows now: token, delegation, policy and resource server together.
+
+        Args:
+            server: the service that asks; None for all of its audience.
+        """
+        if self.client is None:
+            return Scope()
+        # Also for the service that asks: the holder's policy may have lost it since
+        held = self.audience if server is None else self.audience & Audience([server.identifier])
+        if not held:
+            return Scope()
+        return self.client.known_scope(self.row.scope & self.row.delegation.scopes, held)
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedRefreshToken:
+    """A refresh token of ours, used or not."""
+
+    row: RefreshToken
+    active: bool
+
+
+Presented = PresentedAccessToken | PresentedRefreshToken
+
+
+def ends_at(token: AccessToken | RefreshToken) -> datetime:
+    """Return when a token ends; its delegation may have got an earlier end since it was issued."""
+    ends = token.delegation.expires_at
+    return token.expires_at if ends is None else min(token.expires_at, ends)
+
+
+def find(text: str, *, allow_expired: bool = False) -> Presented | None:
+    """Return the token behind `text`, or None. One statement; changes nothing.
+
+    Args:
+        text: as presented, of any kind and any size.
+        allow_expired: also find an access token whose time is over, for revocation.
+    """
+    if jose.looks_like_jws(text):
+        return _by_jti(text, allow_expired=allow_expired)
+    if len(text) == secrets.OPAQUE_LENGTH:
+        return _access_token(digest=secrets.digest(text))
+    return _refresh_token(secrets.digest(text))
+
+
+def access_token(text: str) -> PresentedAccessToken | None:
+    """Return the access token behind `text`, or None. One statement; changes nothing."""
+    presented = find(text)
+    return presented if isinstance(presented, PresentedAccessToken) else None
+
+
+def by_id(jti: str) -> PresentedAccessToken | None:
+    """Return the access token with this id, whether it is a JWT or opaque. One statement."""
+    return _access_token(jti=jti)
+
+
+def given_back(text: str, client: lookup.Client) -> Presented | None:
+    """Return the token that a client gives back, expired or not, or None.
+
+    A token of this client is found by its id as well, if the key that signed it is gone: another
+    node may still know that key, and would take the token. Its id alone is as hard to guess.
+
+    Args:
+        text: as presented, of any kind and any size.
+        client: who presents it.
+
+    Side effects: none; one statement, two where the key is gone.
+    """
+    found = find(text, allow_expired=True)
+    if found is not None or not jose.looks_like_jws(text):
+        return found
+    try:
+        kid, claims = jose.unsigned(text, typ=names.ACCESS_TOKEN_TYP, issuer=conf.issuer)
+    except InvalidToken:
+        return None
+    # A signature that can be checked and is wrong was made by somebody else
+    if signing_keys.key_for(kid) is not None:
+        return None
+    found = _by_id_of(claims)
+    is_own = found is not None and found.row.delegation.delegate_id == client.application.pk
+    return found if is_own else None
+
+
+def _by_jti(text: str, *, allow_expired: bool) -> PresentedAccessToken | None:
+    try:
+        claims = jose.verify(
+            text,
+            signing_keys.key_for,
+            typ=names.ACCESS_TOKEN_TYP,
+            issuer=conf.issuer,
+            now=clock.now().timestamp(),
+            allow_expired=allow_expired,
+        )
+    except InvalidToken:
+        return None
+    return _by_id_of(claims)
+
+
+def _by_id_of(claims: Mapping[str, object]) -> PresentedAccessToken | None:
+    jti = claims.get("jti")
+    # Only a text that can be one of ours is looked up: PostgreSQL refuses a NUL, for one
+    if not isinstance(jti, str) or not _TOKEN_ID.fullmatch(jti):
+        return None
+    return _access_token(jti=jti, digest=None)
+
+
+def _access_token(**key: str | None) -> PresentedAccessToken | None:
+    now = clock.now()
+    tokens = AccessToken.objects.filter(**key).select_related(
+        "delegation__principal_user", "delegation__delegate__delegation_policy"
+    )
+    judged = tokens.annotate(in_force=_judge(now))
+    rows = list(lookup.with_servers(judged, f"delegation__delegate__{lookup.TARGETS}"))
+    if not rows:
+        return None
+    row = rows[0]
+    application = row.delegation.delegate
+    client = None if application is None else lookup.from_rows(application, rows)
+    return PresentedAccessToken(row, client, row.in_force and row.revoked_at is None)
+
+
+def _refresh_token(digest: str) -> PresentedRefreshToken | None:
+    rows = RefreshToken.objects.filter(digest=digest).select_related("delegation")
+    row = rows.annotate(in_force=_judge(clock.now())).first()
+    if row is None:
+        return None
+    return PresentedRefreshToken(row, row.in_force and row.consumed_at is None)
+
+
+def _judge(now: datetime) -> Case:
+    # The same condition as `live`, told as a column so that one statement finds and judges.
+    valid = When(in_force(now, "delegation__"), expires_at__gt=now, then=Value(value=True))
+    return Case(valid, default=Value(value=False), output_field=BooleanField())

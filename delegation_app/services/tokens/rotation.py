@@ -1,0 +1,185 @@
+"""Rotating refresh tokens (RFC 6749 section 6, RFC 9700 section 4.14)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from delegation_app import clock
+from delegation_app.conf import conf
+from delegation_app.events import TOKEN_REFRESH_RETRIED, TOKEN_REFRESHED
+from delegation_app.models import AuditEvent, Delegation, RefreshToken
+from delegation_app.models.validity import in_force
+from delegation_app.protocol import secrets
+from delegation_app.protocol.errors import InvalidGrant, OAuthError
+from delegation_app.services import audit
+from delegation_app.services.clients.lookup import Client
+from delegation_app.services.delegations import reuse, revocation
+from delegation_app.services.tokens import lost_answers, reissue
+from delegation_app.services.tokens.issuing import Issued, Manner, Renewal, View, issue, renewal
+from delegation_app.services.transactions import own
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """What a client sends to refresh.
+
+    Attributes:
+        text: the refresh token.
+        scope: the value of `scope`, or None for all that was granted.
+        resources: the values of `resource`; none for all that was granted.
+        refusal: why the request cannot be served, whatever it redeems; None if it can.
+    """
+
+    text: str = field(repr=False)
+    scope: str | None
+    resources: tuple[str, ...]
+    refusal: OAuthError | None = None
+
+
+def rotate(presentation: Presentation, client: Client, origin: audit.Origin) -> Issued:
+    """Exchange a refresh token for its successor and an access token.
+
+    A retry of the token that was rotated last gets the same successor as long as that is unused:
+    within the client's retry window, or where the answer was lost here. Any other use of a rotated
+    token revokes the delegation.
+
+    Raises:
+        InvalidGrant: unknown, another client's, expired, used before, or its delegation ended.
+        InvalidRequest: it has a parameter that must not be ignored.
+        InvalidScope: more than was granted, or nothing of it is left.
+        InvalidTarget: not granted, or not available any more.
+        OutcomeUnknown: the database was lost during the commit; the client may repeat the request.
+
+    Side effects: locks the root; three rows and one audit event, or a revocation and its event.
+    """
+    with lost_answers.noted(presentation.text):
+        return _rotate(presentation, client, origin)
+
+
+@own
+def _rotate(
+    presentation: Presentation, client: Client, origin: audit.Origin
+) -> Issued | OAuthError:
+    presented = _find(presentation.text)
+    if presented is None:
+        return _refusal("unknown")
+    # RFC 6749 section 5.2: issued to another client looks like unknown
+    if presented.delegation.delegate_id != client.application.pk:
+        return _refusal("another client's", presented.delegation)
+    whole = View(presented.delegation, client, presented.scope, presented.audience)
+    # Before anything that is asked for is looked at: a reuse is one, whatever it asks for. A first
+    # use that asks for too much is undone with the error.
+    if not _consume(presented, clock.now()):
+        return _used_before(presented, presentation, whole, origin)
+    wanted = _narrowed(whole, presentation, origin)
+    successor = secrets.successor(_keys()[0], presentation.text)
+    fresh = renewal(whole, successor, predecessor=presented)
+    manner = Manner(event=TOKEN_REFRESHED, details=_named(presented))
+    return _issue(wanted, fresh, origin, manner)
+
+
+def _find(text: str) -> RefreshToken | None:
+    rows = RefreshToken.objects.filter(digest=secrets.digest(text))
+    # The root first. A row is read again after a wait only if it is locked itself, and somebody may
+    # just have narrowed this delegation.
+    of = ("delegation__root", "delegation")
+    return rows.select_related("delegation__root").select_for_update(of=of).first()
+
+
+def _narrowed(whole: View, presentation: Presentation, origin: audit.Origin) -> View:
+    if presentation.refusal is not None:
+        raise presentation.refusal
+    client, delegation = whole.client, reuse.settle_unasked(whole.delegation, origin)
+    # The delegation may have been narrowed since the token was issued
+    reach = whole.audience & delegation.audience
+    audience = client.narrowed_audience(presentation.resources, reach)
+    granted = client.narrowed_scope(presentation.scope, whole.scope, audience)
+    # RFC 6749 section 3.3: an app that repeats what it was granted goes on with what is left of it
+    scope = client.effective_scope(granted & delegation.scopes, audience)
+    return View(delegation, client, scope, audience)
+
+
+def _consume(presented: RefreshToken, now: datetime) -> bool:
+    # One conditional UPDATE decides. It looks again after the lock was got, so it sees a revocation
+    # that came first.
+    usable = RefreshToken.objects.filter(in_force(now, "delegation__"), expires_at__gt=now)
+    unused = usable.filter(pk=presented.pk, consumed_at=None)
+    return bool(unused.update(consumed_at=now))
+
+
+def _used_before(
+    presented: RefreshToken, presentation: Presentation, whole: View, origin: audit.Origin
+) -> Issued | OAuthError:
+    now, delegation = clock.now(), presented.delegation
+    presented.refresh_from_db(fields=["consumed_at"])
+    if not Delegation.objects.live(now).filter(pk=delegation.pk).exists():
+        return _refusal("its delegation has ended", delegation)
+    if presented.consumed_at is None:
+        return _refusal("expired", delegation)
+    is_timely = now - presented.consumed_at < whole.client.refresh_retry_window
+    if is_timely or lost_answers.token_of(presented.digest) is not None:
+        successor = _unused_successor(presented, presentation.text)
+        if successor is not None:
+            return _again(presented, _narrowed(whole, presentation, origin), successor, origin)
+    # RFC 9700 section 4.14.2: somebody else may hold the successor, so the grant ends
+    revocation.subtree(
+        delegation,
+        origin.acting_as("system"),
+        reason="refresh token reused",
+        # A service has no page on which the user could allow it again
+        leaves_block=delegation.parent_id is None,
+    )
+    error = _refusal("reused", delegation)
+    error.recorded = True
+    return error
+
+
+def _unused_successor(presented: RefreshToken, text: str) -> Renewal | None:
+    row = RefreshToken.objects.filter(predecessor=presented, consumed_at=None).first()
+    # The site's secret may have changed between the two requests.
+    for key in _keys():
+        candidate = secrets.successor(key, text)
+        if row is not None and secrets.digest(candidate) == row.digest:
+            return Renewal(row, candidate)
+    return None
+
+
+def _again(
+    presented: RefreshToken, wanted: View, successor: Renewal, origin: audit.Origin
+) -> Issued:
+    delegation = wanted.delegation
+    # Where tokens are counted, a refresh and its retries are one
+    if delegation.max_uses is not None:
+        events = AuditEvent.objects.filter(
+            event__in=(TOKEN_REFRESHED.name, TOKEN_REFRESH_RETRIED.name),
+            delegation=delegation,
+            occurred_at__gte=presented.consumed_at,
+            details__refresh_token=presented.digest[:8],
+        )
+        reissue.replace(delegation, clock.now(), jtis=list(events.values_list("jti", flat=True)))
+    # A retry is also what a thief would send, so its event says where it came from
+    agent = audit.printable(origin.user_agent, 255)
+    details = {**_named(presented), "address": origin.ip, "user_agent": agent}
+    manner = Manner(event=TOKEN_REFRESH_RETRIED, details=details, is_counted=False)
+    return _issue(wanted, successor, origin, manner)
+
+
+def _named(presented: RefreshToken) -> dict[str, str]:
+    # So much of a digest tells which of the few tokens of a delegation it was
+    return {"refresh_token": presented.digest[:8]}
+
+
+def _issue(wanted: View, successor: Renewal, origin: audit.Origin, manner: Manner) -> Issued:
+    Delegation.objects.filter(pk=wanted.delegation.pk).used(clock.now())
+    return issue(wanted, origin, manner, renewal=successor)
+
+
+def _refusal(detail: str, delegation: Delegation | None = None) -> InvalidGrant:
+    error = InvalidGrant("The refresh token is not valid.", detail=detail)
+    error.about = delegation
+    return error
+
+
+def _keys() -> list[bytes]:
+    return [secrets.derive_key(secret, "refresh-successor") for secret in conf.secrets]
