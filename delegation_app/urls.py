@@ -7,19 +7,19 @@ from importlib.util import find_spec
 from django.urls import URLPattern, path
 
 from delegation_app import urls_well_known
-from delegation_app.views import connections
 from delegation_app.views.api import operator, operator_bulk, person
-from delegation_app.views.authorize import authorize
-from delegation_app.views.connections_end import end, end_all
-from delegation_app.views.connections_narrow import narrow
-from delegation_app.views.device import device_page
-from delegation_app.views.device_authorization import device_authorization
-from delegation_app.views.introspect import introspect
-from delegation_app.views.jwks import jwks
-from delegation_app.views.logo import logo
-from delegation_app.views.revoke import revoke
-from delegation_app.views.status_list import status_list, status_lists
-from delegation_app.views.token import exchange, token
+from delegation_app.views.connections import pages
+from delegation_app.views.connections.end import end, end_all
+from delegation_app.views.connections.narrow import narrow
+from delegation_app.views.oauth.authorize import authorize
+from delegation_app.views.oauth.device_authorization import device_authorization
+from delegation_app.views.oauth.device_page import device_page
+from delegation_app.views.oauth.introspect import introspect
+from delegation_app.views.oauth.jwks import jwks
+from delegation_app.views.oauth.logo import logo
+from delegation_app.views.oauth.revoke import revoke
+from delegation_app.views.oauth.status_list import status_list, status_lists
+from delegation_app.views.oauth.token import exchange, token
 
 app_name = "delegation_app"
 
@@ -46,7 +46,7 @@ urlpatterns = [
     path("oauth/logo/<str:name>", logo, name="logo"),
     path("oauth/status", status_lists, name="status-lists"),
     path("oauth/status/<str:name>", status_list, name="status-list"),
-    path("connections/", connections.listed, name="connections"),
+    path("connections/", pages.listed, name="connections"),
     path("connections/end", end_all, name="connections-end"),
     # Before the pages: their keys are never `api`
     path("connections/api/", person.Connections.as_view(), name="api-connections"),
@@ -54,7 +54,7 @@ urlpatterns = [
     path("connections/api/<str:key>", person.Connection.as_view(), name="api-connection"),
     path("connections/api/<str:key>/end", person.End.as_view(), name="api-connection-end"),
     path("connections/api/<str:key>/narrow", person.Narrow.as_view(), name="api-connection-narrow"),
-    path("connections/<str:key>", connections.one, name="connection"),
+    path("connections/<str:key>", pages.one, name="connection"),
     path("connections/<str:key>/end", end, name="connection-end"),
     path("connections/<str:key>/narrow", narrow, name="connection-narrow"),
     path("delegations/api/", operator.Delegations.as_view(), name="api-delegations"),

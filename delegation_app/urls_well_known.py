@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from delegation_app.views.metadata import metadata
+from delegation_app.views.oauth.metadata import metadata
 
 app_name = "delegation_app_well_known"
 

@@ -18,13 +18,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_variables
 
-from delegation_app import toolkit
+from delegation_app import http, toolkit
 from delegation_app.admin.away import AnswersWhenAway
 from delegation_app.admin.confirmation import Confirmation, ask, deed
 from delegation_app.admin.origin import origin_of
 from delegation_app.admin.readonly import STYLES
 from delegation_app.services.clients import secrets
-from delegation_app.views import http
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]

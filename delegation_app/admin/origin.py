@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
+from delegation_app import http
 from delegation_app.protocol.claims import user_subject
 from delegation_app.services.audit import Origin
-from delegation_app.views import http
 
 
 def origin_of(request: HttpRequest) -> Origin:

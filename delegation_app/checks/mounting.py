@@ -56,7 +56,7 @@ def check_languages(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def _is_metadata(path: str) -> bool:
-    from delegation_app.views.metadata import metadata  # noqa: PLC0415 - apps not ready above
+    from delegation_app.views.oauth.metadata import metadata  # noqa: PLC0415 - apps not ready above
 
     # What the web server takes away from each address never gets to Django
     if not path.startswith(get_script_prefix()):

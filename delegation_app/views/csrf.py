@@ -10,8 +10,8 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.decorators import decorator_from_middleware
 from django.views.decorators.csrf import csrf_exempt
 
+from delegation_app import http
 from delegation_app.protocol.errors import OAuthError
-from delegation_app.views import http
 
 P = ParamSpec("P")
 _View: TypeAlias = Callable[Concatenate[HttpRequest, P], HttpResponse]

@@ -12,8 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.encoding import iri_to_uri
 
+from delegation_app import http
 from delegation_app.protocol.errors import InvalidRequest, OAuthError
-from delegation_app.views import http
 
 _HOST_SOURCE = re.compile(r"[A-Za-z0-9.-]+(:\d+)?")
 

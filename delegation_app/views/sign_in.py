@@ -18,14 +18,13 @@ from django.utils.encoding import escape_uri_path
 from django.utils.functional import SimpleLazyObject
 from django.utils.http import escape_leading_slashes
 
-from delegation_app import clock, primary
+from delegation_app import clock, http, primary
 from delegation_app.conf import conf
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.secrets import digest
 from delegation_app.services.consent import pending_requests
 from delegation_app.services.consent.validation import Interaction
 from delegation_app.services.delegations.terms import SignIn
-from delegation_app.views import http
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser

@@ -11,8 +11,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.defaults import ERROR_500_TEMPLATE_NAME, server_error
 from rest_framework.views import set_rollback
 
+from delegation_app import http
 from delegation_app.protocol.errors import TemporarilyUnavailable
-from delegation_app.views import http, pages
+from delegation_app.views import pages
 
 
 def handler500(request: HttpRequest, template_name: str = ERROR_500_TEMPLATE_NAME) -> HttpResponse:

@@ -12,7 +12,7 @@ from django.apps import apps
 from delegation_app.admin import register_list
 from delegation_app.admin.as_of_page import AsOfForm
 from delegation_app.admin.trail_form import TrailForm
-from delegation_app.views.api.operator_shapes import DelegationFilter, DelegationQuery
+from delegation_app.views.api.operator_serializers import DelegationFilter, DelegationQuery
 from tests.support import site_map
 from tests.support.world import FORM
 

@@ -8,8 +8,8 @@ from django.urls import resolve
 
 from delegation_app.services.delegations.catalogue import MOST_COUNTED
 from delegation_app.services.delegations.operating import MOST_AT_ONCE
-from delegation_app.views.api import operator_shapes, person_shapes
-from delegation_app.views.api.reading import MAX_DEPTH
+from delegation_app.views.api import operator_serializers, person_serializers
+from delegation_app.views.api.parsing import MAX_DEPTH
 
 PAGE = (Path(__file__).parents[2] / "docs/api.md").read_text()
 
@@ -35,9 +35,11 @@ def test_examples_when_copied_then_their_addresses_and_bodies_are_understood():
 
 def test_filters_when_listed_then_all_of_them():
     (listed,) = re.findall(r"Filters: ([^.]+)\.", PAGE)
-    fields = operator_shapes.DelegationFilter().fields
+    fields = operator_serializers.DelegationFilter().fields
     assert re.findall(r"`(\w+)`", listed) == list(fields)
-    assert set(person_shapes.ConnectionQuery().fields) - {"cursor"} <= set(re.findall(r"\w+", PAGE))
+    assert set(person_serializers.ConnectionQuery().fields) - {"cursor"} <= set(
+        re.findall(r"\w+", PAGE)
+    )
 
 
 def test_numbers_when_named_then_they_are_those_of_the_code():

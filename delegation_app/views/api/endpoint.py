@@ -16,12 +16,13 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
+from delegation_app import http
 from delegation_app.services.audit import Origin
 from delegation_app.services.delegations.terms import SignIn
-from delegation_app.views import http, sign_in
-from delegation_app.views.api import errors, reading
-from delegation_app.views.api.access import CHALLENGE, SIGNED_IN, May, SessionOnly
-from delegation_app.views.api.reading import Shape
+from delegation_app.views import sign_in
+from delegation_app.views.api import errors, parsing
+from delegation_app.views.api.authentication import CHALLENGE, SIGNED_IN, May, SessionOnly
+from delegation_app.views.api.parsing import Shape
 from delegation_app.views.standalone import standalone
 
 
@@ -88,7 +89,7 @@ class Endpoint(APIView):
         """Judge the request before anybody parses it, and then who sent it."""
         http.require_https(self.sent)
         if request.method == "POST":
-            reading.require_json(self.sent)
+            parsing.require_json(self.sent)
         super().initial(request, *args, **kwargs)
         if request.method == "GET":
             # So that there is a cookie to send back with a deed
@@ -133,9 +134,9 @@ class Endpoint(APIView):
             InvalidRequest, ValidationError: see `reading`.
         """
         operation = self.operation
-        found = reading.from_query(self.sent, operation.query)
+        found = parsing.from_query(self.sent, operation.query)
         if operation.body is not None:
-            found |= reading.from_body(self.sent, operation.body)
+            found |= parsing.from_body(self.sent, operation.body)
         return found
 
     def told(self, found: Any) -> Response:

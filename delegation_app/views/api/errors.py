@@ -11,8 +11,8 @@ from django.http.multipartparser import MultiPartParserError
 from django.http.request import RawPostDataException, UnreadablePostError
 from rest_framework import exceptions
 
+from delegation_app import http
 from delegation_app.protocol.errors import InvalidRequest, OAuthError, TooManyAttempts
-from delegation_app.views import http
 
 # What Django says to a request that it can't read
 _UNREADABLE: Final = (

@@ -13,14 +13,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from delegation_app import __version__
-from delegation_app.views.api import reading
-from delegation_app.views.api.common_shapes import DelegationError
+from delegation_app.views.api import parsing
 from delegation_app.views.api.endpoint import (
     Endpoint,
     Operation,
     OperatorEndpoint,
     PersonEndpoint,
 )
+from delegation_app.views.api.serializers import DelegationError
 
 # Every operation can be refused like that
 _ALWAYS: Final = (400, 401, 403, 429, 500, 503)
@@ -90,7 +90,7 @@ class Described(AutoSchema):
 class _Sessions(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself
     """The session's cookie, and for deeds the CSRF token beside it."""
 
-    target_class = "delegation_app.views.api.access.SessionOnly"
+    target_class = "delegation_app.views.api.authentication.SessionOnly"
     name = list(_NAMES)
 
     def get_security_requirement(self, auto_schema: Any) -> Any:
@@ -121,7 +121,7 @@ class _Schema(Endpoint):
     def get(self, request: Request) -> Response:
         """Answer the schema."""
         del request
-        reading.from_query(self.sent, None)
+        parsing.from_query(self.sent, None)
         schema: dict[str, Any] = _generator(self.about)().get_schema(public=True)  # type: ignore[no-untyped-call]
         return Response({**schema, "info": {"title": self.title, "version": __version__}})
 

@@ -14,10 +14,10 @@ from delegation_app.protocol.scope import Scope
 from delegation_app.services.delegations import catalogue, operating
 from delegation_app.services.delegations.filters import Chosen
 from delegation_app.services.delegations.narrowing import Narrowing
-from delegation_app.views.api import common_shapes
-from delegation_app.views.api import operator_shapes as shapes
+from delegation_app.views.api import operator_serializers as shapes
+from delegation_app.views.api import serializers
 from delegation_app.views.api.endpoint import Operation, OperatorEndpoint
-from delegation_app.views.api.sealed import seal, unseal
+from delegation_app.views.api.signing import seal, unseal
 
 # What the interface calls otherwise than `Chosen`
 _NAMES: Final = {
@@ -115,7 +115,7 @@ class Revoke(OperatorEndpoint):
         "POST": Operation(
             "revokeDelegation",
             "Revoke a delegation and all below it. It can't be undone.",
-            answer=common_shapes.DelegationsEnded,
+            answer=serializers.DelegationsEnded,
             body=shapes.RevokeDelegation,
             also=(404,),
         ),

@@ -10,11 +10,11 @@ from rest_framework.response import Response
 from delegation_app import clock
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.services.delegations import operating
-from delegation_app.views.api import operator_shapes as shapes
+from delegation_app.views.api import operator_serializers as shapes
 from delegation_app.views.api.endpoint import Operation, OperatorEndpoint
 from delegation_app.views.api.errors import PreviewNeeded
 from delegation_app.views.api.operator import as_text, chosen
-from delegation_app.views.api.sealed import seal, unseal
+from delegation_app.views.api.signing import seal, unseal
 
 CONFIRM_WITHIN: Final = 3600
 

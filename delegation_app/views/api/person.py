@@ -15,11 +15,11 @@ from delegation_app.services.connections import actions, detail
 from delegation_app.services.connections import listing as connection_listing
 from delegation_app.services.connections.listing import Chosen, Show
 from delegation_app.services.delegations.narrowing import Narrowing
-from delegation_app.views.api import common_shapes
-from delegation_app.views.api import person_shapes as shapes
+from delegation_app.views.api import person_serializers as shapes
+from delegation_app.views.api import serializers
 from delegation_app.views.api.endpoint import Operation, PersonEndpoint
 from delegation_app.views.api.errors import PreviewNeeded
-from delegation_app.views.api.sealed import seal, unseal
+from delegation_app.views.api.signing import seal, unseal
 
 CONFIRM_WITHIN: Final = 3600
 
@@ -110,7 +110,7 @@ class End(PersonEndpoint):
         "POST": Operation(
             "endConnection",
             "End a connection and all that was made from it. It can't be undone.",
-            answer=common_shapes.DelegationsEnded,
+            answer=serializers.DelegationsEnded,
             body=shapes.EndConnection,
             also=(404,),
         ),
@@ -144,7 +144,7 @@ class EndAll(PersonEndpoint):
         "POST": Operation(
             "endAll",
             "End everything that a preview told of. It can't be undone.",
-            answer=common_shapes.DelegationsEnded,
+            answer=serializers.DelegationsEnded,
             body=shapes.EndConnections,
             also=(404, 409),
         ),

@@ -7,12 +7,12 @@ from typing import Final
 
 from django.http import HttpResponse
 
+from delegation_app import http
 from delegation_app.grants import REGISTRY, Grant, TokenRequest
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import UnauthorizedClient, UnsupportedGrantType
 from delegation_app.services import signing_keys
-from delegation_app.views import http
-from delegation_app.views.back_channel import Call, back_channel
+from delegation_app.views.client_endpoint import Call, back_channel
 
 # What these redeem may have been stolen. A replay is one, whatever else the request asks for.
 _JUDGES_REPLAYS: Final = frozenset({names.AUTHORIZATION_CODE, names.REFRESH_TOKEN})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from delegation_app.services import signing_keys
-from delegation_app.views.public import public_document
+from delegation_app.views.public_document import public_document
 
 
 @public_document

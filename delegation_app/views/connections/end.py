@@ -7,10 +7,11 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+from delegation_app import http
 from delegation_app.services.connections import actions, listing
 from delegation_app.services.delegations.terms import SignIn
-from delegation_app.views import http, pages
-from delegation_app.views.connections_door import door, form_of, origin_of, show, told
+from delegation_app.views import pages
+from delegation_app.views.connections.guard import door, form_of, origin_of, show, told
 
 
 @door("GET", "POST")

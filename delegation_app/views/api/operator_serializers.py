@@ -10,7 +10,6 @@ from delegation_app.forms import grant_choices
 from delegation_app.grants import REGISTRY
 from delegation_app.services.delegations import state
 from delegation_app.services.delegations.operating import MOST_AT_ONCE
-from delegation_app.views.api.common_shapes import MOST, Reason, Shape, Tokens
 from delegation_app.views.api.fields import (
     DelegationId,
     Flag,
@@ -20,6 +19,7 @@ from delegation_app.views.api.fields import (
     Text,
     Whole,
 )
+from delegation_app.views.api.serializers import MOST, Reason, Shape, Tokens
 
 
 class DelegationClient(Shape):

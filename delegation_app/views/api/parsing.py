@@ -9,10 +9,10 @@ from typing import Any, Final, NoReturn
 from django.http import HttpRequest
 from rest_framework.serializers import Serializer
 
+from delegation_app import http
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.parameters import decode
 from delegation_app.protocol.reading import is_storable
-from delegation_app.views import http
 from delegation_app.views.api.errors import UnsupportedMediaType
 
 JSON: Final = "application/json"

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from delegation_app import clock
+from delegation_app import clock, http
 from delegation_app.conf import conf
 from delegation_app.protocol.secrets import new_secret
 from delegation_app.services.consent import pending_requests
@@ -20,7 +20,7 @@ from delegation_app.services.consent.pending_requests import Kind, Pending, Wait
 from delegation_app.services.consent.request import Asked
 from delegation_app.services.consent.screen import Text, compose
 from delegation_app.services.delegations.terms import SignIn
-from delegation_app.views import http, sign_in
+from delegation_app.views import sign_in
 from delegation_app.views.pages import NoLonger
 
 # Not the session: sessions are flushed when users change, some live in a cookie of 4 KiB, and

@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 
 from django.http import HttpResponse
 
+from delegation_app import http
 from delegation_app.addresses import endpoint
 from delegation_app.services.device import start
-from delegation_app.views import http
-from delegation_app.views.back_channel import Call, back_channel
+from delegation_app.views.client_endpoint import Call, back_channel
 
 
 @back_channel

@@ -11,11 +11,12 @@ from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 
+from delegation_app import http
 from delegation_app.protocol.errors import InvalidRequest, OAuthError
 from delegation_app.protocol.parameters import Parameters
 from delegation_app.services.audit import Origin
 from delegation_app.services.delegations.terms import SignIn
-from delegation_app.views import csrf, http, pages, sign_in
+from delegation_app.views import csrf, pages, sign_in
 from delegation_app.views.standalone import standalone
 
 P = ParamSpec("P")

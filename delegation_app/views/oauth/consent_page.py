@@ -9,9 +9,10 @@ from delegation_app.services.consent import authorize
 from delegation_app.services.consent.pending_requests import Kind
 from delegation_app.services.consent.question import Question
 from delegation_app.services.consent.screen import app_name, compose
-from delegation_app.views import asking, pages, pending
-from delegation_app.views.asking import Before
-from delegation_app.views.pending import Seen
+from delegation_app.views import pages
+from delegation_app.views.oauth import consent_form, consent_session
+from delegation_app.views.oauth.consent_form import Before
+from delegation_app.views.oauth.consent_session import Seen
 
 
 def consent_page(
@@ -35,8 +36,10 @@ def consent_page(
     seen = Seen.of(text, question.asked, whole=whole)
     content = {"query": query, "request": question.request.to_json()}
     context = {
-        "handle": pending.keep_question(request, Kind.CONSENT, content, seen, question.asked),
-        **asking.shown(text, before),
+        "handle": consent_session.keep_question(
+            request, Kind.CONSENT, content, seen, question.asked
+        ),
+        **consent_form.shown(text, before),
     }
     target, status = question.request.target.uri, 200 if before is None else 400
     return pages.page(request, "consent.html", context, status=status, form_leads_to=target)

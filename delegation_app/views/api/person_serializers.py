@@ -10,8 +10,8 @@ from rest_framework import serializers
 from delegation_app.services.connections.detail import Node
 from delegation_app.services.connections.listing import PAGE, Show
 from delegation_app.services.delegations import state
-from delegation_app.views.api.common_shapes import MOST, MaybeReason, Shape, Tokens
 from delegation_app.views.api.fields import Moment, Names, PairsAs, Text, Whole
+from delegation_app.views.api.serializers import MOST, MaybeReason, Shape, Tokens
 
 
 class ConnectionScope(PairsAs):

@@ -7,14 +7,14 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+from delegation_app import http
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.parameters import Parameters
 from delegation_app.services.connections import actions, detail, pending
 from delegation_app.services.connections import listing as connection_listing
 from delegation_app.services.connections.listing import Chosen, Show
 from delegation_app.services.delegations.terms import SignIn
-from delegation_app.views import http
-from delegation_app.views.connections_door import door, show, telling
+from delegation_app.views.connections.guard import door, show, telling
 
 
 @door("GET")

@@ -7,6 +7,7 @@ from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 
+from delegation_app import http
 from delegation_app.protocol.errors import ConsentRequired, LoginRequired, OAuthError, ServerError
 from delegation_app.protocol.parameters import Parameters
 from delegation_app.protocol.printable import logger_for
@@ -17,7 +18,8 @@ from delegation_app.services.consent import history, pending_requests, validatio
 from delegation_app.services.consent.pending_requests import Kind
 from delegation_app.services.consent.question import Question, must_ask
 from delegation_app.services.delegations.terms import SignIn
-from delegation_app.views import consent_answer, consent_page, csrf, http, pages, pending, sign_in
+from delegation_app.views import csrf, pages, sign_in
+from delegation_app.views.oauth import consent_answer, consent_page, consent_session
 from delegation_app.views.standalone import standalone
 
 logger = logger_for("delegation_app")
@@ -51,10 +53,10 @@ class Arrival:
         """
         sent = http.read_query(request)
         # RFC 6749 section 3.1: parameters that are not known are ignored
-        if pending.RESUME not in sent or "client_id" in sent:
+        if consent_session.RESUME not in sent or "client_id" in sent:
             return cls(sign_in.unmarked(request), sent.only(validation.PARAMETERS))
-        handle = sent.require(pending.RESUME)
-        found = pending.find(request, handle, Kind.REQUEST, Kind.CONSENT)
+        handle = sent.require(consent_session.RESUME)
+        found = consent_session.find(request, handle, Kind.REQUEST, Kind.CONSENT)
         if found is None:
             raise pages.NoLonger(
                 "This page is too old, or was opened in another browser. Start again in the app."
@@ -82,7 +84,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
             response = pages.wrong_method(request)
     except Exception as error:  # noqa: BLE001 - people get a page, whatever happened
         response = consent_page.refusal(request, http.as_oauth_error(error, request))
-    return pending.with_cookie(request, response)
+    return consent_session.with_cookie(request, response)
 
 
 def _ask(request: HttpRequest) -> HttpResponse:
@@ -156,7 +158,7 @@ def _to_sign_in(
     request: HttpRequest, arrival: Arrival, proven: validation.Proven, person: SignIn | None
 ) -> HttpResponse:
     handle = arrival.handle or _keep(request, arrival, proven, person)
-    query = arrival.query if handle is None else pending.resuming(handle)
+    query = arrival.query if handle is None else consent_session.resuming(handle)
     return sign_in.ask_for(request, query)
 
 
@@ -167,4 +169,4 @@ def _keep(
         return None
     content = {"query": arrival.query}
     client_id = proven.client.client_id
-    return pending.keep(request, Kind.REQUEST, content, client_id=client_id, person=person)
+    return consent_session.keep(request, Kind.REQUEST, content, client_id=client_id, person=person)

@@ -7,13 +7,12 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
-from delegation_app import clock
+from delegation_app import clock, http
 from delegation_app.conf import conf
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.services.status_lists import publication as lists
 from delegation_app.services.status_lists.cache import Published
-from delegation_app.views import http
-from delegation_app.views.public import document, public
+from delegation_app.views.public_document import document, public
 
 _MEDIA_TYPE: Final = "application/statuslist+jwt"
 

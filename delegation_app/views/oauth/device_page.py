@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 
+from delegation_app import http
 from delegation_app.protocol.errors import InvalidRequest, OAuthError, TooManyAttempts
 from delegation_app.protocol.parameters import Parameters
 from delegation_app.protocol.scope import Scope
@@ -19,9 +20,10 @@ from delegation_app.services.consent.screen import app_name, compose
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.services.device import verification
 from delegation_app.services.device.verification import Waiting
-from delegation_app.views import asking, csrf, http, pages, pending, sign_in
-from delegation_app.views.asking import Before
-from delegation_app.views.pending import Seen
+from delegation_app.views import csrf, pages, sign_in
+from delegation_app.views.oauth import consent_form, consent_session
+from delegation_app.views.oauth.consent_form import Before
+from delegation_app.views.oauth.consent_session import Seen
 from delegation_app.views.standalone import standalone
 
 
@@ -46,7 +48,7 @@ def device_page(request: HttpRequest) -> HttpResponse:
             response = pages.wrong_method(request)
     except Exception as error:  # noqa: BLE001 - people get a page, whatever happened
         response = pages.error_page(request, http.as_oauth_error(error, request))
-    return pending.with_cookie(request, response)
+    return consent_session.with_cookie(request, response)
 
 
 def _respond(request: HttpRequest) -> HttpResponse:
@@ -91,9 +93,11 @@ def _ask(
     text = compose(waiting.asked)
     asked, seen = waiting.asked, Seen.of(text, waiting.asked)
     context = {
-        "handle": pending.keep_question(request, Kind.DEVICE, waiting.as_json(), seen, asked),
+        "handle": consent_session.keep_question(
+            request, Kind.DEVICE, waiting.as_json(), seen, asked
+        ),
         "user_code": user_code,
-        **asking.shown(text, before),
+        **consent_form.shown(text, before),
     }
     status = 200 if before is None else 400
     return pages.page(request, "device_question.html", context, status=status)
@@ -107,14 +111,14 @@ def _wrong_code(request: HttpRequest, typed: str, origin: audit.Origin) -> HttpR
 
 def _answer(request: HttpRequest, parameters: Parameters, person: SignIn) -> HttpResponse:
     handle, decision = parameters.require("handle"), parameters.require("decision")
-    found, seen = pending.question(request, Kind.DEVICE, handle, person, request.path)
+    found, seen = consent_session.question(request, Kind.DEVICE, handle, person, request.path)
     if decision not in {"allow", "deny"}:
         raise InvalidRequest("The decision must be allow or deny.")
     origin = http.origin_of(request, person.subject)
     try:
         waiting = verification.again(found.content, person)
-        if pending.is_too_old(found):
-            raise asking.expired()
+        if consent_session.is_too_old(found):
+            raise consent_form.expired()
         consent = _decide(waiting, parameters, origin, seen)
     except AskAgain as error:
         return _ask(request, waiting, Before.of(parameters, error))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.http import HttpResponse
 
+from delegation_app import http
 from delegation_app.services.clients.lookup import SPEAKS_FOR
 from delegation_app.services.tokens import introspection
-from delegation_app.views import http
-from delegation_app.views.back_channel import Call, back_channel
+from delegation_app.views.client_endpoint import Call, back_channel
 
 
 @back_channel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 
 from delegation_app.services.clients import logos
-from delegation_app.views.public import public
+from delegation_app.views.public_document import public
 
 
 @public

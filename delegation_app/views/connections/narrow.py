@@ -16,7 +16,7 @@ from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.delegations.state import State
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import pages
-from delegation_app.views.connections_door import door, form_of, origin_of, show, told
+from delegation_app.views.connections.guard import door, form_of, origin_of, show, told
 
 
 @door("GET", "POST")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.http import HttpResponse
 
+from delegation_app import http
 from delegation_app.services.delegations import revocation
-from delegation_app.views import http
-from delegation_app.views.back_channel import Call, back_channel
+from delegation_app.views.client_endpoint import Call, back_channel
 
 
 @back_channel

@@ -10,7 +10,7 @@ from delegation_app import grants, toolkit
 from delegation_app.addresses import endpoint
 from delegation_app.conf import conf
 from delegation_app.protocol import names, pkce
-from delegation_app.views.public import public_document
+from delegation_app.views.public_document import public_document
 
 
 @public_document

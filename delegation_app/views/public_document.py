@@ -10,10 +10,9 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import get_conditional_response
 
-from delegation_app import primary
+from delegation_app import http, primary
 from delegation_app.conf import conf
 from delegation_app.protocol.errors import InvalidRequest, TemporarilyUnavailable
-from delegation_app.views import http
 from delegation_app.views.standalone import standalone
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 
+from delegation_app import http
 from delegation_app.protocol.authorization_request import AuthorizationRequest
 from delegation_app.protocol.errors import InvalidRequest, OAuthError
 from delegation_app.protocol.parameters import Parameters
@@ -23,10 +24,11 @@ from delegation_app.services.consent.question import Question
 from delegation_app.services.consent.repeated_answers import FirstAnswer
 from delegation_app.services.consent.screen import app_name
 from delegation_app.services.delegations.terms import SignIn
-from delegation_app.views import asking, consent_page, http, pages, pending, sign_in
-from delegation_app.views.asking import Before
+from delegation_app.views import pages, sign_in
+from delegation_app.views.oauth import consent_form, consent_page, consent_session
+from delegation_app.views.oauth.consent_form import Before
+from delegation_app.views.oauth.consent_session import Seen
 from delegation_app.views.pages import NoLonger
-from delegation_app.views.pending import Seen
 
 _SIGN_IN = "sign-in"
 
@@ -44,7 +46,7 @@ def answer(request: HttpRequest) -> HttpResponse:
     person = sign_in.current(request)
     if person is None:
         raise _signed_out(request, handle)
-    found, seen = pending.question(request, Kind.CONSENT, handle, person)
+    found, seen = consent_session.question(request, Kind.CONSENT, handle, person)
     question = _question(found, seen, person)
     if decision not in {"allow", "deny"}:
         raise InvalidRequest("The decision must be allow or deny.")
@@ -70,8 +72,8 @@ def forged(request: HttpRequest, error: OAuthError) -> HttpResponse:
     A sign-in in another window changes the token of a page that was opened before.
     """
     try:
-        found = pending.find(request, _handle_of(request), Kind.CONSENT, Kind.REQUEST)
-        back = "" if found is None else pending.way_back(request, found)
+        found = consent_session.find(request, _handle_of(request), Kind.CONSENT, Kind.REQUEST)
+        back = "" if found is None else consent_session.way_back(request, found)
     except Exception as failure:  # noqa: BLE001 - the form is refused whether or not this works
         http.as_oauth_error(failure, request)
         back = ""
@@ -89,26 +91,26 @@ def _question(found: Pending, seen: Seen, person: SignIn) -> Question:
 
 
 def _signed_out(request: HttpRequest, handle: str) -> NoLonger:
-    found = pending.find(request, handle, Kind.CONSENT)
+    found = consent_session.find(request, handle, Kind.CONSENT)
     if found is None:
         return NoLonger("You are signed out. Start again in the app.")
-    back = pending.way_back(request, found)
+    back = consent_session.way_back(request, found)
     return NoLonger("You are signed out. Sign in, and the question is shown again.", back=back)
 
 
 def _sign_out(request: HttpRequest, handle: str) -> HttpResponse:
-    found = pending.find(request, handle, Kind.REQUEST, Kind.CONSENT)
+    found = consent_session.find(request, handle, Kind.REQUEST, Kind.CONSENT)
     if found is None:
         raise NoLonger("This page is too old, or belongs to another browser. Start again.")
     logout(request)
-    return sign_in.ask_for(request, pending.resuming(handle))
+    return sign_in.ask_for(request, consent_session.resuming(handle))
 
 
 def _decide(
     request: HttpRequest, question: Question, parameters: Parameters, found: Pending
 ) -> HttpResponse:
-    if pending.is_too_old(found):
-        raise asking.expired()
+    if consent_session.is_too_old(found):
+        raise consent_form.expired()
     origin = http.origin_of(request, question.sign_in.subject)
     seen = Seen(**found.content["seen"])
     if parameters.get("decision") == "deny":
@@ -137,6 +139,6 @@ def _first_answer(
     context = {
         "app": app_name(question.asked),
         "is_denied": first.is_denial,
-        "back": f"{request.path}?{pending.resuming(question.handle)}",
+        "back": f"{request.path}?{consent_session.resuming(question.handle)}",
     }
     return pages.page(request, "answered.html", context, status=400)

@@ -1,0 +1,1 @@
+"""The pages on which users see and end what they have connected."""

@@ -1,0 +1,1 @@
+"""The OAuth endpoints and the pages that belong to them."""
