@@ -53,6 +53,6 @@ def _complete_admin() -> None:
     from django.contrib.admin.apps import AdminConfig  # noqa: PLC0415 - an app that sites may lack
 
     if isinstance(apps.get_app_config("admin"), AdminConfig):
-        from delegation_app.admin import client  # noqa: PLC0415 - needs the models
+        from delegation_app.admin.clients import admin  # noqa: PLC0415 - needs the models
 
-        client.extend()
+        admin.extend()

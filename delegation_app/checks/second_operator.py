@@ -49,7 +49,7 @@ def _pages_past() -> Iterator[CheckMessage]:
     from django.contrib.admin.sites import all_sites  # noqa: PLC0415 - an app that sites may lack
 
     from delegation_app import toolkit  # noqa: PLC0415 - apps not ready above
-    from delegation_app.admin.registered import Registered  # noqa: PLC0415 - as above
+    from delegation_app.admin.proposals.registered import Registered  # noqa: PLC0415 - as above
     from delegation_app.models import ClientPolicy, ResourceServer  # noqa: PLC0415 - as above
 
     for site in all_sites:
@@ -57,7 +57,9 @@ def _pages_past() -> Iterator[CheckMessage]:
             if site.is_registered(model) and not isinstance(
                 site.get_model_admin(model), Registered
             ):
-                hint = "Call delegation_app.admin.client.extend(site), or unregister it there."
+                hint = (
+                    "Call delegation_app.admin.clients.admin.extend(site), or unregister it there."
+                )
                 message = (
                     f"{model.__name__} in the admin site {site.name!r} needs no second operator."
                 )

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from delegation_app.admin import audit as audit_admin
+from delegation_app.admin.audit import admin as audit_admin
 from delegation_app.models import AuditEvent
 from tests.admin.conftest import page, person, text_of
 from tests.support import SecureClient

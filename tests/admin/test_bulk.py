@@ -154,7 +154,9 @@ def test_bulk_when_the_task_was_tampered_with_then_400_and_nothing_ends(world, o
 
 def test_bulk_when_another_version_signed_the_task_then_400(operator):
     for said in ([], {"task": {}}, {"task": {"position": None, "chosen": {"no": 1}}}):
-        task = signing.dumps(said, salt="delegation_app.admin.bulk", compress=True)
+        task = signing.dumps(
+            said, salt="delegation_app.admin.delegations.revoke_list", compress=True
+        )
         assert operator.post(BULK, {"task": task, "reason": "x"}).status_code == 400
 
 

@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import check_password
 
 from delegation_app import toolkit
-from delegation_app.admin import client as client_admin
+from delegation_app.admin.clients import admin as client_admin
 from delegation_app.models import AuditEvent, ClientPolicy, ConsentRecord, Delegation
 from delegation_app.protocol import names
 from tests.admin.conftest import page
@@ -354,7 +354,7 @@ django.setup()
 from django.contrib import admin
 from django.core.management import call_command
 from delegation_app import toolkit
-from delegation_app.admin.client import WithPolicy
+from delegation_app.admin.clients.admin import WithPolicy
 found = type(admin.site.get_model_admin(toolkit.application_model()))
 call_command("check")
 print(found.__name__, issubclass(found, WithPolicy))

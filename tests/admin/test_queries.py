@@ -6,7 +6,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from delegation_app.admin.readonly import BoundedPaginator
+from delegation_app.admin.base import BoundedPaginator
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation, DelegationBlock
 from tests.admin.conftest import page
 from tests.support.world import make_app

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from delegation_app import toolkit
-from delegation_app.admin import lifting
+from delegation_app.admin.blocks import lifting
 from delegation_app.models import (
     ClientPolicy,
     DelegationBlock,

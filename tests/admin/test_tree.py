@@ -8,8 +8,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from delegation_app.admin import tree
-from delegation_app.admin.readonly import BoundedPaginator
+from delegation_app.admin.base import BoundedPaginator
+from delegation_app.admin.delegations import tree
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.services import audit

@@ -9,9 +9,9 @@ from urllib.parse import quote, urlencode
 import pytest
 from django.apps import apps
 
-from delegation_app.admin import register_list
-from delegation_app.admin.as_of_page import AsOfForm
-from delegation_app.admin.trail_form import TrailForm
+from delegation_app.admin.audit.as_of import AsOfForm
+from delegation_app.admin.audit.filter_form import TrailForm
+from delegation_app.admin.delegations import changelist
 from delegation_app.views.api.operator_serializers import DelegationFilter, DelegationQuery
 from tests.support import site_map
 from tests.support.world import FORM
@@ -68,7 +68,7 @@ KINDS = [
 ]
 LISTS = ("q", "p", "o", "e", "all", "_popup", "_to_field", "_changelist_filters", "_facets")
 # What the pages themselves read
-OF_DELEGATIONS = (*register_list.PARAMETERS, "older", "newer", "client_key")
+OF_DELEGATIONS = (*changelist.PARAMETERS, "older", "newer", "client_key")
 READ = {
     "admin:delegation_app_auditevent_changelist": (
         *({"since": "from", "until": "to"}.get(name, name) for name in TrailForm.base_fields),

@@ -9,7 +9,7 @@ from django.test import override_settings
 from django.urls import include, path
 
 from delegation_app import toolkit
-from delegation_app.admin import client as client_admin
+from delegation_app.admin.clients import admin as client_admin
 from delegation_app.checks import second_operator
 from delegation_app.models import ClientPolicy
 

@@ -6,7 +6,7 @@ from django.db import connections
 from django.urls import resolve, reverse
 from django.urls.exceptions import NoReverseMatch
 
-from delegation_app.admin.readonly import ReadOnlyAdmin
+from delegation_app.admin.base import ReadOnlyAdmin
 from delegation_app.resource_server.decorators import require_token
 from delegation_app.resource_server.metadata import ProtectedResourceMetadata
 from delegation_app.urls import urlpatterns

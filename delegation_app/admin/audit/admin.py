@@ -1,0 +1,198 @@
+"""The audit trail. It is only read."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any, ClassVar, Final
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    JsonResponse,
+    StreamingHttpResponse,
+)
+from django.http.response import HttpResponseBase
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_post_parameters
+
+from delegation_app import clock
+from delegation_app.admin import labels, limits
+from delegation_app.admin.audit import as_of, details, explain
+from delegation_app.admin.audit.filter_form import TrailForm
+from delegation_app.admin.audit.page import render
+from delegation_app.admin.base import STYLES, ReadOnlyAdmin
+from delegation_app.admin.delegations import issued
+from delegation_app.admin.origin import origin_of
+from delegation_app.models import AuditEvent
+from delegation_app.services import event_counts
+from delegation_app.services.paging import Page
+from delegation_app.services.reporting import audit_export, audit_query
+
+_PER_PAGE: Final = 50
+
+
+@admin.register(AuditEvent)
+class AuditAdmin(ReadOnlyAdmin):
+    """Newest first, and nothing to press but to look closer and to take a copy."""
+
+    deed_pages: ClassVar = {
+        "export": "export/",
+        "why": "why/",
+        "asof": "as-of/",
+        "json": "<path:object_id>/json/",
+    }
+    fieldsets = (
+        (None, {"fields": ("occurred_at", "kind", "outcome", "reason")}),
+        (_("Who"), {"fields": ("acted", "concerned", "client_id_value", "jti")}),
+        (_("From where"), {"fields": ("ip_address", "request_id")}),
+        (_("Details"), {"fields": ("details_text",)}),
+    )
+
+    class Media:
+        css: ClassVar = {"all": [STYLES, "delegation_app/audit.css"]}
+        js = ("delegation_app/audit.js",)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show some events and the way to the others, without counting them."""
+        del extra_context
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method not in {"GET", "HEAD"}:
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        form = TrailForm(request.GET.dict())
+        # What was counted until now belongs to the newest
+        event_counts.write_finished()
+        page: Page[AuditEvent] = Page([])
+        if form.is_valid():
+            page = form.trail().page(_PER_PAGE, form.cleaned_data["at"])
+        people = labels.of_subjects(s for e in page.rows for s in (e.actor, e.subject))
+        for event in page.rows:
+            event.people = people  # type: ignore[attr-defined]  # read by the columns
+        context = {
+            "form": form,
+            "lines": [self._line(event) for event in page.rows],
+            "page": page,
+            "newest": f"?{urlencode(form.query())}" if form.data.get("at") else "",
+            "may_export": self.may(request, "export"),
+            "filters": form.query(),
+            "events": page.rows,
+            "unknown": self._unknown(request, form, page),
+        }
+        title = _("Audit trail")
+        status = HTTPStatus.OK if form.is_valid() else HTTPStatus.BAD_REQUEST
+        return render(self, request, "browser", title, context, status=status)
+
+    def _unknown(self, request: HttpRequest, form: TrailForm, page: Page[AuditEvent]) -> list[str]:
+        if page.rows or not form.is_valid():
+            return []
+        return form.trail().unknown(labels.sight(self.admin_site, request))
+
+    def _line(self, event: AuditEvent) -> dict[str, Any]:
+        return {
+            "event": event,
+            "url": self.url("change", event.pk),
+            "label": self.label(event),
+            "why": details.why(event),
+            "actor": labels.with_name(event.actor, _people(event)),
+            "subject": labels.with_name(event.subject, _people(event)),
+        }
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """Read the names with it."""
+        found = super().get_object(request, object_id, from_field)
+        if found is not None:
+            found.people = labels.of_subjects((found.actor, found.subject))
+        return found
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Send the filtered events as a file, while they are read."""
+        self.require(request, "export")
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        form, kind = TrailForm(request.POST.dict()), request.POST.get("format", "")
+        if not form.is_valid() or kind not in audit_export.TYPES:
+            raise BadRequest("no such export")
+        events = audit_query.export(form.trail(), origin_of(request), kind)
+        response = StreamingHttpResponse(
+            audit_export.lines(events, kind), content_type=audit_export.TYPES[kind]
+        )
+        name = f"audit-{clock.now():%Y%m%dT%H%M%SZ}.{kind}"
+        response["Content-Disposition"] = f'attachment; filename="{name}"'
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def json_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show one event as JSON."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        event = self.find(request, object_id)
+        return JsonResponse(audit_export.members(event), json_dumps_params={"indent": 2})
+
+    @method_decorator(sensitive_post_parameters("text"))
+    def why_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask for an id or a token, and tell what became of it."""
+        return explain.answer(self, request)
+
+    def asof_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask for a person and a time, and tell who could act for them."""
+        return as_of.answer(self, request)
+
+    @admin.display(description=_("event"))
+    def label(self, obj: AuditEvent) -> str:
+        """Say what happened."""
+        return str(issued.event_label(obj.event))
+
+    @admin.display(description=_("event"))
+    def kind(self, obj: AuditEvent) -> str:
+        """Say what happened, and by what name the event is known to programs."""
+        return f"{self.label(obj)} ({obj.event})"
+
+    @admin.display(description=_("actor"))
+    def acted(self, obj: AuditEvent) -> str:
+        """Name who acted."""
+        return labels.with_name(obj.actor, _people(obj))
+
+    @admin.display(description=_("subject"))
+    def concerned(self, obj: AuditEvent) -> str:
+        """Name whose authority it is about."""
+        name = labels.with_name(obj.subject, _people(obj))
+        return name or str(self.get_empty_value_display())
+
+    @admin.display(description=_("reason and details"))
+    def why(self, obj: AuditEvent) -> str:
+        """Say why, and what came of it."""
+        return details.why(obj) or str(self.get_empty_value_display())
+
+    @admin.display(description=_("details"))
+    def details_text(self, obj: AuditEvent) -> str:
+        """Show the details as indented JSON."""
+        return limits.as_text(obj.details)
+
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """Add the links to what it is about."""
+        found = ((_("Delegation"), obj.delegation), (_("Consent"), obj.consent))
+        return {
+            "related": [
+                (label, labels.link(self.admin_site, request, row, str(row)))
+                for label, row in found
+                if row is not None
+            ],
+            "facts": details.lines(self.admin_site, request, obj),
+            "as_json": json.dumps(audit_export.members(obj), indent=2, ensure_ascii=False),
+            "json_url": self.url("json", obj.pk),
+        }
+
+
+def _people(event: AuditEvent) -> dict[str, str]:
+    known: dict[str, str] = event.people  # type: ignore[attr-defined]  # set by the list and by the page
+    return known

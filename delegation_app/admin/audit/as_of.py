@@ -1,0 +1,125 @@
+"""“Who could act for alice on 3 November at 14:00?”, with what proves the answer."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django import forms
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.utils.translation import gettext_lazy as _
+
+from delegation_app import clock
+from delegation_app.admin import labels
+from delegation_app.admin.audit.page import render
+from delegation_app.admin.base import ReadOnlyAdmin
+from delegation_app.admin.delegations import issued, summary
+from delegation_app.admin.readable import MomentField
+from delegation_app.services.reporting import as_of
+from delegation_app.services.reporting.as_of_history import Answer, Gap, Line
+
+_EXACT: Final = {"autocomplete": "off", "spellcheck": "false"}
+
+ANSWERS: Final = {
+    Answer.YES: _("could act"),
+    Answer.NO: _("could not act"),
+    Answer.UNSURE: _("perhaps"),
+}
+GAPS: Final = {
+    Gap.NOT_OPENED: _("Its opening is not on record: the terms are those of now."),
+    Gap.EXPIRY: _("Its end at that time is not on record: the one of now is shown."),
+    Gap.PERSON: _("Whether the person was disabled then is not on record."),
+    Gap.CLIENT: _("A client is disabled now; since when is not on record."),
+}
+
+
+class AsOfForm(forms.Form):
+    """Whose authority, and when."""
+
+    person = forms.CharField(
+        label=_("For whom"),
+        max_length=300,
+        help_text=_("A user name, a subject such as user:7, or the id of a client."),
+        widget=forms.TextInput(attrs=_EXACT),
+    )
+    when = MomentField(
+        label=_("When"),
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}),
+    )
+    client = forms.CharField(
+        label=_("Only this client id"),
+        max_length=255,
+        required=False,
+        widget=forms.TextInput(attrs=_EXACT),
+    )
+    scope = forms.CharField(
+        label=_("Only with this scope"),
+        max_length=255,
+        required=False,
+        widget=forms.TextInput(attrs=_EXACT),
+    )
+
+    def clean_when(self) -> Any:
+        """Refuse the future: nobody knows who will be able to act."""
+        when = self.cleaned_data["when"]
+        if when > clock.now():
+            raise ValidationError(_("This is in the future."), code="future")
+        return when
+
+    def question(self) -> as_of.Question:
+        """Return what is asked, once it is valid."""
+        said = self.cleaned_data
+        return as_of.Question(said["when"], said["person"], said["client"], said["scope"])
+
+
+def answer(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
+    """Ask, or answer.
+
+    Raises:
+        PermissionDenied: the user may not see both delegations and the audit trail.
+    """
+    if not page.has_view_permission(request) or not request.user.has_perm(
+        "delegation_app.view_delegation"
+    ):
+        raise PermissionDenied
+    if request.method not in {"GET", "HEAD"}:
+        return HttpResponseNotAllowed(["GET", "HEAD"])
+    form = AsOfForm(request.GET or None)
+    context: dict[str, Any] = {"form": form}
+    if form.is_valid():
+        answered = as_of.who_could_act(form.question())
+        context |= {
+            "answered": answered,
+            "most": as_of.MOST,
+            "lines": [_line(page, request, line) for line in answered.lines],
+            "when": form.cleaned_data["when"],
+            "unknown": [] if answered.lines else _unknown(page, request, form.question()),
+        }
+    return render(page, request, "as_of", _("Who could act?"), context)
+
+
+def _unknown(page: ReadOnlyAdmin, request: HttpRequest, question: as_of.Question) -> list[str]:
+    sight = labels.sight(page.admin_site, request)
+    return as_of.unknown(question, sight)
+
+
+def _line(page: ReadOnlyAdmin, request: HttpRequest, line: Line) -> dict[str, Any]:
+    row = line.delegation
+    return {
+        "line": line,
+        "answer": ANSWERS[line.answer],
+        "who": summary.principal(row),
+        "link": labels.link(
+            page.admin_site, request, row, labels.of_client(row.delegate, row.delegate_client_id)
+        ),
+        "via": line.via[:-1],
+        "audience": ", ".join(line.audience),
+        "gaps": [GAPS[gap] for gap in line.gaps],
+        "events": [
+            (
+                labels.link(page.admin_site, request, event, str(issued.event_label(event.event))),
+                event.occurred_at,
+            )
+            for event in line.events
+        ],
+    }

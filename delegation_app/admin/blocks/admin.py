@@ -1,0 +1,218 @@
+"""Blocks: what was taken from a pair of principal and client, and how to lift it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.admin import AdminSite
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from delegation_app import toolkit
+from delegation_app.admin import labels, limits
+from delegation_app.admin.base import ReadOnlyAdmin
+from delegation_app.admin.blocks import lifting
+from delegation_app.admin.confirmation import Confirmation, ask, deed
+from delegation_app.admin.delegations.forms import RevocationForm
+from delegation_app.admin.filters import LiftedFilter
+from delegation_app.admin.origin import origin_of
+from delegation_app.conf import conf
+from delegation_app.models import Delegation, DelegationBlock
+from delegation_app.protocol.claims import user_subject
+from delegation_app.protocol.public_id import as_uuid
+from delegation_app.services import name_search
+from delegation_app.services.delegations import block_text, blocks
+
+
+@admin.register(DelegationBlock)
+class BlockAdmin(ReadOnlyAdmin):
+    """Read-only, but for one action: lift."""
+
+    deed_pages: ClassVar = {"lift": "<path:object_id>/lift/"}
+    list_display = ("what", "cause", "blocked_at", "blocked_by_whom", "reason", "lifted_at")
+    list_filter = (LiftedFilter, "cause", "blocked_at")
+    sortable_by = ("blocked_at",)
+    search_fields = ("subject",)
+    search_help_text = _("A user, a client, a subject, a delegation id or a block id.")
+    fieldsets = (
+        (None, {"fields": ("what", "until", "public_id")}),
+        (
+            _("Bound"),
+            {"fields": ("everything", "scopes", "audience", "constraint_list", "ends_at")},
+        ),
+        (_("Blocked"), {"fields": ("cause", "blocked_at", "blocked_by_whom", "reason")}),
+        (
+            _("As recorded"),
+            {"fields": ("subject", "client_id_value", "blocked_by"), "classes": ("collapse",)},
+        ),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Add who lifted it, if it was lifted."""
+        fieldsets = list(super().get_fieldsets(request, obj))
+        if obj is not None and obj.lifted_at is not None:
+            fields = ("lifted_at", "lifted_by_whom", "lift_reason")
+            fieldsets.insert(1, (_("Lifted"), {"fields": fields}))
+        return fieldsets
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Look for exact values, and for users and clients by name."""
+        del request
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if (public_id := as_uuid(term, as_typed=True)) is not None:
+            of_id = Q(public_id=public_id) | Q(delegation__public_id=public_id)
+            return queryset.filter(of_id), False
+        named = toolkit.application_model()._default_manager.filter(
+            pk__in=name_search.clients_called(term)
+        )
+        subjects = [
+            *name_search.subjects(term),
+            *map(user_subject, name_search.people_called(term)),
+        ]
+        clients = [term, *named.values_list("client_id", flat=True)]
+        return queryset.filter(Q(subject__in=subjects) | Q(client_id_value__in=clients)), False
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Read the names of all rows at once."""
+        found = super().get_changelist_instance(request)
+        known = names_of(found.result_list)
+        for row in found.result_list:
+            row.known_names = known
+        return found
+
+    @admin.display(description=_("what is blocked"))
+    def what(self, obj: DelegationBlock) -> str:
+        """Say what is bound, and whose it is."""
+        return block_text.sentence(obj, _known(obj))
+
+    @admin.display(description=_("until"))
+    def until(self, obj: DelegationBlock) -> str:
+        """Say until when it binds."""
+        return block_text.until(obj)
+
+    @admin.display(description=_("constraints"))
+    def constraint_list(self, obj: DelegationBlock) -> str:
+        """Show the limits, a sentence each."""
+        return limits.as_list(obj.constraints)
+
+    @admin.display(description=_("blocked by"))
+    def blocked_by_whom(self, obj: DelegationBlock) -> str:
+        """Name the user or operator who took it."""
+        return labels.with_name(obj.blocked_by, _known(obj))
+
+    @admin.display(description=_("lifted by"))
+    def lifted_by_whom(self, obj: DelegationBlock) -> str:
+        """Name the operator who lifted it."""
+        return labels.with_name(obj.lifted_by, labels.of_subjects([obj.lifted_by]))
+
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """Add where it was taken, and the button."""
+        found = ((_("Delegation"), obj.delegation), (_("Consent"), obj.consent))
+        return {
+            "subtitle": str(obj),
+            "related": [
+                (label, labels.link(self.admin_site, request, row, str(row)))
+                for label, row in found
+                if row is not None
+            ],
+            "lift_url": self.url("lift", obj.pk) if self.may_lift(request, obj) else "",
+        }
+
+    def may_lift(self, request: HttpRequest, obj: DelegationBlock) -> bool:
+        """Whether the block still binds, and this operator may lift it."""
+        return obj.lifted_at is None and self.may(request, "lift")
+
+    @deed
+    def lift_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, and lift."""
+        self.require(request, "lift")
+        block: DelegationBlock = self.find(request, object_id)
+        back = self.url("change", block.pk)
+        if block.lifted_at is not None:
+            self.message_user(request, _("The block was lifted before."), messages.WARNING)
+            return HttpResponseRedirect(back)
+        form = RevocationForm(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            reason = form.cleaned_data["reason"]
+            if conf.second_operator:
+                return lifting.propose(self, request, block, reason=reason, back=back)
+            blocks.lift(block, origin_of(request), reason=reason)
+            self.message_user(request, _("The block was lifted."), messages.SUCCESS)
+            return HttpResponseRedirect(back)
+        return ask(self, request, _question(self, block, form, back))
+
+
+def names_of(found: Sequence[DelegationBlock]) -> dict[str, str]:
+    """Return the names of the subjects, clients and resource servers of some blocks."""
+    return {
+        **labels.of_subjects(one for block in found for one in (block.subject, block.blocked_by)),
+        **labels.of_clients(block.client_id_value for block in found),
+        **labels.of_services(one for block in found for one in block.audience or ()),
+    }
+
+
+def _known(block: Any) -> dict[str, str]:
+    known: dict[str, str] | None = getattr(block, "known_names", None)
+    return names_of([block]) if known is None else known
+
+
+def listed(
+    page: ReadOnlyAdmin, request: HttpRequest, found: Sequence[DelegationBlock]
+) -> list[tuple[str, str]]:
+    """Return blocks as a sentence and an address each; none for those who may not see them."""
+    site = page.admin_site
+    if not labels.may_see(site, request, DelegationBlock):
+        return []
+    known = names_of(found)
+    return [
+        (block_text.sentence(block, known), labels.address(site, request, block)) for block in found
+    ]
+
+
+def lists(site: AdminSite, request: HttpRequest, row: Delegation) -> list[tuple[Any, str]]:
+    """Return links to the active blocks of the principal and of the client of a delegation."""
+    found: list[tuple[Any, str]] = []
+    for label, term in (
+        (_("Blocks of the principal"), row.subject),
+        (_("Blocks of the client"), row.delegate_client_id),
+    ):
+        url = labels.list_address(site, request, DelegationBlock, q=term, lifted="no")
+        if url:
+            found.append((label, format_html('<a href="{}">{}</a>', url, gettext("show"))))
+    return found
+
+
+def bindings(*taken: DelegationBlock) -> list[str]:
+    """Return what blocks that are about to be stored will bind, and until when."""
+    known = names_of(taken)
+    lines = [block_text.sentence(block, known) for block in taken]
+    return [*lines, *dict.fromkeys(block_text.until(block) for block in taken)]
+
+
+def _question(
+    page: BlockAdmin, block: DelegationBlock, form: RevocationForm, back: str
+) -> Confirmation:
+    return Confirmation(
+        title=gettext("Lift this block?"),
+        question=gettext(
+            "What it binds can be obtained again, by the next request and without a page."
+        ),
+        consequences=[
+            page.what(block),
+            gettext("What was revoked stays revoked. What was narrowed stays as it is."),
+        ],
+        button=gettext("Lift the block"),
+        back=back,
+        form=form,
+        record=block,
+        about=str(block),
+    )

@@ -1,0 +1,258 @@
+"""Client policies, on the page that the toolkit has for its applications."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.contrib.admin import AdminSite
+from django.contrib.admin.options import IS_POPUP_VAR
+from django.contrib.admin.utils import flatten
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import NoReverseMatch
+from django.utils.translation import gettext_lazy as _
+
+from delegation_app import toolkit
+from delegation_app.admin import labels, limits
+from delegation_app.admin.base import HISTORY, STYLES
+from delegation_app.admin.clients import policy_asking
+from delegation_app.admin.clients.policy_form import PolicyForm, PolicyFormSet
+from delegation_app.admin.clients.secret import WithSecret
+from delegation_app.admin.origin import origin_of
+from delegation_app.admin.proposals import hold
+from delegation_app.admin.proposals.registered import CLIENTS, Registered
+from delegation_app.admin.readable import ReadableAdmin, ReadableFields
+from delegation_app.forms import KeepsSecret, RefusesShortSecret, UsableRedirects
+from delegation_app.models import ClientPolicy, Delegation, DelegationBlock
+from delegation_app.services.clients import lookup, setup_problems
+from delegation_app.services.delegations import revocation
+from delegation_app.services.transactions import joined
+
+
+class PolicyInline(policy_asking.ShowsLogo, ReadableFields, admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
+    """The policy of one client. It can't be deleted: that would give back what it took away."""
+
+    model = ClientPolicy
+    form = PolicyForm
+    formset = PolicyFormSet
+    template = "admin/delegation_app/policy_inline.html"
+    can_delete = False
+    max_num = extra = 1
+    filter_horizontal = ("audiences",)
+    fieldsets = (
+        (None, {"fields": ("enabled", "grants", "scopes")}),
+        (_("Where its tokens are valid"), {"fields": ("audiences", "default_audience")}),
+        (_("Limits"), {"fields": ("constraints", "may_ask_for_constraints")}),
+        (
+            _("Handing on"),
+            {
+                "fields": (
+                    "may_act",
+                    "impersonates",
+                    "exchanges_refresh_tokens",
+                    "refreshes_exchanged",
+                ),
+                "description": _(
+                    "Needs the grant type token exchange. It may hand authority on to the "
+                    "audiences above."
+                ),
+            },
+        ),
+        (_("What people are asked"), {"fields": policy_asking.FIELDS}),
+        (
+            _("How it is treated"),
+            {"fields": ("token_endpoint_auth_method", "drops_unavailable_scopes")},
+        ),
+        (
+            _("Lifetimes"),
+            {
+                "fields": (
+                    ("access_token_lifetime", "refresh_token_lifetime", "delegation_lifetime"),
+                    "refresh_retry_window",
+                )
+            },
+        ),
+        (_("Operators' tools"), {"fields": ("may_introspect_all",), "classes": ("collapse",)}),
+    )
+
+    class Media:
+        css = {"all": [STYLES]}
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Show constraints in words to those who only look."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if self.has_change_permission(request, obj):
+            return list(fieldsets)
+        return [
+            (
+                heading,
+                {
+                    **options,
+                    "fields": [
+                        "constraint_list" if name == "constraints" else name
+                        for name in options["fields"]
+                        if name not in policy_asking.UPLOADS
+                    ],
+                },
+            )
+            for heading, options in fieldsets
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Name what is no column, where it is shown."""
+        fields = (*super().get_readonly_fields(request, obj), "current_logo")
+        may_change = self.has_change_permission(request, obj)
+        return fields if may_change else (*fields, "constraint_list")
+
+    @admin.display(description=_("constraints"))
+    def constraint_list(self, obj: ClientPolicy) -> str:
+        """Show the constraints, a sentence each."""
+        return limits.as_list(obj.constraints)
+
+
+class WithPolicy(Registered, WithSecret, ReadableAdmin):
+    """Mixed into whatever class administers applications."""
+
+    REGISTER = CLIENTS
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """Have an order, where the site's class has none: those who look for a client page."""
+        return super().get_ordering(request) or ("-pk",)
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> list[Any]:
+        """Add the policy, once there is a client for it to be derived from."""
+        found = list(super().get_inlines(request, obj))
+        return found if obj is None else [*found, PolicyInline]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Leave the stored secret, even hashed, out of the page of those who only look."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if self.has_change_permission(request, obj):
+            return list(fieldsets)
+        return [
+            (
+                heading,
+                {
+                    **options,
+                    "fields": [n for n in flatten(options["fields"]) if n != "client_secret"],
+                },
+            )
+            for heading, options in fieldsets
+        ]
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Any = None,
+        change: bool = False,  # noqa: FBT001, FBT002 - Django's signature
+        **kwargs: Any,
+    ) -> Any:
+        """Keep the stored secret, even hashed, out of the form; refuse what could not be used."""
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        form = type(form)(form.__name__, (UsableRedirects, form), {})
+        if "client_secret" not in form.base_fields:
+            return form
+        mixin = RefusesShortSecret if obj is None else KeepsSecret
+        return type(form)(form.__name__, (mixin, form), {})
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Keep the identifier of a stored client: records, tokens and the trail name it."""
+        fields = tuple(super().get_readonly_fields(request, obj))
+        return fields if obj is None else (*fields, "client_id")
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Add what does not work, and the links to its secret and to what the client holds."""
+        obj = context.get("original")
+        if obj is not None:
+            context |= self.secret_context(request, obj)
+            found = lookup.find(obj.client_id)
+            context["shortcomings"] = [] if found is None else setup_problems.of_client(found)
+            context |= hold.context(self.admin_site, request, CLIENTS.kind, obj.pk)
+        if obj is not None and self.admin_site.is_registered(Delegation):
+            context |= _links(self.admin_site, request, obj)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def revoke_all_url(self, request: HttpRequest, application: Any) -> str:
+        """Return where everything that the client holds is ended, if this user may."""
+        if not self.admin_site.is_registered(Delegation):
+            return ""
+        return _links(self.admin_site, request, application).get("revoke_all_url", "")
+
+    def get_view_on_site_url(self, obj: Any = None) -> str | None:
+        """Leave out the link to the toolkit's own pages where a site has not mounted them."""
+        if obj is not None and hasattr(obj, "get_absolute_url"):
+            try:
+                obj.get_absolute_url()
+            except NoReverseMatch:
+                return None
+        return super().get_view_on_site_url(obj)
+
+    def response_add(self, request: HttpRequest, obj: Any, *args: Any) -> HttpResponse:
+        """Go on to the page with the policy, as Django does for new users."""
+        if "_addanother" not in request.POST and IS_POPUP_VAR not in request.POST:
+            posted = request.POST.copy()
+            posted["_continue"] = "1"
+            request.POST = posted  # type: ignore[assignment]  # as Django's UserAdmin does
+        return super().response_add(request, obj, *args)
+
+    def save_further(self, formsets: Any) -> None:
+        """Keep the logos that came with policies."""
+        policy_asking.save_logos(formsets)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Revoke what it holds, in the operator's name; then delete."""
+        with joined():
+            self._end(request, obj)
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Do the same for each."""
+        with joined():
+            for application in queryset:
+                self._end(request, application)
+            super().delete_queryset(request, queryset)
+
+    def _end(self, request: HttpRequest, application: Any) -> None:
+        reason = "the client was deleted"
+        origin = origin_of(request)
+        revocation.of_client(application, origin, reason=reason, leaves_block=False)
+        self.record_deletion(request, application)
+
+
+def extend(site: AdminSite = admin.site) -> None:
+    """Put policies on the page of applications, if the site has one; again does nothing.
+
+    The toolkit registers what its settings name when its admin is imported, which may be later
+    than this: it is imported here. A site may register something else later still, so the app's
+    `ready` calls this again.
+    """
+    toolkit.load_admin()
+    model = toolkit.application_model()
+    if not site.is_registered(model):
+        return
+    registered = type(site.get_model_admin(model))
+    if not issubclass(registered, WithPolicy):
+        site.unregister(model)
+        more = {"object_history_template": registered.object_history_template or HISTORY}
+        site.register(model, type(registered.__name__, (WithPolicy, registered), more))
+
+
+def _links(site: AdminSite, request: HttpRequest, application: Any) -> dict[str, str]:
+    page: Any = site.get_model_admin(Delegation)
+    if not page.has_view_permission(request):
+        return {}
+    query = urlencode({"q": application.client_id})
+    found = {"delegations_url": f"{page.url('changelist')}?{query}"}
+    if page.may(request, "revoke"):
+        found["revoke_all_url"] = page.url("client", application.pk)
+    found["blocks_url"] = labels.list_address(
+        site, request, DelegationBlock, q=application.client_id, lifted="no"
+    )
+    return found
+
+
+extend()

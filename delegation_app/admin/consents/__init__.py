@@ -1,0 +1,1 @@
+"""Consent records in the admin."""

@@ -1,0 +1,115 @@
+"""What can be done to a consent, each after one question."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext as _
+
+from delegation_app.admin.base import ReadOnlyAdmin
+from delegation_app.admin.blocks import admin
+from delegation_app.admin.confirmation import Confirmation, Decision, ask, consequences
+from delegation_app.admin.delegations.actions import tell_ended
+from delegation_app.admin.delegations.forms import RevocationForm
+from delegation_app.admin.origin import origin_of
+from delegation_app.models import ConsentRecord
+from delegation_app.protocol.errors import OAuthError
+from delegation_app.services.audit import Origin
+from delegation_app.services.consent import approval
+from delegation_app.services.consent import authorize as consents
+from delegation_app.services.consent.question import descriptions
+from delegation_app.services.delegations import blocks, selection
+from delegation_app.services.delegations.preview import preview
+
+
+def withdraw(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -> HttpResponse:
+    """Withdraw a consent, and end what hangs on it."""
+    back = page.url("change", record.pk)
+    form = RevocationForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        ended = consents.withdraw(record, origin_of(request), reason=form.cleaned_data["reason"])
+        page.message_user(request, _("The consent was withdrawn."), messages.SUCCESS)
+        tell_ended(page, request, ended)
+        return HttpResponseRedirect(back)
+    question = Confirmation(
+        title=_("Withdraw this consent?"),
+        question=_("This ends all that hangs on it, at once. The person is asked again next time."),
+        consequences=[
+            *consequences(preview([selection.of_consent(record)])),
+            *admin.bindings(blocks.of_withdrawal(record)),
+        ],
+        button=_("Withdraw"),
+        back=back,
+        form=form,
+        record=record,
+        about=in_short(record),
+    )
+    return ask(page, request, question)
+
+
+def confirm(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -> HttpResponse:
+    """Confirm a consent, so that it speaks."""
+    decision = Decision(
+        title=_("Confirm this consent?"),
+        question=_("From then on the app may get what the person has allowed it."),
+        button=_("Confirm"),
+        done=_("The consent was confirmed."),
+        do=approval.confirm,
+    )
+    return _decide(page, request, record, decision)
+
+
+def refuse(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -> HttpResponse:
+    """Refuse to confirm a consent."""
+    decision = Decision(
+        title=_("Refuse to confirm this consent?"),
+        question=_("Nothing is opened on it, ever. The person may be asked again by the app."),
+        button=_("Refuse"),
+        done=_("The confirmation was refused."),
+        do=approval.refuse,
+    )
+    return _decide(page, request, record, decision)
+
+
+def may_be_decided(record: ConsentRecord, origin: Origin) -> bool:
+    """Tell whether it waits, and is not this operator's own."""
+    waits = record.confirmation == ConsentRecord.Confirmation.PENDING
+    return waits and record.withdrawn_at is None and not approval.is_own(record, origin.actor)
+
+
+def in_short(record: ConsentRecord) -> str:
+    """Return who allowed whom what."""
+    who = record.subject if record.user is None else record.user.get_username()
+    return f"{who} → {record.client_name}: {record.scopes_granted}"
+
+
+def _decide(
+    page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord, decision: Decision
+) -> HttpResponse:
+    back = page.url("change", record.pk)
+    form = RevocationForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            decision.do(record, origin_of(request), reason=form.cleaned_data["reason"])
+        except OAuthError as error:
+            page.message_user(request, error.description, messages.WARNING)
+        else:
+            page.message_user(request, decision.done, messages.SUCCESS)
+        return HttpResponseRedirect(back)
+    question = Confirmation(
+        title=decision.title,
+        question=decision.question,
+        consequences=_what_is_allowed(record),
+        button=decision.button,
+        back=back,
+        form=form,
+        record=record,
+        about=in_short(record),
+    )
+    return ask(page, request, question)
+
+
+def _what_is_allowed(record: ConsentRecord) -> list[str]:
+    lines = [f"{text} ({name})" for name, text in descriptions(record.scopes_granted)]
+    lines += [_("At %(audience)s.") % {"audience": ", ".join(record.audience)}]
+    return [*lines, *record.constraints.describe()]

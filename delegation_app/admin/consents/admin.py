@@ -1,0 +1,228 @@
+"""Consent records: what people were asked, what they answered, and how to take it back."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext_lazy as _
+
+from delegation_app import clock
+from delegation_app.admin import labels, limits
+from delegation_app.admin.base import ReadOnlyAdmin
+from delegation_app.admin.confirmation import deed
+from delegation_app.admin.consents import actions
+from delegation_app.admin.consents import review as consents_review
+from delegation_app.admin.filters import ConfirmationFilter, WithdrawnFilter
+from delegation_app.admin.origin import origin_of
+from delegation_app.models import ConsentRecord
+from delegation_app.protocol.public_id import as_uuid
+from delegation_app.services import name_search
+from delegation_app.services.consent import approval
+
+_DELEGATIONS = 50
+# A longer queue is only said to be long
+_QUEUE = 100
+_CONFIRMED = ("confirmation", "confirmation_at", "confirmed_by_whom", "confirmation_reason")
+
+
+@admin.register(ConsentRecord)
+class ConsentAdmin(ReadOnlyAdmin):
+    """Read-only, but for one deed: withdraw."""
+
+    deed_pages: ClassVar = {
+        name: f"<path:object_id>/{name}/" for name in ("withdraw", "confirm", "refuse")
+    }
+    list_display = (
+        "who",
+        "client_name",
+        "decision",
+        "scopes_granted",
+        "scopes_refused",
+        "limits_in_short",
+        "decided_at",
+        "chosen_expiry",
+        "confirmation",
+        "withdrawn_at",
+    )
+    list_filter = ("decision", ConfirmationFilter, WithdrawnFilter, "decided_at")
+    list_select_related = ("user",)
+    sortable_by = ("decided_at",)
+    search_fields = ("subject",)
+    search_help_text = _("A person, a client, a subject or a consent id.")
+    fieldsets = (
+        (None, {"fields": ("who", "decision", "decided_at", "public_id")}),
+        (
+            _("As shown"),
+            {"fields": ("client_name", "redirect_host", "audience", "text_version", "locale")},
+        ),
+        (
+            _("Asked and answered"),
+            {
+                "fields": (
+                    "scopes_asked",
+                    "scopes_granted",
+                    "scopes_refused",
+                    "constraint_list",
+                    "chosen_expiry",
+                )
+            },
+        ),
+        (_("From where"), {"fields": ("ip_address", "user_agent")}),
+        (
+            _("As recorded"),
+            {"fields": ("subject", "client_id_value"), "classes": ("collapse",)},
+        ),
+    )
+
+    class Media:
+        css: ClassVar = {"all": ["delegation_app/consent_review.css"]}
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Add what became of it later, if anything did."""
+        fieldsets = list(super().get_fieldsets(request, obj))
+        if obj is not None and obj.confirmation_at is not None:
+            fieldsets.insert(1, (_("Confirmation"), {"fields": _CONFIRMED}))
+        if obj is not None and obj.withdrawn_at is not None:
+            fields = ("withdrawn_at", "withdrawn_by_whom")
+            fieldsets.insert(1, (_("Withdrawal"), {"fields": fields}))
+        return fieldsets
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Look for exact values, and for people and clients by name."""
+        del request
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if (public_id := as_uuid(term, as_typed=True)) is not None:
+            return queryset.filter(public_id=public_id), False
+        condition = (
+            Q(subject=term)
+            | Q(client_id_value=term)
+            | Q(client_name=term)
+            | Q(user__in=name_search.people_called(term))
+            | Q(client__in=name_search.clients_called(term))
+        )
+        return queryset.filter(condition), False
+
+    @admin.display(description=_("who"))
+    def who(self, obj: ConsentRecord) -> str:
+        """Name the person; one that was deleted goes by the subject."""
+        return obj.subject if obj.user is None else obj.user.get_username()
+
+    @admin.display(description=_("constraints"))
+    def limits_in_short(self, obj: ConsentRecord) -> str:
+        """Show the constraints in one line."""
+        return " ".join(obj.constraints.describe()) or str(self.get_empty_value_display())
+
+    @admin.display(description=_("constraints"))
+    def constraint_list(self, obj: ConsentRecord) -> str:
+        """Show the constraints, a sentence each."""
+        return limits.as_list(obj.constraints)
+
+    @admin.display(description=_("withdrawn by"))
+    def withdrawn_by_whom(self, obj: ConsentRecord) -> str:
+        """Name whoever withdrew it."""
+        return labels.with_name(obj.withdrawn_by, labels.of_subjects([obj.withdrawn_by]))
+
+    @admin.display(description=_("by"))
+    def confirmed_by_whom(self, obj: ConsentRecord) -> str:
+        """Name whoever confirmed it, or refused to."""
+        return labels.with_name(obj.confirmation_by, labels.of_subjects([obj.confirmation_by]))
+
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """Add the delegations that hang on it, and the button."""
+        site = self.admin_site
+        found = obj.delegations.all()[:_DELEGATIONS]
+        review = consents_review.of(obj)
+        return {
+            "subtitle": self._short(obj),
+            "related": [
+                (_("Person"), labels.link(site, request, obj.user, self.who(obj))),
+                (_("Client"), labels.link(site, request, obj.client, obj.client_name)),
+                *((_("Delegation"), labels.link(site, request, row, str(row))) for row in found),
+            ],
+            "withdraw_url": self.url("withdraw", obj.pk) if self.may_withdraw(request, obj) else "",
+            **self._decision_urls(request, obj),
+            "review": review,
+            "review_before": consents_review.link(self, request, review.before),
+            "review_after": consents_review.link(self, request, review.following),
+            "shown": obj.shown,
+        }
+
+    def may_withdraw(self, request: HttpRequest, obj: ConsentRecord) -> bool:
+        """Tell whether there is something to withdraw, and this user may."""
+        return self.may(request, "withdraw") and _stands(obj)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Add the way to the queue."""
+        queue = ""
+        if self.has_view_permission(request):
+            waiting = ConsentRecord.objects.awaiting(clock.now()).order_by()
+            found = len(waiting.values_list("pk")[:_QUEUE])
+            queue = f"{found}+" if found == _QUEUE else str(found)
+        context = {
+            "queue": queue,
+            "queue_url": f"{self.url('changelist')}?confirmation=pending",
+            **(extra_context or {}),
+        }
+        return super().changelist_view(request, context)
+
+    def _decision_urls(self, request: HttpRequest, obj: ConsentRecord) -> dict[str, str]:
+        if not self.may(request, "confirm"):
+            return {}
+        if not actions.may_be_decided(obj, origin_of(request)):
+            return {}
+        return {
+            "confirm_url": self.url("confirm", obj.pk),
+            "refuse_url": self.url("refuse", obj.pk),
+        }
+
+    @deed
+    def withdraw_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, and withdraw."""
+        self.require(request, "withdraw")
+        record: ConsentRecord = self.find(request, object_id)
+        if not _stands(record):
+            return self._nothing(request, record, _("There is nothing to withdraw."))
+        return actions.withdraw(self, request, record)
+
+    @deed
+    def confirm_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, and confirm."""
+        return self._decided(request, object_id, actions.confirm)
+
+    @deed
+    def refuse_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, and refuse to confirm."""
+        return self._decided(request, object_id, actions.refuse)
+
+    def _decided(self, request: HttpRequest, object_id: str, decide: Any) -> HttpResponse:
+        self.require(request, "confirm")
+        record: ConsentRecord = self.find(request, object_id)
+        origin = origin_of(request)
+        # Four eyes; the service says the same
+        if approval.is_own(record, origin.actor):
+            text = _("Somebody else has to confirm what you have allowed yourself.")
+            return self._nothing(request, record, text)
+        if not actions.may_be_decided(record, origin):
+            return self._nothing(request, record, _("There is nothing to confirm."))
+        response: HttpResponse = decide(self, request, record)
+        return response
+
+    def _nothing(self, request: HttpRequest, record: ConsentRecord, text: Any) -> HttpResponse:
+        self.message_user(request, text, messages.WARNING)
+        return HttpResponseRedirect(self.url("change", record.pk))
+
+    def _short(self, record: ConsentRecord) -> str:
+        return f"{self.who(record)} → {record.client_name}"
+
+
+def _stands(record: ConsentRecord) -> bool:
+    return record.withdrawn_at is None and record.decision != ConsentRecord.Decision.DENIED

@@ -1,0 +1,1 @@
+"""Delegations in the admin: list, pages, actions."""

@@ -1,0 +1,132 @@
+"""The list of delegations as a page of the admin: its columns, its filters and its search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.forms import Media
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext_lazy as _
+
+from delegation_app import toolkit
+from delegation_app.admin.base import ReadOnlyAdmin
+from delegation_app.admin.delegations import changelist, state_icon
+from delegation_app.admin.delegations.changelist import RegisterChangeList
+from delegation_app.admin.delegations.filters import OF_DELEGATIONS
+from delegation_app.forms import grant_label
+from delegation_app.models import Delegation
+from delegation_app.protocol import reading
+from delegation_app.services.delegations.state import state, with_state
+
+
+class RegisterAdmin(ReadOnlyAdmin):
+    """Delegations in the order of issue, a page at a time."""
+
+    list_display = (
+        "sentence",
+        "state_mark",
+        "person",
+        "client",
+        "level",
+        "grant",
+        "issued_at",
+        "expires_at",
+        "last_used_at",
+    )
+    list_filter = OF_DELEGATIONS
+    list_select_related = ("principal_user", "principal_client", "delegate")
+    # The pages of the list follow the order of issue; see `services/delegations/listing.py`
+    sortable_by = ()
+    search_fields = ("subject",)
+    search_help_text = _("A person, a client, a subject or a delegation id.")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Say of each whether it is in force, in the same query."""
+        return with_state(super().get_queryset(request))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Leave that to the list, which reads the whole address."""
+        del request, search_term
+        return queryset, False
+
+    def get_changelist(self, request: HttpRequest, **_kwargs: Any) -> type[ChangeList]:
+        """Return the list that leafs."""
+        del request
+        return RegisterChangeList
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list; a client that was picked by its key is written into the address by id."""
+        if (key := request.GET.get("client_key")) is not None:
+            return HttpResponseRedirect(_with_client(request, key))
+        return super().changelist_view(
+            request,
+            {
+                "bulk_url": self._bulk_url(request),
+                "media": self._list_media(),
+                **(extra_context or {}),
+            },
+        )
+
+    def _list_media(self) -> Media:
+        # What Django's own autocomplete fields bring along, for the filter by client
+        field = Delegation._meta.get_field("delegate")
+        finder = AutocompleteSelect(field, self.admin_site).media
+        found: Media = self.media + finder
+        return found
+
+    def _bulk_url(self, request: HttpRequest) -> str:
+        query = request.GET.copy()
+        for name in set(query) - changelist.PARAMETERS:
+            del query[name]
+        may = any(query.values()) and self.may(request, "revoke")
+        return f"{self.url('bulk')}?{query.urlencode()}" if may else ""
+
+    @admin.display(description=_("summary"))
+    def sentence(self, obj: Delegation) -> str:
+        """Say who lets whom do what."""
+        return str(obj.sentence)  # type: ignore[attr-defined]  # set by the list
+
+    @admin.display(description=_("person"))
+    def person(self, obj: Delegation) -> str:
+        """Link to who grants."""
+        return str(obj.person_link)  # type: ignore[attr-defined]  # set by the list
+
+    @admin.display(description=_("client"))
+    def client(self, obj: Delegation) -> str:
+        """Link to who receives."""
+        return str(obj.client_link)  # type: ignore[attr-defined]  # set by the list
+
+    @admin.display(description=_("state"))
+    def state_mark(self, obj: Delegation) -> str:
+        """Say the state by colour, by shape and by word."""
+        return state_icon.mark(state(obj))
+
+    @admin.display(description=_("depth"))
+    def level(self, obj: Delegation) -> str:
+        """Mark what was handed on, and how often."""
+        return f"↳ {obj.depth}" if obj.depth else str(self.get_empty_value_display())
+
+    @admin.display(description=_("grant type"))
+    def grant(self, obj: Delegation) -> str:
+        """Name the grant type."""
+        return grant_label(obj.grant_type)
+
+
+def _with_client(request: HttpRequest, key: str) -> str:
+    query = request.GET.copy()
+    query.pop("client_key")
+    model = toolkit.application_model()
+    try:
+        query["client"] = model._default_manager.get(pk=reading.text(key)).client_id
+    except (model.DoesNotExist, ValidationError, ValueError):
+        query.pop("client", None)
+    return f"{request.path}?{query.urlencode()}"

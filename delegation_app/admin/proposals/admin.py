@@ -1,0 +1,264 @@
+"""Changes that one operator proposes and another one approves or rejects."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from delegation_app import clock, toolkit
+from delegation_app.admin import labels
+from delegation_app.admin.base import ReadOnlyAdmin
+from delegation_app.admin.confirmation import Confirmation, Decision, ask, deed
+from delegation_app.admin.delegations.forms import RevocationForm
+from delegation_app.admin.delegations.issued import Table
+from delegation_app.admin.origin import origin_of
+from delegation_app.admin.proposals import changed_values, replay
+from delegation_app.models import DelegationBlock, ProposedChange, ResourceServer
+from delegation_app.protocol.errors import OAuthError
+from delegation_app.services.clients import proposals, widening
+from delegation_app.services.clients.snapshots import Diff
+
+_Kind = ProposedChange.Kind
+
+
+class WaitingFilter(admin.SimpleListFilter):
+    """Proposals by how far they are. Those that wait, unless others are asked for."""
+
+    title = gettext_lazy("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Return all, and those that were decided in some way."""
+        del request, model_admin
+        decided = [each for each in ProposedChange.State.choices if each[0] != "pending"]
+        return [("all", gettext_lazy("All")), *decided]
+
+    def choices(self, changelist: Any) -> Any:
+        """Call the first choice by what it shows."""
+        found = list(super().choices(changelist))
+        found[0]["display"] = _("waiting")
+        return found
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the chosen ones."""
+        del request
+        if self.value() is None:
+            return queryset.filter(state=ProposedChange.State.PENDING, expires_at__gt=clock.now())
+        if self.value() in ProposedChange.State.values:
+            return queryset.filter(state=self.value())
+        return queryset
+
+
+@admin.register(ProposedChange)
+class ProposedChangeAdmin(ReadOnlyAdmin):
+    """Read-only, but for the decision."""
+
+    deed_pages: ClassVar = {
+        name: f"<path:object_id>/{name}/" for name in ("approve", "reject", "withdraw")
+    }
+    list_display = ("what", "change", "in_short", "proposer", "proposed_at", "how_far")
+    list_filter = (WaitingFilter, "kind")
+    sortable_by = ("proposed_at",)
+    fieldsets = (
+        (None, {"fields": ("what", "change", "how_far")}),
+        (
+            gettext_lazy("Proposed"),
+            {"fields": ("proposer", "proposed_at", "reason", "expires_at")},
+        ),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Add the decision, once there is one."""
+        fieldsets = list(super().get_fieldsets(request, obj))
+        if obj is not None and obj.decided_at is not None:
+            fields = ("decider", "decided_at", "decision_reason")
+            fieldsets.append((_("Decided"), {"fields": fields}))
+        return fieldsets
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Read the names of all operators at once."""
+        found = super().get_changelist_instance(request)
+        people = labels.of_subjects(row.proposed_by for row in found.result_list)
+        for row in found.result_list:
+            row.people = people
+        return found
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """Read the names with it."""
+        found = super().get_object(request, object_id, from_field)
+        if found is not None:
+            found.people = labels.of_subjects((found.proposed_by, found.decided_by))
+        return found
+
+    @admin.display(description=gettext_lazy("what"), ordering="name")
+    def what(self, obj: ProposedChange) -> str:
+        """Name what is changed."""
+        return f"{obj.get_kind_display()} {obj.name}"
+
+    @admin.display(description=gettext_lazy("what differs"))
+    def in_short(self, obj: ProposedChange) -> str:
+        """Show the change in one line."""
+        return changed_values.short({"before": obj.before, "after": obj.after, "kind": obj.kind})
+
+    @admin.display(description=gettext_lazy("proposed by"))
+    def proposer(self, obj: Any) -> str:
+        """Name the operator who proposed it."""
+        return labels.with_name(obj.proposed_by, obj.people)
+
+    @admin.display(description=gettext_lazy("decided by"))
+    def decider(self, obj: Any) -> str:
+        """Name the operator who decided it."""
+        return labels.with_name(obj.decided_by, obj.people) or str(self.get_empty_value_display())
+
+    @admin.display(description=gettext_lazy("state"))
+    def how_far(self, obj: ProposedChange) -> str:
+        """Show the state; a proposal that nobody decided in time has expired."""
+        if obj.state == ProposedChange.State.PENDING and not proposals.is_waiting(obj):
+            return _("expired")
+        return str(obj.get_state_display())
+
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """Add what is changed, and the buttons."""
+        return {
+            "subtitle": str(obj),
+            "related": [(_("On file"), self._link(request, obj))],
+            "tables": [_table(obj)],
+            **{f"{name}_url": self.url(name, obj.pk) for name in self._open_to(request, obj)},
+        }
+
+    @deed
+    def approve_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, and apply the change."""
+        decision = Decision(
+            title=_("Approve this change?"),
+            question=_("It is applied at once, as it stands here."),
+            button=_("Approve"),
+            done=_("The change was approved and applied."),
+            do=partial(proposals.approve, apply=partial(replay.apply, self.admin_site, request)),
+        )
+        return self._decide(request, object_id, "approve", decision)
+
+    @deed
+    def reject_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, and reject the change."""
+        decision = Decision(
+            title=_("Reject this change?"),
+            question=_("Nothing of it is applied. It can be proposed again."),
+            button=_("Reject"),
+            done=_("The change was rejected."),
+            do=proposals.reject,
+        )
+        return self._decide(request, object_id, "reject", decision)
+
+    @deed
+    def withdraw_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, and withdraw a change of one's own."""
+        decision = Decision(
+            title=_("Withdraw this change?"),
+            question=_("Nothing of it is applied. It can be proposed again."),
+            button=_("Withdraw"),
+            done=_("The change was withdrawn."),
+            do=proposals.withdraw,
+        )
+        return self._decide(request, object_id, "withdraw", decision)
+
+    def _decide(
+        self, request: HttpRequest, object_id: str, name: str, decision: Decision
+    ) -> HttpResponse:
+        proposal = self._found(request, object_id, name)
+        back = self.url("change", proposal.pk)
+        form = RevocationForm(request.POST if request.method == "POST" else None)
+        if name not in self._open_to(request, proposal):
+            self.message_user(request, _refusal(proposal), messages.WARNING)
+            return HttpResponseRedirect(back)
+        if not form.is_valid():
+            return ask(self, request, self._question(proposal, back, form, decision))
+        try:
+            decision.do(proposal, origin_of(request), reason=form.cleaned_data["reason"])
+        except OAuthError as error:
+            self.message_user(request, error.description, messages.WARNING)
+        else:
+            self.message_user(request, decision.done, messages.SUCCESS)
+        return HttpResponseRedirect(back)
+
+    def _found(self, request: HttpRequest, object_id: str, name: str) -> ProposedChange:
+        if name != "withdraw":
+            self.require(request, "decide")
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found: ProposedChange = self.find(request, object_id)
+        if name == "withdraw" and origin_of(request).actor != found.proposed_by:
+            raise PermissionDenied
+        return found
+
+    def _question(
+        self, proposal: Any, back: str, form: RevocationForm, decision: Decision
+    ) -> Confirmation:
+        lines = [_("Proposed by %(operator)s.") % {"operator": self.proposer(proposal)}]
+        if proposal.reason:
+            lines.append(_("Reason: %(reason)s") % {"reason": proposal.reason})
+        if proposal.change == ProposedChange.Change.ADDED and proposal.kind == _Kind.CLIENT:
+            lines.append(_("Its secret is not kept. Make one with “New secret” on its page."))
+        return Confirmation(
+            title=decision.title,
+            question=decision.question,
+            consequences=[*map(str, _changed(proposal)), *lines],
+            button=decision.button,
+            back=back,
+            form=form,
+            record=proposal,
+            about=str(proposal),
+        )
+
+    def _open_to(self, request: HttpRequest, proposal: ProposedChange) -> tuple[str, ...]:
+        if not proposals.is_waiting(proposal):
+            return ()
+        if origin_of(request).actor == proposal.proposed_by:
+            return ("withdraw",)
+        return ("approve", "reject") if self.may(request, "decide") else ()
+
+    def _link(self, request: HttpRequest, proposal: ProposedChange) -> str:
+        models: dict[str, type[Model]] = {
+            _Kind.CLIENT: toolkit.application_model(),
+            _Kind.RESOURCE_SERVER: ResourceServer,
+            _Kind.BLOCK: DelegationBlock,
+        }
+        key = proposal.key
+        row = models[proposal.kind]._default_manager.filter(pk=key).first() if key else None
+        text = proposal.name if row is not None or not key else _("It was deleted.")
+        return labels.link(self.admin_site, request, row, text)
+
+
+def _changed(proposal: ProposedChange) -> list[changed_values.Changed]:
+    return changed_values.of(
+        {"before": proposal.before, "after": proposal.after, "kind": proposal.kind}
+    )
+
+
+def _table(proposal: ProposedChange) -> Table:
+    tables = {_Kind.CLIENT: widening.CLIENT, _Kind.RESOURCE_SERVER: widening.RESOURCE_SERVER}
+    values = Diff(proposal.before, proposal.after)
+    wider = {"blocked"}
+    if (table := tables.get(_Kind(proposal.kind))) is not None:
+        wider = set(widening.widened(table, values))
+    rows: list[tuple[Any, ...]] = [
+        (each.label, each.before, each.after, _("widens") if each.name in wider else "")
+        for each in _changed(proposal)
+    ]
+    columns = (_("field"), _("before"), _("after"), _("effect"))
+    return Table(_("What is changed"), columns, rows, most=len(rows) + 1)
+
+
+def _refusal(proposal: ProposedChange) -> str:
+    if proposals.is_waiting(proposal):
+        return _("Another operator has to decide what you have proposed.")
+    return _("This change does not wait any more.")

@@ -1,0 +1,91 @@
+"""Keeping a change that waits for a second operator, and saying so to the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from django.contrib import messages
+from django.contrib.admin import AdminSite, ModelAdmin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+
+from delegation_app import clock
+from delegation_app.admin import labels
+from delegation_app.admin.origin import origin_of
+from delegation_app.conf import conf
+from delegation_app.models import ProposedChange
+from delegation_app.services.clients import proposals, snapshots
+
+REASON: Final = "second_operator_reason"
+_SHOWN: Final = 10
+
+
+def keep(
+    page: ModelAdmin[Any], request: HttpRequest, wanted: proposals.Wanted, *, reason: str = ""
+) -> HttpResponse:
+    """Store a change that waits, and lead back to the page that it came from.
+
+    Side effects: those of `proposals.propose`.
+    """
+    reason = reason or request.POST.get(REASON, "")
+    made = proposals.propose(wanted, origin_of(request), reason=reason)
+    text = _("Nothing was changed yet: this widens what is allowed, so another operator decides.")
+    link = labels.link(page.admin_site, request, made, _("Look at what waits"))
+    page.message_user(request, format_html("{} {}", text, link), messages.WARNING)
+    return HttpResponseRedirect(_back(page, request, wanted.change))
+
+
+def refuse(page: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
+    """Refuse a change with something in it that must not lie about while it waits."""
+    text = _(
+        "Nothing was changed. This would wait for another operator, and neither a secret nor a "
+        "logo is kept that long. Save those by themselves first."
+    )
+    page.message_user(request, text, messages.ERROR)
+    return HttpResponseRedirect(request.get_full_path())
+
+
+def posted(request: HttpRequest, form: Any, formsets: Iterable[Any]) -> dict[str, list[str]]:
+    """Return what a browser sent for the fields of a page, without secrets and files."""
+    kept: dict[str, list[str]] = {}
+    html_names = set(_html_names(form, formsets))
+    for name in request.POST:
+        # A field with several widgets has a name for each, with a number behind it
+        whole, _underscore, number = name.removeprefix("initial-").rpartition("_")
+        if name.removeprefix("initial-") in html_names or (
+            number.isdecimal() and whole in html_names
+        ):
+            values = request.POST.getlist(name)
+            # PostgreSQL stores no NUL, and no field of ours takes one
+            kept[name] = [value.replace("\x00", "") for value in values]
+    return kept
+
+
+def context(site: AdminSite, request: HttpRequest, kind: ProposedChange.Kind, pk: Any) -> Any:
+    """Return what the page of a row says about second operators; at most one statement."""
+    found: list[str] = []
+    if labels.may_see(site, request, ProposedChange):
+        rows = ProposedChange.objects.waiting(clock.now()).filter(kind=kind, key=str(pk))
+        found = [labels.link(site, request, row, str(row)) for row in rows[:_SHOWN]]
+    return {"second_operator": conf.second_operator, "proposed": found}
+
+
+def _html_names(form: Any, formsets: Iterable[Any]) -> Iterator[str]:
+    forms = [(form._meta.model, form)]
+    for formset in formsets:
+        yield from map(formset.management_form.add_prefix, formset.management_form.fields)
+        forms += [(formset.model, inline) for inline in formset.forms]
+    for model, each in forms:
+        yield from (
+            each.add_prefix(name) for name in each.fields if not snapshots.is_secret(model, name)
+        )
+
+
+def _back(page: ModelAdmin[Any], request: HttpRequest, change: ProposedChange.Change) -> str:
+    if change != ProposedChange.Change.ADDED:
+        return request.get_full_path()
+    route = f"admin:{page.opts.app_label}_{page.opts.model_name}_changelist"
+    return reverse(route, current_app=page.admin_site.name)

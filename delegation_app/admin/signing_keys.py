@@ -1,0 +1,81 @@
+"""Signing keys: their public side, and the button that rotates them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from delegation_app.admin.base import ReadOnlyAdmin
+from delegation_app.admin.confirmation import Confirmation, ask, deed
+from delegation_app.admin.delegations.forms import RotationForm
+from delegation_app.admin.origin import origin_of
+from delegation_app.models import SigningKey
+from delegation_app.services import signing_keys
+
+
+@admin.register(SigningKey)
+class SigningKeyAdmin(ReadOnlyAdmin):
+    """Read-only, but for one deed: rotate. The private half is on no page."""
+
+    deed_pages: ClassVar = {"rotate": "rotate/"}
+    list_display = ("kid", "algorithm", "state", "created_at", "activated_at", "expires_at")
+    list_filter = ("state", "algorithm")
+    fieldsets = (
+        (None, {"fields": ("kid", "algorithm", "state")}),
+        (_("When"), {"fields": ("created_at", "activated_at", "expires_at")}),
+        (_("Public key"), {"fields": ("public_jwk_text",)}),
+    )
+
+    @admin.display(description=_("public key"))
+    def public_jwk_text(self, obj: SigningKey) -> str:
+        """Show the public key as indented JSON."""
+        text = json.dumps(obj.public_jwk, indent=2, sort_keys=True)
+        return format_html('<pre class="delegation-json">{}</pre>', text)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Add the button."""
+        may = self.may(request, "rotate")
+        context = {"rotate_url": self.url("rotate") if may else "", **(extra_context or {})}
+        return super().changelist_view(request, context)
+
+    @deed
+    def rotate_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask, and rotate."""
+        self.require(request, "rotate")
+        form = RotationForm(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            try:
+                key = signing_keys.rotate(origin_of(request), **form.cleaned_data)
+            except signing_keys.Unreadable as error:
+                text = _(
+                    "The next key %(kid)s cannot be decrypted. See rotate_signing_keys --help."
+                )
+                self.message_user(request, text % {"kid": error.kid}, messages.ERROR)
+            except signing_keys.TooEarly as wait:
+                text = _("Services may not know the next key yet. Wait %(seconds)d seconds.")
+                self.message_user(request, text % {"seconds": wait.seconds}, messages.ERROR)
+            else:
+                text = _("The key %(kid)s signs from now on.")
+                self.message_user(request, text % {"kid": key.kid}, messages.SUCCESS)
+                return HttpResponseRedirect(self.url("changelist"))
+        return ask(self, request, self._question(form))
+
+    def _question(self, form: RotationForm) -> Confirmation:
+        return Confirmation(
+            title=str(_("Rotate the signing keys?")),
+            question=str(_("The next key signs from now on, and a new next key is published.")),
+            consequences=[
+                str(_("The private half of the key that signs now is erased.")),
+                str(_("Its public half stays published until its last token has expired.")),
+            ],
+            button=str(_("Rotate")),
+            back=self.url("changelist"),
+            form=form,
+        )
