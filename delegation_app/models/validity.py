@@ -9,7 +9,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.db.models.functions import Cast, Concat
 
-from delegation_app.models.client_policy import ClientPolicy
+from delegation_app.models.clients.client_policy import ClientPolicy
 from delegation_app.protocol.claims import client_subject
 
 

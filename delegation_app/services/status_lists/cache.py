@@ -22,7 +22,7 @@ from django.db.models.signals import post_migrate, post_save
 
 from delegation_app import clock
 from delegation_app.conf import conf
-from delegation_app.models.tightening import tightened
+from delegation_app.models.restrictions import tightened
 from delegation_app.services import caching
 from delegation_app.services.transactions import database
 

@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app.models.base import PrimaryManager, PrimaryModel
-from delegation_app.models.client_policy import ClientPolicy
+from delegation_app.models.clients.client_policy import ClientPolicy
 from delegation_app.models.fields import DigestField
 
 

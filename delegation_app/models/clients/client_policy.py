@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from delegation_app import clock
 from delegation_app.conf import LONGEST_ACCESS_TOKEN
 from delegation_app.models.base import PrimaryManager
+from delegation_app.models.clients.resource_server import ResourceServer
 from delegation_app.models.fields import (
     ConstraintsField,
     ScopeField,
@@ -21,8 +22,7 @@ from delegation_app.models.fields import (
     read_scope,
     validate_web_address,
 )
-from delegation_app.models.resource_server import ResourceServer
-from delegation_app.models.tightening import Tightening, TighteningQuerySet
+from delegation_app.models.restrictions import Tightening, TighteningQuerySet
 from delegation_app.protocol import names
 from delegation_app.toolkit import APPLICATION_MODEL
 

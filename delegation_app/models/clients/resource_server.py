@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app.models.base import PrimaryManager
 from delegation_app.models.fields import ScopeField, read_scope, validate_resource_identifier
-from delegation_app.models.tightening import Tightening, TighteningQuerySet
+from delegation_app.models.restrictions import Tightening, TighteningQuerySet
 from delegation_app.toolkit import APPLICATION_MODEL
 
 

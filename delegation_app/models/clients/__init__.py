@@ -1,0 +1,1 @@
+"""Tables around the registry of clients and resource servers."""
