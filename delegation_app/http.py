@@ -14,15 +14,15 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.request import RawPostDataException, UnreadablePostError
 
 from delegation_app.conf import conf
-from delegation_app.protocol.addresses import Sender, sender_of
 from delegation_app.protocol.errors import (
     InvalidRequest,
     OAuthError,
     ServerError,
     TemporarilyUnavailable,
 )
-from delegation_app.protocol.parameters import MAX_LENGTH, Parameters
 from delegation_app.protocol.printable import logger_for
+from delegation_app.protocol.requests.addresses import Sender, sender_of
+from delegation_app.protocol.requests.parameters import MAX_LENGTH, Parameters
 from delegation_app.services.audit import Origin
 from delegation_app.services.database_errors import is_permanent
 

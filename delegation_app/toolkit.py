@@ -14,8 +14,9 @@ from django.contrib.auth.hashers import check_password, identify_hasher, make_pa
 from oauth2_provider.settings import APPLICATION_MODEL as _APPLICATION_MODEL
 from oauth2_provider.settings import oauth2_settings
 
-from delegation_app.protocol import names, redirect_uri
-from delegation_app.protocol.redirect_uri import Problem
+from delegation_app.protocol import names
+from delegation_app.protocol.requests import redirect_uri
+from delegation_app.protocol.requests.redirect_uri import Problem
 from delegation_app.protocol.scope import Scope
 
 APPLICATION_MODEL: Final[str] = _APPLICATION_MODEL

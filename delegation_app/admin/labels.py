@@ -16,8 +16,8 @@ from django.utils.html import format_html
 
 from delegation_app import toolkit
 from delegation_app.models import ResourceServer
-from delegation_app.protocol import reading
 from delegation_app.protocol.claims import user_subject
+from delegation_app.protocol.requests import reading
 from delegation_app.services.name_suggestions import Reach, Sight
 
 _LONGEST: Final = 60

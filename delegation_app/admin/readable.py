@@ -21,7 +21,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.protocol import reading
+from delegation_app.protocol.requests import reading
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]

@@ -12,7 +12,7 @@ from delegation_app.checks.bounds import BOUNDS
 from delegation_app.checks.given import several
 from delegation_app.checks.messages import error
 from delegation_app.conf import configured
-from delegation_app.protocol.addresses import Network, parse_network
+from delegation_app.protocol.requests.addresses import Network, parse_network
 
 # The widest networks that are assigned to one owner; 10.0.0.0/8 and fc00::/7 are for private use
 _WIDEST: Final = {4: 8, 6: 16}

@@ -14,9 +14,9 @@ from delegation_app.checks.bounds import BOUNDS
 from delegation_app.checks.given import several
 from delegation_app.checks.messages import error
 from delegation_app.conf import DEFAULTS, KEEP, REVOKE, RISKS, SETTING, conf, configured
-from delegation_app.protocol.addresses import check_trusted
 from delegation_app.protocol.audience import is_absolute_uri
 from delegation_app.protocol.jwk import ALGORITHMS
+from delegation_app.protocol.requests.addresses import check_trusted
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 # SECOND_OPERATOR has a number of its own

@@ -23,7 +23,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from delegation_app.protocol.addresses import parse_address
+from delegation_app.protocol.requests.addresses import parse_address
 
 CONNECT_SECONDS: Final = 2.0
 _POOL: Final = 32

@@ -6,7 +6,7 @@ import re
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from delegation_app.protocol.addresses import parse_address
+from delegation_app.protocol.requests.addresses import parse_address
 
 # RFC 3986 section 2: what a URI is written in. A parser drops tabs and newlines without a word.
 _CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]{1,2000}")

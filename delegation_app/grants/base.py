@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from delegation_app.protocol.errors import OAuthError
-from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services.audit import Origin
 from delegation_app.services.clients.lookup import Client
 from delegation_app.services.tokens.issuing import Issued

@@ -7,7 +7,7 @@ from typing import Final
 from delegation_app.grants.base import TokenRequest
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import InvalidRequest, UnauthorizedClient
-from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services.delegations import enforcement
 from delegation_app.services.tokens import exchange
 from delegation_app.services.tokens.exchange_parties import Token

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 from urllib.parse import urlsplit, urlunsplit
 
-from delegation_app.protocol import bearer
+from delegation_app.protocol.requests import bearer
 from delegation_app.protocol.scope import Scope
 
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"

@@ -14,9 +14,9 @@ from django.urls import Resolver404, resolve
 from django.utils.module_loading import import_string
 from rest_framework.settings import api_settings
 
-from delegation_app.protocol.addresses import check_trusted
 from delegation_app.protocol.audience import is_absolute_uri
 from delegation_app.protocol.errors import InvalidScope
+from delegation_app.protocol.requests.addresses import check_trusted
 from delegation_app.protocol.scope import Scope
 from delegation_app.resource_server.challenge import metadata_url
 from delegation_app.resource_server.conf import DEFAULTS, SETTING, conf, configured

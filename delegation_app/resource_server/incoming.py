@@ -8,9 +8,9 @@ from django.conf import settings
 from django.http import HttpRequest, QueryDict
 from django.http.request import RawPostDataException, UnreadablePostError
 
-from delegation_app.protocol.addresses import sender_of
-from delegation_app.protocol.bearer import token_in
 from delegation_app.protocol.errors import InvalidRequest
+from delegation_app.protocol.requests.addresses import sender_of
+from delegation_app.protocol.requests.bearer import token_in
 from delegation_app.protocol.verified_token import Call
 from delegation_app.resource_server.conf import conf
 

@@ -22,8 +22,8 @@ from django.db.models import F
 from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.models import AuditEvent, EventCount
-from delegation_app.protocol.addresses import budget_of
 from delegation_app.protocol.printable import logger_for
+from delegation_app.protocol.requests.addresses import budget_of
 from delegation_app.protocol.secrets import digest
 from delegation_app.services.transactions import joined, own
 

@@ -20,8 +20,8 @@ from django.utils.translation import gettext as _
 
 from delegation_app import toolkit
 from delegation_app.models import AuditEvent, Delegation, ResourceServer
-from delegation_app.protocol import reading
 from delegation_app.protocol.claims import client_subject, user_subject
+from delegation_app.protocol.requests import reading
 from delegation_app.services import name_search
 
 _MOST: Final = 3

@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from django.db import models
 
-from delegation_app.protocol import reading
+from delegation_app.protocol.requests import reading
 
 M = TypeVar("M", bound=models.Model)
 

@@ -10,9 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from delegation_app import http, primary
-from delegation_app.protocol.client_auth import read_credentials
 from delegation_app.protocol.errors import InvalidRequest, OAuthError, TooManyAttempts
-from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.requests.client_auth import read_credentials
+from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services import audit
 from delegation_app.services.clients.authentication import authenticate
 from delegation_app.services.clients.lookup import TARGETS, Client

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from delegation_app.protocol import bearer
 from delegation_app.protocol.errors import InvalidToken, OAuthError, OutsideLimits
+from delegation_app.protocol.requests import bearer
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.verified_token import Call, VerifiedToken
 from delegation_app.resource_server.challenge import Challenge

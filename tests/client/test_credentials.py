@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from delegation_app.client.credentials import Credentials
 from delegation_app.protocol import names
-from delegation_app.protocol.client_auth import read_credentials
-from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.requests.client_auth import read_credentials
+from delegation_app.protocol.requests.parameters import Parameters
 
 URL = "https://as.example.com/oauth/token"
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1)

@@ -14,7 +14,7 @@ from delegation_app.models import (
     RefreshToken,
     SigningKey,
 )
-from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit, outbox, signing_keys
 from delegation_app.services.clients import changes, lookup, proposals, secrets

@@ -6,7 +6,7 @@ import pytest
 
 from delegation_app.grants import REGISTRY
 from delegation_app.protocol import names
-from delegation_app.protocol.parameters import MEANINGFUL
+from delegation_app.protocol.requests.parameters import MEANINGFUL
 from tests.support.answers import nothing_stored, refusal_recorded, refused
 from tests.support.world import SERVICE_B, redirected
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delegation_app.protocol.addresses import (
+from delegation_app.protocol.requests.addresses import (
     Sender,
     client_address,
     parse_address,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delegation_app.protocol.bearer import challenge, token_in
 from delegation_app.protocol.errors import InvalidRequest, InvalidToken
+from delegation_app.protocol.requests.bearer import challenge, token_in
 
 CHALLENGE = re.compile(r'Bearer [a-z_]+="[ !#-\[\]-~]*"(, [a-z_]+="[ !#-\[\]-~]*")*')
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delegation_app.protocol import names
-from delegation_app.protocol.client_auth import read_credentials
 from delegation_app.protocol.errors import InvalidClient, InvalidRequest, OAuthError
-from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.requests.client_auth import read_credentials
+from delegation_app.protocol.requests.parameters import Parameters
 
 NOTHING = Parameters([])
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), min_size=1)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delegation_app.protocol.errors import InvalidRequest
-from delegation_app.protocol.parameters import MAX_FIELDS, MAX_LENGTH, Parameters
+from delegation_app.protocol.requests.parameters import MAX_FIELDS, MAX_LENGTH, Parameters
 
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), min_size=1)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delegation_app.protocol import reading
+from delegation_app.protocol.requests import reading
 
 FAR = [timezone(timedelta(hours=hours, minutes=59)) for hours in (-23, 23)]
 ZONE = ZoneInfo("Pacific/Kiritimati")

@@ -1,6 +1,6 @@
 import pytest
 
-from delegation_app.protocol.redirect_uri import Problem, problem, without_loopback_port
+from delegation_app.protocol.requests.redirect_uri import Problem, problem, without_loopback_port
 
 SCHEMES = {"https", "http", "com.example.app", "myapp"}
 

@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
-from delegation_app.protocol.authorization_request import AuthorizationRequest
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import RedirectTarget
+from delegation_app.protocol.requests.authorization_request import AuthorizationRequest
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import new_secret
 from delegation_app.services import audit, signing_keys

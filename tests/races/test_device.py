@@ -13,7 +13,7 @@ from delegation_app.models import (
     RefreshToken,
 )
 from delegation_app.protocol.errors import InvalidRequest
-from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services import audit
 from delegation_app.services.clients import lookup
 from delegation_app.services.delegations import revocation

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from delegation_app.conf import conf
 from delegation_app.models import AccessToken, ConsentRecord, Delegation, DeviceCode
 from delegation_app.protocol import names
-from delegation_app.protocol.authorization_request import AuthorizationRequest
 from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import (
@@ -19,6 +18,7 @@ from delegation_app.protocol.errors import (
     OutsideLimits,
     RedirectTarget,
 )
+from delegation_app.protocol.requests.authorization_request import AuthorizationRequest
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import digest, new_secret
 from delegation_app.protocol.verified_token import Call, VerifiedToken

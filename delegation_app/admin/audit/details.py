@@ -21,7 +21,7 @@ from delegation_app.admin.proposals import changed_values
 from delegation_app.forms import grant_label
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol.constraints import Constraints
-from delegation_app.protocol.public_id import as_uuid
+from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import event_counts
 
 

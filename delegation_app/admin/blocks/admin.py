@@ -24,7 +24,7 @@ from delegation_app.admin.origin import origin_of
 from delegation_app.conf import conf
 from delegation_app.models import Delegation, DelegationBlock
 from delegation_app.protocol.claims import user_subject
-from delegation_app.protocol.public_id import as_uuid
+from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import name_search
 from delegation_app.services.delegations import block_text, blocks
 

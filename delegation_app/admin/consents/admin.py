@@ -18,7 +18,7 @@ from delegation_app.admin.consents import review as consents_review
 from delegation_app.admin.filters import ConfirmationFilter, WithdrawnFilter
 from delegation_app.admin.origin import origin_of
 from delegation_app.models import ConsentRecord
-from delegation_app.protocol.public_id import as_uuid
+from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import name_search
 from delegation_app.services.consent import approval
 

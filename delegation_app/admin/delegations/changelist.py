@@ -17,7 +17,7 @@ from delegation_app.admin import labels
 from delegation_app.admin.delegations import summary
 from delegation_app.admin.readable import ReadableList
 from delegation_app.models import Delegation
-from delegation_app.protocol import reading
+from delegation_app.protocol.requests import reading
 from delegation_app.services.delegations import listing
 from delegation_app.services.delegations.filters import Chosen
 from delegation_app.services.delegations.listing import Position, Stretch

@@ -20,7 +20,7 @@ from delegation_app.admin.delegations.changelist import RegisterChangeList
 from delegation_app.admin.delegations.filters import OF_DELEGATIONS
 from delegation_app.forms import grant_label
 from delegation_app.models import Delegation
-from delegation_app.protocol import reading
+from delegation_app.protocol.requests import reading
 from delegation_app.services.delegations.state import state, with_state
 
 

@@ -17,7 +17,7 @@ from delegation_app.admin.delegations import summary
 from delegation_app.forms import grant_choices
 from delegation_app.grants import REGISTRY as GRANTS
 from delegation_app.models import Delegation
-from delegation_app.protocol.public_id import as_uuid
+from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services.delegations.filters import Chosen
 
 _Choices = list[tuple[str, Any]]

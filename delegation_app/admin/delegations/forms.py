@@ -14,8 +14,8 @@ from delegation_app import clock
 from delegation_app.admin.constraint_field import ConstraintsFormField
 from delegation_app.admin.readable import MomentField
 from delegation_app.models import Delegation
-from delegation_app.protocol import reading
 from delegation_app.protocol.constraints import Constraints, InvalidConstraint
+from delegation_app.protocol.requests import reading
 from delegation_app.protocol.scope import Scope
 from delegation_app.services.delegations.narrowing import Narrowing
 

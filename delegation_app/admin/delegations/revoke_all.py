@@ -21,7 +21,7 @@ from delegation_app.admin.delegations import actions
 from delegation_app.admin.delegations.forms import RevocationForm
 from delegation_app.admin.origin import origin_of
 from delegation_app.models import Delegation
-from delegation_app.protocol import reading
+from delegation_app.protocol.requests import reading
 from delegation_app.services.audit import Origin
 from delegation_app.services.delegations import revocation, selection
 from delegation_app.services.delegations.preview import preview

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from delegation_app.protocol import reading
-from delegation_app.protocol.public_id import as_uuid
+from delegation_app.protocol.requests import reading
+from delegation_app.protocol.requests.public_id import as_uuid
 
 _AGE: Final = re.compile(r"([0-9]{1,6})([smhdw])", re.ASCII)
 _MOST: Final = 1_000_000

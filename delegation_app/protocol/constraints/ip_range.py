@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import Any, ClassVar, Final, Self
 
-from delegation_app.protocol.addresses import Network, parse_address, parse_network
 from delegation_app.protocol.constraints.base import (
     Access,
     Constraint,
@@ -17,6 +16,7 @@ from delegation_app.protocol.constraints.base import (
     listed,
     strings,
 )
+from delegation_app.protocol.requests.addresses import Network, parse_address, parse_network
 
 MAX_NETWORKS: Final = 100
 

@@ -17,7 +17,7 @@ from delegation_app.protocol.constraints.base import (
     check_members,
     objects,
 )
-from delegation_app.protocol.constraints.weekly import Schedule
+from delegation_app.protocol.constraints.schedule import Schedule
 
 MAX_SCHEDULES: Final = 8
 

@@ -17,9 +17,9 @@ from django.views.decorators.debug import sensitive_variables
 
 from delegation_app import toolkit
 from delegation_app.conf import conf
-from delegation_app.protocol.client_auth import Credentials
 from delegation_app.protocol.errors import InvalidClient
 from delegation_app.protocol.printable import logger_for
+from delegation_app.protocol.requests.client_auth import Credentials
 from delegation_app.services.clients import secrets as client_secrets
 from delegation_app.services.clients import throttle
 from delegation_app.services.clients.lookup import TARGETS, Client, find

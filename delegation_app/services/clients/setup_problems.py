@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from delegation_app import toolkit
 from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
-from delegation_app.protocol.redirect_uri import Problem
+from delegation_app.protocol.requests.redirect_uri import Problem
 from delegation_app.services.clients.lookup import Client, Lack
 from delegation_app.toolkit import Application
 

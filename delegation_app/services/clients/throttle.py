@@ -18,9 +18,9 @@ from typing import Final
 from django.core.cache import BaseCache
 
 from delegation_app.conf import conf
-from delegation_app.protocol.addresses import parse_address, parse_network
 from delegation_app.protocol.errors import TooManyAttempts
 from delegation_app.protocol.printable import logger_for
+from delegation_app.protocol.requests.addresses import parse_address, parse_network
 from delegation_app.protocol.secrets import digest
 from delegation_app.services import caching
 

@@ -22,7 +22,7 @@ from delegation_app.events import (
 )
 from delegation_app.models import AccessToken, AuditEvent, Delegation, ResourceServer
 from delegation_app.models.validity import in_force
-from delegation_app.protocol.addresses import parse_address
+from delegation_app.protocol.requests.addresses import parse_address
 
 _TOKEN_EVENTS: Final = [
     event.name

@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.models import PendingRequest
-from delegation_app.protocol.addresses import parse_address
+from delegation_app.protocol.requests.addresses import parse_address
 from delegation_app.protocol.secrets import digest, new_secret
 from delegation_app.services.transactions import own
 

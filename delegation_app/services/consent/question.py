@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app import toolkit
 from delegation_app.protocol import names
-from delegation_app.protocol.authorization_request import AuthorizationRequest
+from delegation_app.protocol.requests.authorization_request import AuthorizationRequest
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import digest
 from delegation_app.services.clients.lookup import Client

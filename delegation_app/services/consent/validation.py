@@ -9,7 +9,6 @@ from typing import Final
 from delegation_app import toolkit
 from delegation_app.conf import conf
 from delegation_app.protocol import names, pkce
-from delegation_app.protocol.authorization_request import AuthorizationRequest
 from delegation_app.protocol.errors import (
     InvalidRequest,
     OAuthError,
@@ -19,7 +18,8 @@ from delegation_app.protocol.errors import (
     UnauthorizedClient,
     UnsupportedResponseType,
 )
-from delegation_app.protocol.parameters import MEANINGFUL, Parameters
+from delegation_app.protocol.requests.authorization_request import AuthorizationRequest
+from delegation_app.protocol.requests.parameters import MEANINGFUL, Parameters
 from delegation_app.services.clients.lookup import Client, find
 from delegation_app.services.delegations import enforcement
 

@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from delegation_app.models import Delegation
 from delegation_app.protocol.errors import OAuthError
-from delegation_app.protocol.public_id import as_uuid
+from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services.delegations import listing
 from delegation_app.services.delegations.filters import Chosen
 from delegation_app.services.delegations.listing import Count, Position

@@ -16,7 +16,7 @@ from django.utils.dateparse import parse_datetime
 
 from delegation_app import clock
 from delegation_app.models import Delegation
-from delegation_app.protocol.public_id import as_uuid
+from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import name_suggestions
 from delegation_app.services.delegations.state import in_state
 from delegation_app.services.name_search import clients_called, people_called, people_named

@@ -17,7 +17,7 @@ from django.db.models import Q, QuerySet
 
 from delegation_app import clock
 from delegation_app.models import Delegation
-from delegation_app.protocol import reading
+from delegation_app.protocol.requests import reading
 from delegation_app.services.delegations.filters import Chosen
 
 # How many rows one look may read; both are measured by `python -m benchmarks.console`

@@ -14,9 +14,9 @@ from delegation_app.conf import conf
 from delegation_app.events import DEVICE_STARTED
 from delegation_app.models import DeviceCode
 from delegation_app.protocol import names
-from delegation_app.protocol.addresses import budget_of
 from delegation_app.protocol.errors import OAuthError, TemporarilyUnavailable, UnauthorizedClient
-from delegation_app.protocol.parameters import MEANINGFUL, Parameters
+from delegation_app.protocol.requests.addresses import budget_of
+from delegation_app.protocol.requests.parameters import MEANINGFUL, Parameters
 from delegation_app.protocol.secrets import derive_key, digest, new_secret
 from delegation_app.protocol.user_code import keyed_digest, new_user_code
 from delegation_app.services import audit

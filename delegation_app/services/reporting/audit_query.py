@@ -20,7 +20,7 @@ from delegation_app.events import AUDIT_EXPORTED
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation
 from delegation_app.models.audit import detail_text
 from delegation_app.protocol.names import TOKEN_EXCHANGE
-from delegation_app.protocol.public_id import as_uuid
+from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import audit, event_counts, name_search, name_suggestions
 from delegation_app.services.name_suggestions import Sight
 from delegation_app.services.paging import Cursor, Newest, Page

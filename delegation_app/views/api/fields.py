@@ -10,8 +10,8 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from delegation_app.protocol import reading
-from delegation_app.protocol.public_id import as_uuid
+from delegation_app.protocol.requests import reading
+from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services.delegations import state
 
 _DIGITS = re.compile(r"[0-9]{1,9}")

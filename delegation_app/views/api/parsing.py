@@ -11,8 +11,8 @@ from rest_framework.serializers import Serializer
 
 from delegation_app import http
 from delegation_app.protocol.errors import InvalidRequest
-from delegation_app.protocol.parameters import decode
-from delegation_app.protocol.reading import is_storable
+from delegation_app.protocol.requests.parameters import decode
+from delegation_app.protocol.requests.reading import is_storable
 from delegation_app.views.api.errors import UnsupportedMediaType
 
 JSON: Final = "application/json"

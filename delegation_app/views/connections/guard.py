@@ -13,7 +13,7 @@ from django.utils.crypto import constant_time_compare
 
 from delegation_app import http
 from delegation_app.protocol.errors import InvalidRequest, OAuthError
-from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services.audit import Origin
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import csrf, pages, sign_in

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from delegation_app.protocol.errors import InvalidRequest, OAuthError
-from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.protocol.scope import Scope
 from delegation_app.services.connections import actions, listing
 from delegation_app.services.delegations.narrowing import Narrowing

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from delegation_app import http
 from delegation_app.protocol.errors import InvalidRequest
-from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services.connections import actions, detail, pending
 from delegation_app.services.connections import listing as connection_listing
 from delegation_app.services.connections.listing import Chosen, Show

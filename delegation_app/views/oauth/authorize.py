@@ -9,8 +9,8 @@ from django.http import HttpRequest, HttpResponse
 
 from delegation_app import http
 from delegation_app.protocol.errors import ConsentRequired, LoginRequired, OAuthError, ServerError
-from delegation_app.protocol.parameters import Parameters
 from delegation_app.protocol.printable import logger_for
+from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.protocol.secrets import new_secret
 from delegation_app.services import audit
 from delegation_app.services.consent import authorize as consent_authorize

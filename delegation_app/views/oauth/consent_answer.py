@@ -6,9 +6,9 @@ from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 
 from delegation_app import http
-from delegation_app.protocol.authorization_request import AuthorizationRequest
 from delegation_app.protocol.errors import InvalidRequest, OAuthError
-from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.requests.authorization_request import AuthorizationRequest
+from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
 from delegation_app.services.consent import (

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 
 from delegation_app import http
 from delegation_app.protocol.errors import InvalidRequest, OAuthError, TooManyAttempts
-from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.user_code import normalised
 from delegation_app.services import audit

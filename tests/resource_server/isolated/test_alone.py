@@ -83,7 +83,7 @@ django.setup()
     [
         "delegation_app.resource_server",
         "delegation_app.resource_server.challenge",
-        "delegation_app.protocol.bearer",
+        "delegation_app.protocol.requests.bearer",
     ],
 )
 def test_module_when_it_needs_no_django_then_it_loads_none(module):

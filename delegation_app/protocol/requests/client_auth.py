@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import InvalidClient, InvalidRequest
-from delegation_app.protocol.parameters import Parameters
+from delegation_app.protocol.requests.parameters import Parameters
 
 # Room for the longest client id and secret, percent-encoded, in base64; longer ones are not decoded
 _LONGEST_HEADER: Final = 8192

@@ -1,0 +1,1 @@
+"""Reading requests: parameters, credentials, addresses and tokens."""
