@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import jwt
 
-from delegation_app.client.transport import Request, Response
+from delegation_app.client.http.transport import Request, Response
 from delegation_app.protocol import jose, jwk, secrets
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.protocol.status_list import StatusList

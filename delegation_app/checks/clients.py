@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.core.checks import CheckMessage, Tags, register
 
-from delegation_app.checks import given
+from delegation_app.checks import subjects
 from delegation_app.checks.messages import caution
 
 # Enough to see the pattern; a site may have thousands of clients.
@@ -18,7 +18,7 @@ _READ: Final = 1000
 @register(Tags.database)
 def check_clients(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
     """W028: a redirect URI that is never accepted. W029: a public client that is trusted."""
-    return given.found(lambda: [*_redirect_uris(), *_trust()], databases)
+    return subjects.found(lambda: [*_redirect_uris(), *_trust()], databases)
 
 
 def _redirect_uris() -> Iterator[CheckMessage]:
@@ -47,4 +47,4 @@ def _trust() -> Iterator[CheckMessage]:
 def _newest() -> Any:
     from delegation_app import toolkit  # noqa: PLC0415 - as above
 
-    return toolkit.application_model()._default_manager.using(given.our_alias()).order_by("-pk")
+    return toolkit.application_model()._default_manager.using(subjects.our_alias()).order_by("-pk")

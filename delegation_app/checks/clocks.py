@@ -9,18 +9,18 @@ from django.core.checks import CheckMessage, Tags, register
 from django.db import connections
 
 from delegation_app import clock
-from delegation_app.checks import given
+from delegation_app.checks import subjects
 from delegation_app.checks.messages import caution
 
 
 @register(Tags.database)
 def check_clock(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
     """W034: this machine's clock is more than two seconds off the database's."""
-    return given.found(_clock, databases)
+    return subjects.found(_clock, databases)
 
 
 def _clock() -> Iterator[CheckMessage]:
-    connections[given.our_alias()].ensure_connection()
+    connections[subjects.our_alias()].ensure_connection()
     # On a connection that was open before, nothing was measured just now
     clock.now()
     seconds = -clock.drift().total_seconds()

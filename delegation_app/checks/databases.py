@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, register
 from django.db import router
 
 from delegation_app import toolkit
-from delegation_app.checks import given
+from delegation_app.checks import subjects
 from delegation_app.checks.messages import caution, error
 
 SUPPORTED = ("sqlite", "postgresql")
@@ -19,10 +19,10 @@ SUPPORTED = ("sqlite", "postgresql")
 @register()
 def check_vendor(**_kwargs: Any) -> list[CheckMessage]:
     """E013: a database without the constraints and locks that we rely on. W017: none at all."""
-    vendor = given.vendor(given.our_database())
+    vendor = subjects.vendor(subjects.our_database())
     if vendor in SUPPORTED:
         return []
-    alias = given.our_alias()
+    alias = subjects.our_alias()
     if not vendor:
         hint = "Commands that need no database work. Name one in DATABASES before you serve."
         return [caution(f"DATABASES has no database {alias!r}.", hint, "W017")]
@@ -34,10 +34,10 @@ def check_vendor(**_kwargs: Any) -> list[CheckMessage]:
 @register()
 def check_sqlite(**_kwargs: Any) -> list[CheckMessage]:
     """E006: SQLite not IMMEDIATE. E007: not WAL. W001: not synchronous FULL."""
-    database = given.our_database()
-    if given.vendor(database) != "sqlite":
+    database = subjects.our_database()
+    if subjects.vendor(database) != "sqlite":
         return []
-    options = given.options(database)
+    options = subjects.options(database)
     pragmas = str(options.get("init_command", "")).lower().replace(" ", "")
     found: list[CheckMessage] = []
     if str(options.get("transaction_mode", "")).upper() != "IMMEDIATE":

@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.core.checks import CheckMessage, Tags, register
 
 from delegation_app import clock
-from delegation_app.checks import given
+from delegation_app.checks import subjects
 from delegation_app.checks.messages import caution
 
 _LONGEST: Final = timedelta(minutes=15)
@@ -18,7 +18,7 @@ _LONGEST: Final = timedelta(minutes=15)
 @register(Tags.database)
 def check_outbox(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
     """W035: a message waits in the outbox for more than 15 minutes."""
-    return given.found(_outbox, databases)
+    return subjects.found(_outbox, databases)
 
 
 def _outbox() -> Iterator[CheckMessage]:

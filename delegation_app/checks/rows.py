@@ -11,7 +11,7 @@ from typing import Any, Final
 from django.core.checks import CheckMessage, Tags, register
 from django.db.models import F
 
-from delegation_app.checks import given
+from delegation_app.checks import subjects
 from delegation_app.checks.messages import caution
 from delegation_app.conf import conf, configured
 
@@ -23,25 +23,25 @@ _NEWEST: Final = 10_000
 @register(Tags.database)
 def check_keys(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
     """W003: the secret that encrypts the signing keys was changed and the old one is gone."""
-    return given.found(_keys, databases)
+    return subjects.found(_keys, databases)
 
 
 @register(Tags.database)
 def check_audiences(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
     """W004: DEFAULT_AUDIENCE is no resource server. W006: live delegations for one that is gone."""
-    return given.found(_audiences, databases)
+    return subjects.found(_audiences, databases)
 
 
 @register(Tags.database)
 def check_policies(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
     """W002: a policy that reaches no resource server. W005: its default is not one of its own."""
-    return given.found(_policies, databases)
+    return subjects.found(_policies, databases)
 
 
 @register(Tags.database)
 def check_risks(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
     """W007: SCOPE_RISKS names a scope that the site's tables do not have."""
-    return given.found(_risks, databases)
+    return subjects.found(_risks, databases)
 
 
 def _keys() -> Iterator[CheckMessage]:

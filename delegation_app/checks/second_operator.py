@@ -9,7 +9,7 @@ from django.apps import apps
 from django.core.checks import CheckMessage, Tags, register
 from django.urls import NoReverseMatch, reverse
 
-from delegation_app.checks import given
+from delegation_app.checks import subjects
 from delegation_app.checks.messages import caution, error
 from delegation_app.conf import conf, configured
 
@@ -32,7 +32,7 @@ def check_second_operator(**_kwargs: Any) -> list[CheckMessage]:
 @register(Tags.database)
 def check_operators(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
     """W037: fewer than two people may decide, so that changes could wait for ever."""
-    return given.found(_operators, databases) if conf.second_operator else []
+    return subjects.found(_operators, databases) if conf.second_operator else []
 
 
 def _operators() -> Iterator[CheckMessage]:

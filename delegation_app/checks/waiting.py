@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, register
 
-from delegation_app.checks import given
+from delegation_app.checks import subjects
 from delegation_app.checks.messages import caution
 from delegation_app.conf import conf
 
@@ -36,8 +36,8 @@ _OF_CACHES: Final[Mapping[str, tuple[str, ...]]] = {
 @register(deploy=True)
 def check_postgresql(**_kwargs: Any) -> list[CheckMessage]:
     """W008: no connect timeout. W009: no TCP timeout. W010 to W012: see `_SESSION`."""
-    database = given.our_database()
-    return list(_of_postgresql(database)) if given.vendor(database) == "postgresql" else []
+    database = subjects.our_database()
+    return list(_of_postgresql(database)) if subjects.vendor(database) == "postgresql" else []
 
 
 @register(deploy=True)
@@ -56,10 +56,10 @@ def check_cache(**_kwargs: Any) -> list[CheckMessage]:
 @register(deploy=True)
 def check_persistent_connections(**_kwargs: Any) -> list[CheckMessage]:
     """W014: under ASGI, each thread keeps a connection that no other one uses again."""
-    database = given.our_database()
+    database = subjects.our_database()
     persistent = database.get("CONN_MAX_AGE", 0) != 0
     asgi = getattr(settings, "ASGI_APPLICATION", None)
-    if not (persistent and asgi) or given.vendor(database) != "postgresql":
+    if not (persistent and asgi) or subjects.vendor(database) != "postgresql":
         return []
     hint = 'Set CONN_MAX_AGE = 0, and OPTIONS["pool"] for connections that are used again.'
     message = "Under ASGI, CONN_MAX_AGE leaves a connection open for each thread that ever ran."
@@ -67,7 +67,7 @@ def check_persistent_connections(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def _of_postgresql(database: dict[str, object]) -> Iterator[CheckMessage]:
-    options = given.options(database)
+    options = subjects.options(database)
     if _is_endless(options.get("connect_timeout")):
         hint = 'Set OPTIONS["connect_timeout"], such as 5 seconds.'
         yield caution("A server that does not answer holds whoever connects.", hint, "W008")
@@ -102,7 +102,7 @@ def _session_settings(text: str) -> dict[str, str]:
 
 def _timeouts_of(cache: Mapping[str, Any]) -> set[str]:
     """Return the names of what is set, in OPTIONS, in the pool's, or in the query of its URL."""
-    options = given.options(dict(cache))
+    options = subjects.options(dict(cache))
     nested = options.get("CONNECTION_POOL_KWARGS")
     found = [*options.items(), *(nested.items() if isinstance(nested, dict) else ())]
     locations = cache.get("LOCATION", "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from delegation_app.client.auth import AsService, BearerAuth, OnBehalfOf, TokenSource
 from delegation_app.client.authorization_code import Attempt
+from delegation_app.client.cache.token_cache import TokenCache
 from delegation_app.client.client import Client
 from delegation_app.client.client_credentials import ClientCredentials
 from delegation_app.client.credentials import Credentials
@@ -32,10 +33,9 @@ from delegation_app.client.errors import (
     UnusableAnswer,
 )
 from delegation_app.client.exchange import Exchange
-from delegation_app.client.sessions import session
-from delegation_app.client.token_cache import TokenCache
+from delegation_app.client.http.sessions import session
+from delegation_app.client.http.transport import HttpTransport, Request, Response, Transport
 from delegation_app.client.tokens import Tokens
-from delegation_app.client.transport import HttpTransport, Request, Response, Transport
 
 __all__ = [
     "AccessDenied",

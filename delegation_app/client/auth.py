@@ -16,8 +16,8 @@ from delegation_app.client.client import Client
 from delegation_app.client.client_credentials import ClientCredentials
 from delegation_app.client.errors import ClientError
 from delegation_app.client.exchange import Exchange
+from delegation_app.client.target import Names, Wanted
 from delegation_app.client.tokens import Tokens
-from delegation_app.client.wanted import Names, Wanted
 
 _PREFIX = "Bearer "
 # RFC 6750 section 3: one challenge among others, and its scheme and names have no case

@@ -18,7 +18,7 @@ from delegation_app.client import requests
 from delegation_app.client.credentials import Fields
 from delegation_app.client.discovery import AUTHORIZATION, Metadata
 from delegation_app.client.errors import UnusableAnswer, is_code, refused
-from delegation_app.client.wanted import Wanted
+from delegation_app.client.target import Wanted
 from delegation_app.protocol import pkce
 from delegation_app.protocol.audience import is_absolute_uri
 from delegation_app.protocol.secrets import new_secret

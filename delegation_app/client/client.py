@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 
 from delegation_app.client import authorization_code, discovery, requests, responses
 from delegation_app.client.authorization_code import Attempt
+from delegation_app.client.cache.token_cache import TokenCache
 from delegation_app.client.credentials import Credentials
 from delegation_app.client.discovery import Discovery, Metadata
 from delegation_app.client.errors import UnusableAnswer
-from delegation_app.client.token_cache import TokenCache
+from delegation_app.client.http.transport import HttpTransport, Request, Response, Transport, naming
+from delegation_app.client.target import Names, Wanted
 from delegation_app.client.tokens import Tokens
-from delegation_app.client.transport import HttpTransport, Request, Response, Transport, naming
-from delegation_app.client.wanted import Names, Wanted
 from delegation_app.protocol import names
 from delegation_app.protocol.scope import Scope
 

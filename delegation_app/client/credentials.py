@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote_plus
 
-from delegation_app.client.transport import Request
+from delegation_app.client.http.transport import Request
 from delegation_app.protocol import names
 
 Fields = Mapping[str, str | Sequence[str]]

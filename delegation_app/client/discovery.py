@@ -9,9 +9,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from delegation_app.client import responses, urls
+from delegation_app.client.cache.single_flight import Fetched, SingleFlight
 from delegation_app.client.errors import UnusableAnswer
-from delegation_app.client.single_flight import Fetched, SingleFlight
-from delegation_app.client.transport import Request, Response, Transport, naming
+from delegation_app.client.http.transport import Request, Response, Transport, naming
 
 TOKEN: Final = "token_endpoint"  # noqa: S105 - the name of a member
 AUTHORIZATION: Final = "authorization_endpoint"

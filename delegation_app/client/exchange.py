@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from delegation_app.client.cache.token_cache import key_of
 from delegation_app.client.client import Client
-from delegation_app.client.token_cache import key_of
+from delegation_app.client.target import Names, Wanted
 from delegation_app.client.tokens import Tokens
-from delegation_app.client.wanted import Names, Wanted
 
 
 class Exchange:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from delegation_app.client.credentials import Credentials
-from delegation_app.client.transport import Request
-from delegation_app.client.wanted import Wanted
+from delegation_app.client.http.transport import Request
+from delegation_app.client.target import Wanted
 from delegation_app.protocol import names
 
 

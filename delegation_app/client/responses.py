@@ -15,8 +15,8 @@ from delegation_app.client.errors import (
     is_code,
     refused,
 )
+from delegation_app.client.http.transport import Response
 from delegation_app.client.tokens import Tokens
-from delegation_app.client.transport import Response
 from delegation_app.protocol.errors import InvalidScope
 from delegation_app.protocol.scope import Scope
 

@@ -13,7 +13,8 @@ from delegation_app.protocol.errors import OAuthError
 from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.verified_token import VerifiedToken, Verifier
-from delegation_app.resource_server import configured, incoming
+from delegation_app.resource_server import request as resource_server_request
+from delegation_app.resource_server import runtime
 from delegation_app.resource_server.challenge import Challenge, metadata_url
 from delegation_app.resource_server.conf import conf
 from delegation_app.resource_server.exceptions import refusal
@@ -74,10 +75,10 @@ class BearerAuthentication(BaseAuthentication):
         view = _view_of(request)
         _keep_out_of_caches(view)
         try:
-            text = incoming.bearer_token(request)
+            text = resource_server_request.bearer_token(request)
             if text is None:
                 return None
-            token = self.get_verifier().verify(text, incoming.call_of(request))
+            token = self.get_verifier().verify(text, resource_server_request.call_of(request))
         except OAuthError as error:
             # Strangers could fill the log of a site with it; who develops one needs to see it.
             level = logging.WARNING if settings.DEBUG else logging.INFO
@@ -95,7 +96,7 @@ class BearerAuthentication(BaseAuthentication):
 
     def get_verifier(self) -> Verifier:
         """Return what verifies the tokens of this class."""
-        return configured.verifier() if self.verifier is None else self.verifier
+        return runtime.verifier() if self.verifier is None else self.verifier
 
     def challenge(self) -> Challenge:
         """Return what every refusal says."""

@@ -20,7 +20,7 @@ from delegation_app.protocol.requests.addresses import check_trusted
 from delegation_app.protocol.scope import Scope
 from delegation_app.resource_server.challenge import metadata_url
 from delegation_app.resource_server.conf import DEFAULTS, SETTING, conf, configured
-from delegation_app.resource_server.configured import INTROSPECTION, OFFLINE
+from delegation_app.resource_server.runtime import INTROSPECTION, OFFLINE
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _PREFIX: Final = "delegation_app.resource_server"

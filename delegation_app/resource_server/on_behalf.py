@@ -15,7 +15,8 @@ from rest_framework.request import Request
 
 from delegation_app.client import BearerAuth, Client, ClientError, Exchange, Tokens, session
 from delegation_app.protocol.verified_token import VerifiedToken
-from delegation_app.resource_server import configured, exceptions, incoming
+from delegation_app.resource_server import exceptions, runtime
+from delegation_app.resource_server import request as resource_server_request
 
 CALL_SECONDS = 30.0
 
@@ -70,11 +71,11 @@ def onward_auth(
     """
     token = request.auth
     # Read again, and kept nowhere: a token that nothing holds stands in no log
-    text = incoming.bearer_token(request)
+    text = resource_server_request.bearer_token(request)
     if not isinstance(token, VerifiedToken) or text is None:
         raise NotAuthenticated
     exchange = Exchange(
-        configured.client() if client is None else client,
+        runtime.client() if client is None else client,
         text,
         audience=audience,
         scope=scope,

@@ -9,7 +9,7 @@ from delegation_app.client import authorization_code
 from delegation_app.client.authorization_code import Attempt
 from delegation_app.client.discovery import Metadata
 from delegation_app.client.errors import AccessDenied, ClientError, Refused, UnusableAnswer
-from delegation_app.client.wanted import Wanted
+from delegation_app.client.target import Wanted
 from delegation_app.protocol import pkce
 from tests.client.fakes import ISSUER, KNOWN, REDIRECT_URI, SERVICE
 

@@ -7,7 +7,7 @@ from delegation_app.client.errors import (
     TemporarilyUnavailable,
     UnusableAnswer,
 )
-from delegation_app.client.transport import Response
+from delegation_app.client.http.transport import Response
 from delegation_app.protocol import names
 from tests.client.fakes import ISSUER, OTHER, REDIRECT_URI, SERVICE, Server, Time, answer, client_of
 

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from delegation_app.client import deadline
+from delegation_app.client.http import deadline
 
 
 @pytest.fixture

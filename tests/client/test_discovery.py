@@ -8,7 +8,7 @@ from delegation_app.client.errors import (
     TemporarilyUnavailable,
     UnusableAnswer,
 )
-from delegation_app.client.transport import Request, Response, naming
+from delegation_app.client.http.transport import Request, Response, naming
 from tests.client.fakes import ISSUER, METADATA, Server, Time, answer
 
 

@@ -8,8 +8,10 @@ import pytest
 import requests
 
 from delegation_app import client as package
-from delegation_app.client import deadline, discovery, errors, sessions, single_flight, transport
-from delegation_app.client import token_cache as kept
+from delegation_app.client import discovery, errors
+from delegation_app.client.cache import single_flight
+from delegation_app.client.cache import token_cache as kept
+from delegation_app.client.http import deadline, sessions, transport
 from delegation_app.protocol.scope import Scope
 from tests.client.fakes import ISSUER, REDIRECT_URI, SERVICE, Server, client_of
 from tests.client.test_client import callback as brought

@@ -1,6 +1,6 @@
 import gc
 
-from delegation_app.client import forks
+from delegation_app.client.http import fork_safety
 
 
 class Thing:
@@ -13,18 +13,18 @@ class Thing:
 
 def test_renew_when_a_process_forks_then_everything_that_lives_starts_anew():
     thing = Thing()
-    forks.renew_after_fork(thing)
+    fork_safety.renew_after_fork(thing)
 
-    forks._renew()
+    fork_safety._renew()
 
     assert thing.renewed == 1
 
 
 def test_renew_when_a_thing_is_gone_then_nobody_holds_it():
-    before = len(forks._known)
+    before = len(fork_safety._known)
     thing = Thing()
-    forks.renew_after_fork(thing)
+    fork_safety.renew_after_fork(thing)
     del thing
     gc.collect()
 
-    assert len(forks._known) <= before
+    assert len(fork_safety._known) <= before

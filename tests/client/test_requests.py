@@ -4,7 +4,7 @@ import pytest
 
 from delegation_app.client import requests
 from delegation_app.client.credentials import Credentials
-from delegation_app.client.wanted import Wanted
+from delegation_app.client.target import Wanted
 from delegation_app.protocol import names
 from tests.client.fakes import OTHER, REDIRECT_URI, SERVICE
 

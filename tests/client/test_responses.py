@@ -12,7 +12,7 @@ from delegation_app.client.errors import (
     TemporarilyUnavailable,
     UnusableAnswer,
 )
-from delegation_app.client.transport import Response
+from delegation_app.client.http.transport import Response
 from delegation_app.protocol import names
 from delegation_app.protocol.scope import Scope
 from tests.client.fakes import ISSUER, answer

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from delegation_app.client import single_flight
+from delegation_app.client.cache import single_flight
+from delegation_app.client.cache.single_flight import Fetched, SingleFlight
 from delegation_app.client.errors import InvalidGrant, NoAnswer, TemporarilyUnavailable, refused
-from delegation_app.client.single_flight import Fetched, SingleFlight
 from tests.client.crowd import crowd
 from tests.client.fakes import Time
 

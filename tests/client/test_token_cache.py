@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delegation_app.client.token_cache import TokenCache, key_of
+from delegation_app.client.cache.token_cache import TokenCache, key_of
+from delegation_app.client.target import Wanted
 from delegation_app.client.tokens import Tokens
-from delegation_app.client.wanted import Wanted
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.scope import Scope
 from tests.client.fakes import Time

@@ -9,9 +9,9 @@ import traceback
 
 import pytest
 
-from delegation_app.client import deadline
 from delegation_app.client.errors import ClientError, NoAnswer
-from delegation_app.client.transport import HttpTransport, Request
+from delegation_app.client.http import deadline
+from delegation_app.client.http.transport import HttpTransport, Request
 from tests.client.peers import drips, header, is_silent, peer, says
 
 SECRET = "a-secret-that-nobody-may-see-anywhere"

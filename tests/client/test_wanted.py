@@ -1,6 +1,6 @@
 import pytest
 
-from delegation_app.client.wanted import Wanted
+from delegation_app.client.target import Wanted
 from tests.client.fakes import OTHER, SERVICE
 
 

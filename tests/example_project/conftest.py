@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from delegation_app import toolkit
-from delegation_app.client import sessions
+from delegation_app.client.http import sessions
 from delegation_app.models import Delegation
 from example_project.demo import seed
 from tests.example_project.wire import Wire

@@ -4,7 +4,7 @@ import contextlib
 
 from hypothesis import strategies as st
 
-from delegation_app.client.transport import Response
+from delegation_app.client.http.transport import Response
 from delegation_app.protocol.errors import InvalidToken, OutsideLimits, TemporarilyUnavailable
 from delegation_app.protocol.status_list import InvalidStatusList, StatusList
 from delegation_app.protocol.verified_token import Call

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 
-from delegation_app.client.transport import NoAnswer, Response
+from delegation_app.client.http.transport import NoAnswer, Response
 from delegation_app.protocol import jose, jwk
 from delegation_app.protocol.status_list import StatusList
 from delegation_app.resource_server.verifiers.offline import Clocks, OfflineVerifier

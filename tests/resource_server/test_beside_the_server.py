@@ -12,7 +12,7 @@ from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
 from delegation_app.protocol.scope import Scope
-from delegation_app.resource_server import configured
+from delegation_app.resource_server import runtime
 from delegation_app.resource_server.authentication import BearerAuthentication
 from delegation_app.resource_server.permissions import RequireScopes
 from delegation_app.resource_server.principal import Principal
@@ -61,7 +61,7 @@ def test_verifier_when_the_settings_name_the_local_one_then_it_verifies(tokens, 
         "VERIFIER": LOCAL,
     }
     members = {"authentication_classes": [BearerAuthentication]}
-    assert configured.verifier() == LocalVerifier(SERVICE_A)
+    assert runtime.verifier() == LocalVerifier(SERVICE_A)
     assert ask(tokens["access_token"], **members).status_code == 200
 
     settings.DELEGATION_RESOURCE_SERVER = {

@@ -17,7 +17,7 @@ DISCOVERY = """
 from django.test import Client
 
 from delegation_app.client import Client as App, Credentials
-from delegation_app.client.transport import Response
+from delegation_app.client.http.transport import Response
 
 
 class Transport:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from delegation_app.client.transport import Response
+from delegation_app.client.http.transport import Response
 from tests.support import SecureClient
 
 

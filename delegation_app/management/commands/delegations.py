@@ -16,7 +16,8 @@ from typing import Any, Final, TextIO
 from django.core.management.base import BaseCommand, CommandError
 
 from delegation_app import clock
-from delegation_app.management.console import arguments, output, revoking, told
+from delegation_app.management.console import arguments, output, revoking
+from delegation_app.management.console import rows as console_rows
 from delegation_app.management.console.origin import origin
 from delegation_app.models import Delegation
 from delegation_app.services import name_search, name_suggestions
@@ -78,9 +79,9 @@ class Command(BaseCommand):
         limit = options["limit"]
         rows = list(islice(_all(_asked(options), min(limit + 1, _BATCH)), limit + 1))
         if options["json"]:
-            self._lines(output.as_json(told.members(row)) for row in rows[:limit])
+            self._lines(output.as_json(console_rows.members(row)) for row in rows[:limit])
         else:
-            self._lines(output.table(told.HEAD, map(told.line, rows[:limit])))
+            self._lines(output.table(console_rows.HEAD, map(console_rows.line, rows[:limit])))
         if not rows:
             self._unknown(_asked(options).unknown(Sight()))
         if len(rows) > limit:
@@ -96,9 +97,11 @@ class Command(BaseCommand):
         )
         answered = as_of.who_could_act(question)
         if options["json"]:
-            self._lines(output.as_json(told.members_as_of(line)) for line in answered.lines)
+            self._lines(output.as_json(console_rows.members_as_of(line)) for line in answered.lines)
         else:
-            self._lines(output.table(told.HEAD_AS_OF, map(told.line_as_of, answered.lines)))
+            self._lines(
+                output.table(console_rows.HEAD_AS_OF, map(console_rows.line_as_of, answered.lines))
+            )
         if not answered.lines:
             self._unknown(as_of.unknown(question, Sight()))
         if answered.is_cut:
@@ -112,16 +115,16 @@ class Command(BaseCommand):
         row = self._find([options["id"]])[0]
         rows = _read(Delegation.objects.filter(root__public_id=row.root_id).order_by("path"))
         if options["json"]:
-            tree = [told.members(each) for each in rows]
-            self.stdout.write(output.as_json({**told.members(row), "tree": tree}))
+            tree = [console_rows.members(each) for each in rows]
+            self.stdout.write(output.as_json({**console_rows.members(row), "tree": tree}))
             return
-        facts = told.members(row)
+        facts = console_rows.members(row)
         self._lines(
             escaped(f"{name.replace('_', ' '):14}{output.plain(value)}")
             for name, value in facts.items()
             if value not in (None, "", [])
         )
-        self._lines(["", *told.tree(rows, row)])
+        self._lines(["", *console_rows.tree(rows, row)])
 
     def _revoke(self, options: dict[str, Any]) -> None:
         asked = _asked(options)
@@ -149,7 +152,7 @@ class Command(BaseCommand):
         some = rows if options["id"] else _all(asked, revoking.BATCH + 1)
         counted = revoking.what_ends(some)
         words = f"{matched} delegations match, and all that was made from them ends too."
-        words = words if counted is None else told.preview(counted)
+        words = words if counted is None else console_rows.preview(counted)
         answer: dict[str, Any] = {"matched": matched, "dry_run": options["dry_run"], "ended": 0}
         if options["dry_run"]:
             self.stdout.write(output.as_json(answer) if options["json"] else f"Dry run. {words}")

@@ -10,12 +10,12 @@ from typing import Any, Final
 from delegation_app.client.client import Client
 from delegation_app.client.credentials import Credentials
 from delegation_app.client.errors import ClientError
-from delegation_app.client.transport import Transport
+from delegation_app.client.http.transport import Transport
 from delegation_app.protocol import jose
 from delegation_app.protocol.errors import InvalidToken, TemporarilyUnavailable
 from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.verified_token import Call, VerifiedToken
-from delegation_app.resource_server.verifiers.seen import DEFAULT_SIZE, Seen, digest_of
+from delegation_app.resource_server.verifiers.token_cache import DEFAULT_SIZE, Seen, digest_of
 
 logger = logger_for(__name__)
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from delegation_app.client.errors import ClientError
-from delegation_app.client.transport import Request, Response, Transport, naming
+from delegation_app.client.http.transport import Request, Response, Transport, naming
 from delegation_app.protocol.errors import TemporarilyUnavailable
 from delegation_app.protocol.jose import UnusableKey, VerificationKey
 from delegation_app.protocol.printable import logger_for
-from delegation_app.resource_server.verifiers.locked import Locked
+from delegation_app.resource_server.verifiers.fork_safe import Locked
 
 logger = logger_for(__name__)
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from delegation_app.client import discovery
-from delegation_app.client.transport import HttpTransport, Transport
+from delegation_app.client.http.transport import HttpTransport, Transport
 from delegation_app.protocol import jose, names
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.protocol.verified_token import Call, VerifiedToken
 from delegation_app.resource_server.verifiers.keys import PublishedKeys
 from delegation_app.resource_server.verifiers.poller import Poller
-from delegation_app.resource_server.verifiers.seen import DEFAULT_SIZE, Seen, digest_of
-from delegation_app.resource_server.verifiers.statuses import MAX_LENGTH, StatusFeed
+from delegation_app.resource_server.verifiers.status_feed import MAX_LENGTH, StatusFeed
+from delegation_app.resource_server.verifiers.token_cache import DEFAULT_SIZE, Seen, digest_of
 
 POLL_SECONDS: Final = 5.0
 MAX_STALENESS: Final = 15.0

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from delegation_app.protocol.printable import logger_for
-from delegation_app.resource_server.verifiers.locked import Locked
+from delegation_app.resource_server.verifiers.fork_safe import Locked
 
 logger = logger_for(__name__)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from delegation_app.resource_server import configured
+from delegation_app.resource_server import runtime
 from delegation_app.resource_server.authentication import BearerAuthentication
 from tests.resource_server.isolated.service import Service
 from tests.resource_server.issuer import Issuer
@@ -9,9 +9,9 @@ from tests.resource_server.issuer import Issuer
 @pytest.fixture(autouse=True)
 def _nothing_made_before():
     """What a process makes of its settings once is made anew for each test."""
-    configured.forget()
+    runtime.forget()
     yield
-    configured.forget()
+    runtime.forget()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from rest_framework.test import APIRequestFactory, force_authenticate
 
 from delegation_app.protocol.errors import TemporarilyUnavailable
 from delegation_app.protocol.verified_token import VerifiedToken
-from delegation_app.resource_server import configured
+from delegation_app.resource_server import runtime
 from delegation_app.resource_server.authentication import BearerAuthentication
 from delegation_app.resource_server.permissions import RequireScopes
 from delegation_app.resource_server.principal import Principal
@@ -383,7 +383,7 @@ def test_verifier_when_no_view_names_one_then_it_is_that_of_the_settings(
         made.append((arguments, named))
         return service.issuer.verifier()
 
-    monkeypatch.setattr(configured, "OfflineVerifier", offline)
+    monkeypatch.setattr(runtime, "OfflineVerifier", offline)
     configure(JWKS_URI=JWKS, POLL_SECONDS=2, MAX_STALENESS=6, TOKEN_CACHE_SIZE=7)
     configure(CLOCK_SKEW_SECONDS=3)
     view = service.view(READ, authentication_classes=[BearerAuthentication])

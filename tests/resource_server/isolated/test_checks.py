@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from delegation_app.resource_server import checks
 from delegation_app.resource_server.conf import DEFAULTS, conf
-from delegation_app.resource_server.verifiers.seen import DEFAULT_SIZE
+from delegation_app.resource_server.verifiers.token_cache import DEFAULT_SIZE
 
 OURS = "delegation_app.resource_server."
 SECRET = "a secret that nobody guesses in a life"

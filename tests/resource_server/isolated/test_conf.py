@@ -11,7 +11,7 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
 from delegation_app.protocol.constraints import REGISTRY
-from delegation_app.resource_server import configured
+from delegation_app.resource_server import runtime
 from delegation_app.resource_server.conf import DEFAULTS, conf
 from delegation_app.resource_server.verifiers.introspection import IntrospectionVerifier
 from delegation_app.resource_server.verifiers.offline import OfflineVerifier
@@ -60,26 +60,26 @@ def test_settings_when_changed_then_read_anew(configure):
 
 
 def test_verifier_when_asked_for_twice_then_it_is_the_same_until_the_settings_change(configure):
-    first = configured.verifier()
-    assert configured.verifier() is first
+    first = runtime.verifier()
+    assert runtime.verifier() is first
     assert isinstance(first, OfflineVerifier)
     assert first.audience == AUDIENCE
 
     configure(AUDIENCE="https://other.example.com")
-    assert configured.verifier().audience == "https://other.example.com"
+    assert runtime.verifier().audience == "https://other.example.com"
 
 
 def test_verifier_when_other_settings_change_then_it_stays(settings):
-    first = configured.verifier()
+    first = runtime.verifier()
     settings.LANGUAGE_CODE = "de"
 
-    assert configured.verifier() is first
+    assert runtime.verifier() is first
 
 
 def test_verifier_when_the_settings_change_then_the_old_one_is_closed(configure, monkeypatch):
     closed = []
     monkeypatch.setattr(OfflineVerifier, "close", lambda verifier: closed.append(verifier.audience))
-    configured.verifier()
+    runtime.verifier()
 
     configure(AUDIENCE="https://other.example.com")
 
@@ -97,9 +97,9 @@ def test_verifier_when_threads_ask_at_once_then_one_is_made(monkeypatch):
 
     def ask():
         together.wait(5)
-        return configured.verifier()
+        return runtime.verifier()
 
-    monkeypatch.setattr(configured, "OfflineVerifier", slow)
+    monkeypatch.setattr(runtime, "OfflineVerifier", slow)
     with ThreadPoolExecutor(8) as threads:
         asked = [threads.submit(ask) for _ in range(8)]
         assert {found.result() for found in asked} == {made[0]}
@@ -113,10 +113,10 @@ def test_verifier_when_introspection_is_chosen_then_as_that_client(configure, mo
         def __init__(self, *arguments, **named):
             made.update(named, arguments=arguments)
 
-    monkeypatch.setattr(configured, "IntrospectionVerifier", Recording)
+    monkeypatch.setattr(runtime, "IntrospectionVerifier", Recording)
     configure(VERIFIER="introspection", CLIENT_ID="service_a", CLIENT_SECRET="s" * 40)
 
-    assert isinstance(configured.verifier(), Recording)
+    assert isinstance(runtime.verifier(), Recording)
     assert made == {
         "arguments": (ISSUER, AUDIENCE),
         "client_id": "service_a",
@@ -131,21 +131,21 @@ def test_verifier_when_a_class_is_named_then_it_gets_the_audience(configure):
     configure(VERIFIER=f"{__name__}.OneArgument")
 
     # Compared by name: pytest imports a test module under a name of its own
-    made = configured.verifier()
+    made = runtime.verifier()
     assert (type(made).__name__, made.audience) == ("OneArgument", AUDIENCE)
 
 
 def test_client_when_the_settings_name_none_then_it_says_so(configure):
     with pytest.raises(ImproperlyConfigured, match="CLIENT_ID"):
-        configured.client()
+        runtime.client()
 
 
 def test_client_when_asked_for_twice_then_it_is_the_same(configure):
     configure(CLIENT_ID="service_a", CLIENT_SECRET="s" * 40)
 
-    assert configured.client() is configured.client()
-    assert configured.client().credentials.client_id == "service_a"
-    assert "s" * 40 not in repr(configured.client().credentials)
+    assert runtime.client() is runtime.client()
+    assert runtime.client().credentials.client_id == "service_a"
+    assert "s" * 40 not in repr(runtime.client().credentials)
 
 
 def test_constraints_when_a_site_has_its_own_then_installed_at_start(configure, monkeypatch):

@@ -11,7 +11,7 @@ from rest_framework.response import Response as Answer
 
 from delegation_app.client import Client, Credentials, NoAnswer, Response, TokenCache
 from delegation_app.protocol import names
-from delegation_app.resource_server import configured
+from delegation_app.resource_server import runtime
 from delegation_app.resource_server.on_behalf import OnBehalfOf, on_behalf_of, onward_auth
 from delegation_app.resource_server.permissions import RequireScopes
 from tests.resource_server.isolated.service import Answering
@@ -91,7 +91,7 @@ def exchanging(server, issuer):
 @pytest.fixture
 def settled(exchanging, monkeypatch):
     """The same, as the client that the settings name."""
-    monkeypatch.setattr(configured, "client", lambda: exchanging)
+    monkeypatch.setattr(runtime, "client", lambda: exchanging)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from delegation_app.client.transport import Response
+from delegation_app.client.http.transport import Response
 from delegation_app.protocol.errors import InvalidToken, OutsideLimits, TemporarilyUnavailable
 from delegation_app.protocol.verified_token import Call
 from delegation_app.resource_server.verifiers.introspection import IntrospectionVerifier

@@ -5,7 +5,7 @@ import json
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from delegation_app.client.transport import NoAnswer, Response
+from delegation_app.client.http.transport import NoAnswer, Response
 from delegation_app.protocol import jwk
 from delegation_app.protocol.errors import TemporarilyUnavailable
 from delegation_app.resource_server.verifiers.keys import PublishedKeys, read_keys

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from delegation_app.client.transport import Response
+from delegation_app.client.http.transport import Response
 from delegation_app.protocol import jose
 from delegation_app.protocol.errors import InvalidToken, OutsideLimits, TemporarilyUnavailable
 from delegation_app.protocol.verified_token import Call

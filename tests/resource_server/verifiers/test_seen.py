@@ -5,7 +5,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delegation_app.resource_server.verifiers.seen import Seen, digest_of
+from delegation_app.resource_server.verifiers.token_cache import Seen, digest_of
 
 
 def test_seen_when_full_then_the_oldest_goes():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from delegation_app.client.transport import Response
+from delegation_app.client.http.transport import Response
 from delegation_app.protocol.errors import InvalidToken, TemporarilyUnavailable
 from delegation_app.protocol.status_list import StatusList
 from tests.resource_server.issuer import LIST, NOW, made_key

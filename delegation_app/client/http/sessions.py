@@ -8,8 +8,8 @@ from typing import Final
 import requests
 from requests.auth import AuthBase
 
-from delegation_app.client.deadline import DeadlineAdapter
-from delegation_app.client.forks import renew_after_fork
+from delegation_app.client.http.deadline import DeadlineAdapter
+from delegation_app.client.http.fork_safety import renew_after_fork
 
 API_SECONDS: Final = 30.0
 

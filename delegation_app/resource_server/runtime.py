@@ -12,8 +12,8 @@ from django.utils.module_loading import import_string
 from delegation_app.client import Client, Credentials
 from delegation_app.protocol.verified_token import Verifier
 from delegation_app.resource_server.conf import SETTING, conf
+from delegation_app.resource_server.verifiers.fork_safe import Locked
 from delegation_app.resource_server.verifiers.introspection import IntrospectionVerifier
-from delegation_app.resource_server.verifiers.locked import Locked
 from delegation_app.resource_server.verifiers.offline import OfflineVerifier
 
 T = TypeVar("T")

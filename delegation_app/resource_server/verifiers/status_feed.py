@@ -9,13 +9,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from delegation_app.client.errors import ClientError
-from delegation_app.client.transport import Request, Response, Transport
+from delegation_app.client.http.transport import Request, Response, Transport
 from delegation_app.protocol import jose, names
 from delegation_app.protocol.errors import InvalidToken, TemporarilyUnavailable
 from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.status_list import InvalidStatusList, StatusList, StatusReference
+from delegation_app.resource_server.verifiers.fork_safe import Locked
 from delegation_app.resource_server.verifiers.keys import PublishedKeys
-from delegation_app.resource_server.verifiers.locked import Locked
 
 logger = logger_for(__name__)
 

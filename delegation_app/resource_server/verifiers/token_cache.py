@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Final, Generic, TypeVar
 
-from delegation_app.resource_server.verifiers.locked import Locked
+from delegation_app.resource_server.verifiers.fork_safe import Locked
 
 V = TypeVar("V")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from delegation_app.client.forks import renew_after_fork
+from delegation_app.client.http.fork_safety import renew_after_fork
 
 
 class Locked:

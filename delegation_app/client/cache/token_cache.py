@@ -8,9 +8,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Final
 
-from delegation_app.client.single_flight import Fetched, SingleFlight
+from delegation_app.client.cache.single_flight import Fetched, SingleFlight
+from delegation_app.client.target import Wanted
 from delegation_app.client.tokens import Tokens
-from delegation_app.client.wanted import Wanted
 from delegation_app.protocol.secrets import digest
 
 AHEAD_SECONDS: Final = 60.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from delegation_app.client.errors import ClientError
-from delegation_app.client.forks import renew_after_fork
+from delegation_app.client.http.fork_safety import renew_after_fork
 
 Value = TypeVar("Value")
 

@@ -12,7 +12,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from delegation_app.client.errors import ClientError, NoAnswer
-from delegation_app.client.sessions import BoundedSession
+from delegation_app.client.http.sessions import BoundedSession
 
 __all__ = ["HttpTransport", "NoAnswer", "Request", "Response", "Transport", "naming"]
 

@@ -1,0 +1,1 @@
+"""Sending requests: sessions, deadlines and what survives a fork."""
