@@ -1,20 +1,20 @@
 """The operator's console in the Django admin. Importing it registers its pages."""
 
 from delegation_app.admin import resource_servers, signing_keys
-from delegation_app.admin.audit import admin as audit_admin
-from delegation_app.admin.blocks import admin as blocks_admin
-from delegation_app.admin.clients import admin as client_admin
-from delegation_app.admin.consents import admin as consents_admin
-from delegation_app.admin.delegations import admin as delegation_admin
-from delegation_app.admin.proposals import admin
+from delegation_app.admin.audit.admin import AuditAdmin
+from delegation_app.admin.blocks.admin import BlockAdmin
+from delegation_app.admin.clients.admin import extend
+from delegation_app.admin.consents.admin import ConsentAdmin
+from delegation_app.admin.delegations.admin import DelegationAdmin
+from delegation_app.admin.proposals.admin import ProposedChangeAdmin
 
 __all__ = [
-    "audit",
-    "block",
-    "client",
-    "consent",
-    "delegation",
-    "keys",
-    "proposed_change",
-    "resource_server",
+    "AuditAdmin",
+    "BlockAdmin",
+    "ConsentAdmin",
+    "DelegationAdmin",
+    "ProposedChangeAdmin",
+    "extend",
+    "resource_servers",
+    "signing_keys",
 ]

@@ -60,7 +60,7 @@ class Actors:
 
     chain: tuple[dict[str, str], ...]
     impersonated: bool = False
-    lookup: AccessToken | None = None
+    presented: AccessToken | None = None
 
 
 def subject(token: Token, client: Client) -> Subject:
