@@ -64,6 +64,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "example_project.middleware.ContentSecurityPolicyMiddleware",
+    # Before the sessions, which would look up what PostgreSQL refuses
+    "delegation_app.views.cookies.StorableCookiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
