@@ -26,11 +26,18 @@ _QUICK_REQUESTS, _QUICK_REFUSED = 60, 300
 # More than any budget of one address
 _FIRST_TRIES = 60
 _LONG = 60_000
+_LONG_HEADERS = {
+    "a long Accept": {"HTTP_ACCEPT": "a/b;q=0.1," * (_LONG // 10)},
+    "a long Accept-Encoding": {"HTTP_ACCEPT_ENCODING": "a;q=0," * (_LONG // 6)},
+    "a long If-None-Match": {"HTTP_IF_NONE_MATCH": '"a",' * (_LONG // 4)},
+    "a long X-Forwarded-For": {"HTTP_X_FORWARDED_FOR": "192.0.2.1," * (_LONG // 10)},
+}
 _BACK_CHANNEL = ("token", "exchange", "introspect", "revoke", "device_authorization")
 _PLAIN = (
     "/.well-known/oauth-authorization-server",
     "/oauth/jwks",
     "/oauth/status",
+    "/oauth/status/1",
     "/oauth/logo/unknown",
     "/oauth/device?user_code=BBBB-BBBB",
     "/connections/",
@@ -98,6 +105,10 @@ def _cases(story: Any) -> dict[str, dict[str, Act]]:
             "a token of 60,000 characters": lambda path=path: story.wire.get(
                 path, HTTP_AUTHORIZATION="Bearer " + "e" * _LONG
             ),
+            **{
+                name: lambda path=path, headers=headers: story.wire.get(path, **headers)
+                for name, headers in _LONG_HEADERS.items()
+            },
         }
     return cases
 

@@ -9,8 +9,10 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from django.conf import settings
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import DatabaseError, DataError, InterfaceError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.multipartparser import MultiPartParserError
 from django.http.request import RawPostDataException, UnreadablePostError
 
 from delegation_app.conf import conf
@@ -30,12 +32,52 @@ logger = logger_for("delegation_app")
 
 FORM: Final = "application/x-www-form-urlencoded"
 DATABASE_ERRORS: Final = (DatabaseError, InterfaceError)
+# What Django says to a request that it cannot read, or does not want to answer
+UNREADABLE: Final = (
+    SuspiciousOperation,
+    BadRequest,
+    MultiPartParserError,
+    RawPostDataException,
+    UnreadablePostError,
+)
+
+# Servers join repeated lines of a header, so their own limit for a line bounds none of these
+LONGEST_HEADER: Final = 2048
+# What Django or this app parses item by item
+_PARSED_HEADERS: Final = (
+    "ACCEPT",
+    "ACCEPT_ENCODING",
+    "IF_MATCH",
+    "IF_MODIFIED_SINCE",
+    "IF_NONE_MATCH",
+    "IF_UNMODIFIED_SINCE",
+)
 
 _UTF_8: Final = frozenset({"utf-8", "utf8"})
 _LIKE_ASCII: Final = frozenset(
     {"us-ascii", "ascii", "iso-8859-1", "iso8859-1", "latin-1", "latin1", "windows-1252"}
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+
+class HeaderTooLong(InvalidRequest):
+    """A header is longer than this server parses (RFC 6585 section 5)."""
+
+    status = 431
+
+
+def refuse_long_headers(request: HttpRequest) -> None:
+    """Refuse a request before a long header costs time in a parser.
+
+    It is not taken to be absent: a request without its If-Match, say, is another request.
+
+    Raises:
+        HeaderTooLong: a header that is parsed item by item has more than LONGEST_HEADER characters.
+    """
+    for name in _PARSED_HEADERS:
+        if len(request.META.get(f"HTTP_{name}", "")) > LONGEST_HEADER:
+            shown = name.replace("_", "-").title()
+            raise HeaderTooLong(f"The header {shown} is longer than {LONGEST_HEADER} characters.")
 
 
 def read_query(request: HttpRequest) -> Parameters:
@@ -156,6 +198,9 @@ def as_oauth_error(error: Exception, request: HttpRequest) -> OAuthError:
     if isinstance(error, OAuthError):
         logger.info("refused %s: %s (%.255s)", name, error, error.detail)
         return error
+    if isinstance(error, UNREADABLE):
+        logger.info("unreadable %s: %.255s", name, error)
+        return InvalidRequest("The request could not be read.", detail=type(error).__name__)
     if isinstance(error, DataError):
         # Such as a session cookie with a NUL, which PostgreSQL refuses; waiting would not help
         logger.error("database refused a value %s", name, exc_info=error)

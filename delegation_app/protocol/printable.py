@@ -34,7 +34,7 @@ def printable(text: str, length: int | None = None) -> str:
         text: any text.
         length: how many characters to keep; None keeps all.
     """
-    return UNPRINTABLE.sub(_REPLACEMENT, text)[:length]
+    return UNPRINTABLE.sub(_REPLACEMENT, text[:length])
 
 
 def logger_for(name: str) -> logging.Logger:

@@ -61,8 +61,9 @@ def _answer(
     handler: Callable[..., HttpResponse], request: HttpRequest, arguments: Mapping[str, str]
 ) -> HttpResponse:
     try:
+        http.refuse_long_headers(request)
         response = handler(request, **arguments)
-    except (TemporarilyUnavailable, *http.DATABASE_ERRORS) as error:
+    except (http.HeaderTooLong, TemporarilyUnavailable, *http.DATABASE_ERRORS) as error:
         refusal = http.as_oauth_error(error, request)
         response = http.json_answer(refusal.payload(), status=refusal.status)
         http.with_error_headers(response, refusal)

@@ -12,9 +12,9 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY, get_user
 from django.contrib.auth.views import redirect_to_login
 from django.core import signing
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
-from django.utils.encoding import escape_uri_path
+from django.utils.encoding import escape_uri_path, iri_to_uri
 from django.utils.functional import SimpleLazyObject
 from django.utils.http import escape_leading_slashes
 
@@ -138,11 +138,12 @@ def unmarked(request: HttpRequest) -> str:
 def ask(request: HttpRequest, query: str = "") -> HttpResponse:
     """Send the user to the site's login page, which sends them back here with a query.
 
-    A query that would make the address too long for the login page is left out.
+    What would make the address too long for the login page is left out: the query, or all of it.
     """
     path = escape_leading_slashes(escape_uri_path(request.path))
-    back = f"{path}?{query}" if query else path
-    response = redirect_to_login(_short(back) or path, resolve_url(settings.LOGIN_URL))
+    back = _short(f"{path}?{query}" if query else path) or _short(path)
+    login = resolve_url(settings.LOGIN_URL)
+    response = redirect_to_login(back, login) if back else HttpResponseRedirect(login)
     http.never_stored(response)
     return response
 
@@ -160,4 +161,5 @@ def ask_for(request: HttpRequest, query: str) -> HttpResponse:
 
 
 def _short(address: str) -> str:
-    return address if len(address) <= _LONGEST_NEXT else ""
+    # As it travels: what is not ASCII grows, and Django refuses to redirect to 16,384 characters
+    return address if len(iri_to_uri(address)) <= _LONGEST_NEXT else ""

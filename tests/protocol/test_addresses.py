@@ -235,3 +235,8 @@ def test_sender_when_the_site_s_own_proxy_header_shows_then_unknown():
     environ = {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_SCHEME": "https"}
     assert sender_of(environ, ()).address == "10.0.0.1"
     assert sender_of(environ, (), ("HTTP_X_SCHEME",)).address is None
+
+
+@pytest.mark.parametrize("hop", ["1" * 101, "1:" * 400_000, "[" + "1:" * 60 + "]:80"])
+def test_client_address_when_a_hop_is_longer_than_any_address_then_it_is_unknown(hop):
+    assert client_address("10.0.0.1", hop, ["10.0.0.0/8"]) is None

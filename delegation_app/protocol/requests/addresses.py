@@ -39,6 +39,8 @@ _ADDED_BY_PROXIES: Final = (
     "HTTP_X_REAL_IP",
 )
 _MAX_PORT: Final = 65535
+# An IPv6 address in brackets, with a zone and a port, is shorter
+_LONGEST_HOP: Final = 100
 _BRACKETED = re.compile(r"\[([^\[\]]+)\](?::([0-9]{1,5}))?")
 _IPV4_WITH_PORT = re.compile(r"([0-9.]+):([0-9]{1,5})")
 _CIDR = re.compile(r"[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?")
@@ -211,6 +213,8 @@ def _text(address: Address | None) -> str | None:
 def _hop(text: str) -> Address | None:
     """Read one address that may have a port, in the forms that proxies write."""
     bare = text.strip(" \t")
+    if len(bare) > _LONGEST_HOP:
+        return None
     match = _BRACKETED.fullmatch(bare) or _IPV4_WITH_PORT.fullmatch(bare)
     if match is None:
         return parse_address(bare)

@@ -25,7 +25,7 @@ def token_in(authorization: str) -> str | None:
     # RFC 9110 section 11.1: the name of a scheme has no case
     if scheme.lower() != _SCHEME:
         return None
-    words = rest.split()
+    words = rest.split(maxsplit=1)
     # Two headers arrive here as one with a comma, so this is also where a second one is refused
     if len(words) != 1:
         raise InvalidRequest("The Authorization header must be: Bearer, a space, a token.")

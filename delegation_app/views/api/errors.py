@@ -5,23 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import Http404, HttpRequest
-from django.http.multipartparser import MultiPartParserError
-from django.http.request import RawPostDataException, UnreadablePostError
 from rest_framework import exceptions
 
 from delegation_app import http
 from delegation_app.protocol.errors import InvalidRequest, OAuthError, TooManyAttempts
 
-# What Django says to a request that it can't read
-_UNREADABLE: Final = (
-    SuspiciousOperation,
-    BadRequest,
-    MultiPartParserError,
-    RawPostDataException,
-    UnreadablePostError,
-)
 # Sentences of our own: the framework's are translated, and some quote what was sent
 _WRONG: Final[Mapping[str, str]] = {
     "required": "is missing",
@@ -92,8 +81,6 @@ def as_error(error: Exception, request: HttpRequest) -> OAuthError:
         known = _of_framework(error)
     elif isinstance(error, Http404):
         known = NotFound("There is no such address.")
-    elif isinstance(error, _UNREADABLE):
-        known = InvalidRequest("The request could not be read.", detail=type(error).__name__)
     return http.as_oauth_error(known, request)
 
 
