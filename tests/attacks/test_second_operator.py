@@ -1,5 +1,7 @@
 """One operator who tries to widen something alone, and others who try to decide it."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib import admin
 from django.contrib.auth import get_user_model
@@ -9,6 +11,7 @@ from django.db import IntegrityError, transaction
 
 from delegation_app import toolkit
 from delegation_app.models import AuditEvent, ClientLogo, ClientPolicy, ProposedChange
+from delegation_app.services.clients.lookup import find
 from tests.admin.conftest import browser, events, page, text_of
 from tests.admin.test_clients import filled_in
 from tests.admin.test_consent_review import PNG
@@ -274,3 +277,24 @@ def test_trail_when_a_proposal_is_stale_then_there_is_one_event_for_it(world, wa
     second.post(address("approve", waiting), {"reason": "x"})
     names = AuditEvent.objects.filter(event__startswith="change.").values_list("event", flat=True)
     assert sorted(names) == ["change.proposed", "change.stale"]
+
+
+def test_retry_window_when_the_client_is_public_then_more_than_its_default_waits(
+    world, operator, second
+):
+    row = world.mobile.row
+    row.redirect_uris = "http://127.0.0.1/callback"
+    row.save()
+    data = filled_in(operator, url_of(world.mobile)) | {f"{PREFIX}refresh_retry_window": "60"}
+    operator.post(url_of(world.mobile), data)
+    assert find("mobile").refresh_retry_window == timedelta(seconds=10)
+    proposal = ProposedChange.objects.get()
+    assert "widens" in text_of(second.get(page("proposedchange", "change", proposal.pk)))
+
+
+def test_retry_window_when_the_client_is_confidential_then_less_than_its_default_is_saved(
+    world, operator
+):
+    save(operator, world.web, refresh_retry_window="30")
+    assert find("web").refresh_retry_window == timedelta(seconds=30)
+    assert not ProposedChange.objects.exists()

@@ -5,12 +5,20 @@ import pytest
 from delegation_app import toolkit
 from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.services.clients import widening
+from delegation_app.services.clients.lookup import find
 from delegation_app.services.clients.snapshots import Diff
+from tests.support.answers import each
 
 LIMIT = [{"type": "max_uses", "uses": 5}]
 LOOSER = [{"type": "max_uses", "uses": 6}]
 TWO = [{"type": "max_depth", "depth": 1}, *LIMIT]
 UNREADABLE = [{"type": "of_a_package_that_is_gone"}]
+LIFETIMES = (
+    "access_token_lifetime",
+    "delegation_lifetime",
+    "refresh_retry_window",
+    "refresh_token_lifetime",
+)
 NETWORK = [{"type": "ip_range", "networks": ["192.0.2.0/24"]}]
 HALF = [{"type": "ip_range", "networks": ["192.0.2.0/25"]}]
 
@@ -141,6 +149,42 @@ def test_change_when_it_only_takes_away_or_shows_then_it_does_not_widen(name, be
 def test_change_when_either_way_may_allow_more_then_both_widen(name, one, other):
     assert wider(name, one, other)
     assert wider(name, other, one)
+
+
+RETRY = "clientpolicy.refresh_retry_window"
+
+
+@pytest.mark.parametrize(
+    ("client_type", "before", "after", "is_wider"),
+    [
+        ("public", None, 10, False),
+        ("public", None, 11, True),
+        ("public", None, 60, True),
+        ("public", 60, 10, False),
+        ("public", 10, None, True),
+        ("confidential", None, 60, False),
+        ("confidential", None, 61, True),
+        ("a type of a site", None, 11, True),
+    ],
+)
+def test_retry_window_when_it_was_empty_then_it_was_what_such_a_client_gets(
+    client_type, before, after, is_wider
+):
+    change = Diff({RETRY: before}, {RETRY: after})
+    assert bool(widening.widened(widening.of_client(client_type), change)) is is_wider
+
+
+@pytest.mark.parametrize("name", ["web", "mobile"])
+def test_empty_when_it_is_filled_with_what_it_stood_for_then_nothing_widens(world, name):
+    """What an empty field means is the same where it is compared and where it is applied."""
+    client = find(name)
+    table = widening.of_client(client.application.client_type)
+    for field in LIFETIMES:
+        effective = int(getattr(client, field).total_seconds())
+        with each(field):
+            for seconds, wider in ((effective, []), (effective + 1, [f"clientpolicy.{field}"])):
+                change = Diff({f"clientpolicy.{field}": None}, {f"clientpolicy.{field}": seconds})
+                assert widening.widened(table, change) == wider
 
 
 def test_lifetime_when_the_site_has_no_limit_then_any_limit_is_less(settings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import Any, ClassVar
 
@@ -245,17 +246,33 @@ def _changed(proposal: ProposedChange) -> list[changed_values.Changed]:
 
 
 def _table(proposal: ProposedChange) -> Table:
-    tables = {_Kind.CLIENT: widening.CLIENT, _Kind.RESOURCE_SERVER: widening.RESOURCE_SERVER}
-    values = Diff(proposal.before, proposal.after)
-    wider = {"blocked"}
-    if (table := tables.get(_Kind(proposal.kind))) is not None:
-        wider = set(widening.widened(table, values))
+    wider = _wider(proposal)
     rows: list[tuple[Any, ...]] = [
         (each.label, each.before, each.after, _("widens") if each.name in wider else "")
         for each in _changed(proposal)
     ]
     columns = (_("field"), _("before"), _("after"), _("effect"))
     return Table(_("What is changed"), columns, rows, most=len(rows) + 1)
+
+
+def _wider(proposal: ProposedChange) -> Collection[str]:
+    values = Diff(proposal.before, proposal.after)
+    match proposal.kind:
+        case _Kind.CLIENT:
+            return widening.widened(widening.of_client(_client_type(proposal)), values)
+        case _Kind.RESOURCE_SERVER:
+            return widening.widened(widening.RESOURCE_SERVER, values)
+        case _:
+            return {"blocked"}
+
+
+def _client_type(proposal: ProposedChange) -> str | None:
+    if "client_type" in proposal.after or not proposal.key:
+        named: str | None = proposal.after.get("client_type")
+        return named
+    rows = toolkit.application_model()._default_manager.filter(pk=proposal.key)
+    found: str | None = rows.values_list("client_type", flat=True).first()
+    return found
 
 
 def _refusal(proposal: ProposedChange) -> str:

@@ -37,14 +37,14 @@ class Register:
     Attributes:
         kind: what a change of it is called.
         name: the column that a row is known by.
-        table: which changes widen.
+        table: which changes of a row widen.
         state: reads and locks a row by its key.
         record: writes the audit event.
     """
 
     kind: ProposedChange.Kind
     name: str
-    table: Mapping[str, widening.Wider]
+    table: Callable[[Any], Mapping[str, widening.Wider]]
     state: Callable[[Any], State | None]
     record: Callable[..., None]
 
@@ -52,14 +52,14 @@ class Register:
 CLIENTS: Final = Register(
     ProposedChange.Kind.CLIENT,
     "client_id",
-    widening.CLIENT,
+    lambda row: widening.of_client(row.client_type),
     snapshots.client,
     changes.record_client_change,
 )
 RESOURCE_SERVERS: Final = Register(
     ProposedChange.Kind.RESOURCE_SERVER,
     "identifier",
-    widening.RESOURCE_SERVER,
+    lambda _row: widening.RESOURCE_SERVER,
     snapshots.resource_server,
     changes.record_resource_server_change,
 )
@@ -156,7 +156,7 @@ class Registered(_Admin):
         approval: Approval | None = request.META.get(APPROVAL)
         if approval is not None:
             approval.accept(values, further)
-        elif conf.second_operator and widening.widened(self.REGISTER.table, values):
+        elif conf.second_operator and widening.widened(self.REGISTER.table(form.instance), values):
             wanted = self._wanted(form.instance, values, is_new=not change)
             wanted = replace(wanted, posted=hold.posted(request, form, formsets))
             raise Waits(wanted, has_unkept=bool(further) or (change and _is_unkept(values)))

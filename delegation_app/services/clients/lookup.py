@@ -114,8 +114,7 @@ class Client:
         """
         window = _seconds(self.policy.refresh_retry_window)
         if window is None:
-            most = timedelta.max if self.is_confidential else _PUBLIC_RETRY_WINDOW
-            window = min(conf.refresh_retry_window, most)
+            window = default_retry_window(is_confidential=self.is_confidential)
         return min(window, self.access_token_lifetime)
 
     @property
@@ -268,6 +267,12 @@ class Client:
             message = "The request must name a resource server in the parameter resource."
             raise InvalidTarget(message, detail=f"no resource, and {lack.value}")
         return Audience([self._defaults()[0].identifier])
+
+
+def default_retry_window(*, is_confidential: bool) -> timedelta:
+    """Return the retry window of clients whose policy names none."""
+    most = timedelta.max if is_confidential else _PUBLIC_RETRY_WINDOW
+    return min(conf.refresh_retry_window, most)
 
 
 def known_spelling(identifier: str, known: Collection[str]) -> str:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
+from delegation_app import toolkit
 from delegation_app.conf import conf
 from delegation_app.protocol import names
 from delegation_app.protocol.constraints import Constraints
+from delegation_app.services.clients.lookup import default_retry_window
 from delegation_app.services.clients.snapshots import INTROSPECTS, LOGO, POLICY, Diff
 
 Wider = Callable[[Any, Any], bool]
@@ -39,8 +41,8 @@ def _unticked(before: Any, after: Any) -> bool:
     return bool(before) and not after
 
 
-def _longer(site: Callable[[], timedelta | None]) -> Wider:
-    """Compare lifetimes; `site` returns what holds where the policy says nothing."""
+def _longer(default: Callable[[], timedelta | None]) -> Wider:
+    """Compare lifetimes; `default` returns what holds where the policy says nothing."""
 
     def is_longer(before: int | None, after: int | None) -> bool:
         if after is None:
@@ -48,7 +50,7 @@ def _longer(site: Callable[[], timedelta | None]) -> Wider:
             return before is not None
         if before is not None:
             return after > before
-        found = site()
+        found = default()
         return found is not None and after > found.total_seconds()
 
     return is_longer
@@ -114,7 +116,7 @@ CLIENT_POLICY: Final[Mapping[str, Wider]] = {
     "may_introspect_all": _ticked,
     "access_token_lifetime": _longer(lambda: conf.access_token_lifetime),
     "refresh_token_lifetime": _longer(lambda: conf.refresh_token_lifetime),
-    "refresh_retry_window": _longer(lambda: conf.refresh_retry_window),
+    "refresh_retry_window": _longer(lambda: default_retry_window(is_confidential=True)),
     "delegation_lifetime": _longer(lambda: conf.delegation_lifetime),
     "constraints": _looser_limits,
     "may_ask_for_constraints": _ticked,
@@ -146,15 +148,27 @@ CLIENT: Final[Mapping[str, Wider]] = {
     **{f"{POLICY}{name}": wider for name, wider in CLIENT_POLICY.items()},
 }
 
+# The only field whose empty value means less for a public client
+PUBLIC_CLIENT: Final[Mapping[str, Wider]] = {
+    **CLIENT,
+    f"{POLICY}refresh_retry_window": _longer(lambda: default_retry_window(is_confidential=False)),
+}
+
 # Shown on its page; nothing waits for the sake of an image, and none is kept while something waits
 UNKEPT: Final = frozenset({LOGO})
+
+
+def of_client(client_type: str | None) -> Mapping[str, Wider]:
+    """Return the table for clients of a type; for a type not known, the stricter one."""
+    confidential = toolkit.application_model().CLIENT_CONFIDENTIAL
+    return CLIENT if client_type == confidential else PUBLIC_CLIENT
 
 
 def widened(table: Mapping[str, Wider], change: Diff) -> list[str]:
     """Return the names of the fields that allow more than before, in the order of their names.
 
     Args:
-        table: `CLIENT` or `RESOURCE_SERVER`.
+        table: `of_client` or `RESOURCE_SERVER`.
         change: what differs. For a new row, `before` is empty.
     """
     return [
