@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -25,6 +24,7 @@ from delegation_app.protocol.errors import (
 from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.requests.addresses import Sender, sender_of
 from delegation_app.protocol.requests.parameters import MAX_LENGTH, Parameters
+from delegation_app.protocol.requests.request_id import request_id
 from delegation_app.services.audit import Origin
 from delegation_app.services.database_errors import is_permanent
 
@@ -180,9 +180,7 @@ def request_id_of(request: HttpRequest) -> str:
     It is ours. A caller could give the id of another request, and *Why was it refused?* would
     explain that one.
     """
-    if "delegation.request_id" not in request.META:
-        request.META["delegation.request_id"] = uuid.uuid4().hex
-    return str(request.META["delegation.request_id"])
+    return request_id(request.META)
 
 
 def _name_for_log(request: HttpRequest) -> str:

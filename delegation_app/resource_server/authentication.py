@@ -11,6 +11,7 @@ from rest_framework.request import Request
 
 from delegation_app.protocol.errors import OAuthError
 from delegation_app.protocol.printable import logger_for
+from delegation_app.protocol.requests.request_id import HEADER, request_id
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.verified_token import VerifiedToken, Verifier
 from delegation_app.resource_server import request as resource_server_request
@@ -69,10 +70,14 @@ class BearerAuthentication(BaseAuthentication):
             OutsideLimits: it is good, but a constraint does not permit this request.
             Unavailable: nobody can tell now.
 
-        Side effects: marks the answer as nobody's to store; a log line for a refusal; what the
-            verifier does.
+        Side effects: marks the answer as nobody's to store, and with the id of the request; a log
+            line with that id for a refusal; what the verifier does.
         """
         view = _view_of(request)
+        name = request_id(request.META)
+        if view is not None:
+            # What the framework adds to every answer of a view, whatever the handler returns
+            view.headers[HEADER] = name
         _keep_out_of_caches(view)
         try:
             text = resource_server_request.bearer_token(request)
@@ -82,7 +87,8 @@ class BearerAuthentication(BaseAuthentication):
         except OAuthError as error:
             # Strangers could fill the log of a site with it; who develops one needs to see it.
             level = logging.WARNING if settings.DEBUG else logging.INFO
-            logger.log(level, "refused: %s (%s)", error, error.detail[:_LONGEST_DETAIL])
+            detail = error.detail[:_LONGEST_DETAIL]
+            logger.log(level, "refused %s: %s (%s)", name, error, detail)
             scope = Scope() if view is None else needed_by(view, request)
             raise refusal(error, self.challenge(), scope) from error
         return Principal.of(token), token
@@ -120,5 +126,4 @@ def _keep_out_of_caches(view: APIView | None) -> None:
     """Keep answers out of caches (RFC 6750 section 5.3), unless the view has a `cache_control`."""
     value = getattr(view, "cache_control", NOT_STORED)
     if view is not None and value:
-        # What the framework adds to every answer of a view, whatever the handler returns
         view.headers["Cache-Control"] = value

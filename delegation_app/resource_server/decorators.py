@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import APIException, NotAuthenticated
 
+from delegation_app.protocol.requests.request_id import HEADER, request_id
 from delegation_app.protocol.scope import Scope
 from delegation_app.resource_server.authentication import NOT_STORED, BearerAuthentication
 from delegation_app.resource_server.exceptions import InsufficientScope
@@ -53,6 +54,7 @@ def require_token(
             else:
                 answer = view(request, *args, **kwargs)
             answer.headers.setdefault("Cache-Control", NOT_STORED)
+            answer.headers.setdefault(HEADER, request_id(request.META))
             return answer
 
         return login_not_required(csrf_exempt(guarded))

@@ -1,6 +1,7 @@
 """Who gets in, what is refused, and how it says so."""
 
 import logging
+import re
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -91,6 +92,27 @@ def test_answer_when_a_token_let_in_then_nobody_stores_it(service):
         answer = service.ask(view, token)
         assert (answer.status_code, answer["Cache-Control"]) == (status, "no-store")
     assert service.told(RequireScopes("other"))["Cache-Control"] == "no-store"
+
+
+def test_answer_when_a_view_is_protected_then_it_names_the_request_as_the_log_does(service, caplog):
+    view = service.view(READ)
+    with caplog.at_level(logging.INFO):
+        refused = service.ask(view, "garbage")
+
+    assert f"refused {refused['X-Request-Id']}: " in caplog.text
+    others = [
+        service.ask(view, service.issuer.token(), HTTP_X_REQUEST_ID="of-the-caller"),
+        service.ask(view),
+        service.told(RequireScopes("other")),
+    ]
+    names = {answer["X-Request-Id"] for answer in (refused, *others)}
+    assert len(names) == 4
+    assert all(re.fullmatch(r"[0-9a-f]{32}", name) for name in names)
+
+
+@pytest.mark.conformance("BR-04")
+def test_answer_when_there_is_no_token_then_the_body_has_no_error_code(service):
+    assert set(service.ask(service.view(READ)).data) == {"detail"}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Tokens for views that are functions."""
 
+import logging
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.http import JsonResponse
@@ -62,6 +64,17 @@ def test_view_when_it_refuses_then_as_the_framework_does(ask, issuer, token, sta
     assert attributes(answer)["error"] == error
     assert f'"error": "{error}"'.encode() in answer.content
     assert answer["Cache-Control"] == "no-store"
+
+
+def test_view_when_it_answers_then_the_answer_names_the_request_as_the_log_does(
+    ask, issuer, caplog
+):
+    with caplog.at_level(logging.INFO):
+        refused = ask("garbage")
+
+    assert f"refused {refused['X-Request-Id']}: " in caplog.text
+    names = {answer["X-Request-Id"] for answer in (refused, ask(), ask(issuer.token()))}
+    assert len(names) == 3
 
 
 def test_view_when_nobody_can_tell_then_503(ask, issuer):
