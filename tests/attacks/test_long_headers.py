@@ -1,13 +1,12 @@
 """Headers and addresses that are long: they cost no parsing, and no answer is a 500."""
 
-import sys
-from collections import Counter
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
 from tests.support import SecureClient
 from tests.support.answers import DESCRIPTION, each, never_stored
+from tests.support.calls import calls
 from tests.support.world import FORM
 
 LENGTH = 100_000
@@ -56,22 +55,6 @@ def endpoints(story):
         *(("GET", path) for path in (*documents, *PAGES, *APIS)),
         *(("POST", f"/oauth/{name}") for name in BACK_CHANNEL),
     ]
-
-
-def calls(send):
-    """How many functions, of Python and of C, a request calls."""
-    counted = Counter()
-
-    def count(_frame, event, _argument):
-        counted[event] += 1
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        b"".join(send())
-    finally:
-        sys.setprofile(before)
-    return counted["call"] + counted["c_call"]
 
 
 @pytest.mark.parametrize("header", LONG)

@@ -17,6 +17,7 @@ from delegation_app.resource_server.permissions import RequireScopes
 from delegation_app.resource_server.principal import Principal
 from tests.resource_server.isolated.service import Answering, attributes
 from tests.resource_server.issuer import AUDIENCE, ISSUER, JWKS, LIST
+from tests.support.calls import calls
 
 METADATA = "https://service-a.example.com/.well-known/oauth-protected-resource"
 FORM = "application/x-www-form-urlencoded"
@@ -329,6 +330,34 @@ def test_log_when_a_detail_has_a_line_break_then_it_makes_no_line(service, caplo
         service.ask(view, "x")
 
     assert len(caplog.text.splitlines()) == 1
+
+
+# What is long
+
+
+@pytest.mark.parametrize(
+    ("header", "piece"),
+    [
+        ("HTTP_AUTHORIZATION", "Bearer a "),
+        ("HTTP_AUTHORIZATION", "Basic a,"),
+        ("HTTP_X_FORWARDED_FOR", "192.0.2.1,"),
+        ("HTTP_X_FORWARDED_FOR", "1:"),
+        ("HTTP_FORWARDED", "for=192.0.2.1,"),
+        ("HTTP_X_REQUEST_ID", "a"),
+    ],
+)
+def test_header_when_it_is_long_then_it_is_no_more_work(service, configure, header, piece):
+    configure(TRUSTED_PROXIES=["127.0.0.0/8"])
+    view, token = service.view(READ), service.issuer.token()
+    sent = {"HTTP_AUTHORIZATION": f"Bearer {token}"}
+    service.ask(view, **sent)
+
+    few, many = (
+        calls(lambda count=count: service.ask(view, **sent | {header: piece * count}))
+        for count in (2, 100_000 // len(piece))
+    )
+
+    assert many < few + 500
 
 
 # When nobody can tell
