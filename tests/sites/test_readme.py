@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.any_database]
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+RESOURCE_SERVERS = (ROOT / "docs/resource-server.md").read_text()
 OWN = ("DJANGO_", "DELEGATION_", "DATABASE_", "DEMO_", "REDIS_", "COV_")
 SITE = {"DJANGO_SETTINGS_MODULE": "mysite.settings"}
 # A cache that counts exactly is the operator's to choose
@@ -32,8 +33,8 @@ CACHE = "delegation_app.E020"
 SERVICE_PROJECT = 'SECRET_KEY = "of no value to anyone"\nROOT_URLCONF = "urls"\n'
 
 
-def section(heading):
-    return README.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+def section(heading, page=README):
+    return page.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
 
 
 def blocks(text, language):
@@ -100,19 +101,24 @@ def answers(address):
     return True
 
 
-def new_service(folder, issuer):
-    """The project of "Verify tokens anywhere", and nothing else but what each project has."""
+def new_service(folder, issuer, text=None):
+    """A project with the blocks for settings and URLs, and nothing else but what each has."""
     folder.mkdir()
-    settings, urls = blocks(section("Verify tokens anywhere"), "python")
-    settings = settings.replace("https://auth.example.com", issuer)
+    shown = blocks(text or section("Verify tokens anywhere"), "python")
+    settings = shown[0].replace("https://auth.example.com", issuer)
     debug = "DEBUG = True\n" if issuer.startswith("http:") else ""
     (folder / "settings.py").write_text(SERVICE_PROJECT + debug + settings)
-    (folder / "urls.py").write_text(urls)
+    (folder / "urls.py").write_text(next(block for block in shown if "urlpatterns" in block))
     return {"DJANGO_SETTINGS_MODULE": "settings", "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"}
 
 
-def test_service_when_it_has_the_settings_of_the_readme_then_it_starts(tmp_path):
-    own = new_service(tmp_path / "service", "https://auth.example.com")
+@pytest.mark.parametrize(
+    "text",
+    [section("Verify tokens anywhere"), section("Quick start", RESOURCE_SERVERS)],
+    ids=["README.md", "resource-server.md"],
+)
+def test_service_when_it_has_the_settings_of_the_docs_then_it_starts(tmp_path, text):
+    own = new_service(tmp_path / "service", "https://auth.example.com", text)
 
     assert "no issues" in run("python -m django check", tmp_path, **own)
 
