@@ -3,10 +3,12 @@
 import ast
 import json
 import os
+import pkgutil
 import re
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from django.urls import get_resolver
@@ -18,6 +20,7 @@ from tests import consequences
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def table(heading):
@@ -67,7 +70,9 @@ def test_readme_when_it_tells_consequences_then_they_are_those_that_tests_show()
 SETTINGS = """
 SECRET_KEY = "a key of no value to anyone, but long enough for the check to be content with"
 ALLOWED_HOSTS = ["*"]
+DEBUG = False
 ROOT_URLCONF = "urls"
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}}
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
@@ -89,32 +94,24 @@ TEMPLATES = [{
 }]
 STATIC_URL = "static/"
 """
-URLS = """
-from django.contrib import admin
-from django.urls import include, path
-urlpatterns = [path("admin/", admin.site.urls), %s]
-"""
 
 
 def block(containing):
     """The code block of the README that has this text in it."""
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    return next(text for text in blocks if containing in text)
+    return dedent(next(text for text in blocks if containing in text))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("registry", ["", "oauth2_provider", "oauth2_provider.apps.DOTConfig"])
 def test_readme_when_its_edits_are_made_to_an_existing_project_then_it_works(tmp_path, registry):
-    edits = block("INSTALLED_APPS +=").replace("\n   ", "\n").strip()
+    edits = block("INSTALLED_APPS +=")
     if registry:
         edits = f'INSTALLED_APPS += ["{registry}"]\n{edits}'
     else:
-        edits += "\n" + block("OAUTH2_PROVIDER =").strip()
-    options = block("transaction_mode").strip().rstrip(",")
-    database = f'"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3", {options}'
-    databases = f'DATABASES = {{"default": {{{database}}}}}'
-    (tmp_path / "settings.py").write_text(f"{SETTINGS}\n{databases}\n{edits}")
-    (tmp_path / "urls.py").write_text(URLS % block('include("delegation_app.urls")').strip())
+        edits += block("OAUTH2_PROVIDER =")
+    (tmp_path / "settings.py").write_text(f"{SETTINGS}\n{edits}{block('transaction_mode')}")
+    (tmp_path / "urls.py").write_text(block('include("delegation_app.urls")'))
 
     def manage(*arguments):
         environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "settings", "PYTHONPATH": str(ROOT)}
@@ -145,8 +142,29 @@ def test_readme_when_it_shows_pages_then_their_pictures_are_there_and_small():
         assert picture.read_bytes().startswith(b"\x89PNG")
         assert picture.stat().st_size <= 150 * 1024
     command = re.search(r"PICTURES_DIR=(\S+) \S+ (\S+)", README)
-    assert {Path(path).parent for _, path in shown} == {Path(command[1])}
     assert (ROOT / command[2]).exists()
+    # The command leaves the pictures that are under version control as they are
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert f"{Path(command[1]).parts[0]}/" in ignored
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_docs_when_they_name_what_is_in_the_package_then_it_is_there(page):
+    text = page.read_text()
+    named = set(re.findall(r"\bdelegation_app(?:\.(?![EW]\d)\w+)+", text))
+    for module, names in re.findall(
+        r"^ *from (delegation_app\S*) import (.+)$", text, re.MULTILINE
+    ):
+        named |= {f"{module}.{name}" for name in names.split(", ")}
+
+    for name in named:
+        assert pkgutil.resolve_name(name), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_docs_when_they_link_to_a_file_then_it_is_there(page):
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
 
 
 CONSTRAINTS = (ROOT / "docs/constraints.md").read_text()

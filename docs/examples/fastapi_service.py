@@ -1,7 +1,7 @@
 """A service on FastAPI that verifies tokens offline. Neither Django nor a database is needed.
 
-With `pip install django-delegation fastapi uvicorn`, the ISSUER (https://auth.example.com) and the
-AUDIENCE (https://service-a.example.com) in the environment, in this directory:
+In a checkout, after `pip install . fastapi uvicorn`, with the ISSUER (https://auth.example.com) and
+the AUDIENCE (https://service-a.example.com) in the environment, in this directory:
 `uvicorn fastapi_service:app`
 """
 

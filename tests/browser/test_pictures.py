@@ -1,6 +1,6 @@
 """The pictures of README and docs, taken from the seeded demo.
 
-    PICTURES_DIR=docs/pictures pytest tests/browser/test_pictures.py
+    PICTURES_DIR=.artifacts/pictures pytest tests/browser/test_pictures.py
 
 writes them; without the variable they are taken all the same, and thrown away.
 """
