@@ -8,6 +8,7 @@ from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
 from delegation_app.services.consent import approval, authorize
 from delegation_app.services.consent.approval import NothingToConfirm, OwnConsent
+from tests.support.connections import send, shown
 from tests.support.world import Story, redirected
 
 ALL = "read:metrics delete:alerts"
@@ -156,6 +157,34 @@ def test_end_everything_when_something_waits_then_it_is_taken_back_too(story):
         content_type="application/x-www-form-urlencoded",
     )
     assert ConsentRecord.objects.get().withdrawn_at is not None
+
+
+@pytest.mark.parametrize("is_confirmed", [False, True])
+def test_app_when_its_answer_waits_or_opened_nothing_yet_then_the_user_can_take_it_back(
+    story, is_confirmed
+):
+    _page, record = waiting(story)
+    if is_confirmed:
+        approval.confirm(record, OPERATOR, reason="fine")
+    address = "/connections/end?app=web"
+    assert f'href="{address}"' in shown(story, "/connections/")
+    assert "End everything of" in shown(story, address)
+
+    send(story, address, app="web")
+
+    record.refresh_from_db()
+    assert record.withdrawn_at is not None
+    assert "Waiting for" not in shown(story, "/connections/")
+    assert "code" not in redirected(story.authorize(scope=ALL, prompt="none"))
+    # There is nothing left to take back
+    shown(story, address, status=404)
+
+
+def test_app_when_only_another_users_answer_waits_then_nobody_else_is_told_of_it(story):
+    waiting(story)
+    bob = Story(story.world, story.world.bob)
+    shown(bob, "/connections/end?app=web", status=404)
+    assert ConsentRecord.objects.get().withdrawn_at is None
 
 
 # Devices

@@ -138,7 +138,7 @@ class Site:
         if part == "scope":
             scope = dice.some(dice.pick((sorted(node.all_scope()) or SCOPES, SCOPES)))
         elif part == "audience":
-            audience = dice.some(dice.pick((sorted(node.audience), "ABC")))
+            audience = dice.some(dice.pick((sorted(node.all_audience()), "ABC")))
         elif part == "ends":
             ends = self.model.now + dice.pick((0, 100, 400, 2000))
         note(f"{node.client.name}'s is narrowed {scope} {audience} {ends} {limits}")
@@ -153,7 +153,7 @@ class Site:
             lambda: self.model.narrow(
                 node,
                 node.all_scope() if scope is None else scope,
-                node.audience if audience is None else audience,
+                node.all_audience() if audience is None else audience,
                 node.last() if ends is None else ends,
                 limits,
             ),
@@ -279,7 +279,7 @@ class Site:
             return
         limits = node.all_limits()
         assert frozenset(row.scopes) == node.all_scope()
-        assert row.audience == audience_of(node.audience)
+        assert row.audience == audience_of(node.all_audience())
         assert row.constraints == self.constraints(limits)
         assert row.expires_at == self.time(node.last())
         assert row.uses == node.uses

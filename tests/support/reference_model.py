@@ -4,7 +4,7 @@ Nothing is copied down a tree. A refusal names every fault: which is found first
 Times are seconds; `-NEVER` stands for no time at all.
 """
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 MAX_DEPTH, ACCESS, IDLE, RETRY, NEVER = 2, 600, 2_592_000, 60, float("inf")
@@ -120,7 +120,23 @@ class Node:
             raise
 
     def power(self):
-        return Power(self.all_scope(), self.audience, self.all_limits(), self.last())
+        return Power(self.all_scope(), self.all_audience(), self.all_limits(), self.last())
+
+    def is_own(self):
+        """Whether its client exchanged what it held itself."""
+        return bool(self.parent) and self.parent.client is self.client
+
+    def all_audience(self):
+        return self.audience & self.parent.all_audience() if self.is_own() else self.audience
+
+    def is_given(self):
+        """Whether its client has it by what is left above, where it stands or by its name."""
+        if not self.parent or self.is_own():
+            return True
+        above = self.parent.client
+        if above.may_act:
+            return above.may_act == self.client.name
+        return self.client.speaks_for in self.parent.all_audience()
 
     def all_limits(self):
         return self.limits & self.parent.handed_on() if self.parent else self.limits
@@ -136,7 +152,9 @@ class Node:
 
     def is_over(self):
         is_empty = not self.all_scope() or self.all_limits().is_empty()
-        return is_empty or any(node.revoked for node in self.line())
+        return is_empty or any(
+            node.revoked or not node.all_audience() or not node.is_given() for node in self.line()
+        )
 
 
 class Token:
@@ -161,7 +179,7 @@ class Model:
         return not node.is_over() and self.now < node.last() and not names & self.off
 
     def left(self, token, where=EVERYWHERE):
-        where &= token.audience & token.node.audience & token.node.client.targets - self.off
+        where &= token.audience & token.node.all_audience() & token.node.client.targets - self.off
         known = frozenset().union(*(self.servers[name] for name in where))
         return where, token.scope & token.node.all_scope() & token.node.client.scope & known
 
@@ -209,6 +227,17 @@ class Model:
         power = node.power()
         return power if node.is_on_a_page() else self.cut(power, node.pair(), node.root().allowed)
 
+    @contextmanager
+    def settled(self, node):
+        """Cut it and all above it to what is due; whether anything of each is."""
+        with ExitStack() as stack:
+            is_left = True
+            for above in reversed(node.line()):
+                power = self.due(above)
+                is_left = is_left and bool(power)
+                stack.enter_context(above.within(power or above.power(), self.tokens))
+            yield is_left
+
     def revoke(self, chosen, pair=None, power=None, *, is_taken=True):
         """End delegations: all of a pair, or each by itself; return how many ended."""
         standing = [node for node in self.nodes if not node.is_over()]
@@ -217,7 +246,7 @@ class Model:
             self.blocks.append(Block(pair, self.now, power))
         for top in tops if is_taken and not pair else ():
             is_own = top.parent is None and not top.whose[0]
-            what = None if is_own else Power(top.all_scope(), top.audience)
+            what = None if is_own else Power(top.all_scope(), top.all_audience())
             self.blocks.append(Block(top.pair(), self.now, what))
         for node in chosen:
             node.revoked = True
@@ -229,11 +258,11 @@ class Model:
             invalid_request=left.is_over() or not self.is_live(node)
             or not self.now < ends <= node.last(),
             invalid_scope=not scope or not scope <= node.all_scope(),
-            invalid_target=not audience or not audience <= node.audience,
+            invalid_target=not audience or not audience <= node.all_audience(),
         )  # fmt: skip
         gone = [
-            Power(node.all_scope() - scope, node.audience),
-            Power(scope, node.audience - audience),
+            Power(node.all_scope() - scope, node.all_audience()),
+            Power(scope, node.all_audience() - audience),
         ]
         if limits != Limits() or ends < node.last():
             bound = ends if ends < node.last() else NEVER
@@ -268,6 +297,10 @@ class Model:
         return (same[0], left) if left else (None, self.cut(wanted, pair, allowed))
 
     def exchange(self, client, token, targets, scope, wanted):
+        with self.settled(token.node) as is_left:
+            return self.exchanged(client, token, targets, scope, wanted, is_left=is_left)
+
+    def exchanged(self, client, token, targets, scope, wanted, *, is_left):
         parent, can, named = token.node, client.targets - self.off, token.node.client.may_act
         (here, held), is_own = self.left(token), parent.client is client
         targets = targets or (can if len(can) == 1 else targets)
@@ -282,15 +315,15 @@ class Model:
         same, power = self.found(terms, new.power(), new.pair(), parent.root().allowed)
         child = same or new
         with child.within(power, self.tokens):
-            scope, audience = scope & child.all_scope(), targets & child.audience
+            scope, audience = scope & child.all_scope(), targets & child.all_audience()
             Refused.if_any(
                 invalid_client=client.name in self.off,
-                invalid_request=not self.is_active(token) or not held
+                invalid_request=not is_left or not self.is_active(token) or not held
                 or not (is_own or (client.speaks_for in here and not named) or named == client.name)
                 or len(parent.line()) > MAX_DEPTH or not parent.all_limits().depth
                 or not self.may_issue(parent, set()) or not self.may_issue(child, audience),
                 invalid_target=not audience or not targets <= can & limits.servers
-                or (is_own and not targets <= parent.audience),
+                or (is_own and not targets <= parent.all_audience()),
                 invalid_scope=not scope or not asked <= held & client.scope,
             )  # fmt: skip
         self.nodes += [] if same else [child]
@@ -303,14 +336,15 @@ class Model:
         is_retry = is_used and self.now < token.rotated + window and not token.successor.successor
         if is_used and not is_retry and is_live:
             self.revoke({node}, is_taken=node.parent is None)
-        with node.within(power := self.due(node), self.tokens):
+        with self.settled(node) as is_left:
+            is_live = is_live and is_left and self.is_live(node)
             where, scope = self.left(token)
             # A retry takes the place of what was issued before, where that is counted
             back = is_retry and node.all_limits().uses < NEVER
             good = self.may_issue(node, where, is_again=back)
             Refused.if_any(
                 invalid_client=node.client.name in self.off, invalid_scope=not scope,
-                invalid_grant=not is_live or not power or not good or (is_used and not is_retry),
+                invalid_grant=not is_live or not good or (is_used and not is_retry),
                 invalid_target=not where,
             )  # fmt: skip
         for replaced in token.got if back else ():

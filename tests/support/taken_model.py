@@ -30,7 +30,7 @@ class Taken(Model):
         """The tokens for a code, or for a device that was allowed: to use, and to renew."""
         with node.within(power := self.due(node), self.tokens):
             is_good = power and self.now < until and self.is_live(node)
-            where, scope = self.left(Token(node, node.all_scope(), node.audience, until))
+            where, scope = self.left(Token(node, node.all_scope(), node.all_audience(), until))
             Refused.if_any(
                 invalid_grant=not is_good or not self.may_issue(node, where),
                 invalid_scope=not scope,
@@ -38,7 +38,7 @@ class Taken(Model):
                 expired_token=self.now >= until,
             )
         first = self.issue(node, scope, where)
-        return first, self.issue(node, node.all_scope(), node.audience, IDLE)
+        return first, self.issue(node, node.all_scope(), node.all_audience(), IDLE)
 
     def stand(self, client, scope, audience):
         """A token for a client that acts for itself."""
@@ -48,9 +48,11 @@ class Taken(Model):
         same, power = self.found(terms, new.power(), new.pair(), -NEVER)
         node = same or new
         with node.within(power, self.tokens):
-            Refused.if_any(unauthorized_client=not power or not self.may_issue(node, node.audience))
+            Refused.if_any(
+                unauthorized_client=not power or not self.may_issue(node, node.all_audience())
+            )
         self.nodes += [] if same else [node]
-        return node, self.issue(node, scope & node.scope, audience & node.audience)
+        return node, self.issue(node, scope & node.scope, audience & node.all_audience())
 
     # Answers
 

@@ -174,7 +174,9 @@ def _all(person: AbstractBaseUser, client_id: str) -> Selection:
     application = applications.filter(client_id=client_id).first()
     # Also where there is one: nobody is told which apps others use
     mine = Delegation.objects.filter(principal_user=person.pk, delegate_client_id=client_id)
-    if application is None or not mine.exists():
+    # An answer that waits for an operator opens nothing yet, and can be taken back all the same
+    is_known = mine.exists() or _standing_answers(person, client_id).exists()
+    if application is None or not is_known:
         raise listing.NoSuchConnection("There is no such app.")
     return selection.of_user_at_client(person, application)
 

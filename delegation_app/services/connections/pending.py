@@ -27,12 +27,14 @@ class Waiting:
 
     Attributes:
         app: the name of the client, as it was shown.
+        client_id: of the client.
         when: when the person answered.
         scopes: what they allowed, with the site's descriptions.
         state: `pending`, `confirmed` or `refused`.
     """
 
     app: str
+    client_id: str
     when: datetime
     scopes: list[tuple[str, str]]
     state: str
@@ -56,6 +58,7 @@ def waiting(person: AbstractBaseUser) -> list[Waiting]:
     return [
         Waiting(
             app=plain(row.client_name) or row.client_id_value,
+            client_id=row.client_id_value,
             when=row.decided_at,
             scopes=descriptions(row.scopes_granted),
             state=row.confirmation,

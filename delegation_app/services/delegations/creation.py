@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from django.db.models import BooleanField, Exists, ExpressionWrapper, Q, Value
 from django.db.models.expressions import Combinable
@@ -86,8 +86,11 @@ def cut(terms: AnyTerms) -> AnyTerms | None:
 
 def hand_on(
     terms: ChildTerms, origin: audit.Origin, presented: Mapping[str, Delegation] = _NOTHING
-) -> Delegation:
+) -> Delegation | None:
     """Return the child delegation on `terms`: the live one if there is one, else a new one.
+
+    None where a part of the parent was taken from its client, and was cut now: the terms no longer
+    fit the parent, and are to be worked out again.
 
     Args:
         terms: what the child shall hold; its parent is looked at again under the lock.
@@ -96,21 +99,25 @@ def hand_on(
             is judged again too.
 
     Raises:
-        InvalidRequest: the parent or an ancestor has ended, a token that was presented has, the
-            tree is too deep, or a constraint of the parent refuses.
+        InvalidRequest: the parent or an ancestor has ended or was taken from its client, a token
+            that was presented has ended, the tree is too deep, or a constraint of the parent
+            refuses.
         InvalidTarget: a constraint keeps the parent from reaching the audience, or what is wanted
             was taken from the exchanging client.
         InvalidScope: more than the parent holds.
 
-    Side effects: locks the roots; maybe one row, one audit event and the signal
-    `delegation_opened` after the commit. Call it inside a transaction.
+    Side effects: locks the roots; those of `reuse.settle_line`; maybe one row, one audit event and
+    the signal `delegation_opened` after the commit. Call it inside a transaction.
     """
     root_lock.hold(terms.parent, *presented.values())
-    parent, child = _look(terms, presented)
-    if parent is None:
+    line, child = _look(terms, presented)
+    parent = line[-1] if line else None
+    if parent is None or parent.pk != terms.parent.pk:
         raise InvalidRequest("The subject token is not valid.", detail="its delegation has ended")
-    if not parent.are_presented_good:  # type: ignore[attr-defined]  # annotated in _look
+    if not parent.are_presented_good:
         raise InvalidRequest("The subject token is not valid.", detail="revoked meanwhile")
+    if reuse.settle_line(line, origin, refusal=InvalidRequest):
+        return None
     _check(terms, parent, origin)
     parent.note_use(clock.now())
     child = None if child is None else reuse.settle(child, origin)
@@ -155,16 +162,16 @@ def narrow(
     return current
 
 
-def _look(
-    terms: ChildTerms, presented: Iterable[str]
-) -> tuple[Delegation | None, Delegation | None]:
-    # Under the lock, in one statement: the parent as it is now, and a child to use again.
-    key = terms.parent.pk
-    same = Q(parent=key, terms_digest=terms.digest)
-    rows = Delegation.objects.live().filter(Q(pk=key) | same).order_by("pk")
+def _look(terms: ChildTerms, presented: Iterable[str]) -> tuple[list[Any], Any]:
+    # Under the lock, in one statement: the parent as it is now with all above it, from the root
+    # down, and a child to use again.
+    parent = terms.parent
+    same = Q(parent=parent.pk, terms_digest=terms.digest)
+    rows = Delegation.objects.live().filter(Q(public_id__in=parent.chain) | same)
+    rows = rows.order_by("depth", "pk")
     found = list(reuse.with_blocks(rows).annotate(are_presented_good=_are_good(presented)))
-    parent = next((row for row in found if row.pk == key), None)
-    return parent, next((row for row in found if row.pk != key), None)
+    line = [row for row in found if row.depth <= parent.depth]
+    return line, next((row for row in found if row.depth > parent.depth), None)
 
 
 def _are_good(presented: Iterable[str]) -> Combinable:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import islice
 from typing import Any, Final
 
 from delegation_app import clock
 from delegation_app.events import DELEGATION_NARROWED
-from delegation_app.models import AccessToken, Delegation
+from delegation_app.models import AccessToken, ClientPolicy, Delegation, ResourceServer
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints, InvalidConstraint
 from delegation_app.protocol.errors import InvalidRequest, InvalidScope, InvalidTarget
@@ -19,6 +20,7 @@ from delegation_app.services import audit
 from delegation_app.services.delegations.ending import end_subtree
 from delegation_app.services.delegations.terms import most_uses
 from delegation_app.services.status_lists import cache
+from delegation_app.toolkit import application_model
 
 _COLUMNS: Final = ("scopes", "audience", "constraints", "max_uses", "expires_at")
 _BATCH: Final = 500
@@ -85,11 +87,10 @@ def narrow_row(
     Call it inside a transaction that holds the root.
     """
     before = said(row)
-    ended = apply(to, row)
-    for empty in ended:
-        end_subtree(empty, origin, reason="nothing was left when it was narrowed")
+    why = "nothing was left when it was narrowed"
+    ended = sum(end_subtree(empty, origin, reason=why) for empty in apply(to, row))
     current = Delegation.objects.get(pk=row.pk)
-    changed = {"before": before, "after": said(current), "ended": len(ended)}
+    changed = {"before": before, "after": said(current), "ended": ended}
     audit.record(
         DELEGATION_NARROWED,
         origin,
@@ -133,19 +134,18 @@ def said(delegation: Delegation) -> dict[str, Any]:
 
 
 def _narrowed(to: Narrowing, top: Delegation, emptied: list[Delegation]) -> Iterator[Delegation]:
-    inherited = _inherited(to.constraints)
+    inherited, reach = _inherited(to.constraints), _Reach(top, to.audience or top.audience)
     tree = Delegation.objects.subtree(top).filter(revoked_at=None).order_by("path")
     for row in tree.iterator(chunk_size=_BATCH):
         before = [getattr(row, name) for name in _COLUMNS]
         try:
             _narrow_row(row, to, inherited(row.depth - top.depth))
-        except (InvalidConstraint, InvalidScope):
+            reach.narrow(row)
+        except (InvalidConstraint, InvalidScope, InvalidTarget):
             if row.pk == top.pk:
                 raise
             emptied.append(row)
             continue
-        if to.audience is not None and row.pk == top.pk:
-            row.audience = to.audience
         if before != [getattr(row, name) for name in _COLUMNS]:
             yield row
 
@@ -159,6 +159,58 @@ def _narrow_row(row: Delegation, to: Narrowing, constraints: Constraints) -> Non
         raise InvalidScope("No scope would be left.")
     if to.expires_at is not None:
         row.expires_at = min(row.expires_at or to.expires_at, to.expires_at)
+
+
+class _Reach:
+    """What an audience that is taken from a delegation leaves of those below it.
+
+    A client that has exchanged its own token holds the same authority twice, so it loses the
+    audience there too. What another client was given goes on while that client could still be
+    given it: it stands in what is left, or `may_act` names it.
+    """
+
+    def __init__(self, top: Delegation, audience: Audience) -> None:
+        self.top, self.audience = top, audience
+        # By key, the audience of those that have lost a part of it
+        self.left: dict[int, Audience] = {}
+
+    def narrow(self, row: Delegation) -> None:
+        """Take from a row, after all above it.
+
+        Raises:
+            InvalidTarget: nothing of it is left.
+        """
+        if row.pk == self.top.pk:
+            self._keep(row, self.audience)
+        elif (above := self.left.get(row.parent_id or 0)) is None:
+            return
+        elif row.delegate_id == self.top.delegate_id:
+            self._keep(row, row.audience & above)
+        elif not self._is_given(row.delegate_id, above):
+            raise InvalidTarget("Its client does not stand in what is left of the audience.")
+
+    def _keep(self, row: Delegation, audience: Audience) -> None:
+        if not audience:
+            raise InvalidTarget("No audience would be left.")
+        if audience != row.audience:
+            row.audience = self.left[row.pk] = audience
+
+    def _is_given(self, client: object, above: Audience) -> bool:
+        return client in self._named or any((name, client) in self._heard for name in above)
+
+    @cached_property
+    def _heard(self) -> set[tuple[str, object]]:
+        # Also of those that are switched off: they may come back
+        servers = ResourceServer.objects.filter(identifier__in=self.audience)
+        return set(servers.values_list("identifier", "introspectors"))
+
+    @cached_property
+    def _named(self) -> set[object]:
+        # RFC 8693 section 4.4: that one was given the token by name, wherever it stands
+        policies = ClientPolicy.objects.filter(application=self.top.delegate_id)
+        names = policies.exclude(may_act="").values("may_act")
+        found = application_model().objects.filter(client_id__in=names)
+        return set(found.values_list("pk", flat=True))
 
 
 def _inherited(constraints: Constraints) -> Callable[[int], Constraints]:

@@ -6,6 +6,7 @@ another parent, and it has another record. None of them gives back what was take
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from django.db.models import DateTimeField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
 from delegation_app.models import Delegation, DelegationBlock
-from delegation_app.protocol.errors import InvalidGrant
+from delegation_app.protocol.errors import InvalidGrant, OAuthError
 from delegation_app.services import audit
 from delegation_app.services.delegations import blocks, narrowing
 from delegation_app.services.delegations.blocks import Authority
@@ -56,7 +57,7 @@ def settle_unasked(row: Delegation, origin: audit.Origin) -> Delegation:
 
     A delegation that the user opened on a page is a record of its own: it goes on until it is
     taken itself. One that was delegated onward, or that a trusted client got without a page, must
-    not give back what was taken from another one of the pair.
+    not give back what was taken from another one of the pair, nor from a pair above it.
 
     Args:
         row: as read under the lock of its root.
@@ -65,16 +66,57 @@ def settle_unasked(row: Delegation, origin: audit.Origin) -> Delegation:
     Raises:
         InvalidGrant: nothing is left of it.
 
-    Side effects: nothing for what a page opened; else one statement, and those of `settle`.
+    Side effects: nothing for what a page opened; else one statement, and those of `settle_line`.
     """
-    if row.parent_id is None and row.allowed_at is not None:
+    if _is_on_a_page(row):
         return row
-    left = _settled(row, origin)
+    line = with_blocks(Delegation.objects.filter(public_id__in=row.chain).order_by("depth"))
+    if not settle_line(line, origin, refusal=InvalidGrant):
+        return row
+    left = Delegation.objects.live().filter(pk=row.pk).first()
     if left is None:
-        error = InvalidGrant("This was taken from the client.", detail="a block binds the pair")
-        error.about = row
-        raise error
+        raise _refusal(row, InvalidGrant)
     return left
+
+
+def settle_line(line: Iterable[Any], origin: audit.Origin, *, refusal: type[OAuthError]) -> bool:
+    """Cut a delegation and those above it by the blocks of their pairs; return whether any was.
+
+    A block reaches what other clients hold through the records of its pair: nobody could obtain
+    that from the pair any more. A root that the user opened on a page is left as it is.
+
+    Args:
+        line: of `with_blocks`, from the root down, read under the lock of the root.
+        origin: who asks for a token on the last of them, or on a child of it.
+        refusal: the error of the grant that asks.
+
+    Raises:
+        OAuthError: of the class `refusal`; nothing is left of one of them.
+
+    Side effects: nothing where no block binds them; else one statement for each that is bound, and
+    where a part is cut, the rows of its subtree and their events.
+    """
+    is_cut = False
+    for row in line:
+        if not row.has_blocks or _is_on_a_page(row):
+            continue
+        # A cut above has narrowed or ended this one too
+        current = Delegation.objects.live().filter(pk=row.pk).first() if is_cut else row
+        left = None if current is None else _settled(current, origin)
+        if left is None:
+            raise _refusal(row, refusal)
+        is_cut = is_cut or left is not current
+    return is_cut
+
+
+def _is_on_a_page(row: Delegation) -> bool:
+    return row.parent_id is None and row.allowed_at is not None
+
+
+def _refusal(row: Delegation, refusal: type[OAuthError]) -> OAuthError:
+    error = refusal("This was taken from the client.", detail="a block binds the pair")
+    error.about = row
+    return error
 
 
 def _settled(row: Delegation, origin: audit.Origin) -> Delegation | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from itertools import takewhile
 from typing import Any, Final
 from uuid import UUID
 
@@ -165,12 +166,14 @@ class Records:
         gaps: list[Gap] = []
         until = self._first_expiry(row, opened, gaps)
         scopes, audience = _scope(opened.details), _strings(opened.details.get("audience"))
+        same = _same_client(chain)
         for event in self._narrowings(chain):
             after = event.details.get("after") or {}
             scopes &= _scope(after)
             until = _earlier(until, _time(after.get("expires_at")))
-            if event.delegation_id == row.pk:
-                audience = _strings(after.get("audience"))
+            if event.delegation_id in same:
+                left = _strings(after.get("audience"))
+                audience = tuple(name for name in audience if name in left)
         return _Terms(scopes, audience, until, gaps)
 
     def _first_expiry(
@@ -244,6 +247,12 @@ class Records:
         if any(not self.switched.get(client) for client in unknown):
             gaps.append(Gap.CLIENT)
         return gaps
+
+
+def _same_client(chain: Sequence[Delegation]) -> set[int]:
+    """Return the last of a chain and those right above it of its client: they share an audience."""
+    client = chain[-1].delegate_client_id
+    return {row.pk for row in takewhile(lambda row: row.delegate_client_id == client, chain[::-1])}
 
 
 def _events_of(rows: Iterable[Delegation]) -> QuerySet[AuditEvent]:

@@ -45,6 +45,23 @@ class Exchange:
     constraints: Constraints
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Who takes part in an exchange, and what the child shall hold."""
+
+    subject: Subject
+    actors: Actors
+    terms: ChildTerms
+
+    @property
+    def presented(self) -> dict[str, Delegation]:
+        """The delegations of the access tokens that were presented, by token id."""
+        found = {self.subject.jti: self.subject.delegation} if self.subject.jti else {}
+        if (actor := self.actors.presented) is not None:
+            found[actor.jti] = actor.delegation
+        return found
+
+
 def exchange(wanted: Exchange, client: Client, origin: audit.Origin) -> issuing.Issued:
     """Hand on the authority behind a token, and issue a token for it.
 
@@ -58,7 +75,7 @@ def exchange(wanted: Exchange, client: Client, origin: audit.Origin) -> issuing.
     """
     subject = exchange_parties.subject(wanted.subject, client)
     try:
-        return _exchanged(wanted, subject, client, origin)
+        return _issue(wanted, _judged(wanted, subject, client), client, origin)
     except (InvalidRequest, InvalidTarget, InvalidScope) as error:
         # The audit trail tells whose authority was asked for. A child that was refused as soon as
         # it was opened was rolled back, and its key may become another one's.
@@ -66,9 +83,7 @@ def exchange(wanted: Exchange, client: Client, origin: audit.Origin) -> issuing.
         raise
 
 
-def _exchanged(
-    wanted: Exchange, subject: Subject, client: Client, origin: audit.Origin
-) -> issuing.Issued:
+def _judged(wanted: Exchange, subject: Subject, client: Client) -> _Judged:
     actors = exchange_parties.actors(wanted.actor, subject, client)
     audience = exchange_targets.audience_of(client, wanted.audiences, wanted.resources)
     # A client that goes further than it was allowed to would need to ask the person again.
@@ -79,7 +94,7 @@ def _exchanged(
     if wanted.requested_type == names.JWT and client.wants_opaque(audience):
         raise InvalidRequest("Tokens for this audience are opaque.")
     terms = _terms(wanted, subject, actors, client, scope, audience)
-    return _issue(terms, subject, actors, wanted.requested_type, origin)
+    return _Judged(subject, actors, terms)
 
 
 def _terms(  # noqa: PLR0917 - what the checks above have found, one by one
@@ -116,23 +131,24 @@ def _ends(parent: Delegation, client: Client) -> datetime | None:
 
 @own
 def _issue(
-    terms: ChildTerms, subject: Subject, actors: Actors, requested_type: str, origin: audit.Origin
+    wanted: Exchange, judged: _Judged, client: Client, origin: audit.Origin
 ) -> issuing.Issued:
     # Valid when they were read, but maybe not after the wait for the locks
-    presented = {subject.jti: subject.delegation} if subject.jti else {}
-    if actors.presented is not None:
-        presented[actors.presented.jti] = actors.presented.delegation
-    child = creation.hand_on(terms, origin, presented)
-    view = issuing.within(issuing.View(child, terms.client, terms.scope, terms.audience))
+    child = creation.hand_on(judged.terms, origin, judged.presented)
+    while child is None:
+        # Of what is left, the client may stand in nothing any more
+        judged = _judged(wanted, exchange_parties.subject(wanted.subject, client), client)
+        child = creation.hand_on(judged.terms, origin, judged.presented)
+    subject, actors, terms = judged.subject, judged.actors, judged.terms
+    view = issuing.within(issuing.View(child, client, terms.scope, terms.audience))
     # RFC 8693 section 2.2.1: a refresh token only where the subject may be gone by then
-    client = terms.client
     renewable = client.policy.refreshes_exchanged and client.may_use(names.REFRESH_TOKEN)
     renewal = issuing.renewal(view, new_secret()) if renewable else None
     manner = issuing.Manner(
         event=TOKEN_IMPERSONATED if actors.impersonated else TOKEN_EXCHANGED,
         refusal=InvalidRequest,
         not_after=subject.expires_at,
-        token_type=requested_type,
+        token_type=wanted.requested_type,
         details={"subject_jti": subject.jti, "chain": child.chain, "actors": child.actors},
     )
     return issuing.issue(view, origin, manner, renewal=renewal)
