@@ -347,18 +347,18 @@ def test_list_when_another_process_changes_something_then_the_cache_tells_after_
 def test_list_when_made_beside_a_change_then_it_is_not_kept(token, monkeypatch, story):
     """The tables are read, then somebody revokes and commits, then the list is kept."""
     other = story.tokens(prompt="consent")["access_token"]
-    read = publication.status_marks.marked
+    read = publication.invalid_tokens.marked
 
     def slowly(tokens, now):
         found = read(tokens, now)
-        monkeypatch.setattr(publication.status_marks, "marked", read)
+        monkeypatch.setattr(publication.invalid_tokens, "marked", read)
         end(other)
         status_cache._tell()
         # Only the cache is to tell of it
         status_cache._local.changed_at = float("-inf")
         return found
 
-    monkeypatch.setattr(publication.status_marks, "marked", slowly)
+    monkeypatch.setattr(publication.invalid_tokens, "marked", slowly)
     published(token)
     assert bits(published(token))[reference(other)[1]] == 1
 
