@@ -159,12 +159,6 @@ def returning(asked: Asked) -> list[DelegationBlock]:
     return [block for block in bound if not _is_overcome(block, later, asked.offered)]
 
 
-def last_allowed(asked: Asked) -> datetime | None:
-    """Return when the person last allowed this client something on a page (UTC), or None."""
-    rows = _of_pair(ConsentRecord.objects.standing(clock.now()), asked)
-    return rows.values_list("decided_at", flat=True).first()
-
-
 def _is_overcome(block: DelegationBlock, later: list[ConsentRecord], offered: Scope) -> bool:
     # Each of its scopes that is offered was allowed on a page since
     names = offered if block.everything else block.scopes & offered
