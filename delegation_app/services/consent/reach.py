@@ -115,7 +115,9 @@ def _next(identifiers: Iterable[str], named: Iterable[str]) -> _Step:
     ]
     if not able:
         return _Step(frozenset(), frozenset(), [])
-    servers = ResourceServer.objects.filter(active=True, client_policies__in=[pk for pk, *_ in able])
+    servers = ResourceServer.objects.filter(
+        active=True, client_policies__in=[pk for pk, *_ in able]
+    )
     return _Step(
         frozenset(client_id for _pk, client_id, _named in able),
         frozenset(may_act for _pk, _client_id, may_act in able if may_act),

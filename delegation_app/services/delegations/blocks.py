@@ -95,7 +95,8 @@ def of_child(row: Delegation, client_id: str) -> list[DelegationBlock]:
     Side effects: none; one statement, and two more where a block is older than the answer.
     """
     found, allowed_at = of_pair(row.subject, client_id), row.allowed_at
-    if allowed_at is None:
+    # No page was answered
+    if allowed_at is None or row.consent_id is None:
         return found
     older = [block.blocked_at for block in found if block.blocked_at < allowed_at]
     if not older:
