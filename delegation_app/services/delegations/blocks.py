@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, Final, Self
 from uuid import uuid4
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from delegation_app import clock
 from delegation_app.events import BLOCK_LIFTED
@@ -66,6 +66,16 @@ def of_pair(
     if since is not None:
         rows = rows.filter(blocked_at__gte=since)
     return list(rows.order_by("pk"))
+
+
+def beside(block: DelegationBlock) -> QuerySet[DelegationBlock]:
+    """Return the further blocks of the pair of a block, the oldest first."""
+    rows = DelegationBlock.objects.active().exclude(pk=block.pk)
+    if block.subject:
+        rows = rows.filter(subject__in=("", block.subject))
+    if block.client_id_value:
+        rows = rows.filter(client_id_value__in=("", block.client_id_value))
+    return rows.order_by("pk")
 
 
 def of_clients(subject: str, client_ids: Iterable[str]) -> list[DelegationBlock]:
