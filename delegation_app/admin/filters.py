@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app import clock
 from delegation_app.models import ConsentRecord
+from delegation_app.services.consent import allowed_again
 
 _Choices = list[tuple[str, Any]]
 
@@ -37,22 +38,31 @@ class ConfirmationFilter(SimpleListFilter):
 
 
 class LiftedFilter(SimpleListFilter):
-    """Blocks by whether they still bind."""
+    """Blocks by whether they still bind: no operator has lifted them, no user has allowed again."""
 
+    ACTIVE: Final = "no"
     title = _("state")
     parameter_name = "lifted"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> _Choices:
-        """Return the two states."""
+        """Return the states."""
         del request, model_admin
-        return [("no", _("Active")), ("yes", _("Lifted"))]
+        return [(self.ACTIVE, _("Active")), ("again", _("Allowed again")), ("yes", _("Lifted"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the one or the other."""
+        """Keep those in the chosen state."""
         del request
-        if self.value() in {"yes", "no"}:
-            return queryset.filter(lifted_at__isnull=self.value() == "no")
-        return queryset
+        if self.value() == "yes":
+            return queryset.filter(lifted_at__isnull=False)
+        if self.value() not in {self.ACTIVE, "again"}:
+            return queryset
+        rows = queryset.filter(lifted_at=None)
+        overcome = list(allowed_again.keys(rows.order_by("pk")))
+        return (
+            rows.filter(pk__in=overcome)
+            if self.value() == "again"
+            else rows.exclude(pk__in=overcome)
+        )
 
 
 class WithdrawnFilter(SimpleListFilter):

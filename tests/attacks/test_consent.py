@@ -376,8 +376,8 @@ def test_page_when_shown_then_no_other_site_is_told_or_loaded(world, name):
 def test_redirect_when_it_leaves_then_it_names_no_referrer(story):
     answers = [
         story.answer(story.authorize()),
-        story.answer(story.authorize(prompt="consent"), decision="deny"),
         story.authorize(),
+        story.answer(story.authorize(prompt="consent"), decision="deny"),
         story.authorize(scope="no:such"),
     ]
     for answer in answers:

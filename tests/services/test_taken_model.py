@@ -8,11 +8,18 @@ from hypothesis import note
 from hypothesis import strategies as st
 
 from delegation_app.conf import conf
-from delegation_app.models import AccessToken, ConsentRecord, Delegation, DeviceCode
+from delegation_app.models import (
+    AccessToken,
+    ConsentRecord,
+    Delegation,
+    DelegationBlock,
+    DeviceCode,
+)
 from delegation_app.protocol import names
 from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import (
+    AccessDenied,
     ConsentRequired,
     InvalidToken,
     OutsideLimits,
@@ -121,15 +128,22 @@ class Site(model_site.Site):
         held = frozenset() if whole or known == scope else known
         question = question.looked_back(whole=whole)
         assert frozenset(question.held) == held
+        if dice.roll() % 5 == 1:
+            note(f"  {user} says no")
+            with pytest.raises(AccessDenied):
+                authorize.deny(question, by(question))
+            self.model.deny(client, user, scope - held, audience, PAGE)
+            return
         ticked, shorter = dice.some(sorted(scope - held)), dice.pick(SHORTER)
         note(f"  {user} says yes to {set(ticked)} for {shorter} s")
-        node = self.model.say_yes(client, user, self.power(ticked | held, audience, shorter), PAGE)
+        power = self.power(ticked | held, audience, shorter)
+        node = self.model.say_yes(client, user, power, PAGE, scope)
         code = authorize.allow(
             question,
             Scope(ticked),
             by(question),
             lifetime=None if shorter == NEVER else timedelta(seconds=shorter),
-            shown=lambda _asked: Text({}, "", self.clock.time),
+            shown=self.told,
         )
         self.opened(dice, self.redemption(code, client), node, CODE)
 
@@ -159,14 +173,15 @@ class Site(model_site.Site):
             leads_to=ON_A_DEVICE,
             request_digest=row.digest,
         )
-        node = self.model.say_yes(client, user, self.power(ticked, frozenset("A"), shorter), DEVICE)
+        power = self.power(ticked, frozenset("A"), shorter)
+        node = self.model.say_yes(client, user, power, DEVICE, frozenset(SCOPES))
         lifetime = None if shorter == NEVER else timedelta(seconds=shorter)
         verification.allow(
             Waiting(row.pk, asked),
             Scope(ticked),
             by(asked),
             lifetime=lifetime,
-            shown=lambda _asked: Text({}, "", self.clock.time),
+            shown=self.told,
         )
         poll = device_codes.Poll(code, (), None)
         origin = self.origin(client)
@@ -176,6 +191,12 @@ class Site(model_site.Site):
             node,
             DEVICE_CODE,
         )
+
+    def told(self, _asked):
+        """A page that says of everything taken so far that it comes back."""
+        found = DelegationBlock.objects.values_list("public_id", flat=True)
+        marks = [[client.name, str(block)] for client in self.clients for block in found]
+        return Text({"restores": marks}, "", self.clock.time)
 
     def opened(self, dice, redeem, node, lifetime):
         """Check what was opened, and redeem the code, now or later."""

@@ -10,7 +10,7 @@ PAGE, DEVICE, TRUSTED = "page", "device", "trusted"
 
 @dataclass(eq=False)
 class Answer:
-    """What a person said yes to on a page, or what a trusted client got without one."""
+    """What a user said to a page, or what a trusted client got without one."""
 
     pair: tuple
     scope: frozenset
@@ -18,6 +18,7 @@ class Answer:
     at: float
     ends: float
     channel: str
+    refused: frozenset = frozenset()
     withdrawn: bool = False
 
 
@@ -81,8 +82,20 @@ class Taken(Model):
             return frozenset()
         since = [block for block in self.blocks if block.binds(pair, answer.at)]
         taken = (Power(frozenset({name}), audience) for name in answer.scope)
-        return frozenset().union(
+        left = frozenset().union(
             *(one.scope for one in taken if not any(block.touches(one) for block in since))
+        )
+        later = self.answers[self.answers.index(answer) + 1 :]
+        return left - self.refused(later, pair, audience, channel)
+
+    def refused(self, answers, pair, audience, channel):
+        """What was left out on some pages, or denied, at any of these places."""
+        return frozenset().union(
+            *(
+                one.refused
+                for one in answers
+                if (one.pair, one.channel) == (pair, channel) and one.audience & audience
+            )
         )
 
     def covering(self, pair, scope, audience):
@@ -101,6 +114,7 @@ class Taken(Model):
         pair, power = (user, client.name), Power(scope, audience)
         page = self.covering(pair, scope, audience)
         is_taken = any(b.binds(pair, -NEVER) and b.touches(power) for b in self.blocks)
+        is_taken |= bool(scope & self.refused(self.answers, pair, audience, PAGE))
         Refused.if_any(consent_required=not page and (is_taken or not client.trusted))
         answer = page
         if client.trusted:
@@ -108,10 +122,17 @@ class Taken(Model):
             self.answers.append(answer)
         return self.allow(client, answer, power, page.at if page else -NEVER)
 
-    def say_yes(self, client, user, power, channel):
-        """The delegation that a person opens on a page: all of it speaks from now on."""
+    def deny(self, client, user, scope, audience, channel):
+        """A no opens nothing, and what it was about is asked again."""
         pair = user, client.name
-        answer = Answer(pair, power.scope, power.audience, self.now, power.ends, channel)
+        self.answers.append(
+            Answer(pair, frozenset(), audience, self.now, self.now, channel, refused=scope)
+        )
+
+    def say_yes(self, client, user, power, channel, asked):
+        """The delegation that a person opens on a page: all of it speaks from now on."""
+        pair, left_out = (user, client.name), asked - power.scope
+        answer = Answer(pair, power.scope, power.audience, self.now, power.ends, channel, left_out)
         self.answers.append(answer)
         return self.allow(client, answer, power, self.now, is_asked=True)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import Any, ClassVar, Final
 
 from django.contrib import admin, messages
 from django.contrib.admin import AdminSite
@@ -26,7 +27,11 @@ from delegation_app.models import Delegation, DelegationBlock
 from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import name_search
+from delegation_app.services.consent import allowed_again
 from delegation_app.services.delegations import block_text, blocks
+
+# A page with more is a list of its own
+_MOST: Final = 20
 
 
 @admin.register(DelegationBlock)
@@ -34,7 +39,7 @@ class BlockAdmin(ReadOnlyAdmin):
     """Read-only, but for one action: lift."""
 
     deed_pages: ClassVar = {"lift": "<path:object_id>/lift/"}
-    list_display = ("what", "cause", "blocked_at", "blocked_by_whom", "reason", "lifted_at")
+    list_display = ("what", "cause", "blocked_at", "blocked_by_whom", "reason", "ended")
     list_filter = (LiftedFilter, "cause", "blocked_at")
     sortable_by = ("blocked_at",)
     search_fields = ("subject",)
@@ -85,8 +90,12 @@ class BlockAdmin(ReadOnlyAdmin):
         """Read the names of all rows at once."""
         found = super().get_changelist_instance(request)
         known = names_of(found.result_list)
+        # Of the active ones the filter has looked already
+        is_judged = request.GET.get(LiftedFilter.parameter_name) == LiftedFilter.ACTIVE
+        rows = [] if is_judged else [row for row in found.result_list if row.lifted_at is None]
+        times = allowed_again.times(rows)
         for row in found.result_list:
-            row.known_names = known
+            row.known_names, row.allowed_again_at = known, times.get(row.pk)
         return found
 
     @admin.display(description=_("what is blocked"))
@@ -96,8 +105,17 @@ class BlockAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("until"))
     def until(self, obj: DelegationBlock) -> str:
-        """Say until when it binds."""
-        return block_text.until(obj)
+        """Say until when it binds, or since when it does not."""
+        again = _allowed_again_at(obj)
+        return block_text.until(obj) if again is None else block_text.overcome(again)
+
+    @admin.display(description=_("ended"))
+    def ended(self, obj: DelegationBlock) -> str:
+        """Say what ended it: an operator lifted it, or the user has allowed it again."""
+        if obj.lifted_at is not None:
+            return block_text.lifted(obj.lifted_at)
+        again = _allowed_again_at(obj)
+        return "-" if again is None else block_text.overcome(again)
 
     @admin.display(description=_("constraints"))
     def constraint_list(self, obj: DelegationBlock) -> str:
@@ -160,9 +178,65 @@ def names_of(found: Sequence[DelegationBlock]) -> dict[str, str]:
     }
 
 
+def _remaining(page: BlockAdmin, block: DelegationBlock) -> list[str]:
+    """Return what else binds the pair of a block, a link each."""
+    rows = list(blocks.beside(block)[: _MOST + 1])
+    again = allowed_again.times(rows, subject=block.subject, client_id=block.client_id_value)
+    binding = [row for row in rows if row.pk not in again]
+    known = names_of(binding)
+    lines: list[str] = [
+        format_html(
+            '{} <a href="{}">{}</a>',
+            gettext("This remains:"),
+            page.url("change", row.pk),
+            block_text.sentence(row, known),
+        )
+        for row in binding[:_MOST]
+    ]
+    if len(binding) > _MOST:
+        lines.append(gettext("And more."))
+    return lines
+
+
+def _allowed_again_at(block: Any) -> datetime | None:
+    if block.lifted_at is not None:
+        return None
+    if not hasattr(block, "allowed_again_at"):
+        block.allowed_again_at = allowed_again.times([block]).get(block.pk)
+    found: datetime | None = block.allowed_again_at
+    return found
+
+
 def _known(block: Any) -> dict[str, str]:
     known: dict[str, str] | None = getattr(block, "known_names", None)
     return names_of([block]) if known is None else known
+
+
+def of_delegation(
+    page: ReadOnlyAdmin, request: HttpRequest, row: Delegation
+) -> dict[str, list[tuple[str, str]]]:
+    """Return the blocks of the pair of a delegation: those that bind, and those that do not now.
+
+    A child's client has no page. So what it lost is allowed again by the page of the app above it,
+    as far as that page said so.
+    """
+    subject, client_id = row.subject, row.delegate_client_id
+    found = blocks.of_pair(subject, client_id)
+    if row.parent_id is None or row.allowed_at is None:
+        again = allowed_again.times(found, subject=subject, client_id=client_id)
+    else:
+        binding = {block.pk for block in blocks.of_child(row, client_id)}
+        again = {block.pk: row.allowed_at for block in found if block.pk not in binding}
+    kept = [block for block in found if block.pk not in again]
+    over = [block for block in found if block.pk in again]
+    lines = listed(page, request, over[-_MOST:])
+    times = [block_text.overcome(again[block.pk]) for block in over[-_MOST:]]
+    return {
+        "blocks": listed(page, request, kept[:_MOST]),
+        "allowed_again": [
+            (f"{sentence} {time}", url) for (sentence, url), time in zip(lines, times, strict=False)
+        ],
+    }
 
 
 def listed(
@@ -201,14 +275,23 @@ def bindings(*taken: DelegationBlock) -> list[str]:
 def _question(
     page: BlockAdmin, block: DelegationBlock, form: RevocationForm, back: str
 ) -> Confirmation:
+    remaining = _remaining(page, block)
+    if remaining:
+        question = gettext(
+            "Further blocks of the pair remain. What they bind cannot be obtained until they are "
+            "lifted too, or the user allows it on a page."
+        )
+    else:
+        question = gettext(
+            "What it binds can be obtained again, by the next request and without a page."
+        )
     return Confirmation(
         title=gettext("Lift this block?"),
-        question=gettext(
-            "What it binds can be obtained again, by the next request and without a page."
-        ),
+        question=question,
         consequences=[
             page.what(block),
             gettext("What was revoked stays revoked. What was narrowed stays as it is."),
+            *remaining,
         ],
         button=gettext("Lift the block"),
         back=back,

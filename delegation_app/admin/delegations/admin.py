@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -26,10 +26,7 @@ from delegation_app.admin.delegations import (
 from delegation_app.admin.delegations import narrow as narrowing
 from delegation_app.admin.delegations.columns import RegisterAdmin
 from delegation_app.models import AuditEvent, Delegation
-from delegation_app.services.delegations import blocks, state
-
-# A page with more is a list of its own
-_BLOCKS: Final = 20
+from delegation_app.services.delegations import state
 
 
 @admin.register(Delegation)
@@ -137,9 +134,7 @@ class DelegationAdmin(RegisterAdmin):
             "narrow_url": self.url("narrow", obj.pk) if self.may_narrow(request, obj) else "",
             "everything": revoke_all.links(self, obj) if self.may(request, "revoke") else (),
             "person_url": self._person_url(request, obj),
-            "blocks": blocks_admin.listed(
-                self, request, blocks.of_pair(obj.subject, obj.delegate_client_id)[:_BLOCKS]
-            ),
+            **blocks_admin.of_delegation(self, request, obj),
         }
 
     def _person_url(self, request: HttpRequest, obj: Delegation) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
@@ -26,10 +26,31 @@ _MOST: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An earlier consent, and the scopes of it that may be used without asking again."""
+    """An earlier consent.
+
+    Attributes:
+        record: of the answer.
+        scope: what it still allows: without what was taken since.
+        silent: what of that may be had without asking again: the user has not left it out on a
+            later page.
+    """
 
     record: ConsentRecord
     scope: Scope
+    silent: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What a user answered before about one question.
+
+    Attributes:
+        answers: the standing consents that fit it, newest first.
+        refused: the scopes that the user has left out or denied at any of the places.
+    """
+
+    answers: list[Answer]
+    refused: Scope
 
 
 def covering(asked: Asked) -> ConsentRecord | None:
@@ -38,22 +59,23 @@ def covering(asked: Asked) -> ConsentRecord | None:
     What a person or an operator took from the client since the answer is not covered any more: the
     person is asked again, or the next request would give back what was taken.
     """
-    found = _answers(asked)
-    return next((one.record for one in found if asked.scope <= one.scope), None)
+    return _covering(_past(asked), asked)
 
 
 def must_allow(asked: Asked) -> bool:
     """Whether the person has to allow on a page what a trusted client would have without one.
 
-    So it is where something of it was taken from the client, or an operator has to confirm it.
+    So it is where something of it was taken from the client, the user has left it out on a page, or
+    an operator has to confirm it.
     """
     authority = Authority(asked.scope, asked.audience)
     client, subject = asked.client, asked.sign_in.subject
     taken = blocks.binding(authority, blocks.of_pair(subject, client.client_id))
     to_confirm = client.policy.confirm_risky and risk.risky(asked.scope)
-    if not taken and not to_confirm:
+    past = _past(asked)
+    if not taken and not to_confirm and not past.refused & asked.scope:
         return False
-    return covering(asked) is None
+    return _covering(past, asked) is None
 
 
 def looked_back(asked: Asked, *, whole: bool) -> Asked:
@@ -79,21 +101,21 @@ def looked_back(asked: Asked, *, whole: bool) -> Asked:
 
 def granted(asked: Asked) -> Scope:
     """Return the part of what is asked that standing consents grant already."""
-    return asked.scope & Scope(name for one in _answers(asked) for name in one.scope)
+    return asked.scope & Scope(name for one in _past(asked).answers for name in one.silent)
 
 
 def confirmed(asked: Asked, scope: Scope) -> ConsentRecord | None:
     """Return a standing consent in which an operator has confirmed all of `scope`, or None."""
-    found = (one for one in _answers(asked) if _is_confirmed(one.record))
+    found = (one for one in _past(asked).answers if _is_confirmed(one.record))
     return next((one.record for one in found if scope <= one.scope), None)
 
 
 def held_until(asked: Asked, scope: Scope) -> datetime | None:
     """Return how long all of `scope` is granted already; None for no end, or none of it."""
-    speaking = _answers(asked) if scope else []
+    speaking = _past(asked).answers if scope else []
     ends = []
     for name in scope:
-        found = [ends_at(one.record, asked.client) for one in speaking if name in one.scope]
+        found = [ends_at(one.record, asked.client) for one in speaking if name in one.silent]
         if found and None not in found:
             ends.append(max(end for end in found if end is not None))
     return min(ends, default=None)
@@ -159,12 +181,6 @@ def returning(asked: Asked) -> list[DelegationBlock]:
     return [block for block in bound if not _is_overcome(block, later, asked.offered)]
 
 
-def last_allowed(asked: Asked) -> datetime | None:
-    """Return when the person last allowed this client something on a page (UTC), or None."""
-    rows = _of_pair(ConsentRecord.objects.standing(clock.now()), asked)
-    return rows.values_list("decided_at", flat=True).first()
-
-
 def _is_overcome(block: DelegationBlock, later: list[ConsentRecord], offered: Scope) -> bool:
     # Each of its scopes that is offered was allowed on a page since
     names = offered if block.everything else block.scopes & offered
@@ -172,25 +188,49 @@ def _is_overcome(block: DelegationBlock, later: list[ConsentRecord], offered: Sc
     return all(any(name in one.scopes_granted for one in since) for name in names)
 
 
-def _answers(asked: Asked) -> list[Answer]:
-    """Return the standing consents that fit a question, newest first, without what was taken."""
-    rows = _of_pair(ConsentRecord.objects.standing(clock.now()), asked)
-    rows = rows.annotate(has_blocks=Exists(_blocks_since(asked)))
-    if (lifetime := asked.client.delegation_lifetime) is not None:
-        rows = rows.filter(decided_at__gt=clock.now() - lifetime)
-    found = [one for one in rows[:_MOST] if _fits(one, asked)]
+def _covering(past: _Past, asked: Asked) -> ConsentRecord | None:
+    return next((one.record for one in past.answers if asked.scope <= one.silent), None)
+
+
+def _past(asked: Asked) -> _Past:
+    """Return what was answered before. One statement; two where anything was taken."""
+    rows = _pages(asked)
+    found = [one for one in rows if one.is_standing and _fits(one, asked)]
     pair = (asked.sign_in.subject, asked.client.client_id)
     taken = blocks.of_pair(*pair) if any(one.has_blocks for one in found) else []
-    left = [Answer(one, _left(one, taken, asked)) for one in found]
+    left = {one.pk: _left(one, taken, asked) for one in found}
     if asked.client.policy.confirm_risky:
         # Also where no confirmation was wanted at the time of the answer
-        sure = _confirmed_scope(left)
-        left = [replace(one, scope=one.scope - (risk.risky(one.scope) - sure)) for one in left]
-    return left
+        sure = Scope(name for one in found if _is_confirmed(one) for name in left[one.pk])
+        left = {pk: scope - (risk.risky(scope) - sure) for pk, scope in left.items()}
+    answers: list[Answer] = []
+    refused = Scope()
+    # Newest first, so that the last word about each scope counts
+    for one in rows:
+        if one.pk in left:
+            answers.append(Answer(one, left[one.pk], left[one.pk] - refused))
+        # What is refused at one of the places cannot be had at all of them
+        if one.audience & asked.audience:
+            refused |= one.scopes_refused
+    return _Past(answers, refused if len(rows) < _MOST else asked.scope)
+
+
+def _pages(asked: Asked) -> list[Any]:
+    now, rows = clock.now(), ConsentRecord.objects.all()
+    standing = rows.standing(now).filter(pk=OuterRef("pk"))
+    if (lifetime := asked.client.delegation_lifetime) is not None:
+        standing = standing.filter(decided_at__gt=now - lifetime)
+    answered = rows.filter(
+        decision__in=(ConsentRecord.Decision.GRANTED, ConsentRecord.Decision.DENIED)
+    )
+    marked = _of_pair(answered, asked).annotate(
+        is_standing=Exists(standing), has_blocks=Exists(_blocks_since(asked))
+    )
+    return list(marked[:_MOST])
 
 
 def _of_operators(asked: Asked) -> list[Answer]:
-    return [one for one in _answers(asked) if _is_confirmed(one.record)]
+    return [one for one in _past(asked).answers if _is_confirmed(one.record)]
 
 
 def _confirmed_scope(answers: Iterable[Answer]) -> Scope:
@@ -223,7 +263,7 @@ def _of_pair(rows: ConsentQuerySet, asked: Asked) -> QuerySet[ConsentRecord]:
         on_a_device if asked.is_on_a_device else ~on_a_device,
         user=asked.sign_in.user.pk,
         client=asked.client.application,
-    ).order_by("-decided_at")
+    ).order_by("-decided_at", "-pk")
 
 
 def _fits(record: ConsentRecord, asked: Asked) -> bool:

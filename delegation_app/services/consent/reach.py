@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Q
+
 from delegation_app.conf import conf
 from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol import names
@@ -23,37 +25,74 @@ class Reach:
     steps: int
 
 
-def targets(
-    scope: Scope, audience: Audience, constraints: Constraints, now: datetime
-) -> list[Reach]:
-    """Return where the authority may be passed on to, the nearest first. Reads only.
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """Where authority may be passed on to, and by whom.
 
-    The app itself can't extend its reach by exchange; those can to whom its tokens are sent.
+    Attributes:
+        targets: the resource servers, the nearest first.
+        clients: the client ids of those that may exchange a token on the way there.
+    """
+
+    targets: list[Reach]
+    clients: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """The clients that may exchange what the holders before them have.
+
+    Attributes:
+        clients: their client ids.
+        named: the client ids that stand as `may_act` in their own tokens.
+        servers: the active resource servers that their policies list.
+    """
+
+    clients: frozenset[str]
+    named: frozenset[str]
+    servers: list[ResourceServer]
+
+
+def onward(
+    scope: Scope, audience: Audience, constraints: Constraints, now: datetime, *, may_act: str = ""
+) -> Onward:
+    """Return where the authority may be passed on to, and by whom. Reads only.
+
+    The app itself cannot extend its reach by exchange; those can to whom its tokens are sent, and
+    the client that its policy names.
 
     Args:
         scope: what is asked for; a server that knows nothing of it is out of reach.
         audience: where the app's own tokens are valid.
         constraints: `resource_servers` and `max_depth` of these are looked at.
         now: the time to judge by.
+        may_act: the client id that stands in the app's tokens; empty for none.
 
-    Side effects: one statement for each step, until nothing new is found.
+    Side effects: two statements for each step, until nothing new is found.
     """
     found: list[Reach] = []
-    seen, last = set(audience), set(audience)
+    clients: frozenset[str] = frozenset()
+    seen, last, named = set(audience), set(audience), {may_act} - {""}
     for steps in range(1, conf.max_depth + 1):
-        if not last or not _permits(constraints, "max_depth", now, Audience(last)):
+        if not (last or named) or not _permits(constraints, "max_depth", now, audience):
             break
-        rows = [row for row in _next(last) if row.identifier not in seen and row.scopes & scope]
-        hop = [
-            Reach(row.name, row.identifier, steps)
-            for row in rows
+        step = _next(last, named)
+        known = [row for row in step.servers if row.scopes & scope]
+        permitted = [
+            row
+            for row in known
             if _permits(constraints, "resource_servers", now, Audience([row.identifier]))
         ]
-        found += hop
-        last = {reach.identifier for reach in hop}
+        new = [row for row in permitted if row.identifier not in seen]
+        found += [Reach(row.name, row.identifier, steps) for row in new]
+        last = {row.identifier for row in new}
+        named = set(step.named - clients)
+        # Whoever may only go where nothing is permitted passes nothing on
+        if permitted:
+            clients |= step.clients
         seen |= last
         constraints = constraints.handed_on()
-    return found
+    return Onward(found, clients)
 
 
 def _permits(constraints: Constraints, kind: str, now: datetime, audience: Audience) -> bool:
@@ -61,15 +100,26 @@ def _permits(constraints: Constraints, kind: str, now: datetime, audience: Audie
     return limit is None or limit.refusal(Access(Moment.HAND_ON, now, audience=audience)) is None
 
 
-def _next(identifiers: Iterable[str]) -> list[ResourceServer]:
+def _next(identifiers: Iterable[str], named: Iterable[str]) -> _Step:
     # Who speaks for a server that got a token may exchange it, if its policy says so
-    policies = ClientPolicy.objects.filter(
-        enabled=True,
-        application__introspectable_resource_servers__identifier__in=list(identifiers),
-    )
-    allowed = policies.values_list("pk", "grants")
-    able = [key for key, grants in allowed if names.TOKEN_EXCHANGE in grants]
+    speaks = Q(application__introspectable_resource_servers__identifier__in=list(identifiers))
+    # RFC 8693 section 4.4: and who is named in the token, wherever that is valid
+    is_named = Q(application__client_id__in=list(named))
+    rows = ClientPolicy.objects.filter(speaks | is_named, enabled=True).distinct()
+    able = [
+        (key, client_id, may_act)
+        for key, client_id, may_act, grants in rows.values_list(
+            "pk", "application__client_id", "may_act", "grants"
+        )
+        if names.TOKEN_EXCHANGE in grants
+    ]
     if not able:
-        return []
-    rows = ResourceServer.objects.filter(active=True, client_policies__in=able)
-    return list(rows.distinct().order_by("name", "identifier"))
+        return _Step(frozenset(), frozenset(), [])
+    servers = ResourceServer.objects.filter(
+        active=True, client_policies__in=[pk for pk, *_ in able]
+    )
+    return _Step(
+        frozenset(client_id for _pk, client_id, _named in able),
+        frozenset(may_act for _pk, _client_id, may_act in able if may_act),
+        list(servers.distinct().order_by("name", "identifier")),
+    )

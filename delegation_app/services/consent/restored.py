@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -11,31 +12,55 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from delegation_app import toolkit
-from delegation_app.models import ClientPolicy, DelegationBlock
+from delegation_app.models import DelegationBlock
+from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.scope import Scope
 from delegation_app.services.consent import history
 from delegation_app.services.consent.fragments import plain
-from delegation_app.services.consent.reach import Reach
+from delegation_app.services.consent.reach import Onward
 from delegation_app.services.consent.request import Asked
 from delegation_app.services.delegations import blocks
+from delegation_app.services.delegations.blocks import Authority
 
 # More are not read before a button is pressed
 _MOST: Final = 10
 
 
-def sentences(asked: Asked, app: str, reach: Iterable[Reach]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What an answer gives back.
+
+    Attributes:
+        sentences: for the user, in their language.
+        marks: the block behind each of them and the client that it keeps from something. The record
+            of the answer keeps them: what was taken from a service comes back by these only.
+    """
+
+    sentences: list[str]
+    marks: list[list[str]]
+
+
+def of(asked: Asked, app: str, onward: Onward) -> Restored:
     """Return what was taken from the app, or from the services behind it, and comes back.
 
-    Reads only: two statements, and one more where anything was taken from a service.
+    Reads only: two statements, and two more where anything was taken from a service.
 
     Args:
         asked: the question.
         app: the name of the app as the page shows it.
-        reach: the resource servers that the authority may be passed on to.
+        onward: by whom the authority may be passed on.
     """
-    found = [_sentence(block, asked, app) for block in history.returning(asked)]
-    found += _of_services(asked, reach)
-    return list(dict.fromkeys(found))[:_MOST]
+    own = history.returning(asked)
+    said = list(dict.fromkeys(_sentence(block, asked, app) for block in own))
+    if len(said) > _MOST:
+        # A yes gives all of it back, so the page does not stop at the last that fits
+        more = _("More was taken from %(app)s before. If you allow this, all of it comes back.")
+        said = [*said[1 - _MOST :], more % {"app": app}]
+    marks = [[asked.client.client_id, str(block.public_id)] for block in own]
+    of_services = _of_services(asked, onward)
+    shown = list(dict.fromkeys(sentence for sentence, _mark in of_services))[:_MOST]
+    marks += [mark for sentence, mark in of_services if sentence in shown]
+    return Restored([*said, *shown], marks)
 
 
 def _sentence(block: DelegationBlock, asked: Asked, app: str) -> str:
@@ -74,26 +99,28 @@ def _what(scope: Scope) -> str:
     return ", ".join(plain(known.get(name, name)) for name in scope) + "."
 
 
-def _of_services(asked: Asked, reach: Iterable[Reach]) -> list[str]:
-    # A later answer to this app has brought back what was taken before
-    taken = blocks.of_children(asked.sign_in.subject, since=history.last_allowed(asked))
+def _of_services(asked: Asked, onward: Onward) -> list[tuple[str, list[str]]]:
+    clients = onward.clients - {asked.client.client_id}
+    places = [*asked.audience, *(one.identifier for one in onward.targets)]
+    authority = Authority(asked.scope, Audience(places))
+    taken = blocks.binding(authority, blocks.of_clients(asked.sign_in.subject, clients))
     if not taken:
         return []
-    places = {*asked.audience, *(one.identifier for one in reach)}
-    # The clients of these services are those that exchange what is sent to them
-    able = ClientPolicy.objects.filter(
-        application__introspectable_resource_servers__identifier__in=places
-    ).select_related("application")
-    names = {
-        policy.application.client_id: plain(policy.application) or policy.application.client_id
-        for policy in able
-    }
+    subject, app = asked.sign_in.subject, asked.client.client_id
+    before = blocks.given_back(subject, app, since=min(block.blocked_at for block in taken))
+    called = _names(clients)
     text = _("%(app)s could not act for you since %(day)s. If you allow this, that comes back.")
     return [
-        text % {"app": names[block.client_id_value], "day": _day(block.blocked_at)}
+        (text % {"app": called[name], "day": _day(block.blocked_at)}, [name, str(block.public_id)])
         for block in taken
-        if block.client_id_value in names
+        for name in sorted({block.client_id_value} & clients if block.client_id_value else clients)
+        if (name, str(block.public_id)) not in before
     ]
+
+
+def _names(clients: Iterable[str]) -> dict[str, str]:
+    rows = toolkit.application_model()._default_manager.filter(client_id__in=clients)
+    return {row.client_id: plain(row) or row.client_id for row in rows}
 
 
 def _day(moment: datetime) -> str:

@@ -21,14 +21,13 @@ from django.utils.translation import gettext as _
 from delegation_app import clock
 from delegation_app.protocol.secrets import digest
 from delegation_app.services.clients import logos
-from delegation_app.services.consent import durations, history, restored, scope_groups
-from delegation_app.services.consent import reach as consent_reach
+from delegation_app.services.consent import durations, history, reach, restored, scope_groups
 from delegation_app.services.consent.fragments import PLAIN, STRONG, Piece, pieces, plain
 from delegation_app.services.consent.reach import Reach
 from delegation_app.services.consent.request import Asked
 
 # Raised whenever the words or the order of the page change
-VERSION: Final = "3"
+VERSION: Final = "4"
 
 _MOST_TARGETS: Final = 10
 
@@ -69,7 +68,9 @@ def compose(asked: Asked, at: datetime | None = None, locale: str | None = None)
 
 def _content(asked: Asked, at: datetime) -> dict[str, Any]:
     name = app_name(asked)
-    reach = consent_reach.targets(asked.scope, asked.audience, asked.constraints, at)
+    may_act = asked.client.policy.may_act
+    onward = reach.onward(asked.scope, asked.audience, asked.constraints, at, may_act=may_act)
+    comes_back = restored.of(asked, name, onward)
     return {
         "heading": _heading(asked, name),
         "sentence": _sentence(asked, name, at),
@@ -86,8 +87,10 @@ def _content(asked: Asked, at: datetime) -> dict[str, Any]:
         if asked.is_on_a_device
         else "",
         **scope_groups.content(asked),
-        "facts": _facts(asked, reach),
-        "notes": _notes(asked, name, reach),
+        "facts": _facts(asked, onward.targets),
+        "notes": [*comes_back.sentences, *_notes(asked)],
+        # Not shown: two texts with the same words may be about different things that were taken
+        "restores": comes_back.marks,
         "time": _time(asked, at),
         "foot": pieces(_("You can end this at any time under %(page)s."), page=_("Connections")),
         "deny": _("Deny"),
@@ -174,13 +177,13 @@ def _warnings(asked: Asked, name: str) -> list[list[Piece]]:
     return found
 
 
-def _facts(asked: Asked, reach: list[Reach]) -> list[dict[str, Any]]:
+def _facts(asked: Asked, targets: list[Reach]) -> list[dict[str, Any]]:
     servers = asked.client.servers
     where = [{"text": plain(servers[one].name), "code": one} for one in asked.audience]
     found = [{"label": _("Where"), "lines": where}]
     if limits := asked.constraints.describe():
         found.append({"label": _("Limits"), "lines": [{"text": limit} for limit in limits]})
-    found.append({"label": _("May be passed on to"), "lines": _targets(reach)})
+    found.append({"label": _("May be passed on to"), "lines": _targets(targets)})
     if not asked.is_on_a_device:
         host = {"text": plain(asked.leads_to), "strong": True}
         found.append({"label": _("Afterwards you go to"), "lines": [host]})
@@ -201,9 +204,16 @@ def _targets(found: list[Reach]) -> list[dict[str, Any]]:
     return values
 
 
-def _notes(asked: Asked, name: str, reach: list[Reach]) -> list[str]:
+def _notes(asked: Asked) -> list[str]:
     risky = scope_groups.to_be_confirmed(asked)
-    notes = restored.sentences(asked, name, reach)
+    notes = []
+    if asked.known:
+        notes.append(
+            _(
+                "The app has to ask again for what you untick here. What you allowed before stays "
+                "as it is until you end it."
+            )
+        )
     if risky and history.confirmed(asked, risky) is None:
         notes.append(
             _(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -38,6 +39,20 @@ def until(block: DelegationBlock) -> str:
     return _("This holds until the user allows it again on a page, or an operator lifts the block.")
 
 
+def overcome(when: datetime) -> str:
+    """Return since when a block does not bind any more, because the user has allowed it again."""
+    return _("Allowed again on %(day)s.") % {"day": _day(when)}
+
+
+def lifted(when: datetime) -> str:
+    """Return when an operator lifted a block."""
+    return _("Lifted on %(day)s.") % {"day": _day(when)}
+
+
+def _day(when: datetime) -> str:
+    return date_format(timezone.localtime(when), "DATETIME_FORMAT")
+
+
 def _template(block: DelegationBlock, *, is_itself: bool, has_client: bool) -> str:
     if block.everything and not has_client:
         return _("No client can obtain a delegation of %(who)s without asking.")
@@ -64,6 +79,5 @@ def _for_itself(block: DelegationBlock) -> str:
 def _limits(block: DelegationBlock) -> list[str]:
     limits = block.constraints.describe()
     if block.ends_at is not None:
-        day = date_format(timezone.localtime(block.ends_at), "DATETIME_FORMAT")
-        limits.append(_("Ends on %(day)s.") % {"day": day})
+        limits.append(_("Ends on %(day)s.") % {"day": _day(block.ends_at)})
     return limits

@@ -3,8 +3,8 @@
 What a person or an operator takes is recorded here in the transaction that takes it. Whatever
 lets the delegate have authority cuts it by the blocks of the pair: the look at earlier consents,
 the creation of a delegation, and the use of one that is found by its terms. A block binds until
-the person allows the authority on a page that was shown later, or an operator lifts it. What a
-client gives back by itself leaves no block.
+the user allows the authority on a page that was shown later and says so, or an operator lifts it.
+What a client gives back by itself leaves no block.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, Final, Self
 from uuid import uuid4
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from delegation_app import clock
 from delegation_app.events import BLOCK_LIFTED
@@ -68,19 +68,81 @@ def of_pair(
     return list(rows.order_by("pk"))
 
 
-def of_children(subject: str, *, since: datetime | None = None) -> list[DelegationBlock]:
-    """Return the blocks of clients to which a principal's authority was passed on, oldest first.
+def beside(block: DelegationBlock) -> QuerySet[DelegationBlock]:
+    """Return the further blocks of the pair of a block, the oldest first."""
+    rows = DelegationBlock.objects.active().exclude(pk=block.pk)
+    if block.subject:
+        rows = rows.filter(subject__in=("", block.subject))
+    if block.client_id_value:
+        rows = rows.filter(client_id_value__in=("", block.client_id_value))
+    return rows.order_by("pk")
+
+
+def of_clients(subject: str, client_ids: Iterable[str]) -> list[DelegationBlock]:
+    """Return the blocks of several clients for one principal, the oldest first.
+
+    One statement, reads only; none without clients.
+    """
+    clients = list(client_ids)
+    if not clients:
+        return []
+    rows = DelegationBlock.objects.active().filter(
+        subject__in=("", subject), client_id_value__in=("", *clients)
+    )
+    return list(rows.order_by("pk"))
+
+
+def of_child(row: Delegation, client_id: str) -> list[DelegationBlock]:
+    """Return the blocks that bind what is passed on to a client, the oldest first.
+
+    The user answers the app at the root, not the client that gets a part of it. So a block of that
+    client is overcome only by a page of the app that said so.
+
+    Args:
+        row: the child, or the parent that it is made from.
+        client_id: of the child's delegate.
+
+    Side effects: none; one statement, and two more where a block is older than the answer.
+    """
+    found, allowed_at = of_pair(row.subject, client_id), row.allowed_at
+    # No page was answered
+    if allowed_at is None or row.consent_id is None:
+        return found
+    older = [block.blocked_at for block in found if block.blocked_at < allowed_at]
+    if not older:
+        return found
+    answers = ConsentRecord.objects.filter(pk=row.consent_id)
+    app = answers.values_list("client_id_value", flat=True).first()
+    since = [block for block in found if block.blocked_at >= allowed_at]
+    # What the app itself gets on its own tokens stands on its own page
+    if app is None or app == client_id:
+        return since if app == client_id else found
+    back = given_back(row.subject, app, since=min(older), until=allowed_at)
+    return [b for b in found if b in since or (client_id, str(b.public_id)) not in back]
+
+
+def given_back(
+    subject: str, client_id: str, *, since: datetime, until: datetime | None = None
+) -> set[tuple[str, str]]:
+    """Return what pages of an app have said to come back, and the user has allowed.
 
     One statement, reads only.
 
     Args:
-        subject: the principal.
-        since: leaves out those from before that moment (UTC); None for none.
+        subject: the user.
+        client_id: of the app.
+        since, until: the times of the answers (UTC); None for up to now.
+
+    Returns:
+        The client id and the public id of each block.
     """
-    rows = DelegationBlock.objects.active().filter(subject=subject)
-    if since is not None:
-        rows = rows.filter(blocked_at__gte=since)
-    return list(rows.filter(delegation__parent__isnull=False).order_by("pk"))
+    rows = ConsentRecord.objects.allowed().filter(
+        subject=subject, client_id_value=client_id, decided_at__gte=since
+    )
+    if until is not None:
+        rows = rows.filter(decided_at__lte=until)
+    marks = rows.values_list("shown__restores", flat=True)
+    return {(name, block) for some in marks for name, block in some or ()}
 
 
 def touches(block: DelegationBlock, authority: Authority) -> bool:

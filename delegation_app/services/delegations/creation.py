@@ -75,9 +75,13 @@ def insert(terms: Terms, origin: audit.Origin) -> Delegation:
 def cut(terms: AnyTerms) -> AnyTerms | None:
     """Return terms without what was taken from the pair; None if nothing is left.
 
-    Reads only: one statement.
+    Reads only: one statement; a few for a child where a block is older than the user's answer.
     """
-    found = blocks.of_pair(terms.subject, terms.client.client_id, since=terms.allowed_at)
+    client_id = terms.client.client_id
+    if isinstance(terms, ChildTerms):
+        found = blocks.of_child(terms.parent, client_id)
+    else:
+        found = blocks.of_pair(terms.subject, client_id, since=terms.allowed_at)
     left = blocks.cut(terms.authority, found)
     if left is None or left == terms.authority:
         return None if left is None else terms

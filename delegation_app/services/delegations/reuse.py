@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.db.models import DateTimeField, Exists, OuterRef, Q, QuerySet, Value
+from django.db.models import Case, DateTimeField, Exists, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
 from delegation_app.models import Delegation, DelegationBlock
@@ -29,11 +29,11 @@ def with_blocks(rows: QuerySet[Delegation]) -> QuerySet[Any]:
     pair = Q(subject__in=("", OuterRef("subject"))) & Q(
         client_id_value__in=("", OuterRef("delegate_client_id"))
     )
-    # What the person allowed on a page later has overcome it
+    # What the user allowed on a page later has overcome it; for a child `settle` looks closer
     ever = Value(_EVER, output_field=DateTimeField())
-    since = Q(blocked_at__gte=Coalesce(OuterRef("allowed_at"), ever))
-    found = DelegationBlock.objects.active().filter(pair, since)
-    return rows.annotate(has_blocks=Exists(found))
+    since = Case(When(parent=None, then=Coalesce("allowed_at", ever)), default=ever)
+    found = DelegationBlock.objects.active().filter(pair, blocked_at__gte=OuterRef("blocks_since"))
+    return rows.annotate(blocks_since=since).annotate(has_blocks=Exists(found))
 
 
 def settle(row: Any, origin: audit.Origin) -> Delegation | None:
@@ -120,8 +120,10 @@ def _refusal(row: Delegation, refusal: type[OAuthError]) -> OAuthError:
 
 
 def _settled(row: Delegation, origin: audit.Origin) -> Delegation | None:
-    pair = (row.subject, row.delegate_client_id)
-    found = blocks.of_pair(*pair, since=row.allowed_at)
+    if row.parent_id is None:
+        found = blocks.of_pair(row.subject, row.delegate_client_id, since=row.allowed_at)
+    else:
+        found = blocks.of_child(row, row.delegate_client_id)
     held = Authority.of(row)
     left = blocks.cut(held, found)
     # What was issued on it already stays as it is: it was not taken itself

@@ -112,11 +112,6 @@ class ChildTerms:
         return self.parent.subject
 
     @property
-    def allowed_at(self) -> datetime | None:
-        """When the person allowed the root on a page (UTC); None where no page was answered."""
-        return self.parent.allowed_at
-
-    @property
     def authority(self) -> Authority:
         """What is granted on these terms, unless something was taken from the pair."""
         return Authority(self.scope, self.audience, self.constraints, self.expires_at)
