@@ -112,7 +112,7 @@ def hand_on(
     if not parent.are_presented_good:  # type: ignore[attr-defined]  # annotated in _look
         raise InvalidRequest("The subject token is not valid.", detail="revoked meanwhile")
     _check(terms, parent, origin)
-    parent.note_use(clock.now())
+    parent.note_use(clock.now(), *([] if child is None else [child]))
     child = None if child is None else reuse.settle(child, origin)
     return child or _new_child(replace(terms, parent=parent), origin)
 
@@ -213,7 +213,10 @@ def _answer_behind(terms: Terms | ChildTerms) -> dict[str, str]:
 
 
 def _insert(terms: Terms | ChildTerms, origin: audit.Origin, event: Event) -> Delegation:
-    delegation = Delegation.objects.create(**terms.columns(), issued_at=clock.now())
+    now = clock.now()
+    # Where no code stands between, its first token is issued in this very transaction
+    used = None if terms.is_for_a_code else now
+    delegation = Delegation.objects.create(**terms.columns(), issued_at=now, last_used_at=used)
     ends = terms.expires_at
     audit.record(
         event,
