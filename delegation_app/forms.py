@@ -96,7 +96,13 @@ class ResourceServerForm(KnowsScopes):
         model = ResourceServer
         fields = "__all__"  # noqa: DJ007 - every column is for the operator
         help_texts = {
-            "name": _("As people are shown it, and what clients send as “audience” in an exchange.")
+            "name": _(
+                "As people are shown it, and what clients send as “audience” in an exchange."
+            ),
+            "introspectors": _(
+                "The clients that this service uses to ask about tokens, and to exchange tokens "
+                "that were sent to it."
+            ),
         }
 
     def clean(self) -> dict[str, Any] | None:

@@ -26,7 +26,7 @@ class WhyForm(forms.Form):
     """What to explain. It may be a secret, so no page ever repeats it."""
 
     text = forms.CharField(
-        label=_("Request id, token id, or token"),
+        label=_("Request id, token id, delegation id, or token"),
         max_length=explanation.LONGEST,
         help_text=_("It is not stored, not logged and not shown again."),
         widget=forms.TextInput(
