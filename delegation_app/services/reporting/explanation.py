@@ -105,9 +105,10 @@ def _by_id(text: str) -> Finding:
 
 def _delegation(text: str) -> Finding | None:
     public_id = as_uuid(text, as_typed=True)
+    if public_id is None:
+        return None
     rows = Delegation.objects.filter(public_id=public_id).select_related("principal_user")
-    row = None if public_id is None else rows.first()
-    if row is None:
+    if (row := rows.first()) is None:
         return None
     steps = tuple(of_delegation(row))
     failed = [step for step in steps if not step.passed]
