@@ -27,7 +27,7 @@ from delegation_app.admin.audit import as_of, details, explain
 from delegation_app.admin.audit.filter_form import TrailForm
 from delegation_app.admin.audit.page import render
 from delegation_app.admin.base import STYLES, ReadOnlyAdmin
-from delegation_app.admin.delegations import issued
+from delegation_app.admin.delegations import issued, summary
 from delegation_app.admin.origin import origin_of
 from delegation_app.models import AuditEvent
 from delegation_app.services import event_counts
@@ -185,7 +185,7 @@ class AuditAdmin(ReadOnlyAdmin):
         found = ((_("Delegation"), obj.delegation), (_("Consent"), obj.consent))
         return {
             "related": [
-                (label, labels.link(self.admin_site, request, row, str(row)))
+                (label, labels.link(self.admin_site, request, row, summary.named(row)))
                 for label, row in found
                 if row is not None
             ],

@@ -18,6 +18,7 @@ from delegation_app.admin import labels, limits
 from delegation_app.admin.base import ReadOnlyAdmin
 from delegation_app.admin.blocks import lifting
 from delegation_app.admin.confirmation import Confirmation, ask, deed
+from delegation_app.admin.delegations import summary
 from delegation_app.admin.delegations.forms import RevocationForm
 from delegation_app.admin.filters import LiftedFilter
 from delegation_app.admin.origin import origin_of
@@ -118,9 +119,9 @@ class BlockAdmin(ReadOnlyAdmin):
         """Add where it was taken, and the button."""
         found = ((_("Delegation"), obj.delegation), (_("Consent"), obj.consent))
         return {
-            "subtitle": str(obj),
+            "subtitle": _parties(obj),
             "related": [
-                (label, labels.link(self.admin_site, request, row, str(row)))
+                (label, labels.link(self.admin_site, request, row, summary.named(row)))
                 for label, row in found
                 if row is not None
             ],
@@ -163,6 +164,13 @@ def names_of(found: Sequence[DelegationBlock]) -> dict[str, str]:
 def _known(block: Any) -> dict[str, str]:
     known: dict[str, str] | None = getattr(block, "known_names", None)
     return names_of([block]) if known is None else known
+
+
+def _parties(block: DelegationBlock) -> str:
+    """Return the principal and the client that a block binds, by name."""
+    known, (who, client_id) = _known(block), (block.subject, block.client_id_value)
+    anybody, anything = gettext("any user"), gettext("any client")
+    return f"{known.get(who, who) or anybody} → {known.get(client_id, client_id) or anything}"
 
 
 def listed(
@@ -214,5 +222,5 @@ def _question(
         back=back,
         form=form,
         record=block,
-        about=str(block),
+        about=_parties(block),
     )
