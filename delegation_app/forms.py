@@ -118,6 +118,23 @@ class ResourceServerForm(KnowsScopes):
         return cleaned
 
 
+class OffersServedGrants:
+    """Mixed into the form of an application: leaves out grant types that are never served.
+
+    The toolkit knows more, such as the implicit grant. What is stored already may stay.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        form: Any = self
+        field = form.fields.get("authorization_grant_type")
+        if isinstance(field, forms.ChoiceField):
+            stored = form.initial.get("authorization_grant_type", "")
+            offered = toolkit.served_grants() | {"", stored}
+            known: Any = field.choices
+            field.choices = [choice for choice in known if choice[0] in offered]
+
+
 class UsableRedirects:
     """Mixed into the form of an application: refuses redirect URIs that would never be accepted.
 
