@@ -41,6 +41,7 @@ SECRET_ROTATED: Final = Event("client.secret_rotated", _("Client secret replaced
 FORMER_SECRET_ENDED: Final = Event("client.former_secret_ended", _("Former client secret ended"))
 USER_DISABLED: Final = Event("user.disabled", _("Person disabled"))
 USER_ENABLED: Final = Event("user.enabled", _("Person enabled again"))
+USER_DELETED: Final = Event("user.deleted", _("Person deleted"))
 RESOURCE_SERVER_CHANGED: Final = Event("resource_server.changed", _("Resource server changed"))
 CHANGE_PROPOSED: Final = Event("change.proposed", _("Change proposed to a second operator"))
 CHANGE_APPROVED: Final = Event("change.approved", _("Proposed change approved"))

@@ -96,7 +96,13 @@ class ResourceServerForm(KnowsScopes):
         model = ResourceServer
         fields = "__all__"  # noqa: DJ007 - every column is for the operator
         help_texts = {
-            "name": _("As people are shown it, and what clients send as “audience” in an exchange.")
+            "name": _(
+                "As people are shown it, and what clients send as “audience” in an exchange."
+            ),
+            "introspectors": _(
+                "The clients that this service uses to ask about tokens, and to exchange tokens "
+                "that were sent to it."
+            ),
         }
 
     def clean(self) -> dict[str, Any] | None:
@@ -110,6 +116,23 @@ class ResourceServerForm(KnowsScopes):
         if identifier and others.filter(name=identifier).exists():
             self.add_error("identifier", _("It is the name of another resource server."))
         return cleaned
+
+
+class OffersServedGrants:
+    """Mixed into the form of an application: leaves out grant types that are never served.
+
+    The toolkit knows more, such as the implicit grant. What is stored already may stay.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        form: Any = self
+        field = form.fields.get("authorization_grant_type")
+        if isinstance(field, forms.ChoiceField):
+            stored = form.initial.get("authorization_grant_type", "")
+            offered = toolkit.served_grants() | {"", stored}
+            known: Any = field.choices
+            field.choices = [choice for choice in known if choice[0] in offered]
 
 
 class UsableRedirects:

@@ -82,6 +82,11 @@ def default_grants(application: Application) -> frozenset[str]:
     return _DEFAULT_GRANTS.get(application.authorization_grant_type, frozenset())
 
 
+def served_grants() -> frozenset[str]:
+    """Return the grant types of an application row that this server serves."""
+    return frozenset(_DEFAULT_GRANTS)
+
+
 def all_scopes() -> Mapping[str, str]:
     """Return every scope of the site with its description, from the toolkit's backend."""
     from oauth2_provider.scopes import get_scopes_backend  # noqa: PLC0415 - apps not ready above

@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from delegation_app.admin.base import ReadOnlyAdmin
 from delegation_app.admin.confirmation import Confirmation, ask, deed
@@ -59,8 +60,12 @@ class SigningKeyAdmin(ReadOnlyAdmin):
                 )
                 self.message_user(request, text % {"kid": error.kid}, messages.ERROR)
             except signing_keys.TooEarly as wait:
-                text = _("Services may not know the next key yet. Wait %(seconds)d seconds.")
-                self.message_user(request, text % {"seconds": wait.seconds}, messages.ERROR)
+                soon = ngettext(
+                    "Services may not know the next key yet. Wait %(seconds)d second.",
+                    "Services may not know the next key yet. Wait %(seconds)d seconds.",
+                    wait.seconds,
+                )
+                self.message_user(request, soon % {"seconds": wait.seconds}, messages.ERROR)
             else:
                 text = _("The key %(kid)s signs from now on.")
                 self.message_user(request, text % {"kid": key.kid}, messages.SUCCESS)

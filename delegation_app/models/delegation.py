@@ -25,6 +25,9 @@ from delegation_app.models.validity import in_force
 from delegation_app.toolkit import APPLICATION_MODEL
 
 _USE_GRANULARITY: Final = timedelta(minutes=1)
+# The first tokens of a code are a use that is noted just before the time of issue. A lost answer
+# can be repeated only as long as nothing later is noted: then no client has presented a token.
+_UNPRESENTED: Final = models.Q(last_used_at=None) | models.Q(last_used_at__lt=models.F("issued_at"))
 
 
 class DelegationQuerySet(models.QuerySet["Delegation"]):
@@ -44,10 +47,13 @@ class DelegationQuerySet(models.QuerySet["Delegation"]):
         """Keep `of` and everything below it."""
         return self.filter(root__public_id=of.root_id, path__startswith=of.path)
 
+    def unpresented(self) -> DelegationQuerySet:
+        """Keep those of which no token was presented yet, as far as this server knows."""
+        return self.filter(_UNPRESENTED)
+
     def unused(self, now: datetime) -> DelegationQuerySet:
-        """Keep those that were not used in the last minute."""
-        before = now - _USE_GRANULARITY
-        return self.filter(models.Q(last_used_at=None) | models.Q(last_used_at__lt=before))
+        """Keep those whose use is written now: not used in the last minute, or never presented."""
+        return self.filter(_UNPRESENTED | models.Q(last_used_at__lt=now - _USE_GRANULARITY))
 
     def used(self, now: datetime) -> int:
         """Note that they were used, at most once a minute: a row written on each use gets hot."""
@@ -207,12 +213,22 @@ class Delegation(PrimaryModel):
 
     def is_use_due(self, now: datetime) -> bool:
         """Whether its last use is so long ago that the next one is noted."""
-        return self.last_used_at is None or now - self.last_used_at > _USE_GRANULARITY
+        last = self.last_used_at
+        return last is None or last < self.issued_at or now - last > _USE_GRANULARITY
 
-    def note_use(self, now: datetime) -> None:
-        """Note that it was used; a statement only where the last use is a minute ago."""
-        if self.is_use_due(now):
-            Delegation.objects.filter(pk=self.pk).used(now)
+    def note_use(self, now: datetime, *others: Delegation) -> None:
+        """Note that it and `others` were used; a statement only if a last use is a minute ago."""
+        due = [row for row in (self, *others) if row.is_use_due(now)]
+        if due:
+            Delegation.objects.filter(pk__in=[row.pk for row in due]).used(now)
+        for row in due:
+            row.last_used_at = now
+
+    def note_first_tokens(self) -> None:
+        """Note the issue of its first tokens as a use, while none of them was presented."""
+        if self.last_used_at is None:
+            self.last_used_at = self.issued_at - timedelta.resolution
+            self.save(update_fields=["last_used_at"])
 
     def _take_place(self) -> None:
         if self.parent is None:

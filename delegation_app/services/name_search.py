@@ -9,6 +9,9 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Q
 
 from delegation_app import primary, toolkit
+from delegation_app.events import USER_DELETED
+from delegation_app.models import AuditEvent
+from delegation_app.models.audit import detail_text
 from delegation_app.protocol.claims import client_subject, user_subject
 
 # More namesakes than that are no help to anybody, and make a slow query.
@@ -21,7 +24,8 @@ def subjects(term: str) -> list[str]:
     """Return the subjects that a term may stand for.
 
     A subject (`user:<id>`, `client:<client id>`, `system`) stands for itself, with or without a
-    row behind it: records outlive people. Anything else is a user name or a client id.
+    row behind it: records outlive people. Anything else is a user name, also of users who were
+    deleted, or a client id.
 
     Args:
         term: as typed; a user name in full, since a part of one has no index.
@@ -33,11 +37,14 @@ def subjects(term: str) -> list[str]:
 
 
 def person(term: str) -> str | None:
-    """Return the subject of somebody by user name, or of whom a subject names; None for nobody."""
+    """Return the subject of a user by name, or the subject that is named; None if there is none.
+
+    A name that no user has now is that of the user who was deleted last under it.
+    """
     if term == _SYSTEM or term.startswith(_PREFIXES):
         return term
     keys = people_named(term)
-    return user_subject(keys[0]) if keys else None
+    return user_subject(keys[0]) if keys else person_gone(term)
 
 
 def people_named(name: str) -> list[Any]:
@@ -45,6 +52,13 @@ def people_named(name: str) -> list[Any]:
     users = get_user_model()
     found = primary.rows(users).filter(**{users.USERNAME_FIELD: name})
     return list(found.values_list("pk", flat=True)[:1])
+
+
+def person_gone(name: str) -> str | None:
+    """Return the subject of the user who was deleted last under a name; None if nobody was."""
+    events = AuditEvent.objects.filter(event=USER_DELETED.name)
+    found = events.alias(user_name=detail_text("user_name")).filter(user_name=name)
+    return found.order_by("-occurred_at", "-pk").values_list("subject", flat=True).first()
 
 
 def people_called(term: str) -> list[Any]:

@@ -18,6 +18,7 @@ from tests.support.world import SERVICE_A, delegation_of
 
 ROOT = Path(__file__).resolve().parents[2]
 LIST = "/admin/oauth2_provider/application/"
+GRANT = "authorization_grant_type"
 
 
 def change_page(row):
@@ -151,6 +152,29 @@ def test_new_policy_when_shown_then_it_has_the_derived_values(settings, bare, wo
     assert data["delegation_policy-0-scopes"].split() == sorted(toolkit.all_scopes())
     assert data["delegation_policy-0-audiences"] == [world.service_a.pk]
     assert data["delegation_policy-0-enabled"] == "on"
+
+
+def test_new_policy_when_shown_then_the_page_says_that_none_is_stored(bare, world, operator):
+    said = "No policy is stored for this client."
+    assert said in text_of(operator.get(change_page(bare)))
+    assert said not in text_of(operator.get(change_page(world.mobile.row)))
+
+
+def grant_types(response):
+    choices = response.context["adminform"].form.fields[GRANT].choices
+    return {value for value, _label in choices if value}
+
+
+def test_client_when_it_is_edited_then_only_grant_types_that_are_served_are_offered(
+    world, operator
+):
+    served = {"authorization-code", "client-credentials", names.DEVICE_CODE}
+    address = page("application", "add", app="oauth2_provider")
+    assert grant_types(operator.get(address)) == served
+    assert grant_types(operator.get(change_page(world.web.row))) == served
+    # What is stored is not lost
+    type(world.web.row).objects.filter(pk=world.web.row.pk).update(**{GRANT: "implicit"})
+    assert grant_types(operator.get(change_page(world.web.row))) == {*served, "implicit"}
 
 
 def test_new_policy_when_nothing_is_changed_then_none_is_stored(bare, operator):

@@ -1,5 +1,7 @@
-from delegation_app.models import AuditEvent, ConsentRecord, Delegation
+from delegation_app.models import AuditEvent, ConsentRecord, Delegation, DelegationBlock
 from delegation_app.protocol.constraints import Constraints
+from delegation_app.services import audit
+from delegation_app.services.delegations import revocation
 from tests.admin.conftest import page
 from tests.support.world import Story, delegation_of
 
@@ -87,3 +89,32 @@ def test_list_when_searched_and_filtered_then_it_finds(story, operator):
         ({"withdrawn": "no"}, {alices.pk, denied.pk}),
     ):
         assert listed(operator, **query) == expected, query
+
+
+def test_detail_when_delegations_hang_on_it_then_each_is_named_with_time_and_state(story, operator):
+    first = delegation_of(story.tokens())
+    second = delegation_of(story.tokens())
+    Delegation.objects.update(consent=first.consent)
+    revocation.subtree(second, audit.Origin(), reason="x")
+    address = page("consentrecord", "change", first.consent.pk)
+    html = text_of(operator.get(address))
+    for row, word in ((first, "live"), (second, "revoked")):
+        link = f'<a href="{page("delegation", "change", row.pk)}">alice → Web, '
+        text = html.partition(link)[2].partition("</a>")[0]
+        assert str(row.issued_at.year) in text
+        assert text.endswith(word)
+    assert f"user:{story.world.alice.pk} → web" not in html
+
+
+def test_pages_when_a_record_is_shown_then_title_and_way_back_have_names(story, operator):
+    row = delegation_of(story.tokens())
+    revocation.subtree(row, audit.Origin(actor=f"user:{story.world.alice.pk}"), reason="x")
+    for model, pk in (
+        ("delegation", row.pk),
+        ("delegationblock", DelegationBlock.objects.get().pk),
+    ):
+        html = text_of(operator.get(page(model, "change", pk)))
+        assert '<li aria-current="page">alice → Web</li>' in html
+        assert f"user:{story.world.alice.pk} → web" not in html
+    html = text_of(operator.get(page("delegationblock", "lift", DelegationBlock.objects.get().pk)))
+    assert "alice → Web</a></li>" in html

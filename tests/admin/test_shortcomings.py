@@ -10,7 +10,7 @@ from delegation_app.services.reporting import explanation
 from tests.admin.conftest import page, text_of
 from tests.admin.test_clients import filled_in
 from tests.support.answers import refused
-from tests.support.world import SERVICE_A, redirected
+from tests.support.world import SERVICE_A, SERVICE_B, redirected
 
 HEADING = "What does not work as it is set up"
 
@@ -39,12 +39,20 @@ def default_elsewhere(world):
     world.cron.change(default_audience=world.service_b)
 
 
+NAME_ONE = "The request must name a resource server in the parameter resource."
+NO_SERVER = "No resource server is set up for this client."
+NO_AUDIENCE = ("Its policy has no active audience", "policy has no active audience", NO_SERVER)
 LACKS = [
-    (no_policy, "It has no policy", "the client has no policy"),
-    (no_audience, "Its policy has no active audience", "policy has no active audience"),
-    (inactive_audience, "Its policy has no active audience", "policy has no active audience"),
-    (no_default, "several audiences and no default", "several audiences and no default"),
-    (default_elsewhere, "Its default audience is inactive", "none of its active audiences"),
+    (no_policy, "It has no policy", "the client has no policy", NO_SERVER),
+    (no_audience, *NO_AUDIENCE),
+    (inactive_audience, *NO_AUDIENCE),
+    (no_default, "several audiences and no default", "several audiences and no default", NAME_ONE),
+    (
+        default_elsewhere,
+        "Its default audience is inactive",
+        "none of its active audiences",
+        NAME_ONE,
+    ),
 ]
 
 
@@ -52,13 +60,12 @@ LACKS = [
 def test_client_when_no_resource_can_be_told_then_page_why_and_log_say_what_is_missing(
     story, operator, caplog, lack
 ):
-    change, sentence, detail = lack
+    change, sentence, detail, text = lack
     change(story.world)
     with caplog.at_level("INFO", logger="delegation_app"):
         answer = story.client_credentials()
     refused(answer, "invalid_target")
-    # The public answer is the same whatever is missing, and says which parameter would help
-    text = "The request must name a resource server in the parameter resource."
+    # Either what the client can do about it, or that an operator has to
     assert answer.json()["error_description"] == text
     assert detail in caplog.text
     html = text_of(operator.get(change_page(story.world.cron.row)))
@@ -68,6 +75,44 @@ def test_client_when_no_resource_can_be_told_then_page_why_and_log_say_what_is_m
     assert found.conclusion.startswith("The request was refused as invalid_target: no resource")
     assert detail in found.conclusion
     assert [sentence in step.text for step in found.steps] == [True]
+
+
+@pytest.mark.parametrize("change", [no_policy, no_audience])
+def test_client_when_it_has_no_resource_server_then_naming_one_is_not_the_way(story, world, change):
+    change(world)
+    answer = story.client_credentials(resource=SERVICE_A)
+    refused(answer, "invalid_target")
+    assert answer.json()["error_description"] == NO_SERVER
+    world.service_a_client.policy.audiences.clear()
+    for name in ({"audience": SERVICE_B}, {"resource": SERVICE_B}):
+        answer = story.exchange(story.tokens()["access_token"], world.service_a_client, **name)
+        assert answer.json()["error_description"] == NO_SERVER
+
+
+def test_client_when_no_token_that_it_may_exchange_reaches_it_then_page_and_why_say_so(
+    story, world, operator
+):
+    world.service_a.introspectors.clear()
+    answer = story.exchange(story.tokens()["access_token"])
+    assert answer.json()["error_description"] == "The subject token is not valid."
+    found = explanation.explain(answer["X-Request-Id"])
+    assert f"service-a is not among the introspecting clients of {SERVICE_A}" in found.conclusion
+    assert "Add it on the page of that resource server." in found.steps[0].text
+    row = world.service_a_client.row
+    assert "not among the introspecting clients" in text_of(operator.get(change_page(row)))
+    # One that is named is given tokens, and so is one that people connect
+    world.web.change(may_act="service-a")
+    assert setup_problems.of_client(lookup.find("service-a")) == []
+    world.web.change(may_act="")
+    world.service_a_client.change(exchanges_refresh_tokens=True)
+    assert setup_problems.of_client(lookup.find("service-a")) == []
+
+
+def test_resource_server_when_it_is_edited_then_the_field_says_that_exchange_needs_it(
+    world, operator
+):
+    html = text_of(operator.get(page("resourceserver", "change", world.service_a.pk)))
+    assert "exchange tokens that were sent to it" in html
 
 
 def test_client_when_it_is_new_then_its_page_says_what_it_lacks(operator, db):

@@ -1,12 +1,15 @@
 """The page that explains a refusal, and keeps what was pasted to itself."""
 
 import logging
+import uuid
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from delegation_app.models import AuditEvent, ClientPolicy
+from delegation_app.services.audit import Origin
+from delegation_app.services.delegations import revocation
 from tests.admin.conftest import page, text_of
 from tests.support.world import claims_of, delegation_of
 
@@ -52,6 +55,17 @@ def test_why_when_it_is_a_request_then_its_events_are_linked_with_the_detail(sto
     assert "The request was refused as invalid_grant" in html
     assert event.details["detail"] in html
     assert page("auditevent", "change", event.pk) in html
+
+
+def test_why_when_a_delegation_is_named_then_it_is_judged_and_linked(forest, auditor):
+    html = text_of(auditor.post(WHY, {"text": f" {forest.leaf.public_id} "}))
+    assert "The delegation is in force" in html
+    assert page("delegation", "change", forest.leaf.pk) in html
+    revocation.subtree(forest.root, Origin(actor="user:1"), reason="broken into")
+    html = text_of(auditor.post(WHY, {"text": str(forest.leaf.public_id)}))
+    assert "Every token of the delegation is refused. It was revoked on" in html
+    assert "broken into" in html
+    assert "Nothing is known here" in text_of(auditor.post(WHY, {"text": str(uuid.uuid4())}))
 
 
 def test_why_when_nothing_is_known_then_it_says_where_else_to_look(auditor):

@@ -45,6 +45,17 @@ def test_page_when_a_scope_is_risky_then_it_says_so_in_words_and_nothing_risky_i
         assert words in html
 
 
+def test_page_when_it_has_limits_or_none_then_the_sentence_says_so_only_where_they_stand(story):
+    for lifetime in (None, 3600):
+        story.world.web.change(constraints=Constraints(), delegation_lifetime=lifetime)
+        html = html_of(story.authorize())
+        assert "that you choose." in html
+        assert "limits" not in html.partition("that you choose")[2].partition("</p>")[0]
+        limited = Constraints.parse([{"type": "max_depth", "depth": 1}])
+        story.world.web.change(constraints=limited)
+        assert "that you choose, within the limits below." in html_of(story.authorize())
+
+
 def test_page_when_shown_then_one_sentence_and_the_app_and_its_reach_come_first(story):
     story.world.web.change(
         home_page="https://web.example.com/about",

@@ -360,7 +360,8 @@ def test_last_use_when_a_resource_server_asks_then_it_is_noted_at_most_once_a_mi
 ):
     tokens = story.tokens()
     story.introspect(tokens["access_token"], world.web)
-    assert delegation_of(tokens).last_used_at is None
+    # Its issue is on record, and no presentation
+    assert Delegation.objects.unpresented().exists()
     story.introspect(tokens["access_token"])
     noted = delegation_of(tokens).last_used_at
     assert noted == clock.time

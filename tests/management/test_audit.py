@@ -129,3 +129,20 @@ def test_audit_when_a_name_does_not_exist_then_it_is_said_beside_the_output(stor
 def test_audit_when_a_value_is_hostile_then_it_says_so(db, arguments):
     with pytest.raises(CommandError):
         run(*arguments)
+
+
+class Terminal(StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("filters", [["--jti=" + "x" * 27], ["--request", "a" * 16]])
+def test_audit_when_nothing_is_found_then_people_are_told_and_scripts_get_nothing(db, filters):
+    for err, options, said in (
+        (Terminal(), [], "Nothing found."),
+        (Terminal(), ["--json"], ""),
+        (StringIO(), [], ""),
+    ):
+        out = StringIO()
+        call_command("audit", *filters, *options, stdout=out, stderr=err)
+        assert (out.getvalue(), err.getvalue().strip()) == ("", said)

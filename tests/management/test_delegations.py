@@ -90,6 +90,9 @@ def test_show_when_asked_then_the_tree_is_drawn_and_the_one_is_marked(tree):
 def test_revoke_when_it_is_dry_then_it_says_what_would_end_and_ends_nothing(tree):
     run = Run("revoke", "--client", "web", "--dry-run")
     assert run.out.startswith("Dry run. 2 delegations end, with 2 live access tokens")
+    assert "of 2 clients and 1 person." in run.out
+    single = Run("revoke", "--client", "cron", "--dry-run").out
+    assert "1 delegation ends, with 1 live access token and 0 refresh tokens, of 1 client" in single
     assert Delegation.objects.live().count() == 3
 
 

@@ -27,12 +27,13 @@ from delegation_app.admin.audit import as_of, details, explain
 from delegation_app.admin.audit.filter_form import TrailForm
 from delegation_app.admin.audit.page import render
 from delegation_app.admin.base import STYLES, ReadOnlyAdmin
-from delegation_app.admin.delegations import issued
+from delegation_app.admin.delegations import issued, summary
 from delegation_app.admin.origin import origin_of
 from delegation_app.models import AuditEvent
 from delegation_app.services import event_counts
 from delegation_app.services.paging import Page
 from delegation_app.services.reporting import audit_export, audit_query
+from delegation_app.services.reporting.audit_query import Trail
 
 _PER_PAGE: Final = 50
 
@@ -78,7 +79,7 @@ class AuditAdmin(ReadOnlyAdmin):
             event.people = people  # type: ignore[attr-defined]  # read by the columns
         context = {
             "form": form,
-            "lines": [self._line(event) for event in page.rows],
+            "lines": [self._line(event, form.trail()) for event in page.rows],
             "page": page,
             "newest": f"?{urlencode(form.query())}" if form.data.get("at") else "",
             "may_export": self.may(request, "export"),
@@ -95,11 +96,12 @@ class AuditAdmin(ReadOnlyAdmin):
             return []
         return form.trail().unknown(labels.sight(self.admin_site, request))
 
-    def _line(self, event: AuditEvent) -> dict[str, Any]:
+    def _line(self, event: AuditEvent, trail: Trail) -> dict[str, Any]:
+        label = self.label(event)
         return {
             "event": event,
             "url": self.url("change", event.pk),
-            "label": self.label(event),
+            "label": issued.above(label) if trail.is_inherited(event) else label,
             "why": details.why(event),
             "actor": labels.with_name(event.actor, _people(event)),
             "subject": labels.with_name(event.subject, _people(event)),
@@ -183,7 +185,7 @@ class AuditAdmin(ReadOnlyAdmin):
         found = ((_("Delegation"), obj.delegation), (_("Consent"), obj.consent))
         return {
             "related": [
-                (label, labels.link(self.admin_site, request, row, str(row)))
+                (label, labels.link(self.admin_site, request, row, summary.named(row)))
                 for label, row in found
                 if row is not None
             ],

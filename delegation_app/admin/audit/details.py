@@ -49,7 +49,7 @@ def _gist(details: Mapping[str, Any]) -> str:
     if isinstance(ended := details.get("delegations"), int):
         text = ngettext("%(count)d delegation ended", "%(count)d delegations ended", ended)
         return text % {"count": ended}
-    return ""
+    return str(details.get("user_name", ""))
 
 
 def why(event: AuditEvent) -> str:
@@ -142,6 +142,7 @@ def _yes(value: Any) -> str:
 
 
 _WRITERS: Final[dict[str, tuple[Promise, Callable[[Any], str]]]] = {
+    "user_name": (gettext_lazy("User name"), str),
     "grant_type": (gettext_lazy("Grant type"), lambda value: grant_label(str(value))),
     "scope": (gettext_lazy("Scopes"), str),
     "audience": (gettext_lazy("Audience"), lambda value: ", ".join(map(str, _list(value)))),

@@ -16,7 +16,7 @@ from delegation_app.admin import labels
 from delegation_app.admin.audit import details
 from delegation_app.admin.audit.page import render
 from delegation_app.admin.base import ReadOnlyAdmin
-from delegation_app.admin.delegations import issued
+from delegation_app.admin.delegations import issued, summary
 from delegation_app.models import AuditEvent
 from delegation_app.services.reporting import explanation
 from delegation_app.services.reporting.explanation import Finding
@@ -26,7 +26,7 @@ class WhyForm(forms.Form):
     """What to explain. It may be a secret, so no page ever repeats it."""
 
     text = forms.CharField(
-        label=_("Request id, token id, or token"),
+        label=_("Request id, token id, delegation id, or token"),
         max_length=explanation.LONGEST,
         help_text=_("It is not stored, not logged and not shown again."),
         widget=forms.TextInput(
@@ -89,4 +89,4 @@ def _told(site: AdminSite, request: HttpRequest, finding: Finding) -> dict[str, 
 def _link(site: AdminSite, request: HttpRequest, row: Model) -> str:
     if isinstance(row, AuditEvent):
         return labels.link(site, request, row, str(issued.event_label(row.event)))
-    return labels.link(site, request, row, str(row))
+    return labels.link(site, request, row, summary.named(row))

@@ -19,6 +19,7 @@ from delegation_app.admin import labels, limits
 from delegation_app.admin.base import ReadOnlyAdmin
 from delegation_app.admin.blocks import lifting
 from delegation_app.admin.confirmation import Confirmation, ask, deed
+from delegation_app.admin.delegations import summary
 from delegation_app.admin.delegations.forms import RevocationForm
 from delegation_app.admin.filters import LiftedFilter
 from delegation_app.admin.origin import origin_of
@@ -136,9 +137,9 @@ class BlockAdmin(ReadOnlyAdmin):
         """Add where it was taken, and the button."""
         found = ((_("Delegation"), obj.delegation), (_("Consent"), obj.consent))
         return {
-            "subtitle": str(obj),
+            "subtitle": _parties(obj),
             "related": [
-                (label, labels.link(self.admin_site, request, row, str(row)))
+                (label, labels.link(self.admin_site, request, row, summary.named(row)))
                 for label, row in found
                 if row is not None
             ],
@@ -239,6 +240,13 @@ def of_delegation(
     }
 
 
+def _parties(block: DelegationBlock) -> str:
+    """Return the principal and the client that a block binds, by name."""
+    known, (who, client_id) = _known(block), (block.subject, block.client_id_value)
+    anybody, anything = gettext("any user"), gettext("any client")
+    return f"{known.get(who, who) or anybody} → {known.get(client_id, client_id) or anything}"
+
+
 def listed(
     page: ReadOnlyAdmin, request: HttpRequest, found: Sequence[DelegationBlock]
 ) -> list[tuple[str, str]]:
@@ -297,5 +305,5 @@ def _question(
         back=back,
         form=form,
         record=block,
-        about=str(block),
+        about=_parties(block),
     )

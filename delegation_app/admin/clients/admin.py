@@ -24,7 +24,12 @@ from delegation_app.admin.origin import origin_of
 from delegation_app.admin.proposals import hold
 from delegation_app.admin.proposals.registered import CLIENTS, Registered
 from delegation_app.admin.readable import ReadableAdmin, ReadableFields
-from delegation_app.forms import KeepsSecret, RefusesShortSecret, UsableRedirects
+from delegation_app.forms import (
+    KeepsSecret,
+    OffersServedGrants,
+    RefusesShortSecret,
+    UsableRedirects,
+)
 from delegation_app.models import ClientPolicy, Delegation, DelegationBlock
 from delegation_app.services.clients import lookup, setup_problems
 from delegation_app.services.delegations import revocation
@@ -151,7 +156,7 @@ class WithPolicy(Registered, WithSecret, ReadableAdmin):
     ) -> Any:
         """Keep the stored secret, even hashed, out of the form; refuse what could not be used."""
         form: Any = super().get_form(request, obj, change, **kwargs)
-        form = type(form)(form.__name__, (UsableRedirects, form), {})
+        form = type(form)(form.__name__, (OffersServedGrants, UsableRedirects, form), {})
         if "client_secret" not in form.base_fields:
             return form
         mixin = RefusesShortSecret if obj is None else KeepsSecret

@@ -157,12 +157,14 @@ class PolicyFormSet(BaseInlineFormSet):  # type: ignore[type-arg]  # not generic
     As long as nobody changes these values they are not stored, and follow the application.
     """
 
+    is_derived = False
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         application = kwargs.get("instance")
         if application is not None and application.pk is not None:
             client = lookup.from_rows(application, ())
             if client.policy._state.adding:  # noqa: SLF001 - Django's documented way to ask
-                kwargs["initial"] = [_derived(client)]
+                kwargs["initial"], self.is_derived = [_derived(client)], True
         super().__init__(*args, **kwargs)
 
 

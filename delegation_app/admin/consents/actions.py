@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from delegation_app.admin.base import ReadOnlyAdmin
 from delegation_app.admin.blocks import admin
 from delegation_app.admin.confirmation import Confirmation, Decision, ask, consequences
+from delegation_app.admin.delegations import summary
 from delegation_app.admin.delegations.actions import tell_ended
 from delegation_app.admin.delegations.forms import RevocationForm
 from delegation_app.admin.origin import origin_of
@@ -79,8 +80,7 @@ def may_be_decided(record: ConsentRecord, origin: Origin) -> bool:
 
 def in_short(record: ConsentRecord) -> str:
     """Return who allowed whom what."""
-    who = record.subject if record.user is None else record.user.get_username()
-    return f"{who} → {record.client_name}: {record.scopes_granted}"
+    return f"{summary.named(record)}: {record.scopes_granted}"
 
 
 def _decide(

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app import clock
@@ -15,12 +17,14 @@ from delegation_app.admin.base import ReadOnlyAdmin
 from delegation_app.admin.confirmation import deed
 from delegation_app.admin.consents import actions
 from delegation_app.admin.consents import review as consents_review
+from delegation_app.admin.delegations import summary
 from delegation_app.admin.filters import ConfirmationFilter, WithdrawnFilter
 from delegation_app.admin.origin import origin_of
-from delegation_app.models import ConsentRecord
+from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import name_search
 from delegation_app.services.consent import approval
+from delegation_app.services.delegations import state
 
 _DELEGATIONS = 50
 # A longer queue is only said to be long
@@ -137,14 +141,18 @@ class ConsentAdmin(ReadOnlyAdmin):
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """Add the delegations that hang on it, and the button."""
         site = self.admin_site
-        found = obj.delegations.all()[:_DELEGATIONS]
+        people = ("principal_user", "principal_client", "delegate")
+        rows = state.with_state(obj.delegations.all()).select_related(*people)
         review = consents_review.of(obj)
         return {
             "subtitle": self._short(obj),
             "related": [
                 (_("Person"), labels.link(site, request, obj.user, self.who(obj))),
                 (_("Client"), labels.link(site, request, obj.client, obj.client_name)),
-                *((_("Delegation"), labels.link(site, request, row, str(row))) for row in found),
+                *(
+                    (_("Delegation"), labels.link(site, request, row, _in_short(row)))
+                    for row in rows[:_DELEGATIONS]
+                ),
             ],
             "withdraw_url": self.url("withdraw", obj.pk) if self.may_withdraw(request, obj) else "",
             **self._decision_urls(request, obj),
@@ -226,3 +234,9 @@ class ConsentAdmin(ReadOnlyAdmin):
 
 def _stands(record: ConsentRecord) -> bool:
     return record.withdrawn_at is None and record.decision != ConsentRecord.Decision.DENIED
+
+
+def _in_short(row: Delegation) -> str:
+    """Return who lets whom, since when, and how it stands: one consent may have opened several."""
+    when = date_format(timezone.localtime(row.issued_at), "DATETIME_FORMAT")
+    return f"{summary.short(row)}, {when}, {summary.state_word(state.state(row))}"

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from django.http import HttpRequest
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app import clock
@@ -62,6 +63,11 @@ def tables(request: HttpRequest, delegation: Delegation) -> list[Table]:
 def event_label(name: str) -> str | Promise:
     """Return what people call an event; one that is not registered any more goes by its name."""
     return REGISTRY[name].label if name in REGISTRY else name
+
+
+def above(label: str) -> str:
+    """Return what people call an event that reached a delegation from one above it."""
+    return gettext("%(event)s, above it") % {"event": label}
 
 
 def _access_tokens(delegation: Delegation) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.contrib.admin import AdminSite
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -12,7 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from delegation_app.admin import labels
-from delegation_app.models import Delegation
+from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol.claims import client_subject
 from delegation_app.services.delegations.state import State, state
 
@@ -26,6 +27,16 @@ def short(delegation: Delegation) -> str:
     """Return who lets whom, by name."""
     client = labels.of_client(delegation.delegate, delegation.delegate_client_id)
     return f"{principal(delegation)} → {client}"
+
+
+def named(record: Model) -> str:
+    """Return who lets whom by name, of a delegation or a consent; other records name themselves."""
+    if isinstance(record, Delegation):
+        return short(record)
+    if isinstance(record, ConsentRecord):
+        who = record.subject if record.user is None else record.user.get_username()
+        return f"{who} → {record.client_name}"
+    return str(record)
 
 
 def principal(delegation: Delegation) -> str:

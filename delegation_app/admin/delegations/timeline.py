@@ -17,13 +17,11 @@ from delegation_app import clock
 from delegation_app.admin import labels
 from delegation_app.admin.audit import details
 from delegation_app.admin.delegations import issued
-from delegation_app.events import DELEGATION_NARROWED, DELEGATION_REVOKED
 from delegation_app.models import AuditEvent, Delegation
+from delegation_app.services.reporting import inherited_events
 
 FIRST: Final = 15
 LAST: Final = 30
-# What reaches a delegation when it happens to one above it
-_REACHING: Final = [DELEGATION_NARROWED.name, DELEGATION_REVOKED.name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class Moment:
 
 
 def of(site: AdminSite, request: HttpRequest, delegation: Delegation) -> list[Moment]:
-    """Return the timeline, oldest first, in at most four statements.
+    """Return the timeline, oldest first, in at most six statements.
 
     Who may not see the audit trail gets what the record itself says.
     """
@@ -68,7 +66,7 @@ def _recorded(site: AdminSite, request: HttpRequest, delegation: Delegation) -> 
     def moment(event: AuditEvent, *, gap: bool = False) -> Moment:
         text = str(issued.event_label(event.event))
         if event.delegation_id not in {delegation.pk, None}:
-            text = _("%(event)s, above it") % {"event": text}
+            text = issued.above(text)
         return Moment(
             when=event.occurred_at,
             text=labels.link(site, request, event, text),
@@ -86,12 +84,9 @@ def _recorded(site: AdminSite, request: HttpRequest, delegation: Delegation) -> 
 
 def _events(delegation: Delegation) -> tuple[list[AuditEvent], list[AuditEvent]]:
     """Return the first events and, if there are more, the last ones."""
-    about = Q(delegation=delegation)
+    about = Q(delegation=delegation) | Q(pk__in=inherited_events.keys(delegation))
     if delegation.consent_id is not None:
         about |= Q(consent=delegation.consent_id)
-    above = Delegation.objects.filter(public_id__in=delegation.chain[:-1])
-    if delegation.depth:
-        about |= Q(delegation__in=list(above.values_list("pk", flat=True)), event__in=_REACHING)
     events = AuditEvent.objects.filter(about)
     first = list(events.order_by("occurred_at", "pk")[: FIRST + LAST + 1])
     if len(first) <= FIRST + LAST:

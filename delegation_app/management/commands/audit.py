@@ -93,26 +93,33 @@ class Command(BaseCommand):
             deque(follower.news(), maxlen=0)
         newest = list(islice(asked.events.all(options["limit"]), options["limit"]))
         newest.reverse()
-        self._tell(newest, as_json=options["json"])
-        for sentence in asked.unknown(Sight()) if not newest else ():
-            self.stderr.write(audit_export.escaped(sentence))
+        self._tell(newest, asked, as_json=options["json"])
+        if not newest and not options["follow"]:
+            self._say_why_nothing(asked, as_json=options["json"])
         if options["follow"]:
-            self._follow(follower, newest, options)
+            for event in newest:
+                follower.skip(event)
+            self._follow(follower, asked, options)
 
-    def _follow(self, follower: Follower, told: list[AuditEvent], options: dict[str, Any]) -> None:
-        for event in told:
-            follower.skip(event)
+    def _say_why_nothing(self, asked: Trail, *, as_json: bool) -> None:
+        sentences = asked.unknown(Sight())
+        # Scripts read an empty output; a word more is for people
+        if not as_json and output.is_terminal(self.stderr):
+            sentences = sentences or ["Nothing found."]
+        for sentence in sentences:
+            self.stderr.write(audit_export.escaped(sentence))
+
+    def _follow(self, follower: Follower, asked: Trail, options: dict[str, Any]) -> None:
         while True:
             time.sleep(options["interval"])
             event_counts.write_finished()
-            self._tell(follower.news(), as_json=options["json"])
+            self._tell(follower.news(), asked, as_json=options["json"])
             self.stdout.flush()
 
-    def _tell(self, events: Iterable[AuditEvent], *, as_json: bool) -> None:
+    def _tell(self, events: Iterable[AuditEvent], asked: Trail, *, as_json: bool) -> None:
         for event in events:
-            self.stdout.write(
-                audit_export.line(event) if as_json else f"{_in_words(event)}\n", ending=""
-            )
+            text = audit_export.line(event) if as_json else f"{_in_words(event, asked)}\n"
+            self.stdout.write(text, ending="")
 
 
 def _trail(options: dict[str, Any]) -> Trail:
@@ -130,8 +137,9 @@ def _trail(options: dict[str, Any]) -> Trail:
     )
 
 
-def _in_words(event: AuditEvent) -> str:
+def _in_words(event: AuditEvent, asked: Trail) -> str:
     detail = str(event.details.get("detail") or "")
+    which = "above it, delegation" if asked.is_inherited(event) else "delegation"
     parts = [
         output.moment(event.occurred_at),
         event.event.ljust(20),
@@ -139,7 +147,7 @@ def _in_words(event: AuditEvent) -> str:
         event.actor or "-",
         f"for {event.subject}" if event.subject else "",
         f"at {event.client_id_value}" if event.client_id_value else "",
-        f"delegation {found}" if (found := audit_export.members(event)["delegation"]) else "",
+        f"{which} {found}" if (found := audit_export.members(event)["delegation"]) else "",
         f"request {event.request_id}" if event.request_id else "",
         f"token {event.jti}" if event.jti else "",
         ": ".join(filter(None, (event.reason, detail))),

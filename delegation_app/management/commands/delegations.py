@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any, Final, TextIO
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import ngettext
 
 from delegation_app import clock
 from delegation_app.management.console import arguments, output, revoking
@@ -151,7 +152,11 @@ class Command(BaseCommand):
     ) -> None:
         some = rows if options["id"] else _all(asked, revoking.BATCH + 1)
         counted = revoking.what_ends(some)
-        words = f"{matched} delegations match, and all that was made from them ends too."
+        words = ngettext(
+            "%(count)d delegation matches, and all that was made from it ends too.",
+            "%(count)d delegations match, and all that was made from them ends too.",
+            matched,
+        ) % {"count": matched}
         words = words if counted is None else console_rows.preview(counted)
         answer: dict[str, Any] = {"matched": matched, "dry_run": options["dry_run"], "ended": 0}
         if options["dry_run"]:
@@ -163,10 +168,10 @@ class Command(BaseCommand):
             for ended in revoking.end(rows, who, options["reason"], progress):
                 answer["ended"] += ended
         except KeyboardInterrupt:
-            text = f"Interrupted; {answer['ended']} delegations ended. Run it again to go on."
+            text = f"Interrupted; {_ended(answer['ended'])} Run it again to go on."
             raise CommandError(text, returncode=_INTERRUPTED) from None
         answer["request_id"] = who.request_id
-        text = f"{answer['ended']} delegations ended. Events: request id {who.request_id}"
+        text = f"{_ended(answer['ended'])} Events: request id {who.request_id}"
         self.stdout.write(output.as_json(answer) if options["json"] else text)
 
     def _confirm(self, words: str, options: dict[str, Any]) -> None:
@@ -188,6 +193,11 @@ class Command(BaseCommand):
     def _lines(self, lines: Iterable[str]) -> None:
         for line in lines:
             self.stdout.write(line)
+
+
+def _ended(count: int) -> str:
+    text = ngettext("%(count)d delegation ended.", "%(count)d delegations ended.", count)
+    return text % {"count": count}
 
 
 def _add_filters(parser: ArgumentParser) -> None:

@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import ngettext
 
 from delegation_app.protocol.errors import OutcomeUnknown
 from delegation_app.services import signing_keys
@@ -59,9 +60,10 @@ class Command(BaseCommand):
             )
             raise CommandError(message) from error
         except signing_keys.TooEarly as wait:
+            when = ngettext("%(count)d second", "%(count)d seconds", wait.seconds)
             message = (
-                f"The next key may sign in {wait.seconds} seconds: services may not know it yet. "
-                "Use --force to go on, or --withdraw if the active key was stolen."
+                f"The next key may sign in {when % {'count': wait.seconds}}: services may not know "
+                "it yet. Use --force to go on, or --withdraw if the active key was stolen."
             )
             raise CommandError(message) from wait
         except OutcomeUnknown as error:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from django.utils.translation import ngettext
+
 from delegation_app.management.console import output
 from delegation_app.models import Delegation
 from delegation_app.services.delegations import state as delegation_state
@@ -127,8 +129,21 @@ def _branch(
 
 def preview(counted: Preview) -> str:
     """Return what would end, in a line."""
-    return (
-        f"{counted.delegations} delegations end, with {counted.access_tokens} live access tokens "
-        f"and {counted.refresh_tokens} refresh tokens, of {counted.clients} clients and "
-        f"{counted.people} people."
+    ends, access, refresh, clients, people = (
+        text % {"count": count} for text, count in _counted(counted)
     )
+    return f"{ends}, with {access} and {refresh}, of {clients} and {people}."
+
+
+def _counted(counted: Preview) -> Iterator[tuple[str, int]]:
+    number = counted.delegations
+    yield ngettext("%(count)d delegation ends", "%(count)d delegations end", number), number
+    number = counted.access_tokens
+    text = ngettext("%(count)d live access token", "%(count)d live access tokens", number)
+    yield text, number
+    number = counted.refresh_tokens
+    yield ngettext("%(count)d refresh token", "%(count)d refresh tokens", number), number
+    number = counted.clients
+    yield ngettext("%(count)d client", "%(count)d clients", number), number
+    number = counted.people
+    yield ngettext("%(count)d person", "%(count)d people", number), number

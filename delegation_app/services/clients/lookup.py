@@ -30,13 +30,23 @@ SPEAKS_FOR: Final = "introspectable_resource_servers"
 _PUBLIC_RETRY_WINDOW: Final = timedelta(seconds=10)
 
 
+NO_SERVER: Final = "No resource server is set up for this client."
+
+
 class Lack(Enum):
-    """Why a client has no default audience, as the log says it."""
+    """Why a client has no default audience, as the log says it; `description` is for the client."""
 
     POLICY = "the client has no policy and DEFAULT_AUDIENCE is no active resource server"
     AUDIENCE = "the client's policy has no active audience"
     DEFAULT = "the client's policy has several audiences and no default"
     ACTIVE_DEFAULT = "the default of the client's policy is none of its active audiences"
+
+    @property
+    def description(self) -> str:
+        """What the client is answered, and what it can do about it."""
+        if self in {Lack.POLICY, Lack.AUDIENCE}:
+            return NO_SERVER
+        return "The request must name a resource server in the parameter resource."
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +143,18 @@ class Client:
                 named and there is no default (RFC 8707 section 2).
         """
         requested = _parsed(resources, self.servers)
-        if strange := self.unreachable(requested):
-            raise InvalidTarget("A resource is unknown or not for this client.", detail=strange)
+        self.refuse_unreachable(requested, "A resource is unknown or not for this client.")
         return requested or self._default_audience()
+
+    def refuse_unreachable(self, identifiers: Iterable[str], description: str) -> None:
+        """Refuse resource servers that are not for this client.
+
+        Raises:
+            InvalidTarget: with `description`; for a client that has none at all it says so, since
+                naming another one would not help.
+        """
+        if strange := self.unreachable(identifiers):
+            raise InvalidTarget(description if self.servers else NO_SERVER, detail=strange)
 
     def unreachable(self, identifiers: Iterable[str]) -> str:
         """Return a sentence for the log that names what is not for this client; empty for none."""
@@ -264,8 +283,7 @@ class Client:
     def _default_audience(self) -> Audience:
         if (lack := self.lack) is not None:
             # RFC 8707 section 2
-            message = "The request must name a resource server in the parameter resource."
-            raise InvalidTarget(message, detail=f"no resource, and {lack.value}")
+            raise InvalidTarget(lack.description, detail=f"no resource, and {lack.value}")
         return Audience([self._defaults()[0].identifier])
 
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from delegation_app import toolkit
+from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.requests.redirect_uri import Problem
@@ -64,7 +65,7 @@ def of_client(client: Client) -> list[str]:
     """Return a sentence for each thing that does not work, in the current language.
 
     Args:
-        client: as `clients.find` returns it. Reads nothing more.
+        client: as `clients.find` returns it. Two statements more for one that exchanges tokens.
     """
     return list(_found(client))
 
@@ -96,12 +97,30 @@ def _of_reach(client: Client) -> Iterator[str]:
         )
 
 
+def _is_given_no_token(client: Client) -> bool:
+    """Whether a client may exchange tokens, and none that it could get hold of is for it."""
+    # What these bring is issued to the client itself
+    own = (names.AUTHORIZATION_CODE, names.DEVICE_CODE)
+    holds_own = any(map(client.may_use, own)) or client.policy.exchanges_refresh_tokens
+    if holds_own or not client.may_use(names.TOKEN_EXCHANGE):
+        return False
+    servers = ResourceServer.objects.filter(introspectors=client.application.pk, active=True)
+    named = ClientPolicy.objects.filter(may_act=client.client_id)
+    return not servers.exists() and not named.exists()
+
+
 def _found(client: Client) -> Iterator[str]:
     # One that gets no tokens, such as an operator's tool, needs no audience
     if client.policy.grants:
         yield from _of_reach(client)
     if client.may_use(names.AUTHORIZATION_CODE):
         yield from of_redirect_uris(client.application)
+    if _is_given_no_token(client):
+        yield _(
+            "It may exchange tokens, but is not among the introspecting clients of any active "
+            "resource server: a token that another client sent to its service is refused as “The "
+            "subject token is not valid.” Add it on the page of that resource server."
+        )
     if is_trusted_in_vain(client.application):
         yield _(
             "It is marked to skip the authorization, but it is a public client: anybody can claim "

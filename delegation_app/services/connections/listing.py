@@ -197,7 +197,8 @@ def described(rows: Sequence[Any]) -> list[Connection]:
             services=[services.get(name, name) for name in row.audience],
             granted=row.issued_at,
             expires=row.expires_at,
-            used=_latest(row.last_used_at, last.get(row.pk, none).when),
+            # Delegations from before issuing counted as a use have no time until the next one
+            used=row.last_used_at or last.get(row.pk, none).when,
             origin=last.get(row.pk, none).origin,
             live_tokens=tokens.get(row.public_id, 0),
             passed_on=below.get(row.public_id, 0),
@@ -218,7 +219,3 @@ def _chosen(person: AbstractBaseUser, chosen: Chosen) -> QuerySet[Any]:
         rows = rows.annotate(used=Coalesce("last_used_at", "issued_at"))
         rows = rows.filter(used__lt=now - chosen.unused)
     return rows
-
-
-def _latest(*moments: datetime | None) -> datetime | None:
-    return max((moment for moment in moments if moment is not None), default=None)

@@ -121,17 +121,19 @@ def _sentence(asked: Asked, name: str, at: datetime) -> list[Piece]:
     if longest is None:
         sentence = _(
             "If you allow this, you let %(app)s act for you at {where} until you or an operator "
-            "end it, or for the shorter time that you choose, within these limits."
+            "end it, or for the shorter time that you choose{within}."
         )
         day = ""
     else:
         sentence = _(
             "If you allow this, you let %(app)s act for you at {where} until %(day)s, or for the "
-            "shorter time that you choose, within these limits."
+            "shorter time that you choose{within}."
         )
         day = _day(at + longest)
     named = dict(zip(keys, places, strict=True))
-    return pieces(sentence.replace("{where}", where), app=name, day=day, **named)
+    within = _(", within the limits below") if asked.constraints.describe() else ""
+    sentence = sentence.replace("{where}", where).replace("{within}", within)
+    return pieces(sentence, app=name, day=day, **named)
 
 
 def _app(asked: Asked, name: str, at: datetime) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def hand_on(
     if reuse.settle_line(line, origin, refusal=InvalidRequest):
         return None
     _check(terms, parent, origin)
-    parent.note_use(clock.now())
+    parent.note_use(clock.now(), *([] if child is None else [child]))
     child = None if child is None else reuse.settle(child, origin)
     return child or _new_child(replace(terms, parent=parent), origin)
 
@@ -224,7 +224,10 @@ def _answer_behind(terms: Terms | ChildTerms) -> dict[str, str]:
 
 
 def _insert(terms: Terms | ChildTerms, origin: audit.Origin, event: Event) -> Delegation:
-    delegation = Delegation.objects.create(**terms.columns(), issued_at=clock.now())
+    now = clock.now()
+    # Where no code stands between, its first token is issued in this very transaction
+    used = None if terms.is_for_a_code else now
+    delegation = Delegation.objects.create(**terms.columns(), issued_at=now, last_used_at=used)
     ends = terms.expires_at
     audit.record(
         event,

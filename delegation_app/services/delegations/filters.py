@@ -19,7 +19,12 @@ from delegation_app.models import Delegation
 from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import name_suggestions
 from delegation_app.services.delegations.state import in_state
-from delegation_app.services.name_search import clients_called, people_called, people_named
+from delegation_app.services.name_search import (
+    clients_called,
+    people_called,
+    people_named,
+    person_gone,
+)
 from delegation_app.services.name_suggestions import Sight
 
 _NONE: Final = Q(pk__in=())
@@ -34,7 +39,7 @@ class Chosen:
         term: a person or a client by a part of its name, the beginning of a subject or of a client
             id, or a delegation id.
         subject: whose authority it is, as tokens name it.
-        user: the same by the name under which a person signs in.
+        user: the same by the name under which a person signs in, or did until it was deleted.
         client_id: of the delegate.
         parent, root: the public id of what it was made from, and of the top of its tree.
         state: a `Delegation.State`, or `states.STANDING`.
@@ -123,7 +128,9 @@ class Chosen:
         if self.subject:
             found.append(Q(subject=self.subject))
         if self.user:
-            found.append(Q(principal_user__in=people_named(self.user)))
+            keys = people_named(self.user)
+            gone = Q(principal_user=None, subject=person_gone(self.user))
+            found.append(Q(principal_user__in=keys) if keys else gone)
         if self.client_id:
             found.append(Q(delegate_client_id=self.client_id))
         for path, value in (("parent__public_id", self.parent), ("root__public_id", self.root)):

@@ -6,16 +6,19 @@ from typing import Any, Final
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import Model, QuerySet
 from django.db.models.signals import post_delete, pre_delete
 
 from delegation_app import toolkit
+from delegation_app.events import USER_DELETED
 from delegation_app.models import Delegation
 from delegation_app.protocol.claims import user_subject
 from delegation_app.services import audit
 from delegation_app.services.delegations import revocation
 from delegation_app.services.delegations import selection as delegation_selection
 from delegation_app.services.status_lists import cache
+from delegation_app.services.transactions import joined
 
 _PERSON: Final = "the person was deleted"
 _CLIENT: Final = "the client was deleted"
@@ -40,8 +43,23 @@ def _kinds_of(model: type[Model]) -> list[type[Model]]:
     return [kind for kind in apps.get_models() if issubclass(kind, model)]
 
 
-def _user_leaves(instance: Any, **_kwargs: object) -> None:
+def _user_leaves(instance: Any, sender: type[Model], **_kwargs: object) -> None:
+    # A model that inherits from it sends a signal of its own, for the same user
+    if sender._meta.concrete_model is get_user_model()._meta.concrete_model:
+        _name(instance)
     _end_chosen(delegation_selection.of_user(instance), _PERSON)
+
+
+def _name(user: AbstractBaseUser) -> None:
+    """Record under which name a user is gone: records have the subject only, by its key."""
+    name = audit.printable(user.get_username(), 255)
+    with joined():
+        audit.record(
+            USER_DELETED,
+            audit.Origin(),
+            subject=user_subject(user.pk),
+            details={"user_name": name},
+        )
 
 
 def _client_leaves(instance: Any, **_kwargs: object) -> None:

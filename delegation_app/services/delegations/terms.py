@@ -71,6 +71,11 @@ class Terms:
         return self.client.subject if self.sign_in is None else self.sign_in.subject
 
     @property
+    def is_for_a_code(self) -> bool:
+        """Whether a code is issued on it first, and a token only when that is redeemed."""
+        return self.sign_in is not None
+
+    @property
     def digest(self) -> str:
         """A digest of all that makes two delegations the same."""
         return self.found_by or _digest(self, None, self.subject, [])
@@ -115,6 +120,11 @@ class ChildTerms:
     def authority(self) -> Authority:
         """What is granted on these terms, unless something was taken from the pair."""
         return Authority(self.scope, self.audience, self.constraints, self.expires_at)
+
+    @property
+    def is_for_a_code(self) -> bool:
+        """Never: its first token is issued with it."""
+        return False
 
     @property
     def digest(self) -> str:

@@ -24,6 +24,8 @@ from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import audit, event_counts, name_search, name_suggestions
 from delegation_app.services.name_suggestions import Sight
 from delegation_app.services.paging import Cursor, Newest, Page
+from delegation_app.services.reporting import inherited_events
+from delegation_app.services.reporting.inherited_events import REACHING
 from delegation_app.services.transactions import joined
 
 PRESETS: Final = {
@@ -53,7 +55,8 @@ class Trail:
         event, outcome, reason: exactly these.
         actor, subject: a subject, a user name or a client id.
         client_id, request_id, jti: exactly these.
-        delegation: the public id of the delegation that the event is about.
+        delegation: the public id of the delegation that the event is about, or that it ended or
+            narrowed with one above it.
         endpoint: the name of the endpoint that refused; one of ENDPOINTS.
         about: any of the ids and names above, whichever it is.
     """
@@ -80,6 +83,18 @@ class Trail:
     def page(self, size: int, cursor: Cursor | None = None) -> Page[AuditEvent]:
         """Return a page of them; reads each once, with what its line links to."""
         return self.events.page(size, cursor)
+
+    def is_inherited(self, event: AuditEvent) -> bool:
+        """Whether an event is here because it reached the asked delegation from one above it.
+
+        Args:
+            event: as this trail has read it.
+        """
+        asked = self.delegation or as_uuid(self.about, as_typed=True)
+        # The id of a request may look like that of a delegation
+        if asked is None or event.event not in REACHING or event.request_id == self.about:
+            return False
+        return event.about_delegation not in {None, asked}  # type: ignore[attr-defined]  # annotated
 
     def unknown(self, sight: Sight) -> list[str]:
         """Return a sentence for each name that does not exist. Reads only.
@@ -178,8 +193,11 @@ def _of_delegation(public_id: UUID | None) -> list[Q]:
     if public_id is None:
         return [Q()]
     # By its key: joined, the newest events of all would be gone through for one that has few
-    keys = Delegation.objects.filter(public_id=public_id).values_list("pk", flat=True)
-    return [Q(delegation=key) for key in keys]
+    row = Delegation.objects.filter(public_id=public_id).first()
+    if row is None:
+        return []
+    above = inherited_events.keys(row)
+    return [Q(delegation=row.pk), *([Q(pk__in=above)] if above else [])]
 
 
 def _about(term: str) -> list[Q]:

@@ -20,6 +20,7 @@ from delegation_app.events import TOKEN_REVOKED
 from delegation_app.models import AccessToken, AuditEvent, AuthorizationCode, Delegation, DeviceCode
 from delegation_app.protocol import jose, names, secrets
 from delegation_app.protocol.errors import InvalidToken
+from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import event_counts, signing_keys
 from delegation_app.services.reporting.explanation_steps import (
     Step,
@@ -76,11 +77,11 @@ def explain(text: str) -> Finding:
     """Tell what became of a request or a token. Reads only, and notes no use.
 
     Args:
-        text: a request id, a token id, or a token of any kind, as pasted.
+        text: a request id, a token id, a delegation id, or a token of any kind, as pasted.
     """
     text = text.strip().removeprefix("Bearer ").strip()
     if text.startswith(_BY_A_COMMAND):
-        return _request(text)
+        return _request(text) or _unknown()
     if jose.looks_like_jws(text):
         return _jwt(text)
     found = lookup.find(text)
@@ -98,7 +99,25 @@ def _by_id(text: str) -> Finding:
     found = lookup.by_id(text)
     if found is not None:
         return _access_token(_("The id of an access token"), found)
-    return _request(text)
+    # A request id may be read as a UUID as well
+    return _request(text) or _delegation(text) or _unknown()
+
+
+def _delegation(text: str) -> Finding | None:
+    public_id = as_uuid(text, as_typed=True)
+    if public_id is None:
+        return None
+    rows = Delegation.objects.filter(public_id=public_id).select_related("principal_user")
+    if (row := rows.first()) is None:
+        return None
+    steps = tuple(of_delegation(row))
+    failed = [step for step in steps if not step.passed]
+    conclusion = _("The delegation is in force: tokens are issued on it and accepted.")
+    if failed:
+        conclusion = _("Every token of the delegation is refused. %(why)s") % {
+            "why": failed[0].text
+        }
+    return Finding(_("A delegation"), None, steps, conclusion, row)
 
 
 def _unknown() -> Finding:
@@ -109,11 +128,11 @@ def _unknown() -> Finding:
     return Finding(_("Unknown"), None, (), conclusion)
 
 
-def _request(request_id: str) -> Finding:
+def _request(request_id: str) -> Finding | None:
     rows = AuditEvent.objects.filter(request_id=request_id)
     events = list(rows.select_related("delegation").order_by("occurred_at", "pk")[:_MOST])
     if not events:
-        return _unknown()
+        return None
     refused = [event for event in events if event.outcome == AuditEvent.Outcome.REFUSED]
     conclusion = _("The request was not refused.")
     if refused:

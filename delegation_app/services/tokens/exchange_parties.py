@@ -79,7 +79,9 @@ def subject(token: Token, client: Client) -> Subject:
     if not (
         _holds(client, found) or _stands_in_audience(client, found) or _is_named(client, found)
     ):
-        raise _bad_subject("presented by a client that it is not for", found.row.delegation)
+        where = ", ".join(found.row.audience)
+        detail = f"{client.client_id} is not among the introspecting clients of {where}"
+        raise _bad_subject(detail, found.row.delegation)
     scope = found.scope_at(None)
     if not scope:
         raise _bad_subject("nothing of it is left", found.row.delegation)

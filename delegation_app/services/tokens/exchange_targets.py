@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from delegation_app.models import ResourceServer
 from delegation_app.protocol.audience import Audience
-from delegation_app.protocol.errors import InvalidScope, InvalidTarget
+from delegation_app.protocol.errors import InvalidScope
 from delegation_app.protocol.scope import Scope
 from delegation_app.services.clients.lookup import Client, known_spelling
 
@@ -25,8 +25,7 @@ def audience_of(client: Client, names: tuple[str, ...], resources: tuple[str, ..
     # RFC 8693 section 2.1: both parameters name targets, and may be mixed
     wanted = [by_name.get(name) or known_spelling(name, client.servers) for name in names]
     # RFC 8693 section 2.2.2: unknown and unacceptable targets look the same
-    if strange := client.unreachable(wanted):
-        raise InvalidTarget("An audience is unknown or not for this client.", detail=strange)
+    client.refuse_unreachable(wanted, "An audience is unknown or not for this client.")
     if wanted:
         return client.audience((*wanted, *resources))
     return client.audience(resources)

@@ -45,6 +45,7 @@ class Manner:
         details: more for the audit trail, of JSON types.
         is_counted: whether it is a use of its own; not so for a token that takes the place of one
             whose answer was lost.
+        is_first: whether no token of the delegation can have been presented before.
     """
 
     event: Event = TOKEN_ISSUED
@@ -53,6 +54,7 @@ class Manner:
     token_type: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     is_counted: bool = True
+    is_first: bool = False
 
 
 _USUAL: Final = Manner()
@@ -147,8 +149,8 @@ def issue(
         OAuthError: of the class `manner.refusal`; a constraint refuses, or all are used up.
         InvalidScope, InvalidTarget: the delegation allows nothing of it any more.
 
-    Side effects: one row, one audit event, and the counters of limited delegations. Call it inside
-    a transaction that holds the root of the delegation.
+    Side effects: one row, one audit event, the counters of limited delegations, and once a minute
+    the time of the last use. Call it inside a transaction that holds the root of the delegation.
     """
     view = within(view)
     delegation = view.delegation
@@ -158,6 +160,10 @@ def issue(
         delegation, where, origin, Moment.ISSUE, refusal=refusal, is_counted=is_counted
     )
     enforcement.spend(delegation, refusal=refusal, is_counted=is_counted)
+    if manner.is_first:
+        delegation.note_first_tokens()
+    else:
+        delegation.note_use(clock.now())
     opaque = secrets.new_opaque_token() if view.client.wants_opaque(view.audience) else None
     access = _store(view, opaque, manner.not_after)
     details = {
@@ -188,7 +194,7 @@ def issue_first(view: View, whole: View, origin: audit.Origin, manner: Manner = 
     # RFC 9700 section 4.14.2: whether there is a refresh token is the policy's decision
     renewable = view.client.may_use(names.REFRESH_TOKEN)
     fresh = renewal(whole, secrets.new_secret()) if renewable else None
-    return issue(view, origin, manner, renewal=fresh)
+    return issue(view, origin, replace(manner, is_first=True), renewal=fresh)
 
 
 def renewal(view: View, text: str, *, predecessor: RefreshToken | None = None) -> Renewal:

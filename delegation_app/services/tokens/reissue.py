@@ -25,7 +25,7 @@ def is_unused(delegation: Delegation, jti: str | None = None) -> bool:
         delegation: as locked.
         jti: also require that this is an access token of it, not revoked.
     """
-    live = Delegation.objects.live().filter(pk=delegation.pk, last_used_at=None)
+    live = Delegation.objects.live().unpresented().filter(pk=delegation.pk)
     if jti is not None:
         live = live.filter(access_tokens__jti=jti, access_tokens__revoked_at=None)
     used = RefreshToken.objects.filter(delegation=delegation, consumed_at__isnull=False)

@@ -76,7 +76,7 @@ def _rotate(
     successor = secrets.successor(_keys()[0], presentation.text)
     fresh = renewal(whole, successor, predecessor=presented)
     manner = Manner(event=TOKEN_REFRESHED, details=_named(presented))
-    return _issue(wanted, fresh, origin, manner)
+    return issue(wanted, origin, manner, renewal=fresh)
 
 
 def _find(text: str) -> RefreshToken | None:
@@ -162,17 +162,12 @@ def _again(
     agent = audit.printable(origin.user_agent, 255)
     details = {**_named(presented), "address": origin.ip, "user_agent": agent}
     manner = Manner(event=TOKEN_REFRESH_RETRIED, details=details, is_counted=False)
-    return _issue(wanted, successor, origin, manner)
+    return issue(wanted, origin, manner, renewal=successor)
 
 
 def _named(presented: RefreshToken) -> dict[str, str]:
     # So much of a digest tells which of the few tokens of a delegation it was
     return {"refresh_token": presented.digest[:8]}
-
-
-def _issue(wanted: View, successor: Renewal, origin: audit.Origin, manner: Manner) -> Issued:
-    Delegation.objects.filter(pk=wanted.delegation.pk).used(clock.now())
-    return issue(wanted, origin, manner, renewal=successor)
 
 
 def _refusal(detail: str, delegation: Delegation | None = None) -> InvalidGrant:
