@@ -22,7 +22,7 @@ OPAQUE_LENGTH: Final = 54
 _ID_BYTES: Final = 20
 
 # What `new_secret` writes: 256 bits in 43 characters, so the last one has two bits that are zero
-_SECRET_LENGTH: Final = 43
+SECRET_LENGTH: Final = 43
 _LAST: Final = frozenset("AEIMQUYcgkosw048")
 _ALPHANUMERIC: Final = frozenset(string.ascii_letters + string.digits)
 _BASE64URL: Final = _ALPHANUMERIC | {"-", "_"}
@@ -60,7 +60,7 @@ def is_random(text: str, *, generated: int) -> bool:
         text: a secret.
         generated: how many letters and digits the site's own generator writes; 0 if it is unknown.
     """
-    if len(text) == _SECRET_LENGTH and text[-1] in _LAST and _BASE64URL.issuperset(text):
+    if len(text) == SECRET_LENGTH and text[-1] in _LAST and _BASE64URL.issuperset(text):
         return _looks_random(text, len(_BASE64URL))
     return (
         len(text) == generated
