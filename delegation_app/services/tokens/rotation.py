@@ -178,7 +178,7 @@ def _again(
         )
         reissue.replace(delegation, clock.now(), jtis=list(events.values_list("jti", flat=True)))
     # A retry is also what a thief would send, so its event says where it came from
-    agent = audit.printable(origin.user_agent, 255)
+    agent = audit.printable(secrets.masked(origin.user_agent), 255)
     details = {**_named(presented), "address": origin.ip, "user_agent": agent}
     manner = Manner(event=TOKEN_REFRESH_RETRIED, details=details, is_counted=False)
     return _issue(wanted, successor, origin, manner)
