@@ -25,6 +25,7 @@ from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.requests.addresses import Sender, sender_of
 from delegation_app.protocol.requests.parameters import MAX_LENGTH, Parameters
 from delegation_app.protocol.requests.request_id import request_id
+from delegation_app.protocol.secrets import masked
 from delegation_app.services.audit import Origin
 from delegation_app.services.database_errors import is_permanent
 
@@ -194,7 +195,7 @@ def as_oauth_error(error: Exception, request: HttpRequest) -> OAuthError:
     """Return the protocol error for any exception, and log what the caller is not told."""
     name = _name_for_log(request)
     if isinstance(error, OAuthError):
-        logger.info("refused %s: %s (%.255s)", name, error, error.detail)
+        logger.info("refused %s: %s (%.255s)", name, masked(str(error)), masked(error.detail))
         return error
     if isinstance(error, UNREADABLE):
         logger.info("unreadable %s: %.255s", name, error)

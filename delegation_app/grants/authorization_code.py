@@ -20,6 +20,5 @@ def handle(request: TokenRequest) -> Issued:
         redirect_uri=parameters.get("redirect_uri"),
         resources=parameters.all("resource"),
         scope=parameters.get("scope"),
-        refusal=request.refusal,
     )
     return authorization_codes.redeem(redemption, request.client, request.origin)

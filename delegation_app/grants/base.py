@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from delegation_app.protocol.errors import OAuthError
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services.audit import Origin
 from delegation_app.services.clients.lookup import Client
@@ -20,14 +19,11 @@ class TokenRequest:
         client: who asks.
         parameters: the declared ones; no other reaches a grant.
         origin: the client as actor, and from where it asks.
-        refusal: why it cannot be served, whatever it brings; None if it can. A grant that knows
-            replays judges those first.
     """
 
     client: Client
     parameters: Parameters
     origin: Origin
-    refusal: OAuthError | None = None
 
 
 class Grant(Protocol):

@@ -18,6 +18,5 @@ def handle(request: TokenRequest) -> Issued:
         text=parameters.require("refresh_token"),
         scope=parameters.get("scope"),
         resources=parameters.all("resource"),
-        refusal=request.refusal,
     )
     return rotation.rotate(presentation, request.client, request.origin)

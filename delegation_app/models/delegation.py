@@ -211,6 +211,18 @@ class Delegation(PrimaryModel):
         """The public ids from the root down to this one."""
         return [str(uuid.UUID(part)) for part in self.path.strip("/").split("/")]
 
+    def has_ended(self, now: datetime) -> bool:
+        """Whether it was revoked or is expired, which nothing undoes."""
+        return self.revoked_at is not None or (
+            self.expires_at is not None and self.expires_at <= now
+        )
+
+    def why_not_in_force(self, now: datetime) -> str:
+        """Return, for the record, why one that is not in force is not."""
+        if self.has_ended(now):
+            return "its delegation has ended"
+        return "the user or a client of its delegation is disabled"
+
     def is_use_due(self, now: datetime) -> bool:
         """Whether its last use is so long ago that the next one is noted."""
         last = self.last_used_at

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import math
+import re
 import secrets
 import string
 from itertools import pairwise
@@ -13,6 +14,8 @@ from typing import Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from delegation_app.protocol import user_code
 
 # RFC 6749 section 10.10 wants 2^-160 for guessing; both kinds have more. The two lengths differ,
 # so that one look-up finds an opaque token without asking two tables.
@@ -22,12 +25,24 @@ OPAQUE_LENGTH: Final = 54
 _ID_BYTES: Final = 20
 
 # What `new_secret` writes: 256 bits in 43 characters, so the last one has two bits that are zero
-_SECRET_LENGTH: Final = 43
+SECRET_LENGTH: Final = 43
 _LAST: Final = frozenset("AEIMQUYcgkosw048")
 _ALPHANUMERIC: Final = frozenset(string.ascii_letters + string.digits)
 _BASE64URL: Final = _ALPHANUMERIC | {"-", "_"}
 _ENOUGH_BITS: Final = 128
 _CLASSES: Final = (frozenset(string.ascii_lowercase), frozenset(string.ascii_uppercase))
+
+# Shorter ones are names and words; a secret of that length is for its site to refuse
+_LONGEST_NAME: Final = 19
+# A JWT; a word as generators write them, of all kinds; a user code, with its hyphen or without
+_MAYBE_SECRET: Final = re.compile(
+    r"eyJ[\w-]*(?:\.[\w-]*)+"
+    rf"|[\w~-]{{{_LONGEST_NAME + 1},}}"
+    rf"|(?<!\w)(?:[{user_code.ALPHABET}]{{4}}-?){{2}}(?!\w)",
+    re.ASCII | re.IGNORECASE,
+)
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_WORDS: Final = re.compile(r"[a-z~_-]+|[A-Z~_-]+")
 
 
 def new_secret() -> str:
@@ -60,7 +75,7 @@ def is_random(text: str, *, generated: int) -> bool:
         text: a secret.
         generated: how many letters and digits the site's own generator writes; 0 if it is unknown.
     """
-    if len(text) == _SECRET_LENGTH and text[-1] in _LAST and _BASE64URL.issuperset(text):
+    if len(text) == SECRET_LENGTH and text[-1] in _LAST and _BASE64URL.issuperset(text):
         return _looks_random(text, len(_BASE64URL))
     return (
         len(text) == generated
@@ -86,6 +101,37 @@ def _looks_random(text: str, alphabet: int) -> bool:
 def hint(secret: str) -> str:
     """Return the first 8 characters of the digest, which logs and audit may carry."""
     return digest(secret)[:8]
+
+
+def masked(text: str) -> str:
+    """Return text that a caller sent, for logs and audit: what may be a secret shows its hint only.
+
+    People confuse fields, so a secret may stand where a name belongs. Masked are JWTs, user codes,
+    and words of 20 characters or more with a digit or in both cases; UUIDs are no secrets here.
+
+    Args:
+        text: any text, of any length.
+    """
+    return _MAYBE_SECRET.sub(_hinted, text)
+
+
+def masked_name(name: str) -> str:
+    """Return a name under which nothing is known here, for logs and audit; see `masked`.
+
+    It may be a secret that somebody has typed, which looks like no other one: what is longer than
+    names usually are shows its hint only.
+    """
+    return masked(name) if len(name) <= _LONGEST_NAME else _hint_of(name)
+
+
+def _hinted(found: re.Match[str]) -> str:
+    text = found[0]
+    is_word = len(text) > _LONGEST_NAME and _WORDS.fullmatch(text)
+    return text if is_word or _UUID.fullmatch(text) else _hint_of(text)
+
+
+def _hint_of(text: str) -> str:
+    return f"[masked {hint(text)}]"
 
 
 def derive_key(secret: str, purpose: str) -> bytes:

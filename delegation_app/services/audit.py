@@ -11,9 +11,11 @@ from delegation_app.events import REQUEST_REFUSED, Event
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation
 from delegation_app.protocol.errors import InvalidClient, OAuthError
 from delegation_app.protocol.printable import printable as printable  # noqa: PLC0414 - used as audit.printable
+from delegation_app.protocol.secrets import masked, masked_name
 from delegation_app.services import event_counts
 from delegation_app.services.event_counts import Group
 from delegation_app.services.transactions import witness
+from delegation_app.toolkit import application_model
 
 _BATCH: Final = 500
 
@@ -108,22 +110,32 @@ def record_refusal(
     """
     if error.recorded:
         return
-    details = {"endpoint": endpoint, "detail": printable(error.detail or error.description, 255)}
+    told = masked(error.detail or error.description)
+    details = {"endpoint": endpoint, "detail": printable(told, 255)}
     if grant_type:
-        details["grant_type"] = printable(grant_type, 100)
+        details["grant_type"] = printable(masked(grant_type), 100)
+    # A client that did not prove itself may claim to be any, and another one each time
+    is_known = not isinstance(error, InvalidClient)
     row = _row(
         REQUEST_REFUSED,
         origin,
         delegation=error.about if isinstance(error.about, Delegation) else None,
-        client_id=client_id,
+        client_id=client_id if is_known else _claimed(client_id),
         reason=error.code,
         details=details,
         outcome=AuditEvent.Outcome.REFUSED,
     )
-    # A client that did not prove itself may claim to be any, and another one each time
-    known = "" if isinstance(error, InvalidClient) else client_id
-    event_counts.record(row, Group(endpoint, printable(known, 255)))
+    event_counts.record(row, Group(endpoint, printable(client_id if is_known else "", 255)))
     event_counts.write_expected()
+
+
+def _claimed(client_id: str) -> str:
+    # Who confuses id and secret claims to be a client by that name. A statement only where the name
+    # could be a secret, and the same for every client.
+    name = masked_name(client_id)
+    if name == client_id or application_model().objects.filter(client_id=client_id).exists():
+        return client_id
+    return name
 
 
 def _row(event: Event, origin: Origin, **about: Unpack[About]) -> AuditEvent:
@@ -131,7 +143,7 @@ def _row(event: Event, origin: Origin, **about: Unpack[About]) -> AuditEvent:
     details = dict(about.get("details") or {})
     if origin.via:
         # Who hides behind a header of his own is still on record with his peer
-        details["via"] = printable(origin.via[-1], 200)
+        details["via"] = printable(masked(origin.via[-1]), 200)
     subject, client_id = about.get("subject", ""), about.get("client_id", "")
     if delegation is not None:
         subject, client_id = delegation.subject, client_id or delegation.delegate_client_id

@@ -26,6 +26,7 @@ class Call:
 
     Attributes:
         parameters: the form.
+        refusal: why it cannot be served, whoever sends it; None if it can.
         origin: where it comes from; the actor is the client once that is authenticated.
         client_id: the client that it claims to be, for the audit trail.
     """
@@ -33,18 +34,25 @@ class Call:
     def __init__(self, request: HttpRequest) -> None:
         http.require_https(request)
         self.parameters: Parameters = http.read_form(request)
-        # RFC 6749 section 3.2: a parameter stands at most once
-        self.parameters.refuse_repeats()
-        # RFC 9449: a proof that is not looked at would be a promise that is not kept
-        if "HTTP_DPOP" in request.META:
-            raise InvalidRequest("DPoP is not supported.")
+        self.refusal = _unusable(request, self.parameters)
         self.origin = http.origin_of(request)
         self.client_id = ""
         self._endpoint = request.path
         self._authorization: str | None = request.META.get("HTTP_AUTHORIZATION")
 
     def authenticated_client(self, relation: str = TARGETS) -> Client:
-        """Authenticate the client that sent this.
+        """Authenticate the client that sent this, unless it cannot be served anyway.
+
+        Raises:
+            InvalidRequest: `refusal`, or it claims to be two.
+            InvalidClient, TooManyAttempts: see `authenticate`.
+        """
+        if self.refusal is not None:
+            raise self.refusal
+        return self.authenticate(relation)
+
+    def authenticate(self, relation: str = TARGETS) -> Client:
+        """Authenticate the client that sent this; the caller looks at `refusal` afterwards.
 
         Raises:
             InvalidClient: it is not who it claims to be.
@@ -67,6 +75,14 @@ class Call:
             endpoint=self._endpoint,
             grant_type=next(iter(self.parameters.all("grant_type")), ""),
         )
+
+
+def _unusable(request: HttpRequest, parameters: Parameters) -> OAuthError | None:
+    # RFC 9449: a proof that is not looked at would be a promise that is not kept
+    if "HTTP_DPOP" in request.META:
+        return InvalidRequest("DPoP is not supported.")
+    # RFC 6749 section 3.2: a parameter stands at most once
+    return parameters.repeated()
 
 
 def back_channel(
@@ -99,7 +115,7 @@ def _handled(handler: Callable[[Call], HttpResponse], request: HttpRequest) -> H
             return handler(call)
         except OAuthError as error:
             # What could not even be read, or is throttled, leaves nothing behind.
-            if not isinstance(error, TooManyAttempts):
+            if error is not call.refusal and not isinstance(error, TooManyAttempts):
                 call.record_refusal(error)
             raise
     except Exception as error:  # noqa: BLE001 - the caller gets JSON, whatever happened

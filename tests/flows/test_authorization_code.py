@@ -206,8 +206,9 @@ def test_code_when_ten_redeem_it_side_by_side_then_exactly_one_gets_tokens(story
 @pytest.mark.parametrize("seconds", [0, 1, 30, 3600])
 @pytest.mark.consequence(
     5,
-    "a code or an old refresh token is used again",
-    "the delegation is revoked before the error is returned",
+    "a code or an old refresh token is used again, whatever else is wrong with the request",
+    "the delegation is revoked before the error is returned; what its user allowed does not come "
+    "back without a page, which says why",
 )
 def test_code_when_redeemed_again_then_all_that_came_from_it_ends(story, clock, seconds):
     code = story.code()

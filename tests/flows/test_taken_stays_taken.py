@@ -185,6 +185,31 @@ def test_page_when_something_was_taken_then_it_says_what_comes_back(story):
     assert "comes back" in page
 
 
+def replay_the_code(story):
+    code = story.code(scope=READ)
+    for _ in range(2):
+        story.redeem(code)
+
+
+def reuse_the_refresh_token(story):
+    first = story.tokens(scope=READ)["refresh_token"]
+    second = story.refresh(first).json()["refresh_token"]
+    story.refresh(second)
+    story.refresh(first)
+
+
+@pytest.mark.parametrize("replay", [replay_the_code, reuse_the_refresh_token])
+def test_page_when_a_replay_ended_it_then_it_says_why_and_no_consent_brings_it_back(story, replay):
+    replay(story)
+    assert DelegationBlock.objects.get().blocked_by == "system"
+
+    assert redirected(story.authorize(scope=READ, prompt="none"))["error"] == "consent_required"
+    page = story.authorize(scope=READ).content.decode()
+
+    assert "was used twice, and may be stolen. If you allow it, it comes back" in page
+    assert "taken from" not in page
+
+
 @pytest.mark.consequence(
     12,
     "a trusted client is ended",

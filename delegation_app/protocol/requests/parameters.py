@@ -114,14 +114,20 @@ class Parameters:
         return None
 
     def refuse_repeats(self) -> None:
-        """Refuse a request in which a parameter stands twice.
+        """Refuse what `repeated` finds.
 
         Raises:
             InvalidRequest: RFC 6749 sections 3.1 and 3.2.
         """
+        if (refusal := self.repeated()) is not None:
+            raise refusal
+
+    def repeated(self) -> InvalidRequest | None:
+        """Return the refusal of a request in which a parameter stands twice, or None."""
         for name, count in Counter(name for name, _ in self._pairs).items():
             if count > 1 and name not in REPEATABLE:
-                raise InvalidRequest("A parameter was sent more than once.", detail=name[:40])
+                return InvalidRequest("A parameter was sent more than once.", detail=name[:40])
+        return None
 
 
 def decode(encoded: bytes | str) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from delegation_app.events import CONSENT_DENIED, CONSENT_GRANTED, CONSENT_SKIPP
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol.errors import InvalidRequest, InvalidScope
 from delegation_app.protocol.scope import Scope
+from delegation_app.protocol.secrets import masked
 from delegation_app.services import audit
 from delegation_app.services.consent import history, risk, scope_groups, screen
 from delegation_app.services.consent.fragments import plain
@@ -229,7 +230,7 @@ def _row(
         decision=decision,
         decided_at=now,
         ip_address=origin.ip,
-        user_agent=audit.printable(origin.user_agent, 255),
+        user_agent=audit.printable(masked(origin.user_agent), 255),
     )
 
 

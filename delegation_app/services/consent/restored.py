@@ -21,7 +21,9 @@ from delegation_app.services.consent.reach import Onward
 from delegation_app.services.consent.request import Asked
 from delegation_app.services.delegations import blocks
 from delegation_app.services.delegations.blocks import Authority
+from delegation_app.services.delegations.revocation import CODE_REPLAYED, REFRESH_TOKEN_REUSED
 
+_REPLAYS: Final = frozenset({CODE_REPLAYED, REFRESH_TOKEN_REUSED})
 # More are not read before a button is pressed
 _MOST: Final = 10
 
@@ -80,11 +82,19 @@ def _sentence(block: DelegationBlock, asked: Asked, app: str) -> str:
                 "gone."
             )
         return text % words
+    return _ended(block, is_own=is_own) % words
+
+
+def _ended(block: DelegationBlock, *, is_own: bool) -> str:
     if is_own:
-        text = _("You ended this on %(day)s. If you allow it, it comes back: %(what)s")
-    else:
-        text = _("This was taken from %(app)s on %(day)s. If you allow it, it comes back: %(what)s")
-    return text % words
+        return _("You ended this on %(day)s. If you allow it, it comes back: %(what)s")
+    # Only this site says so: an operator's reason is a note for operators
+    if block.blocked_by == "system" and block.reason in _REPLAYS:
+        return _(
+            "This site ended this on %(day)s: a code or token of %(app)s was used twice, and may "
+            "be stolen. If you allow it, it comes back: %(what)s"
+        )
+    return _("This was taken from %(app)s on %(day)s. If you allow it, it comes back: %(what)s")
 
 
 def _limits(block: DelegationBlock) -> list[str]:

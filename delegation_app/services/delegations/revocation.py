@@ -34,6 +34,10 @@ from delegation_app.toolkit import Application
 
 K = TypeVar("K", int, UUID)
 
+# The reasons of what ends because a secret was used twice; pages say it in their own words
+CODE_REPLAYED: Final = "code replayed"
+REFRESH_TOKEN_REUSED: Final = "refresh token reused"  # noqa: S105 - a sentence
+
 _TOLD: Final = (
     "public_id", "root_id", "parent_id", "path", "subject", "principal_client_id",
     "delegate_client_id", "scopes", "audience",

@@ -38,7 +38,7 @@ _MOST: Final = 50
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _BY_A_COMMAND: Final = "manage."
 # Codes, refresh tokens and opaque tokens; a text of their length is not looked for as it stands
-_SECRET_LENGTHS: Final = (43, secrets.OPAQUE_LENGTH)
+_SECRET_LENGTHS: Final = (secrets.SECRET_LENGTH, secrets.OPAQUE_LENGTH)
 
 _WRONG_JWT: Final = {
     "form": gettext_lazy("It is too long, or not made of three parts."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from delegation_app.protocol.secrets import code_for, derive_key, digest
 from delegation_app.services import audit
 from delegation_app.services.clients.lookup import Client
 from delegation_app.services.delegations import reuse, revocation
+from delegation_app.services.delegations.revocation import CODE_REPLAYED
 from delegation_app.services.tokens import issuing, lost_answers, reissue
 from delegation_app.services.transactions import own
 
@@ -28,7 +29,6 @@ class Redemption:
     Attributes:
         scope: the value of `scope`, or None. RFC 6749 section 4.1.3 has none; clients that send
             it get no more than it names.
-        refusal: why the request cannot be served, whatever it redeems; None if it can.
     """
 
     code: str = field(repr=False)
@@ -36,7 +36,6 @@ class Redemption:
     redirect_uri: str | None
     resources: tuple[str, ...]
     scope: str | None = None
-    refusal: OAuthError | None = None
 
 
 def issue(
@@ -88,7 +87,6 @@ def redeem(redemption: Redemption, client: Client, origin: audit.Origin) -> issu
     Raises:
         InvalidGrant: unknown, another client's, expired, used, with the wrong verifier or
             redirect URI, or its delegation ended.
-        InvalidRequest: it has a parameter that must not be ignored.
         InvalidScope: nothing that was granted is left, or nothing of it is wanted.
         InvalidTarget: a resource was not granted or is not available any more.
         OutcomeUnknown: the database was lost during the commit. The client may repeat the request,
@@ -108,7 +106,8 @@ def _redeem(
     code = _find(redemption.code)
     if code is None:
         return _refusal("unknown")
-    mismatch = _mismatch(code, redemption, client)
+    sent = () if redemption.redirect_uri is None else (redemption.redirect_uri,)
+    mismatch = mismatch_of(code, client, (redemption.code_verifier,), sent)
     if mismatch:
         return _refusal(mismatch, code.delegation)
     # Before anything that is asked for is looked at: a replay is one, whatever it asks for. A first
@@ -121,8 +120,6 @@ def _redeem(
 def _views(
     code: AuthorizationCode, redemption: Redemption, client: Client, origin: audit.Origin
 ) -> tuple[issuing.View, issuing.View]:
-    if redemption.refusal is not None:
-        raise redemption.refusal
     delegation = reuse.settle_unasked(code.delegation, origin)
     held, reach = code.scope & delegation.scopes, code.audience & delegation.audience
     audience = client.narrowed_audience(redemption.resources, reach)
@@ -144,15 +141,28 @@ def _find(code: str) -> AuthorizationCode | None:
     return rows.select_related("delegation__root").select_for_update(of=of).first()
 
 
-def _mismatch(code: AuthorizationCode, redemption: Redemption, client: Client) -> str:
+def mismatch_of(
+    code: AuthorizationCode,
+    client: Client,
+    verifiers: Iterable[str | None],
+    redirect_uris: Iterable[str],
+) -> str:
+    """Return what shows that a code is not the caller's to redeem; empty if nothing does.
+
+    Args:
+        code: with its delegation.
+        client: who presents it.
+        verifiers: the values of `code_verifier`, of which one has to prove it.
+        redirect_uris: the values of `redirect_uri`.
+    """
     # OAuth 2.1 section 7.5.2: none of these ends anything, or a thief of a code could do harm
     if code.delegation.delegate_id != client.application.pk:
         return "another client's"
     # RFC 7636 section 4.6
-    if not pkce.proves(redemption.code_verifier, code.code_challenge):
+    if not any(pkce.proves(verifier, code.code_challenge) for verifier in verifiers):
         return "code_verifier"
     # OAuth 2.1 section 10.2: it may be left out; RFC 6749 section 4.1.3: if sent, it must be equal
-    if redemption.redirect_uri not in {None, code.redirect_uri}:
+    if any(uri != code.redirect_uri for uri in redirect_uris):
         return "redirect_uri"
     return ""
 
@@ -167,17 +177,30 @@ def _used_before(
 ) -> issuing.Issued | OAuthError:
     code.refresh_from_db(fields=["consumed_at"])
     if code.consumed_at is None:
-        return _refusal("expired, or its delegation has ended", code.delegation)
-    if _is_retry(code):
+        return _refusal(_why_unusable(code, clock.now()), code.delegation)
+    if is_retry(code):
         return reissue.reissue(*_views(code, redemption, client, origin), origin)
+    return end_replayed(code.delegation, origin)
+
+
+def end_replayed(delegation: Delegation, origin: audit.Origin) -> InvalidGrant:
+    """Revoke the delegation of a code that was redeemed twice, and return the refusal."""
     # RFC 6749 section 4.1.2: a second use revokes what the first one got
-    ended = revocation.subtree(code.delegation, origin.acting_as("system"), reason="code replayed")
-    error = _refusal("replayed", code.delegation)
+    ended = revocation.subtree(delegation, origin.acting_as("system"), reason=CODE_REPLAYED)
+    error = _refusal("replayed", delegation)
     error.recorded = bool(ended)
     return error
 
 
-def _is_retry(code: AuthorizationCode) -> bool:
+def _why_unusable(code: AuthorizationCode, now: datetime) -> str:
+    if code.expires_at > now:
+        return code.delegation.why_not_in_force(now)
+    # Most codes that expire are late and nothing else; one whose delegation was taken says so too
+    return "expired, and its delegation has ended" if code.delegation.has_ended(now) else "expired"
+
+
+def is_retry(code: AuthorizationCode) -> bool:
+    """Whether the client of a used code has not got the answer to its redemption. Reads only."""
     # RFC 6749 section 4.1.2 denies every second use. That the first one gave nothing away is known
     # where this server itself failed to answer it, and nowhere else.
     jti = lost_answers.token_of(code.digest)

@@ -112,7 +112,7 @@ def _redeem(
     rows = Delegation.objects.live(now).filter(device_codes=code.pk)
     delegation = rows.select_for_update(of=("self",)).first()
     if delegation is None:
-        return _refusal("its delegation has ended", code.delegation)
+        return _refusal(_why_gone(code, now), code.delegation)
     if code.consumed_at is not None:
         if not _is_retry(code, delegation, now):
             return _refusal("used before", delegation)
@@ -123,6 +123,11 @@ def _redeem(
     if not usable.update(consumed_at=now):
         return _refusal("its delegation has ended", delegation)
     return issuing.issue_first(*views, origin)
+
+
+def _why_gone(code: DeviceCode, now: datetime) -> str:
+    # The model has none for a code that nobody approved, and such a one is not redeemed
+    return "unknown" if code.delegation is None else code.delegation.why_not_in_force(now)
 
 
 def _views(

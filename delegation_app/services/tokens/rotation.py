@@ -15,6 +15,7 @@ from delegation_app.protocol.errors import InvalidGrant, OAuthError
 from delegation_app.services import audit
 from delegation_app.services.clients.lookup import Client
 from delegation_app.services.delegations import reuse, revocation
+from delegation_app.services.delegations.revocation import REFRESH_TOKEN_REUSED
 from delegation_app.services.tokens import lost_answers, reissue
 from delegation_app.services.tokens.issuing import Issued, Manner, Renewal, View, issue, renewal
 from delegation_app.services.transactions import own
@@ -28,13 +29,11 @@ class Presentation:
         text: the refresh token.
         scope: the value of `scope`, or None for all that was granted.
         resources: the values of `resource`; none for all that was granted.
-        refusal: why the request cannot be served, whatever it redeems; None if it can.
     """
 
     text: str = field(repr=False)
     scope: str | None
     resources: tuple[str, ...]
-    refusal: OAuthError | None = None
 
 
 def rotate(presentation: Presentation, client: Client, origin: audit.Origin) -> Issued:
@@ -46,7 +45,6 @@ def rotate(presentation: Presentation, client: Client, origin: audit.Origin) -> 
 
     Raises:
         InvalidGrant: unknown, another client's, expired, used before, or its delegation ended.
-        InvalidRequest: it has a parameter that must not be ignored.
         InvalidScope: more than was granted, or nothing of it is left.
         InvalidTarget: not granted, or not available any more.
         OutcomeUnknown: the database was lost during the commit; the client may repeat the request.
@@ -88,8 +86,6 @@ def _find(text: str) -> RefreshToken | None:
 
 
 def _narrowed(whole: View, presentation: Presentation, origin: audit.Origin) -> View:
-    if presentation.refusal is not None:
-        raise presentation.refusal
     client, delegation = whole.client, reuse.settle_unasked(whole.delegation, origin)
     # The delegation may have been narrowed since the token was issued
     reach = whole.audience & delegation.audience
@@ -113,25 +109,48 @@ def _used_before(
 ) -> Issued | OAuthError:
     now, delegation = clock.now(), presented.delegation
     presented.refresh_from_db(fields=["consumed_at"])
-    if not Delegation.objects.live(now).filter(pk=delegation.pk).exists():
-        return _refusal("its delegation has ended", delegation)
-    if presented.consumed_at is None:
+    if presented.consumed_at is None and presented.expires_at <= now:
         return _refusal("expired", delegation)
-    is_timely = now - presented.consumed_at < whole.client.refresh_retry_window
+    # What is disabled may be enabled again; only what has ended cannot be protected any more
+    if presented.consumed_at is None or delegation.has_ended(now):
+        return _refusal(delegation.why_not_in_force(now), delegation)
+    successor = retried(presented, presentation.text, whole.client)
+    if successor is None:
+        return end_reused(delegation, origin)
+    if not Delegation.objects.live(now).filter(pk=delegation.pk).exists():
+        return _refusal(delegation.why_not_in_force(now), delegation)
+    return _again(presented, _narrowed(whole, presentation, origin), successor, origin)
+
+
+def retried(presented: RefreshToken, text: str, client: Client) -> Renewal | None:
+    """Return the successor that a client may be given once more; None if this is a reuse.
+
+    Reads only: one statement, none after the retry window.
+
+    Args:
+        presented: a refresh token of the client that was used before.
+        text: the token as presented.
+        client: who presents it.
+    """
+    since = None if presented.consumed_at is None else clock.now() - presented.consumed_at
+    is_timely = since is not None and since < client.refresh_retry_window
     if is_timely or lost_answers.token_of(presented.digest) is not None:
-        successor = _unused_successor(presented, presentation.text)
-        if successor is not None:
-            return _again(presented, _narrowed(whole, presentation, origin), successor, origin)
+        return _unused_successor(presented, text)
+    return None
+
+
+def end_reused(delegation: Delegation, origin: audit.Origin) -> InvalidGrant:
+    """Revoke the delegation of a refresh token that was used twice, and return the refusal."""
     # RFC 9700 section 4.14.2: somebody else may hold the successor, so the grant ends
-    revocation.subtree(
+    ended = revocation.subtree(
         delegation,
         origin.acting_as("system"),
-        reason="refresh token reused",
+        reason=REFRESH_TOKEN_REUSED,
         # A service has no page on which the user could allow it again
         leaves_block=delegation.parent_id is None,
     )
     error = _refusal("reused", delegation)
-    error.recorded = True
+    error.recorded = bool(ended)
     return error
 
 
@@ -159,7 +178,7 @@ def _again(
         )
         reissue.replace(delegation, clock.now(), jtis=list(events.values_list("jti", flat=True)))
     # A retry is also what a thief would send, so its event says where it came from
-    agent = audit.printable(origin.user_agent, 255)
+    agent = audit.printable(secrets.masked(origin.user_agent), 255)
     details = {**_named(presented), "address": origin.ip, "user_agent": agent}
     manner = Manner(event=TOKEN_REFRESH_RETRIED, details=details, is_counted=False)
     return issue(wanted, origin, manner, renewal=successor)

@@ -10,12 +10,17 @@ from django.http import HttpResponse
 from delegation_app import http
 from delegation_app.grants import REGISTRY, Grant, TokenRequest
 from delegation_app.protocol import names
-from delegation_app.protocol.errors import UnauthorizedClient, UnsupportedGrantType
+from delegation_app.protocol.errors import OAuthError, UnauthorizedClient, UnsupportedGrantType
 from delegation_app.services import signing_keys
+from delegation_app.services.clients.lookup import Client
+from delegation_app.services.tokens import replays
 from delegation_app.views.client_endpoint import Call, back_channel
 
-# What these redeem may have been stolen. A replay is one, whatever else the request asks for.
-_JUDGES_REPLAYS: Final = frozenset({names.AUTHORIZATION_CODE, names.REFRESH_TOKEN})
+# What each of these grants judges itself: a replay is one, whatever the grant then answers
+_JUDGED_BY_GRANT: Final = {
+    names.AUTHORIZATION_CODE: "code",
+    names.REFRESH_TOKEN: "refresh_token",
+}
 
 
 @back_channel
@@ -31,7 +36,28 @@ def exchange(call: Call) -> HttpResponse:
 
 
 def _answer(call: Call, grants: Mapping[str, Grant]) -> HttpResponse:
-    client = call.authenticated_client()
+    # Only its client can replay what it was given, so that is authenticated before anything else
+    # is refused. What presents nothing is refused without a statement.
+    presents = any(name in call.parameters for name in replays.PARAMETERS)
+    client = call.authenticate() if presents else call.authenticated_client()
+    unjudged = replays.PARAMETERS
+    try:
+        grant = _grant_of(call, client, grants)
+        signer = signing_keys.signer(client.signing_kid)
+        unjudged -= {_JUDGED_BY_GRANT.get(grant.TYPE, "")}
+        declared = call.parameters.only(grant.PARAMETERS)
+        issued = grant.handle(TokenRequest(client, declared, call.origin))
+    except OAuthError as error:
+        # RFC 9700 section 4.14.2: nothing else that is wrong with a request hides a replay
+        raise replays.end_replayed(
+            call.parameters, unjudged, client, call.origin, error
+        ) from error.__cause__
+    return http.json_answer(issued.answer(signer))
+
+
+def _grant_of(call: Call, client: Client, grants: Mapping[str, Grant]) -> Grant:
+    if call.refusal is not None:
+        raise call.refusal
     grant_type = call.parameters.require("grant_type")
     grant = grants.get(grant_type)
     if grant is None:
@@ -39,10 +65,5 @@ def _answer(call: Call, grants: Mapping[str, Grant]) -> HttpResponse:
     if not client.may_use(grant_type):
         raise UnauthorizedClient("This client may not use this grant_type.")
     # RFC 9396 section 5 and others: ignoring one would issue something else than was asked for
-    refusal = call.parameters.unsupported(grant.PARAMETERS)
-    if refusal is not None and grant_type not in _JUDGES_REPLAYS:
-        raise refusal
-    signer = signing_keys.signer(client.signing_kid)
-    declared = call.parameters.only(grant.PARAMETERS)
-    issued = grant.handle(TokenRequest(client, declared, call.origin, refusal))
-    return http.json_answer(issued.answer(signer))
+    call.parameters.refuse_unsupported(grant.PARAMETERS)
+    return grant

@@ -1,0 +1,271 @@
+"""A replay ends the family, whatever else is wrong with the request or the client."""
+
+import pytest
+
+from delegation_app.models import AuditEvent
+from delegation_app.protocol import names
+from tests.support.answers import nothing_stored, recorded, refused
+from tests.support.chains import Chain
+from tests.support.world import SERVICE_A, SERVICE_B, VERIFIER, delegation_of
+
+READ = "read:metrics"
+
+
+class Family:
+    """A code that was redeemed, and refresh tokens of which the last is unused."""
+
+    def __init__(self, story):
+        self.story = story
+        self.code = story.code()
+        answers = [story.redeem(self.code).json()]
+        for _ in range(2):
+            answers.append(story.refresh(answers[-1]["refresh_token"]).json())
+        self.delegation = delegation_of(answers[0])
+        self.used, self.successor, self.newest = (one["refresh_token"] for one in answers)
+
+    def request(self, what):
+        """The parameters that present what was used before."""
+        if what == "code":
+            grant_type = "authorization_code"
+            return {"grant_type": grant_type, "code": self.code, "code_verifier": VERIFIER}
+        return {"grant_type": "refresh_token", "refresh_token": self.used}
+
+    def goes_on(self):
+        return self.story.refresh(self.newest).status_code == 200
+
+    def ended_by_replay(self):
+        """Whether it ended for that reason, with the block that this leaves."""
+        self.delegation.refresh_from_db()
+        reason = self.delegation.revocation_reason
+        return reason in {"code replayed", "refresh token reused"} and not self.goes_on()
+
+
+@pytest.fixture
+def family(story):
+    return Family(story)
+
+
+both = pytest.mark.parametrize("what", ["code", "refresh_token"])
+
+
+@both
+def test_replay_when_the_user_is_disabled_then_the_family_ends(story, world, family, what):
+    world.alice.is_active = False
+    world.alice.save()
+    with recorded("delegation.revoked"):
+        refused(story.token(**family.request(what)), "invalid_grant")
+    world.alice.is_active = True
+    world.alice.save()
+    assert family.ended_by_replay()
+
+
+def test_retry_when_the_user_is_disabled_then_it_is_refused_and_the_family_goes_on(story, world):
+    first = story.tokens()
+    second = story.refresh(first["refresh_token"]).json()
+    world.alice.is_active = False
+    world.alice.save()
+    refused(story.refresh(first["refresh_token"]), "invalid_grant")
+    event = AuditEvent.objects.latest("pk")
+    assert event.details["detail"] == "the user or a client of its delegation is disabled"
+    world.alice.is_active = True
+    world.alice.save()
+    assert story.refresh(second["refresh_token"]).status_code == 200
+
+
+def test_replay_when_a_client_above_is_disabled_then_the_child_ends(story, world, clock):
+    grants = [names.CLIENT_CREDENTIALS, names.REFRESH_TOKEN, names.TOKEN_EXCHANGE]
+    world.service_a_client.change(refreshes_exchanged=True, grants=grants)
+    chain = Chain(story)
+    used = [chain.answers[1]["refresh_token"]]
+    for _ in range(2):
+        answer = story.refresh(used[-1], world.service_a_client).json()
+        used.append(answer["refresh_token"])
+    clock.forward(minutes=5)
+    world.web.change(enabled=False)
+    refused(story.refresh(used[0], world.service_a_client), "invalid_grant")
+    world.web.change(enabled=True)
+    refused(story.refresh(used[-1], world.service_a_client), "invalid_grant")
+    assert story.refresh(chain.answers[0]["refresh_token"]).status_code == 200
+
+
+WRONG = {
+    "DPoP": ({}, {"HTTP_DPOP": "a.b.c"}),
+    "scope twice": ({"scope": [READ, READ]}, {}),
+    "redirect URI missing, resource wrong": ({"resource": "no uri"}, {}),
+    "not supported": ({"authorization_details": "[]"}, {}),
+    "no grant type": ({"grant_type": None}, {}),
+    "grant type twice": ({"grant_type": ["refresh_token", "authorization_code"]}, {}),
+    "unknown grant type": ({"grant_type": "password"}, {}),
+    "grant type of another": ({"grant_type": names.DEVICE_CODE}, {}),
+    "grant type that lacks a parameter": ({"grant_type": names.TOKEN_EXCHANGE}, {}),
+}
+
+
+@both
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_replay_when_something_else_is_wrong_then_the_family_ends(story, family, what, wrong):
+    changes, headers = wrong
+    data = {**family.request(what), **changes}
+    with recorded("delegation.revoked"):
+        refused(story.post("/oauth/token", data, story.world.web, **headers), "invalid_grant")
+    assert family.ended_by_replay()
+
+
+@both
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_first_use_when_something_else_is_wrong_then_nothing_is_used_up(story, what, wrong):
+    changes, headers = wrong
+    code = story.code()
+    data = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
+    if what == "refresh_token":
+        token = story.redeem(code).json()["refresh_token"]
+        data = {"grant_type": "refresh_token", "refresh_token": token}
+    with nothing_stored():
+        story.post("/oauth/token", {**data, **changes}, story.world.web, **headers)
+    assert story.token(**data).status_code == 200
+
+
+@both
+def test_replay_when_the_client_lost_the_grant_then_the_family_ends(story, world, family, what):
+    grants = world.web.policy.grants
+    data = family.request(what)
+    world.web.change(grants=[one for one in grants if one != data["grant_type"]])
+    with recorded("delegation.revoked"):
+        refused(story.token(**data), "invalid_grant")
+    world.web.change(grants=grants)
+    assert family.ended_by_replay()
+
+
+@both
+@pytest.mark.parametrize("beside", ["itself", "junk", "the other one first"])
+def test_replay_when_it_is_sent_twice_then_each_is_judged(story, family, what, beside):
+    data = family.request(what)
+    used = family.used if what == "refresh_token" else family.code
+    data[what] = {
+        "itself": [used, used],
+        "junk": [used, "x" * 43],
+        "the other one first": ["junk", used],
+    }[beside]
+    refused(story.token(**data), "invalid_grant")
+    assert family.ended_by_replay()
+
+
+@both
+def test_replay_when_it_comes_to_the_endpoint_of_exchanges_then_the_family_ends(
+    story, family, what
+):
+    refused(story.post("/oauth/exchange", family.request(what), story.world.web), "invalid_grant")
+    assert family.ended_by_replay()
+
+
+@both
+def test_replay_when_another_client_sends_it_with_a_proof_then_nothing_ends(
+    story, world, family, what
+):
+    for client in (world.other, world.mobile):
+        data = family.request(what)
+        refused(story.post("/oauth/token", data, client, HTTP_DPOP="x"), "invalid_request")
+    assert family.goes_on()
+
+
+@both
+def test_replay_when_the_client_is_not_authenticated_then_nothing_ends(story, family, what):
+    data = {**family.request(what), "client_id": "web", "client_secret": "wrong"}
+    refused(story.post("/oauth/token", data, HTTP_DPOP="x"), "invalid_client", 401)
+    assert family.goes_on()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"code_verifier": None}, {"code_verifier": "v" * 43}, {"redirect_uri": "https://x"}]
+)
+def test_code_when_replayed_without_its_proof_and_with_a_header_then_nothing_ends(
+    story, family, changes
+):
+    data = {**family.request("code"), **changes}
+    refused(story.post("/oauth/token", data, story.world.web, HTTP_DPOP="x"), "invalid_request")
+    assert family.goes_on()
+
+
+def test_retry_when_something_else_is_wrong_then_it_is_no_replay(story, family):
+    data = {"grant_type": "refresh_token", "refresh_token": family.successor}
+    for headers in ({"HTTP_DPOP": "x"}, {}):
+        answer = story.post(
+            "/oauth/token", {**data, "scope": [READ, READ]}, story.world.web, **headers
+        )
+        refused(answer, "invalid_request")
+    assert family.goes_on()
+
+
+# In an exchange
+
+
+@pytest.fixture
+def exchanging(world):
+    world.web.change(
+        grants=[names.AUTHORIZATION_CODE, names.REFRESH_TOKEN, names.TOKEN_EXCHANGE],
+        exchanges_refresh_tokens=True,
+    )
+    return world.web
+
+
+def exchanged(story, token, **changes):
+    """What web is answered when it exchanges a refresh token."""
+    declared = {"subject_token_type": names.REFRESH_TOKEN_TYPE, "audience": SERVICE_A}
+    return story.exchange(token, story.world.web, **{**declared, **changes})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"subject_token_type": names.ACCESS_TOKEN}, {"scope": [READ, READ]}, {"constraints": "{"}],
+)
+def test_used_refresh_token_when_exchanged_then_the_family_ends(story, exchanging, family, changes):
+    refused(exchanged(story, family.used, **changes), "invalid_request")
+    assert family.ended_by_replay()
+
+
+def test_used_refresh_token_when_it_is_the_actor_token_then_the_family_ends(
+    story, exchanging, family
+):
+    access = story.tokens(prompt="consent")["refresh_token"]
+    actor = {"actor_token": family.used, "actor_token_type": names.ACCESS_TOKEN}
+    refused(exchanged(story, access, **actor), "invalid_request")
+    assert family.ended_by_replay()
+    assert story.refresh(access).status_code == 200
+
+
+def test_used_refresh_token_when_exchanged_in_the_retry_window_then_it_is_only_refused(
+    story, exchanging, family, clock
+):
+    refused(exchanged(story, family.successor), "invalid_request")
+    assert AuditEvent.objects.latest("pk").delegation == family.delegation
+    clock.forward(minutes=1)
+    refused(exchanged(story, family.successor), "invalid_request")
+    assert family.ended_by_replay()
+
+
+def test_used_refresh_token_when_another_client_exchanges_it_then_nothing_ends(story, family):
+    declared = {"subject_token_type": names.REFRESH_TOKEN_TYPE, "audience": SERVICE_B}
+    refused(story.exchange(family.used, **declared), "invalid_request")
+    assert family.goes_on()
+
+
+# What the record says
+
+
+def test_code_when_expired_or_ended_then_the_record_says_which(story, world, clock):
+    def said(code):
+        refused(story.redeem(code), "invalid_grant")
+        return AuditEvent.objects.latest("pk").details["detail"]
+
+    late, ended, disabled = (story.code(prompt="consent") for _ in range(3))
+    events = AuditEvent.objects.filter(event="code.issued").order_by("pk")
+    row = list(events)[1].delegation
+    row.revoked_at, row.revoked_by = clock.time, "user:7"
+    row.save()
+    assert said(ended) == "its delegation has ended"
+    world.alice.is_active = False
+    world.alice.save()
+    assert said(disabled) == "the user or a client of its delegation is disabled"
+    clock.forward(minutes=2)
+    assert said(late) == "expired"
+    assert said(ended) == "expired, and its delegation has ended"
