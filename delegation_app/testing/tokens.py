@@ -85,15 +85,15 @@ def refresh_token(
         delegation, scope, audience: see `token_for`.
 
     Raises:
-        ValueError: the delegation is not live, or the policy of its client has no refresh tokens.
+        ValueError: the delegation is not live, or its client gets no refresh token on it.
         InvalidScope, InvalidTarget: see `token_for`.
 
     Side effects: one row.
     """
     with joined():
         view = view_of(delegation, scope=scope, audience=audience)
-        if not view.client.may_use(names.REFRESH_TOKEN):
-            raise ValueError("The policy of the client does not allow refresh tokens.")
+        if not _is_renewable(view):
+            raise ValueError("The client gets no refresh token on this delegation.")
         return issuing.renewal(view, new_secret())
 
 
@@ -123,6 +123,15 @@ def view_of(
     return issuing.View(
         current, client, client.narrowed_scope(wanted, current.scopes, reach), reach
     )
+
+
+def _is_renewable(view: issuing.View) -> bool:
+    grant_type, client = view.delegation.grant_type, view.client
+    # RFC 6749 section 4.4.3: none for client credentials
+    if grant_type == names.CLIENT_CREDENTIALS or not client.may_use(names.REFRESH_TOKEN):
+        return False
+    # RFC 8693 section 2.2.1: for an exchange only where the policy says so
+    return grant_type != names.TOKEN_EXCHANGE or client.policy.refreshes_exchanged
 
 
 def client_of(client_id: str) -> lookup.Client:

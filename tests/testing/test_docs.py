@@ -10,6 +10,8 @@ import pytest
 
 from delegation_app.testing import factories, pytest_plugin
 
+pytestmark = pytest.mark.any_database
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/testing.md").read_text()
 RESOURCE_SERVER, SITE = PAGE.split("## A site with the authorization server")

@@ -1,18 +1,28 @@
 """What the factories write is what the server accepts over HTTP."""
 
+import re
 from datetime import timedelta
+from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth import authenticate
 from django.core.exceptions import ValidationError
+from django.db import models
 from django.utils import timezone
 
 from delegation_app.events import TOKEN_REVOKED
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation
 from delegation_app.protocol import names
-from delegation_app.protocol.errors import InvalidRequest, InvalidScope, InvalidTarget
+from delegation_app.protocol.errors import (
+    AccessDenied,
+    InvalidRequest,
+    InvalidScope,
+    InvalidTarget,
+)
 from delegation_app.protocol.scope import Scope
 from delegation_app.services.audit import Origin
+from delegation_app.services.consent.request import ON_A_DEVICE
 from delegation_app.services.delegations import revocation
 from delegation_app.services.tokens import local_verifier
 from delegation_app.testing.factories import (
@@ -27,6 +37,7 @@ from delegation_app.testing.factories import (
     RefreshTokenFactory,
     ResourceServerFactory,
     UserFactory,
+    parties,
 )
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +60,38 @@ def test_user_when_made_then_the_password_signs_in():
     assert user.plain_password == PASSWORD
     assert authenticate(username=user.get_username(), password=PASSWORD) == user
     assert UserFactory(username="alice", is_staff=True).is_staff
+
+
+class Member:
+    """A user model of a site's own, which signs in with an address and has no other name."""
+
+    USERNAME_FIELD = "login"
+    _meta = SimpleNamespace(
+        get_fields=lambda: [models.EmailField(name="login"), models.IntegerField(name="age")]
+    )
+
+    def __init__(self, **fields):
+        self.fields = fields
+
+    @classmethod
+    def get_email_field_name(cls):
+        return "email"
+
+    def set_password(self, password):
+        self.fields["password"] = password
+
+    def save(self):
+        self.is_saved = True
+
+
+def test_user_when_the_site_has_a_model_of_its_own_then_its_login_is_filled_in(monkeypatch):
+    monkeypatch.setattr(parties, "get_user_model", lambda: Member)
+
+    user = UserFactory(age=7)
+
+    assert user.is_saved
+    assert re.fullmatch(r"user\d+@example\.com", user.fields.pop("login"))
+    assert user.fields == {"age": 7, "password": PASSWORD}
 
 
 def test_resource_server_when_made_then_each_is_another_one():
@@ -113,6 +156,7 @@ def test_consent_when_made_then_its_client_gets_a_code_without_a_page(client):
     assert answer.status_code == 303, answer.content
     assert "code=" in answer["Location"]
     assert consent.shown
+    assert consent.redirect_host == urlsplit(consent.client.redirect_uris).hostname
     assert events()[0] == "consent.granted"
 
 
@@ -162,6 +206,43 @@ def test_delegation_when_the_client_cannot_have_it_then_it_is_refused():
         DelegationFactory(client=application, scopes="write:alerts")
     with pytest.raises(InvalidTarget):
         DelegationFactory(client=application, audience=ResourceServerFactory())
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        lambda: {"client": ClientFactory(policy__grants=[names.CLIENT_CREDENTIALS])},
+        lambda: {"principal": ClientFactory(public=True)},
+        lambda: {"parent": DelegationFactory(), "client": ClientFactory(public=True)},
+    ],
+)
+def test_delegation_when_the_policy_has_no_grant_for_it_then_it_is_refused(parameters):
+    with pytest.raises(ValueError, match="policy"):
+        DelegationFactory(**parameters())
+
+
+def test_delegation_when_a_client_acts_for_another_then_it_is_refused():
+    with pytest.raises(ValueError, match="itself"):
+        DelegationFactory(principal=ClientFactory(), client=ClientFactory())
+
+
+def test_delegation_when_the_client_is_a_device_then_the_user_was_asked_there():
+    device = ClientFactory(public=True, policy__grants=[names.DEVICE_CODE, names.REFRESH_TOKEN])
+
+    delegation = DelegationFactory(client=device)
+
+    assert delegation.grant_type == names.DEVICE_CODE
+    assert delegation.consent.redirect_host == ON_A_DEVICE
+
+
+def test_delegation_when_an_operator_has_to_confirm_it_then_only_the_answer_is_there(settings):
+    settings.DELEGATION = {**settings.DELEGATION, "SCOPE_RISKS": {"write:alerts": "high"}}
+    careful = ClientFactory(policy__confirm_risky=True)
+
+    assert ConsentFactory(client=careful).confirmation == ConsentRecord.Confirmation.PENDING
+    with pytest.raises(AccessDenied):
+        DelegationFactory(client=careful)
+    assert not Delegation.objects.exists()
 
 
 def test_delegation_when_it_has_a_parent_then_it_is_within_it_and_names_the_actor():
@@ -234,6 +315,26 @@ def test_refresh_token_when_the_policy_has_none_then_it_is_refused():
 
     with pytest.raises(ValueError, match="refresh"):
         RefreshTokenFactory(delegation__client=application)
+
+
+@pytest.mark.parametrize("factory", [AuthorizationCodeFactory, RefreshTokenFactory])
+@pytest.mark.parametrize(
+    "delegation",
+    [
+        lambda: DelegationFactory(principal=ClientFactory()),
+        lambda: DelegationFactory(parent=DelegationFactory()),
+    ],
+)
+def test_token_when_no_grant_gives_it_on_such_a_delegation_then_it_is_refused(factory, delegation):
+    with pytest.raises(ValueError, match="delegation"):
+        factory(delegation=delegation())
+
+
+def test_refresh_token_when_the_policy_refreshes_what_was_exchanged_then_a_child_has_one():
+    exchanging = ClientFactory(policy__refreshes_exchanged=True)
+    child = DelegationFactory(parent=DelegationFactory(), client=exchanging)
+
+    assert RefreshTokenFactory(delegation=child).text
 
 
 @pytest.mark.parametrize("token_format", ["jwt", "opaque"])

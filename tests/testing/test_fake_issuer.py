@@ -10,6 +10,8 @@ from delegation_app.protocol.verified_token import Call
 from delegation_app.testing import fake_issuer as module
 from delegation_app.testing.fake_issuer import AUDIENCE, ISSUER, FakeIssuer
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.fixture
 def issuer():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from factory.declarations import LazyAttribute, Maybe, SelfAttribute, SubFactory
 
@@ -17,7 +19,7 @@ from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import digest, new_secret
 from delegation_app.services.clients.lookup import Client
 from delegation_app.services.consent import decision, screen
-from delegation_app.services.consent.request import Asked
+from delegation_app.services.consent.request import ON_A_DEVICE, Asked
 from delegation_app.services.delegations import creation
 from delegation_app.services.delegations.terms import ChildTerms, SignIn, Terms
 from delegation_app.services.tokens import exchange_parties, exchange_targets
@@ -26,6 +28,8 @@ from delegation_app.testing.claims import scope_of
 from delegation_app.testing.factories.base import WrittenFactory
 from delegation_app.testing.factories.parties import ClientFactory, UserFactory
 from delegation_app.testing.tokens import ORIGIN, Where, client_of, identifiers
+
+_ASKING: Final = (names.AUTHORIZATION_CODE, names.DEVICE_CODE)
 
 Limits = Constraints | Iterable[Mapping[str, Any]]
 
@@ -40,11 +44,13 @@ class ConsentFactory(WrittenFactory):
             may have.
         audience: resource servers or their identifiers; None for the client's default.
         constraints: limits as JSON objects, beside those of the client's policy.
-        grant_type: the grant that asks.
+        grant_type: `authorization_code` or that of devices; None for the first one that the
+            client's policy allows.
         expires_at: the end that the user chose; None for no end of its own.
 
     Raises:
         InvalidScope, InvalidTarget: the client cannot ask for that.
+        ValueError: the policy of the client has no grant type that asks users.
 
     Side effects: one row, one audit event.
     """
@@ -57,7 +63,7 @@ class ConsentFactory(WrittenFactory):
     scopes = None
     audience = None
     constraints = ()
-    grant_type = names.AUTHORIZATION_CODE
+    grant_type = None
     expires_at = None
 
     @classmethod
@@ -83,7 +89,8 @@ class DelegationFactory(WrittenFactory):
 
     Raises:
         InvalidScope, InvalidTarget, InvalidRequest: the services refuse such a delegation.
-        AccessDenied: it was taken from the client before.
+        AccessDenied: it was taken from the client before, or an operator has to confirm it.
+        ValueError: the policy of the client has no grant type for it.
 
     Side effects: one row and one audit event, with a consent two of each; the signal
         `delegation_opened` after the commit.
@@ -118,8 +125,8 @@ class DelegationFactory(WrittenFactory):
             if parent is not None:
                 return _handed_on(parent, expires_at=expires_at, **wanted)
             if hasattr(principal, "client_id"):
-                return _own(expires_at=expires_at, **wanted)
-            asked = _asked(user=principal, grant_type=names.AUTHORIZATION_CODE, **wanted)
+                return _own(principal, expires_at=expires_at, **wanted)
+            asked = _asked(user=principal, grant_type=None, **wanted)
             consent = _answered(asked, expires_at)
             origin = ORIGIN.acting_as(asked.sign_in.subject)
             return decision.open_on(asked, consent, asked.scope, origin, just_allowed=True)
@@ -158,31 +165,36 @@ def _asked(
     scopes: Any,
     audience: Where | None,
     constraints: Limits,
-    grant_type: str,
+    grant_type: str | None,
 ) -> Asked:
     known = client_of(client.client_id)
+    grant = _allowed(known, _ASKING if grant_type is None else (grant_type,))
     where = known.audience(identifiers(audience))
-    uris = client.redirect_uris.split()
     return Asked(
         client=known,
         sign_in=SignIn(user, clock.now().replace(microsecond=0), conf.default_acr),
         scope=_scope(known, scopes, where),
         audience=where,
         constraints=known.policy.constraints.narrowed(_limits(constraints)),
-        grant_type=grant_type,
-        leads_to=uris[0] if uris else "",
+        grant_type=grant,
+        leads_to=ON_A_DEVICE if grant == names.DEVICE_CODE else _redirect_host(client),
         request_digest=digest(new_secret()),
     )
 
 
 def _answered(asked: Asked, expires_at: datetime | None) -> ConsentRecord:
     text = decision.held_text(asked, screen.compose)
-    answer = decision.Answer(asked.scope, asked.client.delegation_lifetime, until=expires_at)
+    answer = decision.judged(asked, asked.scope, asked.client.delegation_lifetime)
+    if answer is None:
+        raise ValueError("The user has allowed nothing.")
+    ends = min((end for end in (answer.until, expires_at) if end is not None), default=None)
+    answer = replace(answer, until=ends)
     origin = ORIGIN.acting_as(asked.sign_in.subject)
     return decision.record(asked, ConsentRecord.Decision.GRANTED, answer, origin, text)
 
 
 def _own(
+    principal: Any,
     *,
     client: Any,
     scopes: Any,
@@ -190,13 +202,15 @@ def _own(
     constraints: Limits,
     expires_at: datetime | None,
 ) -> Delegation:
+    if principal.client_id != client.client_id:
+        raise ValueError("A client grants to itself only: leave out `client`.")
     known = client_of(client.client_id)
     where = known.audience(identifiers(audience))
     terms = Terms(
         client=known,
         scope=_scope(known, scopes, where),
         audience=where,
-        grant_type=names.CLIENT_CREDENTIALS,
+        grant_type=_allowed(known, (names.CLIENT_CREDENTIALS,)),
         constraints=known.policy.constraints.narrowed(_limits(constraints)),
         expires_at=expires_at,
     )
@@ -221,7 +235,7 @@ def _handed_on(
         client=known,
         scope=exchange_targets.scope_at(known, requested, parent.scopes, where),
         audience=where,
-        grant_type=names.TOKEN_EXCHANGE,
+        grant_type=_allowed(known, (names.TOKEN_EXCHANGE,)),
         constraints=inherited.narrowed(_limits(constraints)),
         actors=_actors(parent, known),
         expires_at=_earliest(parent.expires_at, known, expires_at),
@@ -245,6 +259,18 @@ def _earliest(parent: datetime | None, client: Client, wanted: datetime | None) 
     seconds = client.policy.delegation_lifetime
     bound = None if seconds is None else clock.now() + timedelta(seconds=seconds)
     return min((end for end in (parent, bound, wanted) if end is not None), default=None)
+
+
+def _allowed(client: Client, grant_types: tuple[str, ...]) -> str:
+    for grant_type in grant_types:
+        if client.may_use(grant_type):
+            return grant_type
+    raise ValueError(f"The policy of the client allows none of {', '.join(grant_types)}.")
+
+
+def _redirect_host(application: Any) -> str:
+    parts = urlsplit(application.redirect_uris.split()[0])
+    return parts.hostname or f"{parts.scheme}:"
 
 
 def _scope(client: Client, scopes: Any, audience: Any) -> Scope:

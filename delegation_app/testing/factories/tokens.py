@@ -8,6 +8,7 @@ from factory.declarations import SubFactory
 
 from delegation_app.models import AccessToken, AuthorizationCode, Delegation, RefreshToken
 from delegation_app.protocol import pkce
+from delegation_app.protocol.names import AUTHORIZATION_CODE
 from delegation_app.protocol.secrets import digest, new_secret
 from delegation_app.services.tokens import authorization_codes
 from delegation_app.services.transactions import joined
@@ -30,7 +31,7 @@ class AuthorizationCodeFactory(WrittenFactory):
     The instance has the code in `text` and the verifier in `code_verifier`.
 
     Raises:
-        ValueError: the delegation is not live.
+        ValueError: the delegation is not live, or its grant type has no codes.
 
     Side effects: one row, one audit event.
     """
@@ -49,6 +50,8 @@ class AuthorizationCodeFactory(WrittenFactory):
         """Write a code; see the class."""
         with joined():
             view = tokens.view_of(delegation)
+            if view.delegation.grant_type != AUTHORIZATION_CODE:
+                raise ValueError("No code stands for a delegation of this grant type.")
             text = authorization_codes.issue(
                 view.delegation,
                 handle=new_secret(),
@@ -105,7 +108,7 @@ class RefreshTokenFactory(WrittenFactory):
     The instance has the token in `text`.
 
     Raises:
-        ValueError: the delegation is not live, or the policy of its client has no refresh tokens.
+        ValueError: the delegation is not live, or its client gets no refresh token on it.
         InvalidScope, InvalidTarget: more than the delegation holds.
 
     Side effects: one row. A refresh token has no audit event of its own.
