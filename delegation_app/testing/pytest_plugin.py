@@ -18,17 +18,6 @@ if TYPE_CHECKING:
     from delegation_app.testing.fake_issuer import FakeIssuer
 
 
-@pytest.fixture(autouse=True)
-def _nothing_remembered_by_delegation_app() -> None:
-    """Let each test begin with a server that remembers nothing of the last one's rows."""
-    from django.apps import apps
-
-    if apps.ready and apps.is_installed("delegation_app"):
-        from delegation_app.testing import memory
-
-        memory.forget()
-
-
 @pytest.fixture
 def fake_issuer() -> Iterator[FakeIssuer]:
     """A `FakeIssuer` whose tokens, and no others, the views accept during the test.

@@ -99,7 +99,7 @@ def test_factory_when_asked_for_by_name_then_it_writes(request, fixture, name):
 
 
 @pytest.mark.django_db
-def test_memory_when_the_tables_were_emptied_then_a_token_is_signed_by_a_stored_key(
+def test_token_for_when_the_tables_were_emptied_then_the_token_is_signed_by_a_stored_key(
     delegation_factory, token_for
 ):
     token_for(delegation_factory())
