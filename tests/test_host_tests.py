@@ -37,7 +37,7 @@ from oauth2_provider.models import Application
 savepoint = getattr(transaction, "savepoint_create", transaction.savepoint)
 
 from delegation_app.models import AccessToken, ClientPolicy, ResourceServer, SigningKey
-from delegation_app.services import local_verifier
+from delegation_app.services.tokens import local_verifier
 
 API = "https://api.example.com"
 

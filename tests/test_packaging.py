@@ -72,6 +72,7 @@ def test_the_wheel_holds_every_file_of_the_package(wheel):
         r"delegation_app/static/.+\.css",
         r"delegation_app/migrations/0001_\w+\.py",
         r"delegation_app/management/commands/\w+\.py",
+        r"delegation_app/testing/factories/\w+\.py",
     ],
 )
 def test_the_wheel_holds(wheel, pattern):
@@ -109,8 +110,9 @@ def test_the_version_is_the_package_s_own(metadata):
 def test_the_lowest_versions_tested_are_the_lower_bounds():
     with (ROOT / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)["project"]
+    extras = project["optional-dependencies"]
     # The other extras are about what this run does not use: a database, a cache
-    tested = project["dependencies"] + project["optional-dependencies"]["openapi"]
+    tested = project["dependencies"] + extras["openapi"] + extras["testing"]
     bounds = {
         canonicalize_name(item.name): [s.version for s in item.specifier if s.operator == ">="]
         for item in map(Requirement, tested)
