@@ -154,24 +154,14 @@ def issue(
     """
     view = within(view)
     delegation = view.delegation
-    refusal, is_counted = manner.refusal, manner.is_counted
-    where = view.audience
-    enforcement.enforce(
-        delegation, where, origin, Moment.ISSUE, refusal=refusal, is_counted=is_counted
-    )
-    enforcement.spend(delegation, refusal=refusal, is_counted=is_counted)
+    _count_use(view, origin, manner)
     if manner.is_first:
         delegation.note_first_tokens()
     else:
         delegation.note_use(clock.now())
     opaque = secrets.new_opaque_token() if view.client.wants_opaque(view.audience) else None
     access = _store(view, opaque, manner.not_after)
-    details = {
-        "grant_type": delegation.grant_type,
-        "scope": str(view.scope),
-        "audience": list(view.audience),
-        **manner.details,
-    }
+    details = _details(view) | manner.details
     audit.record(manner.event, origin, delegation=delegation, jti=access.jti, details=details)
     claims = _claims(access, view.client, manner.refusal)
     return Issued(access, claims, opaque, renewal, manner.token_type)
@@ -218,6 +208,22 @@ def renewal(view: View, text: str, *, predecessor: RefreshToken | None = None) -
         expires_at=_ends(now, view.client.refresh_token_lifetime, view.delegation),
     )
     return Renewal(row, text)
+
+
+def _count_use(view: View, origin: audit.Origin, manner: Manner) -> None:
+    delegation, refusal, is_counted = view.delegation, manner.refusal, manner.is_counted
+    enforcement.enforce(
+        delegation, view.audience, origin, Moment.ISSUE, refusal=refusal, is_counted=is_counted
+    )
+    enforcement.spend(delegation, refusal=refusal, is_counted=is_counted)
+
+
+def _details(view: View) -> dict[str, Any]:
+    return {
+        "grant_type": view.delegation.grant_type,
+        "scope": str(view.scope),
+        "audience": list(view.audience),
+    }
 
 
 def _store(view: View, opaque: str | None, not_after: datetime | None) -> AccessToken:
