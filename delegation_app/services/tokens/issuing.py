@@ -161,7 +161,7 @@ def issue(
         delegation.note_use(clock.now())
     opaque = secrets.new_opaque_token() if view.client.wants_opaque(view.audience) else None
     access = _store(view, opaque, manner.not_after)
-    details = _details(view) | manner.details
+    details = {**_details(view), **manner.details}
     audit.record(manner.event, origin, delegation=delegation, jti=access.jti, details=details)
     claims = _claims(access, view.client, manner.refusal)
     return Issued(access, claims, opaque, renewal, manner.token_type)

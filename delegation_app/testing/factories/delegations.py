@@ -240,7 +240,11 @@ def _handed_on(
         actors=_actors(parent, known),
         expires_at=_earliest(parent.expires_at, known, expires_at),
     )
-    return creation.hand_on(terms, ORIGIN.acting_as(known.subject))
+    child = creation.hand_on(terms, ORIGIN.acting_as(known.subject))
+    if child is None:
+        message = "A part of the parent was taken from its client: lift the block first."
+        raise ValueError(message)
+    return child
 
 
 def _actors(parent: Delegation, client: Client) -> tuple[dict[str, str], ...]:
