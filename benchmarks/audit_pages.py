@@ -77,7 +77,7 @@ def pages(events: int) -> dict[str, Callable[[], object]]:
 
     from delegation_app.models import Delegation
     from delegation_app.services.paging import Cursor
-    from delegation_app.services.reporting.audit_query import Trail
+    from delegation_app.services.reporting.audit_query import AuditQuery
 
     now = timezone.now()
     deep = Cursor(now - timedelta(days=45), events // 2)
@@ -86,31 +86,33 @@ def pages(events: int) -> dict[str, Callable[[], object]]:
         request_id, jti = cursor.fetchone()
     root = Delegation.objects.first()
     asked = {
-        "all": Trail(),
-        "last hour": Trail(since=now - timedelta(hours=1)),
-        "a day of long ago": Trail(since=now - timedelta(days=60), until=now - timedelta(days=59)),
-        "event, frequent": Trail(event="token.issued"),
-        "event, rare": Trail(event="resource_server.changed"),
-        "event, none": Trail(event="key.rotated"),
-        "outcome refused": Trail(outcome="refused"),
-        "reason, frequent": Trail(reason="invalid_grant"),
-        "reason, rare": Trail(reason="invalid_target"),
-        "reason, none": Trail(reason="nobody said that"),
-        "refused at, rare": Trail(endpoint="exchange"),
-        "refused at, none": Trail(endpoint="revoke"),
-        "actor, busiest": Trail(actor="client:app0"),
-        "actor, operator": Trail(actor="user:3"),
-        "subject, busiest": Trail(subject="user:0"),
-        "subject, rare": Trail(subject="user:99000"),
-        "client, busiest": Trail(client_id="app0"),
-        "client, none": Trail(client_id="nobody"),
-        "delegation": Trail(delegation=None if root is None else root.public_id),
-        "delegation, none": Trail(delegation=uuid.uuid4()),
-        "request id": Trail(request_id=request_id),
-        "token id": Trail(jti=jti),
-        "any: a client": Trail(about="app0"),
-        "any: a token": Trail(about=jti),
-        "any: nothing": Trail(about="nobody"),
+        "all": AuditQuery(),
+        "last hour": AuditQuery(since=now - timedelta(hours=1)),
+        "a day of long ago": AuditQuery(
+            since=now - timedelta(days=60), until=now - timedelta(days=59)
+        ),
+        "event, frequent": AuditQuery(event="token.issued"),
+        "event, rare": AuditQuery(event="resource_server.changed"),
+        "event, none": AuditQuery(event="key.rotated"),
+        "outcome refused": AuditQuery(outcome="refused"),
+        "reason, frequent": AuditQuery(reason="invalid_grant"),
+        "reason, rare": AuditQuery(reason="invalid_target"),
+        "reason, none": AuditQuery(reason="nobody said that"),
+        "refused at, rare": AuditQuery(endpoint="exchange"),
+        "refused at, none": AuditQuery(endpoint="revoke"),
+        "actor, busiest": AuditQuery(actor="client:app0"),
+        "actor, operator": AuditQuery(actor="user:3"),
+        "subject, busiest": AuditQuery(subject="user:0"),
+        "subject, rare": AuditQuery(subject="user:99000"),
+        "client, busiest": AuditQuery(client_id="app0"),
+        "client, none": AuditQuery(client_id="nobody"),
+        "delegation": AuditQuery(delegation=None if root is None else root.public_id),
+        "delegation, none": AuditQuery(delegation=uuid.uuid4()),
+        "request id": AuditQuery(request_id=request_id),
+        "token id": AuditQuery(jti=jti),
+        "any: a client": AuditQuery(about="app0"),
+        "any: a token": AuditQuery(about=jti),
+        "any: nothing": AuditQuery(about="nobody"),
     }
     acts: dict[str, Callable[[], object]] = {
         name: (lambda trail=trail: trail.page(50)) for name, trail in asked.items()
@@ -127,7 +129,7 @@ def exported() -> None:
 
     tracemalloc.start()
     lines = audit_export.lines(
-        audit_query.export(audit_query.Trail(), audit.Origin(), "csv"), "csv"
+        audit_query.export(audit_query.AuditQuery(), audit.RequestContext(), "csv"), "csv"
     )
     size = sum(len(line) for line in islice(lines, _EXPORTED))
     peak = tracemalloc.get_traced_memory()[1]

@@ -52,12 +52,12 @@ class Site:
 
     def position(self, number: int) -> str:
         """Return where the newest `number` delegations end, as the list writes it."""
-        from delegation_app.services.delegations.listing import Position
+        from delegation_app.services.delegations.listing import ListingPosition
 
         rows = self.rows.order_by("-issued_at", "-pk").values_list("issued_at", "pk")
         # A smaller database may have fewer
         number = min(number, rows.count() - 1)
-        return str(Position(*rows[number]))
+        return str(ListingPosition(*rows[number]))
 
     def counts(self) -> dict[str, int]:
         """Return how much there is."""

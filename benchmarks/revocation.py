@@ -40,7 +40,7 @@ def main(tokens: int, runs: int) -> None:
 
         def revoked(delegation: object) -> None:
             with transaction.atomic():
-                revocation.subtree(delegation, audit.Origin(), reason="benchmark")
+                revocation.subtree(delegation, audit.RequestContext(), reason="benchmark")
                 transaction.set_rollback(True)
 
         medians = interleaved(runs, few=lambda: revoked(few), many=lambda: revoked(many))

@@ -40,7 +40,7 @@ class Site:
         self.token.expires_at += timedelta(hours=10)
         self.token.save()
         ended = delegation_of(story.tokens(prompt="consent"))
-        revocation.subtree(ended, audit.Origin(), reason="benchmark")
+        revocation.subtree(ended, audit.RequestContext(), reason="benchmark")
         self.event = AuditEvent.objects.get(event="delegation.revoked")
         changes = {"id": f"{_PERSON} + n.i", "username": "'person' || n.i"}
         _copy(story.world.alice, people, changes)
@@ -120,7 +120,7 @@ def _measure(story: Any, what: str, shapes: Mapping[str, int], runs: int) -> Non
     acts = {name: _made(story, number) for name, number in shapes.items()}
     for name, taken in in_turn(runs, **acts).items():
         first = shapes[name] * _LIST
-        marked = invalid_tokens.marked(range(first, first + _LIST), timezone.now())
+        marked = invalid_tokens.ids(range(first, first + _LIST), timezone.now())
         asked = _statements(acts[name])
         told(f"    {name}: {len(marked)} marked, {asked} statements", taken)
 

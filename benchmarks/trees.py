@@ -107,7 +107,7 @@ def _ended(what: str, whose: object, name: str, trees: Any, sizes: argparse.Name
         preview([getattr(selection, what)(whose)])
 
     def end() -> None:
-        getattr(revocation, what)(whose, audit.Origin(), reason="benchmark")
+        getattr(revocation, what)(whose, audit.RequestContext(), reason="benchmark")
 
     told(f"preview {name}, {sizes.tokens} tokens", in_turn(sizes.few_runs, it=ask)["it"])
     taken = []
@@ -121,7 +121,7 @@ def _revoked(top: Any) -> float:
     from delegation_app.services import audit
     from delegation_app.services.delegations import revocation
 
-    return milliseconds(lambda: revocation.subtree(top, audit.Origin(), reason="benchmark"))
+    return milliseconds(lambda: revocation.subtree(top, audit.RequestContext(), reason="benchmark"))
 
 
 _MEASUREMENTS = {

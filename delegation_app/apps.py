@@ -29,8 +29,8 @@ class DelegationConfig(AppConfig):
 
         _install_constraints()
         connection_created.connect(clock.on_connection, dispatch_uid="delegation_clock")
-        on_delete.watch()
-        accounts.watch()
+        on_delete.connect_deletions()
+        accounts.connect_changes()
         user_logged_in.connect(sign_in.remember, dispatch_uid="delegation_sign_in")
         _complete_admin()
 

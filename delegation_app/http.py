@@ -26,7 +26,7 @@ from delegation_app.protocol.requests.addresses import Sender, sender_of
 from delegation_app.protocol.requests.parameters import MAX_LENGTH, Parameters
 from delegation_app.protocol.requests.request_id import request_id
 from delegation_app.protocol.secrets import masked
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.database_errors import is_permanent
 
 logger = logger_for("delegation_app")
@@ -149,10 +149,10 @@ def require_https(request: HttpRequest) -> None:
         )
 
 
-def origin_of(request: HttpRequest, actor: str = "") -> Origin:
+def context_of(request: HttpRequest, actor: str = "") -> RequestContext:
     """Return where a request comes from; see `sender_of`."""
     sender = _sender_of(request)
-    return Origin(
+    return RequestContext(
         actor=actor,
         ip=sender.address,
         via=sender.via,

@@ -49,20 +49,38 @@ urlpatterns = [
     path("connections/", pages.listed, name="connections"),
     path("connections/end", end_all, name="connections-end"),
     # Before the pages: their keys are never `api`
-    path("connections/api/", person.Connections.as_view(), name="api-connections"),
-    path("connections/api/end", person.EndAll.as_view(), name="api-connections-end"),
-    path("connections/api/<str:key>", person.Connection.as_view(), name="api-connection"),
-    path("connections/api/<str:key>/end", person.End.as_view(), name="api-connection-end"),
-    path("connections/api/<str:key>/narrow", person.Narrow.as_view(), name="api-connection-narrow"),
+    path("connections/api/", person.ConnectionListView.as_view(), name="api-connections"),
+    path("connections/api/end", person.EndConnectionsView.as_view(), name="api-connections-end"),
+    path("connections/api/<str:key>", person.ConnectionView.as_view(), name="api-connection"),
+    path(
+        "connections/api/<str:key>/end",
+        person.EndConnectionView.as_view(),
+        name="api-connection-end",
+    ),
+    path(
+        "connections/api/<str:key>/narrow",
+        person.NarrowConnectionView.as_view(),
+        name="api-connection-narrow",
+    ),
     path("connections/<str:key>", pages.one, name="connection"),
     path("connections/<str:key>/end", end, name="connection-end"),
     path("connections/<str:key>/narrow", narrow, name="connection-narrow"),
-    path("delegations/api/", operator.Delegations.as_view(), name="api-delegations"),
+    path("delegations/api/", operator.DelegationListView.as_view(), name="api-delegations"),
     path(
-        "delegations/api/revoke", operator_bulk.RevokeMany.as_view(), name="api-delegations-revoke"
+        "delegations/api/revoke",
+        operator_bulk.RevokeDelegationsView.as_view(),
+        name="api-delegations-revoke",
     ),
-    path("delegations/api/<str:key>", operator.Delegation.as_view(), name="api-delegation"),
-    path("delegations/api/<str:key>/revoke", operator.Revoke.as_view(), name="api-revoke"),
-    path("delegations/api/<str:key>/narrow", operator.Narrow.as_view(), name="api-narrow"),
+    path("delegations/api/<str:key>", operator.DelegationView.as_view(), name="api-delegation"),
+    path(
+        "delegations/api/<str:key>/revoke",
+        operator.RevokeDelegationView.as_view(),
+        name="api-revoke",
+    ),
+    path(
+        "delegations/api/<str:key>/narrow",
+        operator.NarrowDelegationView.as_view(),
+        name="api-narrow",
+    ),
     *urls_well_known.urlpatterns,
 ]

@@ -15,7 +15,12 @@ from django.urls import get_resolver
 from django.utils import timezone
 
 from delegation_app import checks, conf, grants
-from delegation_app.protocol.constraints import BUILT_IN, Access, Constraints, Moment
+from delegation_app.protocol.constraints import (
+    BUILT_IN,
+    AccessContext,
+    Constraints,
+    EnforcementPoint,
+)
 from tests import consequences
 
 ROOT = Path(__file__).parent.parent
@@ -189,5 +194,8 @@ def test_constraints_when_the_page_tells_how_to_write_one_then_it_works():
     own = site["OnlyReading"].parse({"type": "only_reading"})
     now = timezone.now()
 
-    assert own.refusal(Access(Moment.RESOURCE, now, method="GET")) is None
-    assert own.refusal(Access(Moment.RESOURCE, now, method="POST")) == "Only reading is allowed."
+    assert own.refusal(AccessContext(EnforcementPoint.RESOURCE, now, method="GET")) is None
+    assert (
+        own.refusal(AccessContext(EnforcementPoint.RESOURCE, now, method="POST"))
+        == "Only reading is allowed."
+    )

@@ -24,7 +24,7 @@ from delegation_app.views.standalone import own_transactions
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ConfirmedAction:
     """One of the answers that an operator may give to what waits for one.
 
     Attributes:
@@ -43,7 +43,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmation:
+class ConfirmationPage:
     """What the page says.
 
     Attributes:
@@ -94,7 +94,7 @@ def deed(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def ask(
-    model_admin: ModelAdmin[Any], request: HttpRequest, confirmation: Confirmation
+    model_admin: ModelAdmin[Any], request: HttpRequest, confirmation: ConfirmationPage
 ) -> TemplateResponse:
     """Return the page."""
     request.current_app = model_admin.admin_site.name

@@ -18,7 +18,7 @@ from delegation_app import toolkit
 from delegation_app.models import ResourceServer
 from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.requests import reading
-from delegation_app.services.name_suggestions import Reach, Sight
+from delegation_app.services.name_suggestions import Sight, SuggestionScope
 
 _LONGEST: Final = 60
 
@@ -105,10 +105,16 @@ def cut(name: str) -> str:
 def sight(site: AdminSite, request: HttpRequest) -> Sight:
     """Return whose names may be suggested to this user: those of records that they may see."""
     user: Any = request.user
-    record = Reach.ON_RECORD if user.has_perm("delegation_app.view_delegation") else Reach.NONE
+    record = (
+        SuggestionScope.ON_RECORD
+        if user.has_perm("delegation_app.view_delegation")
+        else SuggestionScope.NONE
+    )
     return Sight(
-        people=Reach.ALL if may_see(site, request, get_user_model()) else record,
-        clients=Reach.ALL if may_see(site, request, toolkit.application_model()) else record,
+        people=SuggestionScope.ALL if may_see(site, request, get_user_model()) else record,
+        clients=SuggestionScope.ALL
+        if may_see(site, request, toolkit.application_model())
+        else record,
     )
 
 

@@ -6,9 +6,9 @@ from django.http import HttpRequest
 
 from delegation_app import http
 from delegation_app.protocol.claims import user_subject
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 
 
-def origin_of(request: HttpRequest) -> Origin:
+def context_of(request: HttpRequest) -> RequestContext:
     """Return the origin of what an operator does with this request."""
-    return http.origin_of(request, actor=user_subject(request.user.pk))
+    return http.context_of(request, actor=user_subject(request.user.pk))

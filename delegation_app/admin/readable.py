@@ -38,7 +38,7 @@ _SECRET: Final = frozenset({"client_secret", "encrypted_private_key"})
 _WAYS: Final = ("", "__exact", "__gt", "__gte", "__lt", "__lte")
 
 
-class Unreadable(BadRequest):
+class UnreadableAddress(BadRequest):
     """An address or a form that has something in it that no database takes."""
 
 
@@ -133,14 +133,16 @@ class ReadableAdmin(ReadableFields, _Admin):
             self._require_keys(request)
             self._require_moments(request)
             response: HttpResponse = super().changelist_view(request, extra_context)
-        except Unreadable as error:
+        except UnreadableAddress as error:
             return self._refuse(request, str(error))
         return response
 
     def _require_keys(self, request: HttpRequest) -> None:
         for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
             if not _is_key(self.opts.pk, key):
-                raise Unreadable(_("What is selected is no row of this list. Select it again."))
+                raise UnreadableAddress(
+                    _("What is selected is no row of this list. Select it again.")
+                )
 
     def _require_moments(self, request: HttpRequest) -> None:
         columns = {
@@ -155,7 +157,9 @@ class ReadableAdmin(ReadableFields, _Admin):
                 when = reading.moment(request.GET[name], zone)
             except ValueError as error:
                 words = {"name": name}
-                raise Unreadable(_("%(name)s is not a time of the calendar.") % words) from error
+                raise UnreadableAddress(
+                    _("%(name)s is not a time of the calendar.") % words
+                ) from error
             # With its offset, as Django itself writes it
             sent = request.GET.copy()
             sent[name] = str(when)
@@ -178,7 +182,7 @@ def _require_texts(request: HttpRequest) -> None:
     sent = [*request.GET.lists(), *request.POST.lists()]
     for name, values in sent:
         if not all(map(reading.is_storable, (name, *values))):
-            raise Unreadable(_("A value has a character that cannot be stored."))
+            raise UnreadableAddress(_("A value has a character that cannot be stored."))
 
 
 def _require_askable(rows: QuerySet[Any]) -> None:
@@ -188,10 +192,10 @@ def _require_askable(rows: QuerySet[Any]) -> None:
         return
     # A date that does not exist in the database's time zone, a year without a beginning
     except (ValueError, OverflowError) as error:
-        raise Unreadable(_("A date is outside the calendar.")) from error
+        raise UnreadableAddress(_("A date is outside the calendar.")) from error
     for value in _flat(values):
         if not reading.is_storable(value):
-            raise Unreadable(_("A value is too large."))
+            raise UnreadableAddress(_("A value is too large."))
 
 
 def _flat(values: Iterable[Any]) -> Iterable[Any]:

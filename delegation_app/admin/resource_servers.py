@@ -16,7 +16,7 @@ from delegation_app.admin.proposals.registered import RESOURCE_SERVERS, Register
 from delegation_app.admin.readable import ReadableAdmin
 from delegation_app.forms import ResourceServerForm
 from delegation_app.models import ResourceServer
-from delegation_app.services.transactions import joined
+from delegation_app.services.transactions import nested
 
 
 @admin.register(ResourceServer)
@@ -58,13 +58,13 @@ class ResourceServerAdmin(AnswersWhenAway, Registered, ReadableAdmin, admin.Mode
 
     def delete_model(self, request: HttpRequest, obj: ResourceServer) -> None:
         """Record it, and delete."""
-        with joined():
+        with nested():
             self.record_deletion(request, obj)
             super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Record each, and delete them."""
-        with joined():
+        with nested():
             for server in queryset:
                 self.record_deletion(request, server)
             super().delete_queryset(request, queryset)

@@ -12,9 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from delegation_app.admin.base import ReadOnlyAdmin
-from delegation_app.admin.confirmation import Confirmation, ask, deed
+from delegation_app.admin.confirmation import ConfirmationPage, ask, deed
 from delegation_app.admin.delegations.forms import RotationForm
-from delegation_app.admin.origin import origin_of
+from delegation_app.admin.origin import context_of
 from delegation_app.models import SigningKey
 from delegation_app.services import signing_keys
 
@@ -53,8 +53,8 @@ class SigningKeyAdmin(ReadOnlyAdmin):
         form = RotationForm(request.POST if request.method == "POST" else None)
         if form.is_valid():
             try:
-                key = signing_keys.rotate(origin_of(request), **form.cleaned_data)
-            except signing_keys.Unreadable as error:
+                key = signing_keys.rotate(context_of(request), **form.cleaned_data)
+            except signing_keys.UnreadableKey as error:
                 text = _(
                     "The next key %(kid)s cannot be decrypted. See rotate_signing_keys --help."
                 )
@@ -72,8 +72,8 @@ class SigningKeyAdmin(ReadOnlyAdmin):
                 return HttpResponseRedirect(self.url("changelist"))
         return ask(self, request, self._question(form))
 
-    def _question(self, form: RotationForm) -> Confirmation:
-        return Confirmation(
+    def _question(self, form: RotationForm) -> ConfirmationPage:
+        return ConfirmationPage(
             title=str(_("Rotate the signing keys?")),
             question=str(_("The next key signs from now on, and a new next key is published.")),
             consequences=[

@@ -16,7 +16,7 @@ from delegation_app.client.client import Client
 from delegation_app.client.client_credentials import ClientCredentials
 from delegation_app.client.errors import ClientError
 from delegation_app.client.exchange import Exchange
-from delegation_app.client.target import Names, Wanted
+from delegation_app.client.target import Names, Target
 from delegation_app.client.tokens import Tokens
 
 _PREFIX = "Bearer "
@@ -128,7 +128,7 @@ class AsService(BearerAuth):
         *,
         origins: Iterable[str] | None = None,
     ) -> None:
-        wanted = Wanted.of(audience, scope)
+        wanted = Target.of(audience, scope)
         source = ClientCredentials(client, audience=wanted.audience, scope=wanted.scope)
         super().__init__(source, wanted.audience if origins is None else origins)
 
@@ -158,7 +158,7 @@ class OnBehalfOf(BearerAuth):
         subject_expires_at: float | None = None,
         origins: Iterable[str] | None = None,
     ) -> None:
-        wanted = Wanted.of(audience, scope)
+        wanted = Target.of(audience, scope)
         source = Exchange(
             client,
             subject_token,

@@ -18,7 +18,7 @@ from delegation_app.client import requests
 from delegation_app.client.credentials import Fields
 from delegation_app.client.discovery import AUTHORIZATION, Metadata
 from delegation_app.client.errors import UnusableAnswer, is_code, refused
-from delegation_app.client.target import Wanted
+from delegation_app.client.target import Target
 from delegation_app.protocol import pkce
 from delegation_app.protocol.audience import is_absolute_uri
 from delegation_app.protocol.secrets import new_secret
@@ -74,7 +74,7 @@ def begin(
     metadata: Metadata,
     client_id: str,
     redirect_uri: str,
-    wanted: Wanted,
+    wanted: Target,
     more: Mapping[str, str] | None = None,
 ) -> Attempt:
     """Start a try, with fresh secrets.

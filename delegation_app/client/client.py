@@ -14,7 +14,7 @@ from delegation_app.client.credentials import Credentials
 from delegation_app.client.discovery import Discovery, Metadata
 from delegation_app.client.errors import UnusableAnswer
 from delegation_app.client.http.transport import HttpTransport, Request, Response, Transport, naming
-from delegation_app.client.target import Names, Wanted
+from delegation_app.client.target import Names, Target
 from delegation_app.client.tokens import Tokens
 from delegation_app.protocol import names
 from delegation_app.protocol.scope import Scope
@@ -79,7 +79,7 @@ class Client:
             ClientError: the metadata can't be had, or names no support for PKCE.
             ValueError: an argument makes no sense.
         """
-        wanted = Wanted.of(audience, scope)
+        wanted = Target.of(audience, scope)
         client_id = self.credentials.client_id
         return authorization_code.begin(self.metadata(), client_id, redirect_uri, wanted, more)
 
@@ -112,7 +112,7 @@ class Client:
             ClientError: see `errors`.
             ValueError: an argument makes no sense, or the client is public.
         """
-        wanted = Wanted.of(audience, scope)
+        wanted = Target.of(audience, scope)
         request = requests.client_credentials(self._token_endpoint(), self.credentials, wanted)
         return self._tokens(request, wanted.scope)
 
@@ -137,7 +137,7 @@ class Client:
             InvalidTarget: it may not be handed on to that audience.
             ClientError: see `errors`.
         """
-        wanted = Wanted.of(audience, scope)
+        wanted = Target.of(audience, scope)
         endpoint = self._token_endpoint()
         request = requests.exchange(endpoint, self.credentials, subject_token, wanted, actor_token)
         return self._tokens(request, wanted.scope, names.ACCESS_TOKEN)
@@ -156,7 +156,7 @@ class Client:
             NoAnswer: nobody knows whether it was used; try again with the same one at once.
             ClientError: see `errors`.
         """
-        wanted = Wanted.of(audience, scope)
+        wanted = Target.of(audience, scope)
         endpoint = self._token_endpoint()
         request = requests.refresh(endpoint, self.credentials, refresh_token, wanted)
         return self._tokens(request, wanted.scope)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from delegation_app.client.cache.token_cache import key_of
 from delegation_app.client.client import Client
-from delegation_app.client.target import Names, Wanted
+from delegation_app.client.target import Names, Target
 from delegation_app.client.tokens import Tokens
 
 
@@ -24,7 +24,7 @@ class ClientCredentials:
         self, client: Client, *, audience: Names | None = None, scope: Names | None = None
     ) -> None:
         self._client = client
-        self._wanted = Wanted.of(audience, scope)
+        self._wanted = Target.of(audience, scope)
         self._key = key_of(client.issuer, client.credentials.client_id, self._wanted)
 
     def token(self) -> Tokens:

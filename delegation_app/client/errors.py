@@ -76,47 +76,47 @@ class Refused(ClientError):
         return f"{self.code}: {self.description}" if self.description else self.code
 
 
-class InvalidRequest(Refused):
+class InvalidRequestError(Refused):
     """`invalid_request`: among others, a subject token that is not valid (RFC 8693)."""
 
 
-class InvalidClient(Refused):
+class InvalidClientError(Refused):
     """`invalid_client`: the credentials are wrong."""
 
 
-class InvalidGrant(Refused):
+class InvalidGrantError(Refused):
     """`invalid_grant`: the code or refresh token is used, expired or revoked; start anew."""
 
 
-class UnauthorizedClient(Refused):
+class UnauthorizedClientError(Refused):
     """`unauthorized_client`: this client may not do that."""
 
 
-class UnsupportedGrantType(Refused):
+class UnsupportedGrantTypeError(Refused):
     """`unsupported_grant_type`: nobody may do that there."""
 
 
-class InvalidScope(Refused):
+class InvalidScopeError(Refused):
     """`invalid_scope`: more than may be had."""
 
 
-class InvalidTarget(Refused):
+class InvalidTargetError(Refused):
     """`invalid_target`: not at that audience (RFC 8707 section 2)."""
 
 
-class UnsupportedTokenType(Refused):
+class UnsupportedTokenTypeError(Refused):
     """`unsupported_token_type`: such tokens can't be revoked there (RFC 7009 section 2.2.1)."""
 
 
-class AccessDenied(Refused):
+class AccessDeniedError(Refused):
     """`access_denied`: the person said no."""
 
 
-class LoginRequired(Refused):
+class LoginRequiredError(Refused):
     """`login_required`: `prompt=none`, and the person is not signed in."""
 
 
-class ConsentRequired(Refused):
+class ConsentRequiredError(Refused):
     """`consent_required`: `prompt=none`, and the person has to be asked."""
 
 
@@ -124,26 +124,26 @@ class ServerFailed(Refused):
     """`server_error`: something is wrong over there."""
 
 
-class TemporarilyUnavailable(Refused):
+class TemporarilyUnavailableError(Refused):
     """`temporarily_unavailable`, or a status that says so: 429, 502, 503, 504."""
 
     temporary = True
 
 
 _BY_CODE: Final[dict[str, type[Refused]]] = {
-    "invalid_request": InvalidRequest,
-    "invalid_client": InvalidClient,
-    "invalid_grant": InvalidGrant,
-    "unauthorized_client": UnauthorizedClient,
-    "unsupported_grant_type": UnsupportedGrantType,
-    "invalid_scope": InvalidScope,
-    "invalid_target": InvalidTarget,
-    "unsupported_token_type": UnsupportedTokenType,
-    "access_denied": AccessDenied,
-    "login_required": LoginRequired,
-    "consent_required": ConsentRequired,
+    "invalid_request": InvalidRequestError,
+    "invalid_client": InvalidClientError,
+    "invalid_grant": InvalidGrantError,
+    "unauthorized_client": UnauthorizedClientError,
+    "unsupported_grant_type": UnsupportedGrantTypeError,
+    "invalid_scope": InvalidScopeError,
+    "invalid_target": InvalidTargetError,
+    "unsupported_token_type": UnsupportedTokenTypeError,
+    "access_denied": AccessDeniedError,
+    "login_required": LoginRequiredError,
+    "consent_required": ConsentRequiredError,
     "server_error": ServerFailed,
-    "temporarily_unavailable": TemporarilyUnavailable,
+    "temporarily_unavailable": TemporarilyUnavailableError,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from delegation_app.client.cache.token_cache import key_of
 from delegation_app.client.client import Client
-from delegation_app.client.target import Names, Wanted
+from delegation_app.client.target import Names, Target
 from delegation_app.client.tokens import Tokens
 
 
@@ -39,7 +39,7 @@ class Exchange:
             raise ValueError("There is no token to exchange.")
         self._client = client
         self._subject_token = subject_token
-        self._wanted = Wanted.of(audience, scope)
+        self._wanted = Target.of(audience, scope)
         self._ends = subject_expires_at
         client_id = client.credentials.client_id
         self._key = key_of(client.issuer, client_id, self._wanted, subject_token)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from delegation_app.client.credentials import Credentials
 from delegation_app.client.http.transport import Request
-from delegation_app.client.target import Wanted
+from delegation_app.client.target import Target
 from delegation_app.protocol import names
 
 
@@ -31,7 +31,7 @@ def redeem(endpoint: str, credentials: Credentials, code: Code) -> Request:
     return credentials.request(endpoint, fields)
 
 
-def client_credentials(endpoint: str, credentials: Credentials, wanted: Wanted) -> Request:
+def client_credentials(endpoint: str, credentials: Credentials, wanted: Target) -> Request:
     """Return the request for a token in the client's own name (RFC 6749 section 4.4.2).
 
     Raises:
@@ -44,7 +44,7 @@ def client_credentials(endpoint: str, credentials: Credentials, wanted: Wanted) 
     return credentials.request(endpoint, fields)
 
 
-def refresh(endpoint: str, credentials: Credentials, refresh_token: str, wanted: Wanted) -> Request:
+def refresh(endpoint: str, credentials: Credentials, refresh_token: str, wanted: Target) -> Request:
     """Return the request that uses a refresh token (RFC 6749 section 6)."""
     fields = {"grant_type": names.REFRESH_TOKEN, "refresh_token": _some(refresh_token)}
     return credentials.request(endpoint, {**fields, **wanted.fields("resource")})
@@ -54,7 +54,7 @@ def exchange(
     endpoint: str,
     credentials: Credentials,
     subject_token: str,
-    wanted: Wanted,
+    wanted: Target,
     actor_token: str | None = None,
 ) -> Request:
     """Return the request that exchanges an access token for another one (RFC 8693 section 2.1)."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from delegation_app.client.errors import (
     ClientError,
-    TemporarilyUnavailable,
+    TemporarilyUnavailableError,
     UnusableAnswer,
     is_code,
     refused,
@@ -88,7 +88,7 @@ def revoked(response: Response) -> None:
     """Judge an answer of the revocation endpoint (RFC 7009 section 2.2).
 
     Raises:
-        Refused: it is an error. With `TemporarilyUnavailable` the token may still be good.
+        Refused: it is an error. With `TemporarilyUnavailableError` the token may still be good.
         UnusableAnswer: it is something else.
     """
     # RFC 7009 section 2.2: what is in the body means nothing
@@ -119,7 +119,7 @@ def refusal(response: Response) -> ClientError:
         told = {}
     code = told.get("error")
     if response.status in _BUSY:
-        return TemporarilyUnavailable(
+        return TemporarilyUnavailableError(
             str(code) if is_code(code) else "temporarily_unavailable",
             status=response.status,
             retry_after=wait,

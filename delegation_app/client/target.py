@@ -14,7 +14,7 @@ Names = str | Iterable[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Target:
     """The audience and the scope of a token.
 
     Attributes:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from delegation_app.protocol.requests.parameters import Parameters
-from delegation_app.services.audit import Origin
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.audit import RequestContext
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.tokens.issuing import Issued
 
 
@@ -21,9 +21,9 @@ class TokenRequest:
         origin: the client as actor, and from where it asks.
     """
 
-    client: Client
+    client: RegisteredClient
     parameters: Parameters
-    origin: Origin
+    origin: RequestContext
 
 
 class Grant(Protocol):

@@ -14,7 +14,7 @@ PARAMETERS = frozenset({"refresh_token", "scope", "resource"})
 def handle(request: TokenRequest) -> Issued:
     """Rotate a refresh token."""
     parameters = request.parameters
-    presentation = rotation.Presentation(
+    presentation = rotation.RefreshRequest(
         text=parameters.require("refresh_token"),
         scope=parameters.get("scope"),
         resources=parameters.all("resource"),

@@ -10,7 +10,7 @@ from delegation_app.protocol.errors import InvalidRequest, UnauthorizedClient
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services.delegations import enforcement
 from delegation_app.services.tokens import exchange
-from delegation_app.services.tokens.exchange_parties import Token
+from delegation_app.services.tokens.exchange_parties import TypedToken
 from delegation_app.services.tokens.issuing import Issued
 
 TYPE = names.TOKEN_EXCHANGE
@@ -31,31 +31,31 @@ def handle(request: TokenRequest) -> Issued:
     # RFC 8693 section 5: whoever finds a token must not be able to exchange it
     if not client.is_confidential:
         raise UnauthorizedClient("Public clients may not exchange tokens.")
-    wanted = exchange.Exchange(
+    wanted = exchange.ExchangeRequest(
         subject=_subject(parameters),
         actor=_actor(parameters),
         requested_type=_requested_type(parameters),
         audiences=parameters.all("audience"),
         resources=parameters.all("resource"),
         scope=parameters.get("scope"),
-        constraints=enforcement.asked_for(client, parameters.get("constraints")),
+        constraints=enforcement.requested_constraints(client, parameters.get("constraints")),
     )
     return exchange.exchange(wanted, client, request.origin)
 
 
-def _subject(parameters: Parameters) -> Token:
+def _subject(parameters: Parameters) -> TypedToken:
     text = parameters.require("subject_token")
-    return Token(text, _type(parameters.require("subject_token_type"), _SUBJECTS))
+    return TypedToken(text, _type(parameters.require("subject_token_type"), _SUBJECTS))
 
 
-def _actor(parameters: Parameters) -> Token | None:
+def _actor(parameters: Parameters) -> TypedToken | None:
     text, declared = parameters.get("actor_token"), parameters.get("actor_token_type")
     # RFC 8693 section 2.1: the type is required with the token, and refused without it
     if (text is None) != (declared is None):
         raise InvalidRequest("The parameters actor_token and actor_token_type go together.")
     if text is None or declared is None:
         return None
-    return Token(text, _type(declared, _ISSUED))
+    return TypedToken(text, _type(declared, _ISSUED))
 
 
 def _requested_type(parameters: Parameters) -> str:

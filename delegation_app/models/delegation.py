@@ -249,10 +249,10 @@ class Delegation(PrimaryModel):
             self.root_id = self.parent.root_id
             self.path = f"{self.parent.path}{self.public_id.hex}/"
             self.depth = self.parent.depth + 1
-            self.lineage = self.parent.lineage + lineage_of(self.parent.delegate_id)
+            self.lineage = self.parent.lineage + ancestor_clients_of(self.parent.delegate_id)
 
 
-def lineage_of(client: object) -> str:
+def ancestor_clients_of(client: object) -> str:
     """Return how the client with this key stands in a `lineage`: between slashes."""
     # As the database writes it in a CAST: SQLite keeps a UUID without its dashes
     key = cast("models.ForeignKey[Any, Any]", Delegation._meta.get_field("delegate")).target_field

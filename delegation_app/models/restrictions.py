@@ -21,7 +21,7 @@ from delegation_app.models.base import PrimaryModel
 tightened: Final = Signal()
 
 
-class Tightening(PrimaryModel):
+class RestrictionTimes(PrimaryModel):
     """A row that can take something away from tokens that are out already."""
 
     # Columns that do, when they change
@@ -65,10 +65,10 @@ class Tightening(PrimaryModel):
         return {"tightened_at": clock.now()} if cls.TAKING & columns.keys() else {}
 
 
-T = TypeVar("T", bound=Tightening)
+T = TypeVar("T", bound=RestrictionTimes)
 
 
-class TighteningQuerySet(models.QuerySet[T]):
+class RestrictionQuerySet(models.QuerySet[T]):
     """Rows that are stamped when they are updated, too."""
 
     def update(self, **kwargs: Any) -> int:

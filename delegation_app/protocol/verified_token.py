@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, Self
 
 from delegation_app.protocol import jose
 from delegation_app.protocol.audience import Audience
-from delegation_app.protocol.constraints import Access, Constraints, Moment
+from delegation_app.protocol.constraints import AccessContext, Constraints, EnforcementPoint
 from delegation_app.protocol.errors import InvalidToken, OutsideLimits
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.status_list import StatusReference
@@ -126,8 +126,8 @@ class VerifiedToken:
         """
         if not self.constraints:
             return
-        access = Access(
-            Moment.RESOURCE,
+        access = AccessContext(
+            EnforcementPoint.RESOURCE,
             datetime.fromtimestamp(now, UTC),
             ip=call.ip,
             method=call.method,

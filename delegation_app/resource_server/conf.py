@@ -39,7 +39,7 @@ def configured() -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-class Conf:
+class ResourceServerConf:
     """Typed views of `settings.DELEGATION_RESOURCE_SERVER`. Nothing is remembered."""
 
     def _get(self, name: str) -> Any:
@@ -171,4 +171,4 @@ class Conf:
         return self._strings("CONSTRAINTS")
 
 
-conf: Final = Conf()
+conf: Final = ResourceServerConf()

@@ -9,10 +9,10 @@ from rest_framework.exceptions import APIException
 
 from delegation_app.client import (
     ClientError,
-    InvalidClient,
+    InvalidClientError,
     Refused,
     ServerFailed,
-    UnsupportedGrantType,
+    UnsupportedGrantTypeError,
 )
 from delegation_app.protocol import errors
 from delegation_app.protocol.scope import Scope
@@ -32,13 +32,13 @@ class Refusal(APIException):
         self.auth_header = header
 
 
-class InvalidRequest(Refusal):
+class MalformedRequest(Refusal):
     """The request is malformed, or carries a token in more than one way."""
 
     status_code = HTTPStatus.BAD_REQUEST
 
 
-class InvalidToken(Refusal):
+class TokenRefused(Refusal):
     """The token is unknown, expired, revoked, or for another resource server.
 
     No `AuthenticationFailed`: the framework would put the challenge of a request without a token
@@ -48,7 +48,7 @@ class InvalidToken(Refusal):
     status_code = HTTPStatus.UNAUTHORIZED
 
 
-class OutsideLimits(Refusal):
+class LimitsExceeded(Refusal):
     """The token is good and does not permit this request: a constraint, or who acts."""
 
     status_code = HTTPStatus.FORBIDDEN
@@ -96,9 +96,9 @@ class InsufficientScope(APIException):
 
 
 _BY_CODE: Final[dict[type[errors.OAuthError], type[Refusal]]] = {
-    errors.InvalidRequest: InvalidRequest,
-    errors.InvalidToken: InvalidToken,
-    errors.OutsideLimits: OutsideLimits,
+    errors.InvalidRequest: MalformedRequest,
+    errors.InvalidToken: TokenRefused,
+    errors.OutsideLimits: LimitsExceeded,
 }
 
 
@@ -113,7 +113,7 @@ def refusal(error: errors.OAuthError, challenge: Challenge, scope: Scope = Scope
     kind = next((kind for of, kind in _BY_CODE.items() if isinstance(error, of)), Unavailable)
     if kind is Unavailable:
         return Unavailable(error)
-    told = scope if kind is InvalidToken else Scope()
+    told = scope if kind is TokenRefused else Scope()
     header = challenge.header(scope=told, error=error.code, description=error.description)
     return kind(error, header)
 
@@ -177,6 +177,8 @@ def onward(error: ClientError) -> OnwardError:
         unavailable = ExchangeUnavailable(reason)
         unavailable.wait = error.retry_after or unavailable.wait
         return unavailable
-    if reason is None or isinstance(reason, InvalidClient | ServerFailed | UnsupportedGrantType):
+    if reason is None or isinstance(
+        reason, InvalidClientError | ServerFailed | UnsupportedGrantTypeError
+    ):
         return ExchangeFailed(reason)
     return ExchangeRefused(reason)

@@ -84,7 +84,7 @@ def onward_auth(
     return BearerAuth(_Telling(exchange), [audience] if origins is None else origins)
 
 
-class OnBehalfOf:
+class OnBehalfOfMixin:
     """Mix it into a view that calls other services in the name of whoever called it.
 
     Attributes:

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 
 from delegation_app.protocol.errors import InvalidScope
 from delegation_app.protocol.scope import Scope
-from delegation_app.resource_server.requirements import Question, Requirement, Verdict
+from delegation_app.resource_server.requirements import Requirement, RequirementContext, Verdict
 
 if TYPE_CHECKING:
     # At run time it would be a circle: the framework's settings name classes of ours
@@ -55,7 +55,7 @@ class RequireScopes(Requirement):
     def __repr__(self) -> str:
         return f"RequireScopes({str(self._always)!r}, {self._methods})"
 
-    def weigh(self, question: Question) -> Verdict:
+    def weigh(self, question: RequirementContext) -> Verdict:
         """Compare the scope of the token with what the view needs."""
         needed = self._needed(question.request, question.view)
         if needed is None:
@@ -92,7 +92,7 @@ class RequireActor(Requirement):
     def __repr__(self) -> str:
         return f"RequireActor({', '.join(map(repr, sorted(self._client_ids)))})"
 
-    def weigh(self, question: Question) -> Verdict:
+    def weigh(self, question: RequirementContext) -> Verdict:
         """Look at who acts now, and at nobody who acted before."""
         token = question.token
         if token is None:
@@ -129,7 +129,7 @@ class RequireAudience(Requirement):
     def __repr__(self) -> str:
         return f"RequireAudience({', '.join(map(repr, self._identifiers))})"
 
-    def weigh(self, question: Question) -> Verdict:
+    def weigh(self, question: RequirementContext) -> Verdict:
         """Look at the audience of the token."""
         token = question.token
         if token is None:

@@ -30,7 +30,7 @@ _WEIGHED: Final = "_delegation_weighed"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class RequirementContext:
     """Whether a view lets a request in, with a token or without one."""
 
     request: Request
@@ -87,7 +87,7 @@ class Requirement(SingleOperandHolder, BasePermission):
         """Return this requirement, where the framework expects to make a permission."""
         return self
 
-    def weigh(self, question: Question) -> Verdict:
+    def weigh(self, question: RequirementContext) -> Verdict:
         """Judge the token of a request, or say what it would need without one."""
         raise NotImplementedError
 
@@ -101,7 +101,7 @@ class Requirement(SingleOperandHolder, BasePermission):
             OutsideLimits: they do not hold for another reason.
         """
         token = request.auth if isinstance(request.auth, VerifiedToken) else None
-        question = Question(request, view, token)
+        question = RequirementContext(request, view, token)
         # Once in a request; and a permission of the site may ask one of ours while it is weighed
         if not hasattr(request, _WEIGHED):
             setattr(request, _WEIGHED, True)
@@ -117,7 +117,7 @@ def needed_by(view: APIView | None, request: Request) -> Scope:
     """Return the scope that a view's permissions ask for, before there is a token."""
     if view is None:
         return Scope()
-    return _weigh_all(Question(request, view), asked=False).needed
+    return _weigh_all(RequirementContext(request, view), asked=False).needed
 
 
 def challenge_of(request: Request) -> Challenge:
@@ -129,7 +129,7 @@ def challenge_of(request: Request) -> Challenge:
     return Challenge("api")
 
 
-def _require(question: Question) -> None:
+def _require(question: RequirementContext) -> None:
     verdict = _weigh_all(question, asked=True)
     if verdict.holds:
         return
@@ -143,7 +143,7 @@ def _require(question: Question) -> None:
         raise refusal(errors.OutsideLimits(verdict.reason), challenge)
 
 
-def _weigh_all(question: Question, *, asked: bool) -> Verdict:
+def _weigh_all(question: RequirementContext, *, asked: bool) -> Verdict:
     permissions: Iterable[Any] = question.view.get_permissions()
     ours = (_weigh(part, question, asked=asked) for part in permissions if _is_ours(part))
     return reduce(Verdict.also, ours, Verdict(holds=True))
@@ -155,7 +155,7 @@ def _is_ours(part: Any) -> bool:
     return any(map(_is_ours, vars(part).values()))
 
 
-def _weigh(part: Any, question: Question, *, asked: bool) -> Verdict:
+def _weigh(part: Any, question: RequirementContext, *, asked: bool) -> Verdict:
     """Weigh a part; `asked` is false where the framework would not ask it any more."""
     kind = type(part)
     if kind is AND:
@@ -171,7 +171,7 @@ def _weigh(part: Any, question: Question, *, asked: bool) -> Verdict:
     return Verdict(asked and bool(part.has_permission(question.request, question.view)))
 
 
-def _either(part: Any, question: Question, *, asked: bool) -> Verdict:
+def _either(part: Any, question: RequirementContext, *, asked: bool) -> Verdict:
     left = _weigh(part.op1, question, asked=asked)
     if left.holds:
         return left
@@ -181,7 +181,7 @@ def _either(part: Any, question: Question, *, asked: bool) -> Verdict:
     return min(left, right, key=lambda verdict: verdict.distance(question.provided))
 
 
-def _not(inner: Any, question: Question, *, asked: bool) -> Verdict:
+def _not(inner: Any, question: RequirementContext, *, asked: bool) -> Verdict:
     # Whoever brings no token has not shown that it lacks anything
     if question.token is None and _is_ours(inner):
         return Verdict(holds=False)

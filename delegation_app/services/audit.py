@@ -21,7 +21,7 @@ _BATCH: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class RequestContext:
     """Where a change comes from.
 
     Attributes:
@@ -38,7 +38,7 @@ class Origin:
     user_agent: str = ""
     request_id: str = ""
 
-    def acting_as(self, subject: str) -> Origin:
+    def acting_as(self, subject: str) -> RequestContext:
         """Return the same origin with another actor."""
         return replace(self, actor=subject)
 
@@ -59,7 +59,7 @@ class About(TypedDict, total=False):
     outcome: AuditEvent.Outcome
 
 
-def record(event: Event, origin: Origin, **about: Unpack[About]) -> None:
+def record(event: Event, origin: RequestContext, **about: Unpack[About]) -> None:
     """Insert one event. Whose authority it is about is taken from its delegation or consent.
 
     Args:
@@ -74,7 +74,7 @@ def record(event: Event, origin: Origin, **about: Unpack[About]) -> None:
 
 def record_each(
     event: Event,
-    origin: Origin,
+    origin: RequestContext,
     about: Iterable[tuple[Delegation, Mapping[str, Any]]],
     *,
     reason: str,
@@ -89,7 +89,7 @@ def record_each(
         witness(first)
 
 
-def record_often(event: Event, origin: Origin, **about: Unpack[About]) -> None:
+def record_often(event: Event, origin: RequestContext, **about: Unpack[About]) -> None:
     """Insert an event that anybody can cause; where there were many like it, count it.
 
     See `event_counts` for the limits; the parameters are those of `record`.
@@ -102,7 +102,12 @@ def record_often(event: Event, origin: Origin, **about: Unpack[About]) -> None:
 
 
 def record_refusal(
-    error: OAuthError, origin: Origin, *, client_id: str, endpoint: str, grant_type: str = ""
+    error: OAuthError,
+    origin: RequestContext,
+    *,
+    client_id: str,
+    endpoint: str,
+    grant_type: str = "",
 ) -> None:
     """Insert the event of a refused request, unless the service that refused did so already.
 
@@ -138,7 +143,7 @@ def _claimed(client_id: str) -> str:
     return name
 
 
-def _row(event: Event, origin: Origin, **about: Unpack[About]) -> AuditEvent:
+def _row(event: Event, origin: RequestContext, **about: Unpack[About]) -> AuditEvent:
     delegation, consent = about.get("delegation"), about.get("consent")
     details = dict(about.get("details") or {})
     if origin.via:

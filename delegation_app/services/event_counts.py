@@ -25,7 +25,7 @@ from delegation_app.models import AuditEvent, EventCount
 from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.requests.addresses import budget_of
 from delegation_app.protocol.secrets import digest
-from delegation_app.services.transactions import joined, own
+from delegation_app.services.transactions import durable, nested
 
 logger = logger_for("delegation_app")
 
@@ -113,7 +113,7 @@ def write_expected() -> None:
         write_finished()
 
 
-@own
+@durable
 def _write_some() -> None:
     over = EventCount.objects.filter(ends_at__lte=clock.now()).order_by("ends_at")
     for counted in over[:_BATCH]:
@@ -146,7 +146,7 @@ def _count(row: AuditEvent, minute: int, key: str) -> None:
     if found.update(**more):
         return
     try:
-        with joined():
+        with nested():
             _first(row, minute, key).save(force_insert=True)
     except IntegrityError:
         # Another request was the first
@@ -191,7 +191,7 @@ def _so_far(minute: int, group: str) -> int:
         return 0
 
 
-class _Local:
+class _LocalCounts:
     """Counts of one process, for the minute in which the cache fails."""
 
     def __init__(self) -> None:
@@ -210,4 +210,4 @@ class _Local:
             return self._counts[name]
 
 
-_local: Final = _Local()
+_local: Final = _LocalCounts()

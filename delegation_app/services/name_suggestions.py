@@ -35,7 +35,7 @@ _ALIKE: Final = 0.65
 _LAST: Final = "\U0010ffff"
 
 
-class Reach(Enum):
+class SuggestionScope(Enum):
     """Whose names may be suggested."""
 
     NONE = "none"
@@ -49,8 +49,8 @@ class Reach(Enum):
 class Sight:
     """What the reader may see."""
 
-    people: Reach = Reach.ALL
-    clients: Reach = Reach.ALL
+    people: SuggestionScope = SuggestionScope.ALL
+    clients: SuggestionScope = SuggestionScope.ALL
 
 
 def of_party(term: str, sight: Sight) -> str:
@@ -149,13 +149,13 @@ def _is_user(subject: str) -> bool:
     return reading.is_storable(key) and users._default_manager.filter(pk=key).exists()
 
 
-def _people(term: str, reach: Reach) -> list[str]:
+def _people(term: str, reach: SuggestionScope) -> list[str]:
     users = get_user_model()
     held = Delegation.objects.filter(principal_user=OuterRef("pk"))
     return _named(users._default_manager.all(), users.USERNAME_FIELD, term, (reach, held))
 
 
-def _clients(term: str, reach: Reach) -> list[str]:
+def _clients(term: str, reach: SuggestionScope) -> list[str]:
     rows = toolkit.application_model()._default_manager.all()
     held = Delegation.objects.filter(delegate_client_id=OuterRef("client_id"))
     newest = rows.order_by("-pk").values("pk")[:_NEWEST_CLIENTS]
@@ -165,7 +165,7 @@ def _clients(term: str, reach: Reach) -> list[str]:
 
 
 def _named(
-    rows: QuerySet[Any], column: str, term: str, sight: tuple[Reach, QuerySet[Delegation]]
+    rows: QuerySet[Any], column: str, term: str, sight: tuple[SuggestionScope, QuerySet[Delegation]]
 ) -> list[str]:
     """Return what a column has that begins like a term, or else what is most like it."""
     if len(term) > _LONGEST:
@@ -181,7 +181,7 @@ def _beginning(
     rows: QuerySet[Any],
     column: str,
     starts: Iterable[str],
-    sight: tuple[Reach, QuerySet[Delegation]],
+    sight: tuple[SuggestionScope, QuerySet[Delegation]],
 ) -> list[str]:
     condition = Q()
     for start in starts:
@@ -195,11 +195,13 @@ def _beginning(
     return sorted(map(str, seen.values_list(column, flat=True)))
 
 
-def _seen(rows: QuerySet[Any], sight: tuple[Reach, QuerySet[Delegation]]) -> QuerySet[Any]:
+def _seen(
+    rows: QuerySet[Any], sight: tuple[SuggestionScope, QuerySet[Delegation]]
+) -> QuerySet[Any]:
     reach, held = sight
-    if reach is Reach.ALL:
+    if reach is SuggestionScope.ALL:
         return rows
-    return rows.none() if reach is Reach.NONE else rows.filter(Exists(held))
+    return rows.none() if reach is SuggestionScope.NONE else rows.filter(Exists(held))
 
 
 def _spellings(term: str) -> Iterator[str]:

@@ -20,7 +20,7 @@ from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.models import Delegation, OutboxMessage
 from delegation_app.protocol.printable import logger_for
-from delegation_app.services.transactions import database, own
+from delegation_app.services.transactions import database, durable
 from delegation_app.signals import delegation_opened, delegation_revoked
 
 logger = logger_for("delegation_app")
@@ -117,7 +117,7 @@ def _after_commit(signals: Iterable[tuple[Signal, Mapping[str, Any]]]) -> None:
     transaction.on_commit(send, using=database())
 
 
-@own
+@durable
 def _take(batch: int) -> list[OutboxMessage]:
     now = clock.now()
     due = OutboxMessage.objects.filter(delivered_at=None, due_at__lte=now).order_by("due_at", "id")

@@ -24,7 +24,7 @@ from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.secrets import derive_key
 from delegation_app.seldom import Seldom
 from delegation_app.services import audit
-from delegation_app.services.transactions import hold, own, own_once
+from delegation_app.services.transactions import advisory_lock, durable, durable_once
 
 logger = logger_for("delegation_app")
 
@@ -44,7 +44,7 @@ class TooEarly(Exception):
         self.seconds = seconds
 
 
-class Unreadable(TemporarilyUnavailable):
+class UnreadableKey(TemporarilyUnavailable):
     """A key that has to sign cannot be decrypted: the site's secret is another one.
 
     Args:
@@ -63,7 +63,7 @@ class NothingUnreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _KeyRing:
     """What was read of the keys.
 
     Attributes:
@@ -93,7 +93,7 @@ class _Memory:
         self.forget()
 
     def forget(self) -> None:
-        self.known = _Known()
+        self.known = _KeyRing()
         self.signer: tuple[SigningIdentity, tuple[str, ...]] | None = None
         self.missed_at = float("-inf")
 
@@ -182,7 +182,9 @@ def unreadable() -> list[str]:
     return [key.kid for key in _waiting() if not _can_read(key)]
 
 
-def rotate(origin: audit.Origin, *, force: bool = False, withdraw: bool = False) -> SigningKey:
+def rotate(
+    origin: audit.RequestContext, *, force: bool = False, withdraw: bool = False
+) -> SigningKey:
     """Let the next key sign, retire the active one, and publish a new next key.
 
     The retired key stays published until the last token that it signed has expired; its private
@@ -207,7 +209,7 @@ def rotate(origin: audit.Origin, *, force: bool = False, withdraw: bool = False)
     return key
 
 
-def discard_unreadable(origin: audit.Origin) -> SigningKey:
+def discard_unreadable(origin: audit.RequestContext) -> SigningKey:
     """Retire the keys that cannot be decrypted, and go on with others.
 
     What they signed stays valid: their public halves are published until the last of it has
@@ -229,9 +231,9 @@ def discard_unreadable(origin: audit.Origin) -> SigningKey:
     return key
 
 
-@own_once
-def _discard_unreadable(origin: audit.Origin) -> SigningKey:
-    hold(_LOCK)
+@durable_once
+def _discard_unreadable(origin: audit.RequestContext) -> SigningKey:
+    advisory_lock(_LOCK)
     now, keys = clock.now(), {key.state: key for key in _waiting()}
     lost = [key for key in keys.values() if not _can_read(key)]
     if not lost:
@@ -251,16 +253,16 @@ def _discard_unreadable(origin: audit.Origin) -> SigningKey:
     return active
 
 
-@own_once
-def _rotate(origin: audit.Origin, *, force: bool, withdraw: bool) -> SigningKey:
-    hold(_LOCK)
+@durable_once
+def _rotate(origin: audit.RequestContext, *, force: bool, withdraw: bool) -> SigningKey:
+    advisory_lock(_LOCK)
     now = clock.now()
     upcoming = SigningKey.objects.get(state=_State.NEXT)
     wait = upcoming.created_at + conf.jwks_max_age - now
     if wait > timedelta(0) and not force:
         raise TooEarly(int(wait.total_seconds()) + 1)
     if not _can_read(upcoming):
-        raise Unreadable(upcoming.kid)
+        raise UnreadableKey(upcoming.kid)
     active = SigningKey.objects.get(state=_State.ACTIVE)
     _retire(active, now if withdraw else _last_use(now))
     _activate(upcoming, now)
@@ -270,15 +272,17 @@ def _rotate(origin: audit.Origin, *, force: bool, withdraw: bool) -> SigningKey:
     return upcoming
 
 
-@own
+@durable
 def _make_first() -> None:
-    hold(_LOCK)
+    advisory_lock(_LOCK)
     # Another process may have made them while this one waited.
     if not SigningKey.objects.filter(state=_State.ACTIVE).exists():
         now = clock.now()
         for state in (_State.ACTIVE, _State.NEXT):
             key = _make(state, now)
-            audit.record(KEY_CREATED, audit.Origin(), details={"kid": key.kid, "state": state})
+            audit.record(
+                KEY_CREATED, audit.RequestContext(), details={"kid": key.kid, "state": state}
+            )
 
 
 def _make(state: SigningKey.State, now: datetime) -> SigningKey:
@@ -313,7 +317,7 @@ def _waiting() -> QuerySet[SigningKey]:
     return SigningKey.objects.exclude(state=_State.RETIRED)
 
 
-def _read() -> _Known:
+def _read() -> _KeyRing:
     began = time.monotonic()
     rows = SigningKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=clock.now()))
     keys = list(rows.order_by("created_at"))
@@ -321,11 +325,11 @@ def _read() -> _Known:
     active = next((key for key in keys if key.state == _State.ACTIVE), None)
     before = _memory.known.ready.items()
     ready = {kid: key for kid, key in list(before) if kid in published}
-    _memory.known = _Known(published, active, began, ready)
+    _memory.known = _KeyRing(published, active, began, ready)
     return _memory.known
 
 
-def _existing(known: _Known) -> SigningKey:
+def _existing(known: _KeyRing) -> SigningKey:
     if known.active is None:
         _make_first()
         known = _read()
@@ -361,7 +365,7 @@ def _identity(key: SigningKey) -> SigningIdentity:
             key.kid,
             _COMMAND,
         )
-        raise Unreadable(key.kid) from error
+        raise UnreadableKey(key.kid) from error
     identity = SigningIdentity(key.kid, key.algorithm, private)
     _memory.signer = identity, secrets
     return identity

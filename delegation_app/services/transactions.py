@@ -85,7 +85,7 @@ def database() -> str:
     return router.db_for_write(Delegation)
 
 
-def own(work: Callable[P, R | OAuthError]) -> Callable[P, R]:
+def durable(work: Callable[P, R | OAuthError]) -> Callable[P, R]:
     """Run `work` in a transaction of its own, and again if the database asks for that.
 
     An error that `work` raises undoes everything. An error that it *returns* is raised after the
@@ -104,8 +104,8 @@ def own(work: Callable[P, R | OAuthError]) -> Callable[P, R]:
     return _owned(work, _REPEAT)
 
 
-def own_once(work: Callable[P, R | OAuthError]) -> Callable[P, R]:
-    """Run `work` as `own` does, where doing it twice is not the same as doing it once."""
+def durable_once(work: Callable[P, R | OAuthError]) -> Callable[P, R]:
+    """Run `work` as `durable` does, where doing it twice is not the same as doing it once."""
     return _owned(work, _LOOK_FIRST)
 
 
@@ -118,27 +118,27 @@ def witness(event: AuditEvent) -> None:
 def part(work: Callable[P, R]) -> Callable[P, R]:
     """Run `work` as a part of the transaction around it.
 
-    Where there is none it runs as `own` does: two that take something at once may wait for each
+    Where there is none it runs as `durable` does: two that take something at once may wait for each
     other, and the database gives one of them up.
     """
-    alone = own(work)
+    alone = durable(work)
 
     @functools.wraps(work)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         if not connections[database()].in_atomic_block:
             return alone(*args, **kwargs)
-        with joined():
+        with nested():
             return work(*args, **kwargs)
 
     return wrapped
 
 
-def joined() -> transaction.Atomic:
+def nested() -> transaction.Atomic:
     """Return a transaction that is part of the one around it, if there is one."""
     return transaction.atomic(using=database())
 
 
-def hold(*names: str, shared: Iterable[str] = ()) -> None:
+def advisory_lock(*names: str, shared: Iterable[str] = ()) -> None:
     """Wait until no other transaction holds `names`, and hold them until the commit.
 
     One statement on PostgreSQL. SQLite has one writer at a time (BEGIN IMMEDIATE), so there it

@@ -21,7 +21,7 @@ from django.test import Client as TestClient
 
 from delegation_app.protocol.verified_token import Call, VerifiedToken, Verifier
 from delegation_app.resource_server.principal import Principal
-from delegation_app.testing.claims import CLIENT_ID, Authority, Row
+from delegation_app.testing.claims import CLIENT_ID, TokenAuthority, UserRow
 from delegation_app.testing.fake_issuer import ISSUER
 from delegation_app.testing.verifiers import Usual, replaced
 
@@ -31,7 +31,7 @@ _HEADER = "HTTP_AUTHORIZATION"
 def acting_as(
     client: TestClient,
     *,
-    on_behalf_of: Row | str | None = None,
+    on_behalf_of: UserRow | str | None = None,
     scope: str | Iterable[str] = "",
     audience: str | Iterable[str] = (),
     client_id: str = CLIENT_ID,
@@ -61,12 +61,12 @@ def acting_as(
     Side effects: until the block ends, the header `Authorization` of the test client, and those of
         `delegation_app.testing.verifiers.replaced`.
     """
-    authority = Authority(on_behalf_of, scope, audience, client_id, actors, constraints)
+    authority = TokenAuthority(on_behalf_of, scope, audience, client_id, actors, constraints)
     return _acting(client, authority)
 
 
 @contextmanager
-def _acting(client: TestClient, authority: Authority) -> Iterator[Principal]:
+def _acting(client: TestClient, authority: TokenAuthority) -> Iterator[Principal]:
     if not isinstance(client, TestClient):
         raise TypeError("acting_as needs Django's Client or the APIClient of the REST framework.")
     text, claims = f"acting-as-{secrets.token_urlsafe()}", authority.claims(ISSUER)

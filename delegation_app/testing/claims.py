@@ -25,14 +25,14 @@ CLIENT_ID: Final = "test-client"
 LIFETIME_SECONDS: Final = 600
 
 
-class Row(Protocol):
+class UserRow(Protocol):
     """A user: any object with a primary key."""
 
     pk: Any
 
 
 @dataclass(frozen=True, slots=True)
-class Authority:
+class TokenAuthority:
     """What a token for a test says.
 
     Attributes:
@@ -46,7 +46,7 @@ class Authority:
         lifetime: seconds until the token expires; negative for an expired token.
     """
 
-    on_behalf_of: Row | str | None
+    on_behalf_of: UserRow | str | None
     scope: str | Iterable[str]
     audience: str | Iterable[str]
     client_id: str = CLIENT_ID

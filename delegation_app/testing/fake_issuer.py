@@ -20,7 +20,7 @@ from delegation_app.protocol.errors import InvalidToken
 from delegation_app.protocol.status_list import StatusList, StatusReference
 from delegation_app.resource_server.verifiers.offline import Clocks, OfflineVerifier
 from delegation_app.resource_server.verifiers.status_feed import MEDIA_TYPE
-from delegation_app.testing.claims import CLIENT_ID, LIFETIME_SECONDS, Authority, Row
+from delegation_app.testing.claims import CLIENT_ID, LIFETIME_SECONDS, TokenAuthority, UserRow
 
 ISSUER: Final = "https://issuer.example.com"
 AUDIENCE: Final = "https://service.example.com"
@@ -68,7 +68,7 @@ class FakeIssuer:
     def token(
         self,
         *,
-        subject: Row | str | None = "user:1",
+        subject: UserRow | str | None = "user:1",
         scope: str | Iterable[str] = "",
         audience: str | Iterable[str] | None = None,
         client_id: str = CLIENT_ID,
@@ -97,7 +97,7 @@ class FakeIssuer:
         Side effects: takes the next entry of the status list.
         """
         where = self.audience if audience is None else audience
-        authority = Authority(subject, scope, where, client_id, actors, constraints, lifetime)
+        authority = TokenAuthority(subject, scope, where, client_id, actors, constraints, lifetime)
         made = authority.claims(self.issuer, self._next_reference()) | dict(claims or {})
         kept = {name: value for name, value in made.items() if value is not None}
         return jose.sign(kept, self._key, typ=names.ACCESS_TOKEN_TYP)

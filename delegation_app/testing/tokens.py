@@ -14,12 +14,12 @@ from delegation_app.services import audit, signing_keys
 from delegation_app.services.clients import lookup
 from delegation_app.services.delegations import root_lock
 from delegation_app.services.tokens import issuing
-from delegation_app.services.transactions import joined
+from delegation_app.services.transactions import nested
 from delegation_app.testing.claims import scope_of
 
 Where = str | ResourceServer | Iterable[str | ResourceServer]
 
-ORIGIN: Final = audit.Origin(ip="127.0.0.1", user_agent="delegation_app.testing")
+ORIGIN: Final = audit.RequestContext(ip="127.0.0.1", user_agent="delegation_app.testing")
 
 
 def token_for(
@@ -64,9 +64,9 @@ def access_token(
         delegation, scope, audience: see `token_for`.
         expires_at: when it ends at the latest.
     """
-    with joined():
+    with nested():
         view = view_of(delegation, scope=scope, audience=audience)
-        manner = issuing.Manner(not_after=expires_at)
+        manner = issuing.IssueOptions(not_after=expires_at)
         origin = ORIGIN.acting_as(view.client.subject)
         issued = issuing.issue(view, origin, manner)
     text: str = issued.answer(signing_keys.signer())["access_token"]
@@ -78,7 +78,7 @@ def refresh_token(
     *,
     scope: str | Iterable[str] | None = None,
     audience: Where | None = None,
-) -> issuing.Renewal:
+) -> issuing.NewRefreshToken:
     """Store a refresh token on a delegation and return its row and its text.
 
     Args:
@@ -90,7 +90,7 @@ def refresh_token(
 
     Side effects: one row.
     """
-    with joined():
+    with nested():
         view = view_of(delegation, scope=scope, audience=audience)
         if not _is_renewable(view):
             raise ValueError("The client gets no refresh token on this delegation.")
@@ -102,7 +102,7 @@ def view_of(
     *,
     scope: str | Iterable[str] | None = None,
     audience: Where | None = None,
-) -> issuing.View:
+) -> issuing.TokenGrant:
     """Return what a token shows of a delegation, with the delegation locked and read again.
 
     Args:
@@ -113,19 +113,19 @@ def view_of(
 
     Side effects: locks the root. Call it inside a transaction.
     """
-    root_lock.hold(delegation)
+    root_lock.lock_root(delegation)
     current = Delegation.objects.live().filter(pk=delegation.pk).first()
     if current is None:
         raise ValueError("The delegation is not live: revoked, expired or suspended.")
     client = client_of(current.delegate_client_id)
     reach = client.narrowed_audience(identifiers(audience), current.audience)
     wanted = None if scope is None else str(scope_of(scope))
-    return issuing.View(
+    return issuing.TokenGrant(
         current, client, client.narrowed_scope(wanted, current.scopes, reach), reach
     )
 
 
-def _is_renewable(view: issuing.View) -> bool:
+def _is_renewable(view: issuing.TokenGrant) -> bool:
     grant_type, client = view.delegation.grant_type, view.client
     # RFC 6749 section 4.4.3: none for client credentials
     if grant_type == names.CLIENT_CREDENTIALS or not client.may_use(names.REFRESH_TOKEN):
@@ -134,7 +134,7 @@ def _is_renewable(view: issuing.View) -> bool:
     return grant_type != names.TOKEN_EXCHANGE or client.policy.refreshes_exchanged
 
 
-def client_of(client_id: str) -> lookup.Client:
+def client_of(client_id: str) -> lookup.RegisteredClient:
     """Return a client as the services know it, with the policy that is stored now.
 
     Raises:

@@ -15,13 +15,13 @@ from delegation_app.protocol.requests.client_auth import read_credentials
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services import audit
 from delegation_app.services.clients.authentication import authenticate
-from delegation_app.services.clients.lookup import TARGETS, Client
+from delegation_app.services.clients.lookup import TARGETS, RegisteredClient
 from delegation_app.views.standalone import standalone
 
 _DAY: Final = "86400"
 
 
-class Call:
+class ClientRequest:
     """One request to a back-channel endpoint, read and not yet judged.
 
     Attributes:
@@ -35,12 +35,12 @@ class Call:
         http.require_https(request)
         self.parameters: Parameters = http.read_form(request)
         self.refusal = _unusable(request, self.parameters)
-        self.origin = http.origin_of(request)
+        self.origin = http.context_of(request)
         self.client_id = ""
         self._endpoint = request.path
         self._authorization: str | None = request.META.get("HTTP_AUTHORIZATION")
 
-    def authenticated_client(self, relation: str = TARGETS) -> Client:
+    def authenticated_client(self, relation: str = TARGETS) -> RegisteredClient:
         """Authenticate the client that sent this, unless it cannot be served anyway.
 
         Raises:
@@ -51,7 +51,7 @@ class Call:
             raise self.refusal
         return self.authenticate(relation)
 
-    def authenticate(self, relation: str = TARGETS) -> Client:
+    def authenticate(self, relation: str = TARGETS) -> RegisteredClient:
         """Authenticate the client that sent this; the caller looks at `refusal` afterwards.
 
         Raises:
@@ -85,8 +85,8 @@ def _unusable(request: HttpRequest, parameters: Parameters) -> OAuthError | None
     return parameters.repeated()
 
 
-def back_channel(
-    handler: Callable[[Call], HttpResponse],
+def client_endpoint(
+    handler: Callable[[ClientRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
     """Make a view of a handler: POST only, form only, JSON errors, audited refusals."""
 
@@ -108,9 +108,11 @@ def back_channel(
     return view
 
 
-def _handled(handler: Callable[[Call], HttpResponse], request: HttpRequest) -> HttpResponse:
+def _handled(
+    handler: Callable[[ClientRequest], HttpResponse], request: HttpRequest
+) -> HttpResponse:
     try:
-        call = Call(request)
+        call = ClientRequest(request)
         try:
             return handler(call)
         except OAuthError as error:

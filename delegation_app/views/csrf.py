@@ -17,7 +17,7 @@ P = ParamSpec("P")
 _View: TypeAlias = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
-class CsrfFailed(OAuthError):
+class CsrfRefused(OAuthError):
     """The form is not from this site, or is from before a sign-in."""
 
     code = "csrf_failed"
@@ -35,7 +35,7 @@ def protected(
 
     class Check(CsrfViewMiddleware):
         def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
-            error = CsrfFailed(
+            error = CsrfRefused(
                 "This form cannot be used any more, or did not come from this site. Load the page "
                 "again, and allow cookies.",
                 detail=reason,

@@ -14,10 +14,10 @@ from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol import names
 from delegation_app.protocol.claims import client_subject
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.clients import changes, logos, secrets, snapshots
 from delegation_app.services.delegations import blocks
-from delegation_app.services.transactions import hold, joined
+from delegation_app.services.transactions import advisory_lock, nested
 from example_project.demo import logo, world
 from example_project.demo.credentials import Credentials
 
@@ -48,9 +48,9 @@ def bring(credentials: Credentials) -> None:
     Side effects: rows of users, clients and resource servers, and an audit event for each of the
     latter two that was changed; nothing at all if nothing drifted.
     """
-    with joined():
+    with nested():
         # Two first runs side by side would both see an empty database.
-        hold("demo:seed")
+        advisory_lock("demo:seed")
         for name in world.USERS:
             _seed_user(name, credentials.users[name])
         services = {key: _seed_service(spec) for key, spec in world.SERVICES.items()}
@@ -90,7 +90,9 @@ def _seed_service(spec: world.Service) -> ResourceServer:
     values = snapshots.diff(before, snapshots.resource_server(service.pk))
     if values.fields:
         change = _change(before)
-        changes.record_resource_server_change(service, Origin(), change=change, values=values)
+        changes.record_resource_server_change(
+            service, RequestContext(), change=change, values=values
+        )
     return service
 
 
@@ -105,9 +107,9 @@ def _seed_client(
     values = snapshots.diff(before, snapshots.client(application.pk))
     if values.fields:
         change = _change(before)
-        changes.record_client_change(application, Origin(), change=change, values=values)
+        changes.record_client_change(application, RequestContext(), change=change, values=values)
     for subject in ("", client_subject(client_id)):
-        blocks.lift_all(subject, client_id, Origin(), reason="seeded again")
+        blocks.lift_all(subject, client_id, RequestContext(), reason="seeded again")
 
 
 def _seed_application(client_id: str, spec: world.Client, secret: str) -> Any:
@@ -187,5 +189,5 @@ def _key_of(model: type[models.Model], known_by: Mapping[str, Any]) -> Any:
     return model._default_manager.filter(**known_by).values_list("pk", flat=True).first()
 
 
-def _change(before: snapshots.State | None) -> changes.Change:
+def _change(before: snapshots.RegistryState | None) -> changes.Change:
     return "added" if before is None else "changed"

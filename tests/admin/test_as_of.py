@@ -24,7 +24,7 @@ def an_hour_ago(forest):
     """A tree that was there an hour ago, and was revoked since."""
     now = timezone.now()
     Delegation.objects.update(issued_at=now - timedelta(hours=2))
-    revocation.subtree(forest.root, audit.Origin(), reason="over")
+    revocation.subtree(forest.root, audit.RequestContext(), reason="over")
     Delegation.objects.update(revoked_at=now - timedelta(minutes=30))
     return now - timedelta(hours=1)
 

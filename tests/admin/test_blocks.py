@@ -11,7 +11,7 @@ from tests.admin.conftest import page, text_of
 from tests.support.world import delegation_of, redirected
 
 READ = "read:metrics"
-OPERATOR = audit.Origin(actor="user:99")
+OPERATOR = audit.RequestContext(actor="user:99")
 BLOCKED = "Blocked for this pair"
 AGAIN = "Blocked before, and allowed again"
 

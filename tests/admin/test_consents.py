@@ -95,7 +95,7 @@ def test_detail_when_delegations_hang_on_it_then_each_is_named_with_time_and_sta
     first = delegation_of(story.tokens())
     second = delegation_of(story.tokens())
     Delegation.objects.update(consent=first.consent)
-    revocation.subtree(second, audit.Origin(), reason="x")
+    revocation.subtree(second, audit.RequestContext(), reason="x")
     address = page("consentrecord", "change", first.consent.pk)
     html = text_of(operator.get(address))
     for row, word in ((first, "live"), (second, "revoked")):
@@ -108,7 +108,7 @@ def test_detail_when_delegations_hang_on_it_then_each_is_named_with_time_and_sta
 
 def test_pages_when_a_record_is_shown_then_title_and_way_back_have_names(story, operator):
     row = delegation_of(story.tokens())
-    revocation.subtree(row, audit.Origin(actor=f"user:{story.world.alice.pk}"), reason="x")
+    revocation.subtree(row, audit.RequestContext(actor=f"user:{story.world.alice.pk}"), reason="x")
     for model, pk in (
         ("delegation", row.pk),
         ("delegationblock", DelegationBlock.objects.get().pk),

@@ -48,7 +48,7 @@ def test_revoke_when_confirmed_with_a_reason_then_everything_under_it_is_dead(st
 
 def test_revoke_when_done_already_then_it_says_so_and_there_is_no_button(story, operator):
     delegation = delegation_of(story.tokens())
-    revocation.subtree(delegation, audit.Origin(), reason="before")
+    revocation.subtree(delegation, audit.RequestContext(), reason="before")
     assert "delegation-do" not in text_of(operator.get(page("delegation", "change", delegation.pk)))
     for method in (operator.get, operator.post):
         response = method(page("delegation", "revoke", delegation.pk), follow=True)
@@ -113,7 +113,7 @@ def test_list_when_filtered_by_state_then_each_state_has_its_own(story, operator
     world = story.world
     live = delegation_of(story.tokens())
     revoked = delegation_of(story.tokens(world.other))
-    revocation.subtree(revoked, audit.Origin(), reason="x")
+    revocation.subtree(revoked, audit.RequestContext(), reason="x")
     expired = delegation_of(story.tokens(world.mobile))
     Delegation.objects.filter(pk=expired.pk).update(
         issued_at="2020-01-01T00:00Z", expires_at="2020-01-02T00:00Z"
@@ -238,7 +238,7 @@ def test_bulk_when_the_keys_are_forged_then_nothing_happens(story, operator, key
 
 def test_bulk_when_all_have_ended_then_it_says_so(story, operator):
     row = delegation_of(story.tokens())
-    revocation.subtree(row, audit.Origin(), reason="x")
+    revocation.subtree(row, audit.RequestContext(), reason="x")
     assert select(operator, [row]).status_code == 302
     assert "All of it had ended already." in text_of(operator.get(LIST))
 

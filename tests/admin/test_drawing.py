@@ -31,7 +31,7 @@ def drawn(response):
 def test_drawing_when_a_tree_is_shown_then_each_box_has_its_shape_its_words_and_a_link(
     forest, operator
 ):
-    revocation.subtree(forest.leaf, audit.Origin(), reason="x")
+    revocation.subtree(forest.leaf, audit.RequestContext(), reason="x")
     svg = drawn(operator.get(change(forest.middle)))
     links = svg.findall(f"{SVG}a")
     assert [link.get("href") for link in links] == [
@@ -66,7 +66,7 @@ def test_timeline_when_it_was_used_and_revoked_then_each_event_is_linked(story, 
     tokens = story.tokens()
     row = delegation_of(tokens)
     story.refresh(tokens["refresh_token"])
-    revocation.subtree(row, audit.Origin(actor="user:77"), reason="stolen laptop")
+    revocation.subtree(row, audit.RequestContext(actor="user:77"), reason="stolen laptop")
     response = operator.get(change(row))
     html = text_of(response)
     texts = [moment.text for moment in response.context["timeline"]]
@@ -78,7 +78,7 @@ def test_timeline_when_it_was_used_and_revoked_then_each_event_is_linked(story, 
 
 
 def test_timeline_when_it_ended_with_what_is_above_then_that_event_is_in_it(forest, operator):
-    revocation.subtree(forest.root, audit.Origin(), reason="from the top")
+    revocation.subtree(forest.root, audit.RequestContext(), reason="from the top")
     html = text_of(operator.get(change(forest.leaf)))
     event = AuditEvent.objects.get(event="delegation.revoked")
     assert (
@@ -101,7 +101,7 @@ def test_timeline_when_there_is_much_then_the_first_and_the_last_are_shown(story
 
 def test_timeline_when_the_trail_may_not_be_seen_then_the_record_tells(story, django_user_model):
     row = delegation_of(story.tokens())
-    revocation.subtree(row, audit.Origin(), reason="x")
+    revocation.subtree(row, audit.RequestContext(), reason="x")
     viewer = django_user_model.objects.create_user("viewer", is_staff=True)
     viewer.user_permissions.set(Permission.objects.filter(codename="view_delegation"))
     client = SecureClient()
@@ -116,7 +116,7 @@ def test_timeline_when_the_trail_may_not_be_seen_then_the_record_tells(story, dj
 def test_page_when_a_client_is_named_like_a_script_then_it_is_text(forest, operator, where):
     row = forest.middle.delegate
     type(row).objects.filter(pk=row.pk).update(name=EVIL)
-    revocation.subtree(forest.leaf, audit.Origin(), reason=EVIL)
+    revocation.subtree(forest.leaf, audit.RequestContext(), reason=EVIL)
     urls = {
         "list": page("delegation", "changelist"),
         "object": change(forest.middle),

@@ -195,7 +195,7 @@ def test_narrow_when_it_has_ended_or_is_suspended_then_it_says_so(forest, operat
         )
         assert "Only what is live can be narrowed." in text_of(response)
     world.web.change(enabled=True)
-    revocation.subtree(forest.middle, audit.Origin(), reason="x")
+    revocation.subtree(forest.middle, audit.RequestContext(), reason="x")
     url = page("delegation", "narrow", forest.leaf.pk)
     assert "Only what is live can be narrowed." in text_of(operator.get(url, follow=True))
     assert events("delegation.narrowed") == []

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from delegation_app.models import Delegation
 from delegation_app.services.delegations import listing
-from delegation_app.services.delegations.filters import Chosen
+from delegation_app.services.delegations.filters import DelegationFilter
 from tests.admin.conftest import page, text_of
 from tests.admin.test_queries import add
 from tests.support import SecureClient
@@ -110,9 +110,11 @@ def test_filters_when_chosen_then_each_keeps_its_own(world, operator):
 
 
 def test_chosen_when_it_travels_as_json_then_it_stays_the_same():
-    chosen = Chosen(term="x", issued_before=timezone.now(), has_children=False, never_used=True)
-    assert Chosen.of_json(chosen.as_json()) == chosen
-    assert Chosen().as_json() == {}
+    chosen = DelegationFilter(
+        term="x", issued_before=timezone.now(), has_children=False, never_used=True
+    )
+    assert DelegationFilter.of_json(chosen.as_json()) == chosen
+    assert DelegationFilter().as_json() == {}
 
 
 def test_client_when_picked_by_key_then_the_address_has_its_id(world, operator):

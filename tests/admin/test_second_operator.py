@@ -14,7 +14,7 @@ from delegation_app.models import (
     ResourceServer,
 )
 from delegation_app.protocol import names
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.clients.proposals import propose
 from delegation_app.services.delegations import blocks, revocation
 from tests.admin.conftest import browser, events, page, text_of
@@ -405,7 +405,7 @@ def test_proposal_when_the_setting_is_off_by_now_then_it_can_still_be_approved(
 def test_block_when_another_operator_approves_then_it_is_lifted(story, operator, second):
     story.client_credentials()
     [row] = story.world.cron.row.delegations_held.all()
-    revocation.subtree(row, Origin(actor="user:99"), reason="noisy")
+    revocation.subtree(row, RequestContext(actor="user:99"), reason="noisy")
     assert story.client_credentials().status_code == 400
     block = DelegationBlock.objects.get()
     lift = page("delegationblock", "lift", block.pk)
@@ -426,10 +426,10 @@ def test_block_when_another_operator_approves_then_it_is_lifted(story, operator,
 def test_block_when_it_was_lifted_meanwhile_then_the_proposal_is_stale(story, operator, second):
     story.client_credentials()
     [row] = story.world.cron.row.delegations_held.all()
-    revocation.subtree(row, Origin(actor="user:99"), reason="noisy")
+    revocation.subtree(row, RequestContext(actor="user:99"), reason="noisy")
     block = DelegationBlock.objects.get()
-    propose(lifting.wanted(block), Origin(actor=subject(operator)))
-    blocks.lift(block, Origin(), reason="by a script")
+    propose(lifting.wanted(block), RequestContext(actor=subject(operator)))
+    blocks.lift(block, RequestContext(), reason="by a script")
     assert "The block was lifted before." in text_of(decide(second))
     assert proposal().state == "stale"
 
@@ -437,8 +437,8 @@ def test_block_when_it_was_lifted_meanwhile_then_the_proposal_is_stale(story, op
 def test_block_when_the_proposer_may_not_lift_it_any_more_then_it_stays(story, operator, second):
     story.client_credentials()
     [row] = story.world.cron.row.delegations_held.all()
-    revocation.subtree(row, Origin(actor="user:99"), reason="noisy")
-    propose(lifting.wanted(DelegationBlock.objects.get()), Origin(actor=subject(operator)))
+    revocation.subtree(row, RequestContext(actor="user:99"), reason="noisy")
+    propose(lifting.wanted(DelegationBlock.objects.get()), RequestContext(actor=subject(operator)))
     get_user_model().objects.get(username="operator").user_permissions.clear()
     decide(second)
     assert proposal().state == "stale"

@@ -38,7 +38,7 @@ def rotated(story):
     """Replace the secret of cron, and return everything that stands of it."""
     row = story.world.cron.row
     seen = secrets.mark_of(row)
-    origin = audit.Origin()
+    origin = audit.RequestContext()
     made = secrets.replace(row, origin, overlap=timedelta(days=1), seen=seen)
     former = FormerSecret.objects.get()
     return [made.secret, former.hashed, former.successor_digest[:9], former.beside[:9]]

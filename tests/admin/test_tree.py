@@ -157,7 +157,7 @@ def test_page_when_nothing_is_limited_then_no_count_is_shown(forest, auditor):
 
 
 def test_page_when_its_pair_is_blocked_then_it_says_so(forest, auditor):
-    revocation.subtree(forest.middle, audit.Origin(), reason="x")
+    revocation.subtree(forest.middle, audit.RequestContext(), reason="x")
     assert "Blocked for this pair" in text_of(opened(auditor, forest.middle))
     assert "Blocked for this pair" not in text_of(opened(auditor, forest.leaf))
 
@@ -188,7 +188,7 @@ def test_page_when_there_are_very_many_children_then_the_first_are_shown_in_as_m
 def test_page_when_some_children_have_ended_then_the_others_come_first(forest, auditor):
     add_children(forest.middle, 2)
     newest = Delegation.objects.filter(parent=forest.middle).first()
-    revocation.subtree(newest, audit.Origin(), reason="x")
+    revocation.subtree(newest, audit.RequestContext(), reason="x")
     states = [node.state for node in opened(auditor, forest.middle).context["tree"].children]
     assert states == ["live", "live", "revoked"]
 

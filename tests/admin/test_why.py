@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from delegation_app.models import AuditEvent, ClientPolicy
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.delegations import revocation
 from tests.admin.conftest import page, text_of
 from tests.support.world import claims_of, delegation_of
@@ -61,7 +61,7 @@ def test_why_when_a_delegation_is_named_then_it_is_judged_and_linked(forest, aud
     html = text_of(auditor.post(WHY, {"text": f" {forest.leaf.public_id} "}))
     assert "The delegation is in force" in html
     assert page("delegation", "change", forest.leaf.pk) in html
-    revocation.subtree(forest.root, Origin(actor="user:1"), reason="broken into")
+    revocation.subtree(forest.root, RequestContext(actor="user:1"), reason="broken into")
     html = text_of(auditor.post(WHY, {"text": str(forest.leaf.public_id)}))
     assert "Every token of the delegation is refused. It was revoked on" in html
     assert "broken into" in html

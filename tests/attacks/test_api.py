@@ -8,7 +8,7 @@ import pytest
 from rest_framework.throttling import BaseThrottle
 
 from delegation_app.services.delegations import catalogue
-from delegation_app.views.api.endpoint import Endpoint
+from delegation_app.views.api.endpoint import ApiEndpoint
 from tests.admin.conftest import browser
 from tests.support import SecureClient
 from tests.support.answers import each, nothing_stored, recorded
@@ -349,7 +349,7 @@ def test_throttle_when_the_site_has_one_then_its_refusal_is_one_of_ours(
         def wait(self):
             return 6.5
 
-    monkeypatch.setattr(Endpoint, "throttle_classes", (Full,))
+    monkeypatch.setattr(ApiEndpoint, "throttle_classes", (Full,))
     for client, address in ((story.browser, MINE), (operator, THEIRS)):
         answer = client.get(address)
         refused(answer, "temporarily_unavailable", 429)

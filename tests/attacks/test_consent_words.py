@@ -4,7 +4,7 @@ import pytest
 
 from delegation_app import toolkit
 from delegation_app.models import ConsentRecord, Delegation, PendingRequest, ResourceServer
-from delegation_app.services.consent.fragments import pieces, plain, text_of
+from delegation_app.services.consent.fragments import fragments, sanitize, text_of
 from tests.admin.conftest import browser, page
 from tests.support.world import Story
 
@@ -44,7 +44,7 @@ def test_words_when_they_are_hostile_then_they_stay_text_on_every_page(world, se
         assert "javascript:" not in response.content.decode()
         assert "evil.example" not in response.content.decode()
         assert not set("\u202e\u2066\u2069") & set(response.content.decode())
-    assert text_of(record.shown["heading"]) == f"Let {plain(text)} act for you?"
+    assert text_of(record.shown["heading"]) == f"Let {sanitize(text)} act for you?"
 
 
 def test_name_when_it_is_empty_or_blank_then_the_client_id_stands_for_it(world):
@@ -54,7 +54,7 @@ def test_name_when_it_is_empty_or_blank_then_the_client_id_stands_for_it(world):
 
 
 def test_name_when_it_looks_like_a_place_in_a_sentence_then_it_is_not_one():
-    found = pieces("%(app)s at %(place)s, 100%%", app="%(place)s", place="B")
+    found = fragments("%(app)s at %(place)s, 100%%", app="%(place)s", place="B")
     assert text_of(found) == "%(place)s at B, 100%"
     assert [kind for kind, _text in found] == ["name", "plain", "name", "plain"]
 

@@ -7,13 +7,13 @@ from django.test.utils import CaptureQueriesContext
 from delegation_app.models import AccessToken, Delegation
 from delegation_app.protocol import names
 from delegation_app.protocol.constraints import Constraints
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.delegations import revocation
 from tests.support.answers import recorded, refusal_recorded, refused
 from tests.support.chains import Chain, acting_with, handed_on, last_event, own_token
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, claims_of, delegation_of
 
-OPERATOR = Origin("user:7")
+OPERATOR = RequestContext("user:7")
 ALL = ("authorization_code", "refresh_token", "client_credentials", names.TOKEN_EXCHANGE)
 
 

@@ -12,7 +12,10 @@ from django.apps import apps
 from delegation_app.admin.audit.as_of import AsOfForm
 from delegation_app.admin.audit.filter_form import TrailForm
 from delegation_app.admin.delegations import changelist
-from delegation_app.views.api.operator_serializers import DelegationFilter, DelegationQuery
+from delegation_app.views.api.operator_serializers import (
+    DelegationFilterSerializer,
+    DelegationQuery,
+)
 from tests.support import site_map
 from tests.support.world import FORM
 
@@ -276,7 +279,7 @@ def test_api_when_a_member_is_hostile_then_it_is_no_500(town):
 
 def test_filter_of_a_bulk_revocation_when_it_is_hostile_then_it_is_no_500(town):
     wrong = []
-    for member in DelegationFilter().fields:
+    for member in DelegationFilterSerializer().fields:
         for value in MEMBERS:
             body = {"filter": {member: value}, "reason": "x", "dry_run": True}
             answer = town.browser("superuser").post(

@@ -134,7 +134,7 @@ def hostile(town, settings):
     )
     ConsentRecord.objects.update(client_name=PAYLOAD, user_agent=PAYLOAD)
     about = {"delegation": town.chain.rows[0], "reason": PAYLOAD, "details": {PAYLOAD: [PAYLOAD]}}
-    audit.record(REQUEST_REFUSED, audit.Origin(actor=PAYLOAD, request_id="x-mark"), **about)
+    audit.record(REQUEST_REFUSED, audit.RequestContext(actor=PAYLOAD, request_id="x-mark"), **about)
     town.things["event"] = AuditEvent.objects.order_by("pk").last().pk
     return town
 

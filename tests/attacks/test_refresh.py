@@ -5,13 +5,13 @@ from itertools import pairwise
 import pytest
 
 from delegation_app.models import AccessToken, AuditEvent, Delegation, RefreshToken
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.consent import authorize
 from delegation_app.services.delegations import revocation
 from tests.support.answers import nothing_stored, recorded, refusal_recorded, refused
 from tests.support.world import claims_of, delegation_of
 
-OPERATOR = Origin("user:7")
+OPERATOR = RequestContext("user:7")
 
 
 @pytest.mark.parametrize("generation", [0, 1, 2])

@@ -5,7 +5,7 @@ import pytest
 import requests
 
 from delegation_app.client import AsService, BearerAuth, OnBehalfOf, Tokens, session
-from delegation_app.client.errors import InvalidRequest
+from delegation_app.client.errors import InvalidRequestError
 from tests.client.fakes import OTHER, SERVICE, Server, answer, client_of
 from tests.client.peers import header, peer, says
 
@@ -237,7 +237,7 @@ def test_on_behalf_of_when_the_exchange_is_refused_then_the_service_is_not_calle
     server.reply = answer(400, error="invalid_request")
     with peer(says()) as there:
         auth = OnBehalfOf(client_of(server), "s", audience=SERVICE, origins=[there.url])
-        with pytest.raises(InvalidRequest):
+        with pytest.raises(InvalidRequestError):
             session(auth).get(there.url)
 
     assert there.requests == []
@@ -250,7 +250,7 @@ def test_on_behalf_of_when_the_person_took_it_back_then_the_error_says_so():
         server.reply = lambda form: (
             answer(400, error="invalid_request") if server.issued else server.token(form)
         )
-        with pytest.raises(InvalidRequest):
+        with pytest.raises(InvalidRequestError):
             session(auth).get(there.url)
 
     assert len(there.requests) == 1

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from delegation_app.client import authorization_code
 from delegation_app.client.authorization_code import Attempt
 from delegation_app.client.discovery import Metadata
-from delegation_app.client.errors import AccessDenied, ClientError, Refused, UnusableAnswer
-from delegation_app.client.target import Wanted
+from delegation_app.client.errors import AccessDeniedError, ClientError, Refused, UnusableAnswer
+from delegation_app.client.target import Target
 from delegation_app.protocol import pkce
 from tests.client.fakes import ISSUER, KNOWN, REDIRECT_URI, SERVICE
 
-WANTED = Wanted.of(SERVICE, "read:metrics write:alerts")
+WANTED = Target.of(SERVICE, "read:metrics write:alerts")
 
 
 def begin(redirect_uri=REDIRECT_URI, metadata=KNOWN, **more):
@@ -139,7 +139,7 @@ def test_judge_when_the_server_never_promised_an_issuer_then_only_a_wrong_one_is
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"), [("access_denied", AccessDenied), ("something_new", Refused)]
+    ("code", "kind"), [("access_denied", AccessDeniedError), ("something_new", Refused)]
 )
 def test_judge_when_the_answer_is_no_then_the_error_is_typed(attempt, code, kind):
     with pytest.raises(kind) as caught:

@@ -2,9 +2,9 @@ import pytest
 
 from delegation_app.client import Attempt, Client, Credentials
 from delegation_app.client.errors import (
-    InvalidRequest,
+    InvalidRequestError,
     NoAnswer,
-    TemporarilyUnavailable,
+    TemporarilyUnavailableError,
     UnusableAnswer,
 )
 from delegation_app.client.http.transport import Response
@@ -71,7 +71,7 @@ def test_exchange_when_a_token_is_handed_on_then_its_type_is_checked(server, cli
 def test_exchange_when_the_subject_token_is_bad_then_the_refusal_has_its_code(server, client):
     server.reply = answer(400, error="invalid_request", error_description="The token is not valid.")
 
-    with pytest.raises(InvalidRequest, match="invalid_request: The token is not valid"):
+    with pytest.raises(InvalidRequestError, match="invalid_request: The token is not valid"):
         client.exchange("subject", audience=SERVICE)
 
 
@@ -115,7 +115,7 @@ def test_refresh_when_it_works_then_the_next_refresh_token_is_there(server, clie
 
 def test_revoke_when_the_server_is_down_then_nobody_believes_the_token_gone(server, client):
     server.reply = Response(503, {"retry-after": "2"})
-    with pytest.raises(TemporarilyUnavailable) as caught:
+    with pytest.raises(TemporarilyUnavailableError) as caught:
         client.revoke("token", hint="refresh_token")
     assert caught.value.retry_after == 2
 

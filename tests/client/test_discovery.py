@@ -5,7 +5,7 @@ from delegation_app.client.discovery import Discovery
 from delegation_app.client.errors import (
     ClientError,
     NoAnswer,
-    TemporarilyUnavailable,
+    TemporarilyUnavailableError,
     UnusableAnswer,
 )
 from delegation_app.client.http.transport import Request, Response, naming
@@ -159,7 +159,7 @@ def test_metadata_when_it_can_not_be_renewed_then_the_old_one_holds_for_a_day(
 def test_metadata_when_there_is_none_yet_then_the_error_is_told(server):
     server.send = lambda request: Response(503, {"retry-after": "3"})
 
-    with pytest.raises(TemporarilyUnavailable):
+    with pytest.raises(TemporarilyUnavailableError):
         Discovery(ISSUER, server).metadata()
 
 

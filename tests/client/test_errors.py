@@ -13,19 +13,19 @@ JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ1c2VyOjEifQ.c2lnbmF0dXJlLW9mLXNvbWV0aGluZ
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        ("invalid_request", errors.InvalidRequest),
-        ("invalid_client", errors.InvalidClient),
-        ("invalid_grant", errors.InvalidGrant),
-        ("unauthorized_client", errors.UnauthorizedClient),
-        ("unsupported_grant_type", errors.UnsupportedGrantType),
-        ("invalid_scope", errors.InvalidScope),
-        ("invalid_target", errors.InvalidTarget),
-        ("unsupported_token_type", errors.UnsupportedTokenType),
-        ("access_denied", errors.AccessDenied),
-        ("login_required", errors.LoginRequired),
-        ("consent_required", errors.ConsentRequired),
+        ("invalid_request", errors.InvalidRequestError),
+        ("invalid_client", errors.InvalidClientError),
+        ("invalid_grant", errors.InvalidGrantError),
+        ("unauthorized_client", errors.UnauthorizedClientError),
+        ("unsupported_grant_type", errors.UnsupportedGrantTypeError),
+        ("invalid_scope", errors.InvalidScopeError),
+        ("invalid_target", errors.InvalidTargetError),
+        ("unsupported_token_type", errors.UnsupportedTokenTypeError),
+        ("access_denied", errors.AccessDeniedError),
+        ("login_required", errors.LoginRequiredError),
+        ("consent_required", errors.ConsentRequiredError),
         ("server_error", errors.ServerFailed),
-        ("temporarily_unavailable", errors.TemporarilyUnavailable),
+        ("temporarily_unavailable", errors.TemporarilyUnavailableError),
         ("slow_down", errors.Refused),
     ],
 )
@@ -52,7 +52,7 @@ def test_refused_when_it_is_copied_then_nothing_is_lost(how):
 
     again = how(error)
 
-    assert type(again) is errors.InvalidGrant
+    assert type(again) is errors.InvalidGrantError
     assert (again.code, again.description, again.status, again.retry_after) == (
         "invalid_grant", "used", 429, 7,
     )  # fmt: skip
@@ -93,6 +93,6 @@ def test_is_code_when_it_can_be_none_then_it_is_none(value):
 
 def test_temporary_when_waiting_may_help_then_it_says_so():
     assert errors.NoAnswer("x").temporary
-    assert errors.TemporarilyUnavailable("temporarily_unavailable").temporary
+    assert errors.TemporarilyUnavailableError("temporarily_unavailable").temporary
     assert not errors.UnusableAnswer("x").temporary
-    assert not errors.InvalidGrant("invalid_grant").temporary
+    assert not errors.InvalidGrantError("invalid_grant").temporary

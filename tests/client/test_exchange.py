@@ -3,7 +3,7 @@ import gc
 import pytest
 
 from delegation_app.client import ClientCredentials, Exchange
-from delegation_app.client.errors import InvalidRequest
+from delegation_app.client.errors import InvalidRequestError
 from delegation_app.protocol import names
 from tests.client.crowd import crowd
 from tests.client.fakes import OTHER, SERVICE, Server, Time, answer, client_of
@@ -65,14 +65,14 @@ def test_token_when_the_subject_ends_sooner_then_nothing_outlives_it(server, cli
     assert one_request() == one_request() == "token-1"
     time.forward(30)
     server.reply = answer(400, error="invalid_request", error_description="Expired.")
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequestError):
         one_request()
 
 
 def test_token_when_the_exchange_is_refused_then_that_is_not_kept(server, client):
     source = Exchange(client, SUBJECT, audience=SERVICE)
     server.reply = answer(400, error="invalid_request")
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequestError):
         source.token()
     server.reply = None
 

@@ -4,14 +4,14 @@ import pytest
 
 from delegation_app.client import requests
 from delegation_app.client.credentials import Credentials
-from delegation_app.client.target import Wanted
+from delegation_app.client.target import Target
 from delegation_app.protocol import names
 from tests.client.fakes import OTHER, REDIRECT_URI, SERVICE
 
 URL = "https://as.example.com/oauth/token"
 WEB = Credentials("web", "secret")
-BARE = Wanted.of(None, None)
-BOTH = Wanted.of([SERVICE, OTHER], "a b")
+BARE = Target.of(None, None)
+BOTH = Target.of([SERVICE, OTHER], "a b")
 
 
 def fields(request):

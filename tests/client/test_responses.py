@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from delegation_app.client import discovery, responses
 from delegation_app.client.errors import (
-    InvalidGrant,
+    InvalidGrantError,
     Refused,
     ServerFailed,
-    TemporarilyUnavailable,
+    TemporarilyUnavailableError,
     UnusableAnswer,
 )
 from delegation_app.client.http.transport import Response
@@ -125,7 +125,7 @@ def test_tokens_when_the_status_is_another_then_they_are_not_believed(status):
 def test_refusal_when_the_answer_has_a_code_then_it_is_typed_and_tells_the_status():
     error = responses.refusal(answer(400, error="invalid_grant", error_description="Used."))
 
-    assert type(error) is InvalidGrant
+    assert type(error) is InvalidGrantError
     assert (error.code, error.description, error.status) == ("invalid_grant", "Used.", 400)
 
 
@@ -143,7 +143,7 @@ def test_refusal_when_the_answer_is_longer_than_it_should_be_then_no_token_is_qu
 def test_refusal_when_the_server_is_busy_then_it_says_for_how_long(status, body):
     error = responses.refusal(Response(status, {"retry-after": "17"}, body))
 
-    assert type(error) is TemporarilyUnavailable
+    assert type(error) is TemporarilyUnavailableError
     assert (error.code, error.status, error.retry_after, error.temporary) == (
         "temporarily_unavailable", status, 17, True,
     )  # fmt: skip
@@ -178,7 +178,7 @@ def test_refusal_when_the_code_is_none_then_the_answer_is_of_no_use(code):
 
 def test_revoked_when_the_status_is_200_then_the_body_means_nothing():
     assert responses.revoked(Response(200, {}, b"<whatever>")) is None
-    with pytest.raises(TemporarilyUnavailable):
+    with pytest.raises(TemporarilyUnavailableError):
         responses.revoked(Response(503))
     with pytest.raises(UnusableAnswer):
         responses.revoked(Response(302, {"location": "https://evil.example"}))

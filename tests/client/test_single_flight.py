@@ -8,7 +8,12 @@ import pytest
 
 from delegation_app.client.cache import single_flight
 from delegation_app.client.cache.single_flight import Fetched, SingleFlight
-from delegation_app.client.errors import InvalidGrant, NoAnswer, TemporarilyUnavailable, refused
+from delegation_app.client.errors import (
+    InvalidGrantError,
+    NoAnswer,
+    TemporarilyUnavailableError,
+    refused,
+)
 from tests.client.crowd import crowd
 from tests.client.fakes import Time
 
@@ -81,7 +86,7 @@ def test_get_when_the_one_who_fetches_fails_then_all_get_the_same_error(kept):
     opener.join()
 
     assert source.calls == 1
-    assert {type(result) for result in results} == {InvalidGrant}
+    assert {type(result) for result in results} == {InvalidGrantError}
     assert {str(result) for result in results} == {"invalid_grant: used"}
     # Tracebacks are written into an error as it is raised, so no two threads share one
     assert len({id(result) for result in results}) == CROWD
@@ -198,7 +203,7 @@ def test_get_when_the_other_side_says_how_long_to_wait_then_nobody_asks_before(k
     source = Source(lasts=1000.0)
     kept.get("key", source)
     time.forward(100)
-    source.error = TemporarilyUnavailable("temporarily_unavailable", retry_after=50)
+    source.error = TemporarilyUnavailableError("temporarily_unavailable", retry_after=50)
     kept.get("key", source)
     time.forward(49)
     assert kept.get("key", source) == 1

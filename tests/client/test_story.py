@@ -5,19 +5,19 @@ from urllib.parse import urlsplit
 import pytest
 
 from delegation_app.client import (
-    AccessDenied,
+    AccessDeniedError,
     AsService,
     Attempt,
     Client,
     ClientCredentials,
     Credentials,
-    InvalidClient,
-    InvalidGrant,
-    InvalidRequest,
-    InvalidScope,
-    InvalidTarget,
+    InvalidClientError,
+    InvalidGrantError,
+    InvalidRequestError,
+    InvalidScopeError,
+    InvalidTargetError,
     OnBehalfOf,
-    UnauthorizedClient,
+    UnauthorizedClientError,
     session,
 )
 from delegation_app.protocol import names
@@ -86,9 +86,9 @@ def test_story_when_a_person_says_yes_then_tokens_come_last_and_end(server):
 
     web.revoke(narrow.refresh_token, hint="refresh_token")
     assert asking.introspect(narrow.access_token) == {"active": False}
-    with pytest.raises(InvalidGrant):
+    with pytest.raises(InvalidGrantError):
         web.refresh(narrow.refresh_token)
-    with pytest.raises(InvalidGrant):
+    with pytest.raises(InvalidGrantError):
         web.redeem(attempt, back)
 
 
@@ -96,7 +96,7 @@ def test_story_when_a_person_says_no_then_the_error_says_so(server):
     web = server.client("web")
     attempt = web.begin(REDIRECT_URI, scope="read:metrics")
 
-    with pytest.raises(AccessDenied):
+    with pytest.raises(AccessDeniedError):
         web.redeem(attempt, server.person(attempt, "deny"))
 
 
@@ -107,7 +107,7 @@ def test_story_when_the_client_is_public_then_its_name_and_the_proof_are_enough(
     tokens = mobile.redeem(attempt, server.person(attempt))
 
     assert mobile.refresh(tokens.refresh_token).access_token
-    with pytest.raises(UnauthorizedClient):
+    with pytest.raises(UnauthorizedClientError):
         mobile.exchange(tokens.access_token, audience=SERVICE_B)
 
 
@@ -151,15 +151,15 @@ def test_story_when_a_service_acts_for_itself_then_one_token_serves_until_it_end
 def test_story_when_the_server_refuses_then_the_errors_are_typed(server):
     cron, service_a = server.client("cron"), server.client("service_a_client")
 
-    with pytest.raises(InvalidClient):
+    with pytest.raises(InvalidClientError):
         server.client("cron", secret="wrong").client_credentials()
-    with pytest.raises(InvalidScope):
+    with pytest.raises(InvalidScopeError):
         cron.client_credentials(scope="delete:alerts")
-    with pytest.raises(InvalidTarget):
+    with pytest.raises(InvalidTargetError):
         cron.client_credentials(audience=SERVICE_B)
-    with pytest.raises(UnauthorizedClient):
+    with pytest.raises(UnauthorizedClientError):
         cron.exchange("whatever", audience=SERVICE_A)
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequestError):
         service_a.exchange("whatever", audience=SERVICE_B)
     # RFC 7009 section 2.2: what is unknown is revoked already
     cron.revoke("whatever")

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delegation_app.client.cache.token_cache import TokenCache, key_of
-from delegation_app.client.target import Wanted
+from delegation_app.client.target import Target
 from delegation_app.client.tokens import Tokens
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.scope import Scope
@@ -128,7 +128,7 @@ keys = st.tuples(
 
 def key(parts):
     issuer, client_id, audience, scope, subject = parts
-    wanted = Wanted(Audience(audience), None if scope is None else Scope(scope))
+    wanted = Target(Audience(audience), None if scope is None else Scope(scope))
     return key_of(issuer, client_id, wanted, subject)
 
 
@@ -154,4 +154,4 @@ def test_key_of_when_neighbours_could_run_together_then_they_do_not(one, other):
 
 
 def test_key_of_when_there_is_a_subject_token_then_it_is_not_in_the_key():
-    assert "a subject token" not in repr(key_of("i", "c", Wanted.of(None, None), "a subject token"))
+    assert "a subject token" not in repr(key_of("i", "c", Target.of(None, None), "a subject token"))

@@ -172,7 +172,7 @@ def test_api_when_token_is_expired_then_401(client, tokens):
 def test_api_when_delegation_is_revoked_then_401_at_once(client, tokens):
     token = tokens["access_token"]
     assert client.get(METRICS, **headers(token)).status_code == 200
-    revocation.subtree(delegation_of(tokens), audit.Origin(), reason="it is over")
+    revocation.subtree(delegation_of(tokens), audit.RequestContext(), reason="it is over")
     assert_refused(client.get(METRICS, **headers(token)), 401, "invalid_token")
     assert_refused(raise_alert(client, token), 401, "invalid_token")
 

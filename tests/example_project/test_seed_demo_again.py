@@ -134,7 +134,7 @@ def test_seed_when_a_client_was_stopped_then_it_may_start_again():
     cron = App(application("cron"), world["clients"]["cron"]["client_secret"])
     story = Story(None)
     assert story.client_credentials(cron).status_code == 200
-    operator = audit.Origin(actor="user:1")
+    operator = audit.RequestContext(actor="user:1")
     revocation.subtree(Delegation.objects.get(), operator, reason="noisy")
     assert story.client_credentials(cron).json()["error"] == "unauthorized_client"
     seeded()

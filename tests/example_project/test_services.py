@@ -202,7 +202,7 @@ def test_report_when_services_wait_then_whoever_waits_for_them_waits_longer(clie
 def test_report_when_the_middle_is_revoked_for_good_then_a_says_so_and_works(client, wire, token):
     client.get(REPORT, **headers(token))
     middle = Delegation.objects.get(depth=1)
-    revocation.subtree(middle, audit.Origin(actor="user:1"), reason="over")
+    revocation.subtree(middle, audit.RequestContext(actor="user:1"), reason="over")
     answer = client.get(REPORT, **headers(token))
     assert answer.status_code == 403
     assert answer.json() == {
@@ -224,7 +224,7 @@ def test_report_when_the_middle_is_revoked_for_good_then_a_says_so_and_works(cli
 def test_report_when_the_last_hop_is_refused_then_that_one_is_named(client, wire, token):
     client.get(REPORT, **headers(token))
     last = Delegation.objects.get(depth=2)
-    revocation.subtree(last, audit.Origin(actor="user:1"), reason="over")
+    revocation.subtree(last, audit.RequestContext(actor="user:1"), reason="over")
     answer = client.get(REPORT, **headers(token))
     assert answer.status_code == 403
     assert answer.json()["hop"] == "service_b -> service_c"
@@ -236,7 +236,9 @@ def test_report_when_revoked_between_exchange_and_call_then_b_tries_once_more_an
 ):
     def end(path):
         if path == "/service-c/report":
-            revocation.subtree(Delegation.objects.get(depth=0), audit.Origin(), reason="over")
+            revocation.subtree(
+                Delegation.objects.get(depth=0), audit.RequestContext(), reason="over"
+            )
 
     wire.seen = end
     answer = client.get(REPORT, **headers(token))

@@ -21,7 +21,7 @@ from delegation_app.services.clients import changes, lookup, proposals, secrets
 from delegation_app.services.connections import actions
 from delegation_app.services.consent import approval, authorize, pending_requests
 from delegation_app.services.delegations import bulk, operating, revocation
-from delegation_app.services.delegations.filters import Chosen
+from delegation_app.services.delegations.filters import DelegationFilter
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.device import start as device_start
 from delegation_app.services.device import verification
@@ -31,14 +31,17 @@ from tests.races.crowd import new_child, new_code, new_root, question
 from tests.races.test_device import waiting
 from tests.support.world import SERVICE_B, VERIFIER
 
-OPERATOR, PROPOSER = audit.Origin(actor="user:99"), audit.Origin(actor="user:98")
+OPERATOR, PROPOSER = audit.RequestContext(actor="user:99"), audit.RequestContext(actor="user:98")
 SCOPE = Scope.parse("read:metrics write:alerts")
 
 
 def redeem(world):
     redemption = authorization_codes.Redemption(new_code(world), VERIFIER, None, ())
     return partial(
-        authorization_codes.redeem, redemption, lookup.find("web"), audit.Origin("client:web")
+        authorization_codes.redeem,
+        redemption,
+        lookup.find("web"),
+        audit.RequestContext("client:web"),
     )
 
 
@@ -50,8 +53,10 @@ def replay(world):
 
 def refresh(world):
     _row, tokens = new_root(world.alice)
-    presented = rotation.Presentation(tokens["refresh_token"], None, ())
-    return partial(rotation.rotate, presented, lookup.find("web"), audit.Origin("client:web"))
+    presented = rotation.RefreshRequest(tokens["refresh_token"], None, ())
+    return partial(
+        rotation.rotate, presented, lookup.find("web"), audit.RequestContext("client:web")
+    )
 
 
 def retry(world):
@@ -70,13 +75,13 @@ def reuse(world):
 
 def approved(world):
     asked, code = waiting(world)
-    verification.allow(asked, asked.asked.scope, audit.Origin(), lifetime=None)
+    verification.allow(asked, asked.asked.scope, audit.RequestContext(), lifetime=None)
     return code
 
 
 def poll(world):
     wanted = device_codes.Poll(approved(world), (), None)
-    return partial(device_codes.poll, wanted, lookup.find("tv"), audit.Origin())
+    return partial(device_codes.poll, wanted, lookup.find("tv"), audit.RequestContext())
 
 
 def client_credentials(world):
@@ -85,7 +90,7 @@ def client_credentials(world):
     client = lookup.find("cron")
     audience = client.audience(())
     return partial(
-        token_client_credentials.issue, client, SCOPE, audience, audit.Origin("client:cron")
+        token_client_credentials.issue, client, SCOPE, audience, audit.RequestContext("client:cron")
     )
 
 
@@ -95,31 +100,33 @@ def exchange(world):
 
 
 def allow(world):
-    return partial(authorize.allow, question(world), SCOPE, audit.Origin(), lifetime=None)
+    return partial(authorize.allow, question(world), SCOPE, audit.RequestContext(), lifetime=None)
 
 
 def deny(world):
-    return partial(authorize.deny, question(world), audit.Origin())
+    return partial(authorize.deny, question(world), audit.RequestContext())
 
 
 def proceed(world):
     new_code(world)
-    return partial(authorize.proceed, question(world), audit.Origin())
+    return partial(authorize.proceed, question(world), audit.RequestContext())
 
 
 def start(world):
     asked = Parameters([("scope", "read:metrics")])
-    return partial(device_start.start, lookup.find("tv"), asked, audit.Origin())
+    return partial(device_start.start, lookup.find("tv"), asked, audit.RequestContext())
 
 
 def allow_device(world):
     asked, _code = waiting(world)
-    return partial(verification.allow, asked, asked.asked.scope, audit.Origin(), lifetime=None)
+    return partial(
+        verification.allow, asked, asked.asked.scope, audit.RequestContext(), lifetime=None
+    )
 
 
 def deny_device(world):
     asked, _code = waiting(world)
-    return partial(verification.deny, asked, audit.Origin())
+    return partial(verification.deny, asked, audit.RequestContext())
 
 
 def pending(world):
@@ -140,12 +147,14 @@ def refuse(world):
 def give_back(world, kind):
     _row, tokens = new_root(world.alice)
     client = lookup.find("web")
-    return partial(revocation.presented_token, tokens[kind], client, audit.Origin("client:web"))
+    return partial(
+        revocation.presented_token, tokens[kind], client, audit.RequestContext("client:web")
+    )
 
 
 def end(world):
     row, _tokens = new_root(world.alice)
-    return partial(actions.end, row, audit.Origin(), reason="")
+    return partial(actions.end, row, audit.RequestContext(), reason="")
 
 
 def end_all(world):
@@ -155,13 +164,13 @@ def end_all(world):
         withdrawn_at=clock.now(), withdrawn_by="system"
     )
     new_root(world.alice)
-    return partial(actions.end_all, world.alice, audit.Origin(), reason="")
+    return partial(actions.end_all, world.alice, audit.RequestContext(), reason="")
 
 
 def narrow(world):
     row, _tokens = new_root(world.alice)
     to = Narrowing(scope=Scope(["read:metrics"]))
-    return partial(actions.narrow, row, to, audit.Origin())
+    return partial(actions.narrow, row, to, audit.RequestContext())
 
 
 def revoke_one(world):
@@ -179,7 +188,7 @@ def revoke_many(world):
     held = Delegation.objects.filter(delegate_client_id="web", revoked_at=None)
     held.update(revoked_at=clock.now(), revoked_by="system")
     new_root(world.alice)
-    task = bulk.begin(Chosen(client_id="web"))
+    task = bulk.begin(DelegationFilter(client_id="web"))
     return partial(bulk.next_batch, task, OPERATOR, reason="enough", most=10)
 
 
@@ -208,7 +217,7 @@ def first_keys(world):
 def proposed(world):
     diff = changes.Diff({"enabled": False}, {"enabled": True})
     kind, change = ProposedChange.Kind.CLIENT, ProposedChange.Change.CHANGED
-    wanted = proposals.Wanted(kind, change, str(world.web.row.pk), "web", diff)
+    wanted = proposals.ProposedValues(kind, change, str(world.web.row.pk), "web", diff)
     return proposals.propose(wanted, PROPOSER)
 
 

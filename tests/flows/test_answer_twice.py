@@ -70,7 +70,9 @@ def test_allow_when_the_code_is_of_no_use_any_more_then_a_page_that_leads_on(sto
     if how == "expired":
         clock.forward(seconds=61)
     elif how == "revoked":
-        revocation.subtree(Delegation.objects.get(), audit.Origin("user:9"), reason="enough")
+        revocation.subtree(
+            Delegation.objects.get(), audit.RequestContext("user:9"), reason="enough"
+        )
     again = story.answer(page)
     assert (again.status_code, again.get("Location")) == (400, None)
     assert "You have answered already" in again.content.decode()

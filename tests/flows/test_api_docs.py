@@ -35,9 +35,9 @@ def test_examples_when_copied_then_their_addresses_and_bodies_are_understood():
 
 def test_filters_when_listed_then_all_of_them():
     (listed,) = re.findall(r"Filters: ([^.]+)\.", PAGE)
-    fields = operator_serializers.DelegationFilter().fields
+    fields = operator_serializers.DelegationFilterSerializer().fields
     assert re.findall(r"`(\w+)`", listed) == list(fields)
-    assert set(person_serializers.ConnectionQuery().fields) - {"cursor"} <= set(
+    assert set(person_serializers.ConnectionQuerySerializer().fields) - {"cursor"} <= set(
         re.findall(r"\w+", PAGE)
     )
 

@@ -6,7 +6,7 @@ import pytest
 from django.db import connections
 
 from delegation_app.models import AccessToken, AuthorizationCode, Delegation, RefreshToken
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.delegations import revocation
 from tests.support.answers import never_stored, recorded, refusal_recorded, refused
 from tests.support.world import (
@@ -306,7 +306,7 @@ def test_refresh_token_when_issued_then_it_is_bound_to_what_was_consented_to(sto
 
 
 def _revoke(world):
-    revocation.subtree(Delegation.objects.get(), Origin("user:operator"), reason="operator")
+    revocation.subtree(Delegation.objects.get(), RequestContext("user:operator"), reason="operator")
 
 
 def _deactivate(world):

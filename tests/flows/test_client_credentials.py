@@ -3,7 +3,7 @@
 import pytest
 
 from delegation_app.models import Delegation, RefreshToken
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.delegations import revocation
 from tests.support.answers import never_stored, recorded, refusal_recorded, refused
 from tests.support.world import SERVICE_A, SERVICE_B, claims_of, delegation_of, make_app
@@ -119,7 +119,9 @@ def test_delegation_when_an_operator_revokes_it_then_no_new_one_is_opened(story)
     token = story.client_credentials().json()["access_token"]
     assert story.is_active(token)
     with recorded("delegation.revoked"):
-        revocation.subtree(Delegation.objects.get(), Origin("user:7"), reason="stopped by operator")
+        revocation.subtree(
+            Delegation.objects.get(), RequestContext("user:7"), reason="stopped by operator"
+        )
     assert story.introspect(token).json() == {"active": False}
     for scope in (None, "read:metrics"):
         with refusal_recorded("unauthorized_client", client_id_value="cron"):
@@ -128,7 +130,9 @@ def test_delegation_when_an_operator_revokes_it_then_no_new_one_is_opened(story)
 
 def test_delegation_when_it_is_not_revoked_then_other_clients_are_not_affected(story, world):
     story.client_credentials()
-    revocation.subtree(Delegation.objects.get(), Origin("user:7"), reason="stopped by operator")
+    revocation.subtree(
+        Delegation.objects.get(), RequestContext("user:7"), reason="stopped by operator"
+    )
     assert story.client_credentials(world.service_b_client).status_code == 200
 
 

@@ -122,7 +122,7 @@ def test_page_when_the_site_trusts_the_app_then_it_says_that_nobody_was_asked(st
 
 def test_page_when_an_operator_ended_it_then_neither_name_nor_note_is_told(story, world):
     row = delegation_of(story.tokens())
-    revocation.subtree(row, audit.Origin(f"user:{world.bob.pk}"), reason="ticket 4711")
+    revocation.subtree(row, audit.RequestContext(f"user:{world.bob.pk}"), reason="ticket 4711")
     page = shown(story, at(row))
     assert "ended by an operator" in page
     assert "4711" not in page

@@ -254,12 +254,12 @@ def test_consent_when_denied_before_then_the_person_is_asked(story):
 def test_consent_when_withdrawn_then_delegations_end_and_the_person_is_asked(story):
     tokens = story.tokens()
     record = ConsentRecord.objects.get()
-    assert authorize.withdraw(record, audit.Origin("user:1"), reason="gone off it") == 1
+    assert authorize.withdraw(record, audit.RequestContext("user:1"), reason="gone off it") == 1
     assert not story.is_active(tokens["access_token"])
     assert is_asked(story.authorize())
     assert events()[-2:] == ["consent.withdrawn", "delegation.revoked"]
     # Again: nothing more to end, nothing more to tell
-    assert authorize.withdraw(record, audit.Origin("user:1"), reason="again") == 0
+    assert authorize.withdraw(record, audit.RequestContext("user:1"), reason="again") == 0
     assert events().count("consent.withdrawn") == 1
 
 
@@ -272,7 +272,7 @@ def test_consent_when_its_time_is_over_then_the_person_is_asked(story, clock):
 
 def test_consent_when_operator_revoked_its_delegation_then_the_person_is_asked(story):
     delegation = delegation_of(story.tokens())
-    revocation.subtree(delegation, audit.Origin("user:99"), reason="stolen laptop")
+    revocation.subtree(delegation, audit.RequestContext("user:99"), reason="stolen laptop")
     assert is_asked(story.authorize())
 
 
@@ -285,7 +285,9 @@ def test_consent_when_operator_revoked_its_delegation_then_the_person_is_asked(s
     ids=["scope", "time"],
 )
 def test_consent_when_its_delegation_was_narrowed_then_the_person_is_asked_once(story, less):
-    creation.narrow(delegation_of(story.tokens()), less, audit.Origin("user:99"), reason="enough")
+    creation.narrow(
+        delegation_of(story.tokens()), less, audit.RequestContext("user:99"), reason="enough"
+    )
 
     page = story.authorize()
     assert is_asked(page)
@@ -402,7 +404,9 @@ def test_consent_when_withdrawn_after_it_was_looked_at_then_nothing_is_opened_on
     story, monkeypatch
 ):
     story.tokens()
-    authorize.withdraw(ConsentRecord.objects.get(), audit.Origin(), reason="changed her mind")
+    authorize.withdraw(
+        ConsentRecord.objects.get(), audit.RequestContext(), reason="changed her mind"
+    )
     # As the request saw it that runs beside the withdrawal
     monkeypatch.setattr("delegation_app.views.oauth.authorize.must_ask", lambda *_: False)
     monkeypatch.setattr("delegation_app.services.consent.authorize.covering", lambda *_, **__: None)

@@ -12,7 +12,7 @@ from tests.support.connections import send, shown
 from tests.support.world import Story, redirected
 
 ALL = "read:metrics delete:alerts"
-OPERATOR = audit.Origin(actor="user:4711")
+OPERATOR = audit.RequestContext(actor="user:4711")
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_consent_when_refused_then_nothing_opens_and_she_is_asked_again(story):
 
 def test_confirmation_when_it_is_ones_own_then_refused(story):
     _page, record = waiting(story)
-    own = audit.Origin(actor=record.subject)
+    own = audit.RequestContext(actor=record.subject)
     for decide in (approval.confirm, approval.refuse):
         with pytest.raises(OwnConsent):
             decide(record, own, reason="me")

@@ -8,7 +8,7 @@ from django.apps import apps
 from django.test import override_settings
 
 from delegation_app.models import AuditEvent, Delegation
-from delegation_app.protocol.constraints import REGISTRY, Constraints, Moment, install
+from delegation_app.protocol.constraints import REGISTRY, Constraints, EnforcementPoint, install
 from delegation_app.protocol.constraints.base import Constraint, InvalidConstraint, check_members
 from delegation_app.protocol.errors import InvalidToken, OutsideLimits
 from delegation_app.protocol.verified_token import Call
@@ -101,7 +101,7 @@ def test_constraint_when_kept_then_every_door_is_open(limited, case):
         # What is handed on carries the limit.
         assert delegation_of(child).constraints == delegation_of(tokens).constraints
         claim = claims_of(child["access_token"]).get("constraints")
-        judged = Moment.RESOURCE in REGISTRY[case.members["type"]].JUDGED
+        judged = EnforcementPoint.RESOURCE in REGISTRY[case.members["type"]].JUDGED
         assert (claim is not None) == judged
 
 
@@ -217,7 +217,7 @@ class Weekdays(Constraint):
     """A made-up constraint of another package: it permits nothing at the resource."""
 
     TYPE = "closed_shop"
-    JUDGED = frozenset({Moment.RESOURCE})
+    JUDGED = frozenset({EnforcementPoint.RESOURCE})
 
     @classmethod
     def parse(cls, members):

@@ -23,7 +23,7 @@ from delegation_app.services.delegations import revocation
 from delegation_app.services.tokens import local_verifier
 from tests.support.world import SERVICE_A, claims_of, delegation_of
 
-OPERATOR = audit.Origin("user:99")
+OPERATOR = audit.RequestContext("user:99")
 INACTIVE = {"active": False}
 
 
@@ -149,7 +149,7 @@ def test_revocation_when_done_then_code_refresh_and_access_token_are_dead(story)
 def test_revocation_when_done_twice_then_the_second_changes_and_records_nothing(held):
     assert revocation.subtree(held.delegation, OPERATOR, reason="first") == 1
     before = Delegation.objects.values().get()
-    assert revocation.subtree(held.delegation, audit.Origin("user:1"), reason="second") == 0
+    assert revocation.subtree(held.delegation, audit.RequestContext("user:1"), reason="second") == 0
     assert Delegation.objects.values().get() == before
     assert AuditEvent.objects.filter(event="delegation.revoked").count() == 1
 

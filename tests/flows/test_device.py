@@ -433,7 +433,7 @@ def test_approval_when_given_then_consent_delegation_and_code_hang_together(stor
 def test_poll_when_it_was_stopped_after_the_approval_then_no_tokens(story, world, how):
     code = story.approved()
     if how == "delegation":
-        revocation.subtree(Delegation.objects.get(), audit.Origin("user:9"), reason="test")
+        revocation.subtree(Delegation.objects.get(), audit.RequestContext("user:9"), reason="test")
     elif how == "person":
         world.alice.is_active = False
         world.alice.save()

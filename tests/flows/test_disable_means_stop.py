@@ -18,7 +18,7 @@ from delegation_app.services.tokens import local_verifier
 from tests.support.wire import Wire
 from tests.support.world import SERVICE_A, SERVICE_B, claims_of
 
-OPERATOR = audit.Origin("user:99")
+OPERATOR = audit.RequestContext("user:99")
 
 
 @dataclass(frozen=True)

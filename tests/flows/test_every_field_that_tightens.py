@@ -39,7 +39,7 @@ from tests.support.world import (
     redirected,
 )
 
-OPERATOR = audit.Origin(actor="user:99")
+OPERATOR = audit.RequestContext(actor="user:99")
 READ, WRITE, BOTH = "read:metrics", "write:alerts", "read:metrics write:alerts"
 HERE = [SERVICE_A, SERVICE_B]
 PATHS = {"type": "resource_path", "rules": [{"methods": ["GET"], "prefixes": ["/a"]}]}
@@ -291,7 +291,7 @@ def withdrawn(case):
 
 def given_back(case):
     revocation.subtree(
-        case.row, audit.Origin(actor=f"client:{case.row.delegate_client_id}"), reason=""
+        case.row, audit.RequestContext(actor=f"client:{case.row.delegate_client_id}"), reason=""
     )
 
 

@@ -7,14 +7,14 @@ from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.delegations import creation
 from delegation_app.services.delegations.narrowing import Narrowing
 from tests.support.answers import recorded, refusal_recorded, refused
 from tests.support.chains import act_of, handed_on, last_event
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, claims_of, delegation_of
 
-OPERATOR = Origin("user:7")
+OPERATOR = RequestContext("user:7")
 WHERE = (SERVICE_A, SERVICE_B, SERVICE_C)
 
 

@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from delegation_app.models import AuditEvent
 from delegation_app.protocol import names
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.consent import authorize
 from delegation_app.services.delegations import revocation
 from tests.attacks.test_jwt import Forger
@@ -13,7 +13,7 @@ from tests.support.answers import refusal_recorded, refused
 from tests.support.chains import act_of, acting_with, handed_on, last_event, own_token
 from tests.support.world import SERVICE_A, SERVICE_B, delegation_of
 
-OPERATOR = Origin("user:7")
+OPERATOR = RequestContext("user:7")
 
 
 def end_delegation(story, tokens):

@@ -5,7 +5,7 @@ import pytest
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import InvalidToken
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.consent import authorize
 from delegation_app.services.delegations import revocation
 from delegation_app.services.tokens import local_verifier
@@ -13,7 +13,7 @@ from tests.support.answers import recorded, refusal_recorded, refused
 from tests.support.chains import Chain, handed_on
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, delegation_of
 
-OPERATOR = Origin("user:7")
+OPERATOR = RequestContext("user:7")
 WHERE = (SERVICE_A, SERVICE_B, SERVICE_C)
 
 
@@ -132,7 +132,7 @@ def test_child_when_it_was_revoked_then_its_client_gets_no_other(chain, world):
 
 
 def test_child_when_its_client_gave_it_back_then_the_next_exchange_opens_another(chain):
-    itself = Origin(actor=f"client:{chain.rows[1].delegate_client_id}")
+    itself = RequestContext(actor=f"client:{chain.rows[1].delegate_client_id}")
     revocation.subtree(chain.rows[1], itself, reason="x")
     with recorded("delegation.handed_on", "token.exchanged"):
         answer = handed_on(chain.story, chain.tokens[0])

@@ -4,7 +4,7 @@ import pytest
 from django.test import override_settings
 
 from delegation_app.models import AccessToken, Delegation
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.consent import authorize
 from delegation_app.services.delegations import revocation
 from tests.support.answers import never_stored, nothing_stored, recorded, refusal_recorded, refused
@@ -162,11 +162,13 @@ def test_refresh_token_when_it_was_rotated_then_only_inactive(story, world):
 
 
 def _revoke(world):
-    revocation.subtree(Delegation.objects.get(), Origin("user:7"), reason="operator")
+    revocation.subtree(Delegation.objects.get(), RequestContext("user:7"), reason="operator")
 
 
 def _withdraw(world):
-    authorize.withdraw(Delegation.objects.get().consent, Origin("user:7"), reason="withdrawn")
+    authorize.withdraw(
+        Delegation.objects.get().consent, RequestContext("user:7"), reason="withdrawn"
+    )
 
 
 def _deactivate(world):
@@ -260,7 +262,7 @@ def test_token_when_an_ancestor_is_revoked_then_only_inactive(story, world):
     )
     AccessToken.objects.update(delegation=child)
     assert story.is_active(token)
-    assert revocation.subtree(top, Origin("user:7"), reason="operator") == 2
+    assert revocation.subtree(top, RequestContext("user:7"), reason="operator") == 2
     inactive(story.introspect(token))
 
 

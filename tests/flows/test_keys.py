@@ -11,7 +11,7 @@ from delegation_app.models import AuditEvent, SigningKey
 from delegation_app.services import audit, signing_keys
 from tests.support.world import claims_of
 
-OPERATOR = audit.Origin("user:99")
+OPERATOR = audit.RequestContext("user:99")
 WORKERS = 8
 
 

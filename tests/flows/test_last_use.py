@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from delegation_app.models import Delegation, RefreshToken
 from delegation_app.protocol.names import REFRESH_TOKEN
 from delegation_app.services.connections import listing
-from delegation_app.services.delegations.filters import Chosen
+from delegation_app.services.delegations.filters import DelegationFilter
 from delegation_app.services.tokens import local_verifier
 from tests.support.world import SERVICE_A, delegation_of
 
@@ -40,12 +40,12 @@ def test_first_token_when_issued_then_its_delegation_is_used(story, grant):
     row = delegation_of(grant(story))
 
     assert (row.last_used_at - row.issued_at).total_seconds() == pytest.approx(0, abs=1)
-    assert row not in Chosen(never_used=True).rows()
+    assert row not in DelegationFilter(never_used=True).rows()
 
 
 def test_code_when_it_was_not_redeemed_then_its_delegation_is_not_used(story):
     story.code()
-    assert Delegation.objects.get() in Chosen(never_used=True).rows()
+    assert Delegation.objects.get() in DelegationFilter(never_used=True).rows()
 
 
 def again_by_client_credentials(story, _tokens):
@@ -87,14 +87,14 @@ def test_delegation_when_it_is_old_and_gets_a_token_then_no_filter_of_idle_ones_
     Delegation.objects.update(last_used_at=None)
     clock.forward(days=100)
 
-    idle = Chosen(not_used_after=clock.time - timedelta(days=QUARTER))
+    idle = DelegationFilter(not_used_after=clock.time - timedelta(days=QUARTER))
     assert row in idle.rows()
     again(story, tokens)
 
     row.refresh_from_db()
     assert row.last_used_at == clock.time
     assert row not in idle.rows()
-    assert row not in Chosen(never_used=True).rows()
+    assert row not in DelegationFilter(never_used=True).rows()
 
 
 def test_tokens_when_many_are_issued_then_the_use_is_written_once_a_minute(story, clock):

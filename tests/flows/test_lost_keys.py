@@ -14,7 +14,7 @@ from tests.support.world import SERVICE_A
 # Django 6.1 names it anew
 savepoint = getattr(transaction, "savepoint_create", transaction.savepoint)
 
-OPERATOR = audit.Origin("user:99")
+OPERATOR = audit.RequestContext("user:99")
 
 
 def published(story):
@@ -120,7 +120,7 @@ def test_rotation_when_the_next_key_is_unreadable_then_it_is_refused_and_nothing
 ):
     token_of(story)
     SigningKey.objects.filter(state="next").update(encrypted_private_key=b"junk")
-    with recorded(), pytest.raises(signing_keys.Unreadable):
+    with recorded(), pytest.raises(signing_keys.UnreadableKey):
         signing_keys.rotate(OPERATOR, force=True, withdraw=withdraw)
 
 

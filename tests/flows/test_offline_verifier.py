@@ -13,7 +13,7 @@ from tests.support.chains import handed_on
 from tests.support.wire import Wire
 from tests.support.world import SERVICE_A, SERVICE_B, claims_of, delegation_of
 
-OPERATOR = audit.Origin("user:99")
+OPERATOR = audit.RequestContext("user:99")
 
 
 class Service:

@@ -12,13 +12,13 @@ from delegation_app.services.delegations import creation, revocation
 from delegation_app.services.delegations.narrowing import Narrowing
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, delegation_of, redirected
 
-OPERATOR = audit.Origin(actor="user:99")
+OPERATOR = audit.RequestContext(actor="user:99")
 READ, WRITE, BOTH = "read:metrics", "write:alerts", "read:metrics write:alerts"
 RETURNS = "could not act for you"
 
 
 def as_alice(story):
-    return audit.Origin(actor=user_subject(story.world.alice.pk))
+    return audit.RequestContext(actor=user_subject(story.world.alice.pk))
 
 
 def is_silent(response):

@@ -21,7 +21,7 @@ from delegation_app.services.delegations import blocks, revocation
 from tests.support.every_grant import BOTH, WAYS, Case
 from tests.support.world import SERVICE_C
 
-OPERATOR = audit.Origin("user:99")
+OPERATOR = audit.RequestContext("user:99")
 ELSEWHERE = "10.1.2.3"
 
 # An error, or what a token has; "token" has what it had before the policy changed

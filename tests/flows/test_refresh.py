@@ -8,7 +8,7 @@ from django.test import override_settings
 
 from delegation_app.models import Delegation, RefreshToken
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.consent import authorize
 from delegation_app.services.delegations import creation, revocation
 from delegation_app.services.delegations.narrowing import Narrowing
@@ -69,7 +69,7 @@ def test_scope_when_it_is_more_than_was_granted_then_invalid_scope(story, scope)
 def test_scope_when_a_part_was_taken_away_then_who_repeats_it_gets_the_rest(story, asked):
     tokens = story.tokens()
     less = Narrowing(scope=Scope(["read:metrics"]))
-    creation.narrow(delegation_of(tokens), less, Origin(actor="user:99"), reason="enough")
+    creation.narrow(delegation_of(tokens), less, RequestContext(actor="user:99"), reason="enough")
     answer = story.refresh(tokens["refresh_token"], scope=asked)
     assert answer.status_code == 200
     assert answer.json()["scope"] == "read:metrics"
@@ -223,11 +223,13 @@ def test_refresh_token_when_the_delegation_has_no_end_then_none_is_promised(stor
 
 
 def _revoke(world):
-    revocation.subtree(Delegation.objects.get(), Origin("user:7"), reason="operator")
+    revocation.subtree(Delegation.objects.get(), RequestContext("user:7"), reason="operator")
 
 
 def _withdraw(world):
-    authorize.withdraw(Delegation.objects.get().consent, Origin("user:7"), reason="withdrawn")
+    authorize.withdraw(
+        Delegation.objects.get().consent, RequestContext("user:7"), reason="withdrawn"
+    )
 
 
 def _deactivate(world):

@@ -35,7 +35,7 @@ from tests.support.world import delegation_of, make_app, redirected
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
-OPERATOR = audit.Origin(actor="user:99")
+OPERATOR = audit.RequestContext(actor="user:99")
 READ, BOTH = "read:metrics", "read:metrics write:alerts"
 LOOKS = "tests.support.replica.LooksAtUsers"
 

@@ -471,7 +471,7 @@ def test_jwks_when_another_process_withdraws_a_key_then_the_next_request_knows(s
     first = story.wire.get("/oauth/jwks")
     known = dict(signing_keys._memory.known.published)
     withdrawn = signing_keys.signer().kid
-    signing_keys._rotate(publication.signing_keys.audit.Origin(), force=True, withdraw=True)
+    signing_keys._rotate(publication.signing_keys.audit.RequestContext(), force=True, withdraw=True)
     # As it is in a process that has not heard of it
     assert signing_keys._memory.known.published == known
     response = story.wire.get("/oauth/jwks", HTTP_IF_NONE_MATCH=first["ETag"])

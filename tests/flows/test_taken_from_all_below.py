@@ -14,11 +14,11 @@ from delegation_app.services import audit
 from delegation_app.services.connections import actions
 from delegation_app.services.delegations import blocks, creation, revocation
 from delegation_app.services.delegations.narrowing import Narrowing
-from delegation_app.services.reporting.as_of_history import Records
+from delegation_app.services.reporting.as_of_history import History
 from tests.support.chains import Chain, handed_on
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, claims_of, delegation_of
 
-OPERATOR = audit.Origin(actor="user:99")
+OPERATOR = audit.RequestContext(actor="user:99")
 READ, WRITE, BOTH = "read:metrics", "write:alerts", "read:metrics write:alerts"
 RENEWABLE = [names.CLIENT_CREDENTIALS, names.REFRESH_TOKEN, names.TOKEN_EXCHANGE]
 
@@ -85,7 +85,7 @@ def test_trusted_app_when_one_of_two_is_ended_then_a_service_cannot_go_on_with_t
 ):
     one, two = story.tokens(scope=BOTH), story.tokens(scope=BOTH)
     child = story.exchange(two["access_token"]).json()
-    actor = audit.Origin(actor=user_subject(world.alice.pk))
+    actor = audit.RequestContext(actor=user_subject(world.alice.pk))
     actions.end(delegation_of(one), actor, reason="")
 
     assert story.exchange(two["access_token"]).json()["error"] == "invalid_request"
@@ -313,4 +313,4 @@ def test_history_when_an_audience_was_taken_then_it_tells_of_the_child_as_it_was
 
 def audience_at(row, when):
     row = Delegation.objects.get(pk=row.pk)
-    return Records.of([row], when).line(row).audience
+    return History.of([row], when).line(row).audience

@@ -25,12 +25,12 @@ from tests.support.world import (
     redirected,
 )
 
-OPERATOR = audit.Origin(actor="user:99")
+OPERATOR = audit.RequestContext(actor="user:99")
 READ, WRITE, BOTH = "read:metrics", "write:alerts", "read:metrics write:alerts"
 
 
 def as_alice(story):
-    return audit.Origin(actor=user_subject(story.world.alice.pk))
+    return audit.RequestContext(actor=user_subject(story.world.alice.pk))
 
 
 def is_silent(response):

@@ -17,7 +17,7 @@ import pytest
 from delegation_app.models import ResourceServer
 from delegation_app.protocol import names
 from delegation_app.protocol.constraints import Constraints
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.delegations import revocation
 from tests.support.chains import acting_with, own_token
 from tests.support.world import Story, claims_of, delegation_of, make_app
@@ -217,7 +217,7 @@ def test_two_hops_when_a_third_one_is_tried_then_the_depth_that_was_agreed_ends_
 @pytest.mark.conformance("TX-35", "DG-04")
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_two_hops_when_any_of_the_three_is_revoked_then_nobody_is_told_more(trip, answers, index):
-    revocation.subtree(delegation_of(answers[index]), Origin("user:4"), reason="ops-4")
+    revocation.subtree(delegation_of(answers[index]), RequestContext("user:4"), reason="ops-4")
     token = answers[2]["access_token"]
     for caller in (trip.world.payments_api, trip.world.operator_tool, trip.world.booking_tool):
         assert trip.introspect(token, caller).json() == {"active": False}

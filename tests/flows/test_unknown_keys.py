@@ -13,7 +13,7 @@ from delegation_app.services import audit, signing_keys
 from delegation_app.services.tokens import local_verifier
 from tests.support.world import SERVICE_A, claims_of
 
-OPERATOR = audit.Origin("user:99")
+OPERATOR = audit.RequestContext("user:99")
 
 
 def published(story):

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from delegation_app.management.commands import audit as command
 from delegation_app.management.console.follow import WINDOW, Follower
 from delegation_app.models import AuditEvent
-from delegation_app.services.reporting.audit_query import Trail
+from delegation_app.services.reporting.audit_query import AuditQuery
 from tests.support.world import claims_of, delegation_of
 
 
@@ -63,7 +63,7 @@ def test_follower_when_an_event_is_committed_late_then_it_is_told_once(db, clock
             event="x", outcome="done", occurred_at=clock() - timedelta(**age)
         )
 
-    follower = Follower(Trail(event="x"), clock() - timedelta(hours=1))
+    follower = Follower(AuditQuery(event="x"), clock() - timedelta(hours=1))
     first = event(seconds=5)
     assert list(follower.news()) == [first]
     clock.forward(seconds=10)

@@ -17,7 +17,7 @@ from delegation_app.protocol.secrets import new_secret
 from delegation_app.services import audit, signing_keys
 from delegation_app.services.clients import lookup
 from delegation_app.services.consent import authorize
-from delegation_app.services.consent.question import Question
+from delegation_app.services.consent.question import ConsentQuestion
 from delegation_app.services.delegations import creation
 from delegation_app.services.delegations.terms import SignIn, Terms
 from delegation_app.services.tokens import exchange, exchange_parties, issuing
@@ -86,13 +86,15 @@ def question(world, scope="read:metrics write:alerts"):
         "web", target, Scope.parse(scope), Audience([SERVICE_A]), CHALLENGE
     )
     who = SignIn(world.alice, timezone.now(), "1")
-    return Question(request, lookup.find("web"), who, new_secret())
+    return ConsentQuestion(request, lookup.find("web"), who, new_secret())
 
 
 def new_code(world):
     """A code that alice has just allowed."""
     asked = question(world)
-    return authorize.allow(asked, asked.request.scope, audit.Origin(actor="user:1"), lifetime=None)
+    return authorize.allow(
+        asked, asked.request.scope, audit.RequestContext(actor="user:1"), lifetime=None
+    )
 
 
 def new_root(user, app="web", constraints=()):
@@ -111,18 +113,18 @@ def new_root(user, app="web", constraints=()):
         allowed_at=timezone.now(),
     )
     with transaction.atomic():
-        row = creation.open_delegation(terms, audit.Origin(actor=terms.subject))
-        view = issuing.View(row, client, terms.scope, terms.audience)
+        row = creation.create(terms, audit.RequestContext(actor=terms.subject))
+        view = issuing.TokenGrant(row, client, terms.scope, terms.audience)
         renewal = issuing.renewal(view, new_secret())
-        issued = issuing.issue(view, audit.Origin(actor=client.subject), renewal=renewal)
+        issued = issuing.issue(view, audit.RequestContext(actor=client.subject), renewal=renewal)
     return row, issued.answer(signing_keys.signer())
 
 
 def new_child(token, app, audience):
     """The delegation that a client gets for a token, and the answer with its token."""
     client = lookup.find(app)
-    wanted = exchange.Exchange(
-        subject=exchange_parties.Token(token, names.ACCESS_TOKEN),
+    wanted = exchange.ExchangeRequest(
+        subject=exchange_parties.TypedToken(token, names.ACCESS_TOKEN),
         actor=None,
         requested_type=names.ACCESS_TOKEN,
         audiences=(audience,),
@@ -130,5 +132,5 @@ def new_child(token, app, audience):
         scope=None,
         constraints=Constraints(),
     )
-    issued = exchange.exchange(wanted, client, audit.Origin(actor=client.subject))
+    issued = exchange.exchange(wanted, client, audit.RequestContext(actor=client.subject))
     return issued.access.delegation, issued.answer(signing_keys.signer())

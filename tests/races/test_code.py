@@ -13,7 +13,7 @@ from tests.support.world import Story
 
 pytestmark = [pytest.mark.race, pytest.mark.many_connections]
 ROUNDS = 100
-OPERATOR = audit.Origin(actor="user:9")
+OPERATOR = audit.RequestContext(actor="user:9")
 
 
 @pytest.mark.conformance("TK-08")

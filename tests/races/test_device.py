@@ -25,27 +25,29 @@ from tests.support.world import Story
 
 pytestmark = [pytest.mark.race, pytest.mark.many_connections]
 ROUNDS = 20
-OPERATOR = audit.Origin(actor="user:9")
+OPERATOR = audit.RequestContext(actor="user:9")
 
 
 def waiting(world):
     """A device that waits, and its code."""
     asked = Parameters([("scope", "read:metrics write:alerts")])
-    started = start.start(lookup.find("tv"), asked, audit.Origin())
+    started = start.start(lookup.find("tv"), asked, audit.RequestContext())
     person = SignIn(world.alice, timezone.now(), "1")
-    return verification.find(started.user_code, person, audit.Origin()), started.device_code
+    return verification.find(started.user_code, person, audit.RequestContext()), started.device_code
 
 
 def allow(question):
     try:
-        return verification.allow(question, question.asked.scope, audit.Origin(), lifetime=None)
+        return verification.allow(
+            question, question.asked.scope, audit.RequestContext(), lifetime=None
+        )
     except InvalidRequest:
         return None
 
 
 def deny(question):
     try:
-        verification.deny(question, audit.Origin())
+        verification.deny(question, audit.RequestContext())
     except InvalidRequest:
         return None
     return True

@@ -20,7 +20,7 @@ from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, Story, claims_o
 
 pytestmark = [pytest.mark.race, pytest.mark.many_connections]
 ROUNDS = 100
-OPERATOR = audit.Origin(actor="user:9")
+OPERATOR = audit.RequestContext(actor="user:9")
 
 
 class Chain:

@@ -46,7 +46,9 @@ def test_signing_keys_when_first_needed_by_many_at_once_then_one_signs_and_one_f
 def test_consent_when_answered_by_many_at_once_then_one_record_and_one_code(world, crowd):
     def answer(asked):
         try:
-            return authorize.allow(asked, asked.request.scope, audit.Origin(), lifetime=None)
+            return authorize.allow(
+                asked, asked.request.scope, audit.RequestContext(), lifetime=None
+            )
         except InvalidRequest:
             return None
 
@@ -62,7 +64,7 @@ def test_consent_when_answered_by_many_at_once_then_one_record_and_one_code(worl
 
 def test_rotation_when_asked_by_many_at_once_then_each_kid_signs_once(world, crowd):
     def rotate():
-        return signing_keys.rotate(audit.Origin(actor="user:1"), force=True).kid
+        return signing_keys.rotate(audit.RequestContext(actor="user:1"), force=True).kid
 
     rotated = crowd.rush(*[rotate] * 8)
 

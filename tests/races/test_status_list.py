@@ -28,7 +28,9 @@ def test_list_when_made_beside_a_revocation_then_it_is_marked_as_soon_as_that_is
 
         *asked, ended = crowd.rush(
             *(after(-head_start, partial(story.wire.get, path)) for story in stories),
-            after(head_start, partial(revocation.subtree, row, audit.Origin(), reason="test")),
+            after(
+                head_start, partial(revocation.subtree, row, audit.RequestContext(), reason="test")
+            ),
         )
 
         assert {response.status_code for response in asked} == {200}

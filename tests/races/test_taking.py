@@ -24,7 +24,7 @@ from tests.support.chains import acting_with, own_token
 from tests.support.world import Story, claims_of, delegation_of, redirected
 
 pytestmark = [pytest.mark.race, pytest.mark.many_connections]
-OPERATOR = audit.Origin(actor="user:9")
+OPERATOR = audit.RequestContext(actor="user:9")
 READ, BOTH = "read:metrics", "read:metrics write:alerts"
 ROUNDS = 100
 
@@ -161,7 +161,7 @@ def the_child(at):
 
 
 def everything_of_alice(at):
-    as_alice = audit.Origin(actor=user_subject(at.alice.pk))
+    as_alice = audit.RequestContext(actor=user_subject(at.alice.pk))
     return (
         partial(actions.end_all, at.alice, as_alice, reason="race"),
         partial(authorize.withdraw, at.row.consent, OPERATOR, reason="race"),

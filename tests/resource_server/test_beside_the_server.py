@@ -49,7 +49,7 @@ def test_view_when_the_tables_are_here_then_a_revocation_is_felt_at_once(story, 
     token = tokens["access_token"]
     assert ask(token).data == {"user": f"user:{story.world.alice.pk}"}
 
-    revocation.subtree(delegation_of(tokens), audit.Origin(), reason="it is over")
+    revocation.subtree(delegation_of(tokens), audit.RequestContext(), reason="it is over")
 
     assert ask(token).status_code == 401
 

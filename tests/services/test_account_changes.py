@@ -235,7 +235,7 @@ def test_password_when_it_lives_elsewhere_then_a_site_can_say_that_it_changed(
     alice, world, revoking
 ):
     tokens = Story(world, alice).tokens()
-    assert accounts.password_changed(alice, audit.Origin("user:99")) == 1
+    assert accounts.password_changed(alice, audit.RequestContext("user:99")) == 1
     assert delegation_of(tokens).revoked_by == "user:99"
     assert accounts.email_changed(alice) == 0
     assert AuditEvent.objects.get(event=PASSWORD_CHANGED).actor == "user:99"

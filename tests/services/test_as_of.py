@@ -11,8 +11,8 @@ from delegation_app.services import audit
 from delegation_app.services.clients import changes, snapshots
 from delegation_app.services.delegations import creation, revocation
 from delegation_app.services.delegations.narrowing import Narrowing
-from delegation_app.services.reporting.as_of import Question, who_could_act
-from delegation_app.services.reporting.as_of_history import Answer, Gap
+from delegation_app.services.reporting.as_of import AsOfQuery, who_could_act
+from delegation_app.services.reporting.as_of_history import AccessAnswer, UnknownFact
 from tests.support.world import SERVICE_A, delegation_of
 
 
@@ -29,7 +29,9 @@ class Past:
         self._clock.forward(minutes=1)
 
     def at(self, name, **asked):
-        return who_could_act(Question(self._moments[name], **{"principal": "alice", **asked})).lines
+        return who_could_act(
+            AsOfQuery(self._moments[name], **{"principal": "alice", **asked})
+        ).lines
 
     def time(self, name):
         return self._moments[name]
@@ -47,7 +49,7 @@ def switch(client_id, *, enabled):
     policy.save()
     fields = ["clientpolicy.enabled"]
     changes.record_client_change(
-        policy.application, audit.Origin(), change="changed", fields=fields
+        policy.application, audit.RequestContext(), change="changed", fields=fields
     )
 
 
@@ -59,9 +61,9 @@ def test_as_of_when_it_was_opened_narrowed_and_revoked_then_each_time_has_its_ow
     past.note("open")
     ends = clock() + timedelta(days=1)
     to = Narrowing(scope=Scope(["read:metrics"]), expires_at=ends)
-    creation.narrow(row, to, audit.Origin(), reason="less")
+    creation.narrow(row, to, audit.RequestContext(), reason="less")
     past.note("narrow")
-    revocation.subtree(row, audit.Origin(), reason="over")
+    revocation.subtree(row, audit.RequestContext(), reason="over")
     past.note("after")
 
     assert past.at("before") == past.at("after") == []
@@ -74,7 +76,7 @@ def test_as_of_when_it_was_opened_narrowed_and_revoked_then_each_time_has_its_ow
     [narrowed] = past.at("narrow")
     assert (narrowed.scopes, narrowed.until) == (Scope(["read:metrics"]), ends)
     assert "delegation.narrowed" in [event.event for event in narrowed.events]
-    assert {opened.answer, narrowed.answer} == {Answer.YES}
+    assert {opened.answer, narrowed.answer} == {AccessAnswer.YES}
     assert opened.gaps == narrowed.gaps == ()
     assert past.at("narrow", scope="write:alerts") == past.at("open", client_id="other") == []
     assert len(past.at("open", scope="write:alerts", client_id="web")) == 1
@@ -86,7 +88,7 @@ def test_as_of_when_the_root_was_narrowed_then_the_child_had_more_before(past, s
     past.note("both")
     root = delegation_of(first)
     narrowing = Narrowing(scope=Scope(["read:metrics"]))
-    creation.narrow(root, narrowing, audit.Origin(), reason="less")
+    creation.narrow(root, narrowing, audit.RequestContext(), reason="less")
     past.note("less")
     for name, scopes in (("both", "read:metrics write:alerts"), ("less", "read:metrics")):
         child = next(line for line in past.at(name) if line.delegation.depth)
@@ -107,8 +109,8 @@ def test_as_of_when_a_client_above_was_off_for_a_while_then_nobody_below_could_a
         name: {(line.answer, line.stopped_by) for line in past.at(name)}
         for name in ("on", "off", "on again")
     }
-    assert answers["on"] == answers["on again"] == {(Answer.YES, ())}
-    assert answers["off"] == {(Answer.NO, ("web",))}
+    assert answers["on"] == answers["on again"] == {(AccessAnswer.YES, ())}
+    assert answers["off"] == {(AccessAnswer.NO, ("web",))}
     [child] = [line for line in past.at("off") if line.delegation.depth]
     assert "client.changed" in [event.event for event in child.events]
 
@@ -121,7 +123,7 @@ def recorded_switch(client_id, *, enabled):
     policy.save()
     values = snapshots.diff(before, snapshots.client(policy.pk))
     changes.record_client_change(
-        policy.application, audit.Origin(), change="changed", values=values
+        policy.application, audit.RequestContext(), change="changed", values=values
     )
 
 
@@ -137,9 +139,9 @@ def test_as_of_when_a_script_turned_it_too_then_what_an_operator_found_is_believ
     past.note("on at last")
     answers = {name: past.at(name)[0].answer for name in ("off", "off again", "on at last")}
     assert answers == {
-        "off": Answer.NO,
-        "off again": Answer.NO,
-        "on at last": Answer.YES,
+        "off": AccessAnswer.NO,
+        "off again": AccessAnswer.NO,
+        "on at last": AccessAnswer.YES,
     }
 
 
@@ -151,10 +153,12 @@ def test_as_of_when_an_older_version_recorded_the_switch_before_then_it_is_taken
     recorded_switch("web", enabled=True)
     past.note("on again")
     answers = [past.at(name)[0].answer for name in ("on", "off", "on again")]
-    assert answers == [Answer.YES, Answer.NO, Answer.YES]
+    assert answers == [AccessAnswer.YES, AccessAnswer.NO, AccessAnswer.YES]
 
 
-@pytest.mark.parametrize(("enabled", "answer"), [(True, Answer.YES), (False, Answer.NO)])
+@pytest.mark.parametrize(
+    ("enabled", "answer"), [(True, AccessAnswer.YES), (False, AccessAnswer.NO)]
+)
 def test_as_of_when_the_client_was_deleted_since_then_its_last_state_is_on_record(
     past, story, enabled, answer
 ):
@@ -164,7 +168,7 @@ def test_as_of_when_the_client_was_deleted_since_then_its_last_state_is_on_recor
         ClientPolicy.objects.filter(pk=row.pk).update(enabled=False)
     past.note("there")
     values = snapshots.diff(snapshots.client(row.pk), None)
-    changes.record_client_change(row, audit.Origin(), change="deleted", values=values)
+    changes.record_client_change(row, audit.RequestContext(), change="deleted", values=values)
     row.delete()
     [line] = past.at("there")
     assert line.answer is answer
@@ -175,8 +179,8 @@ def test_as_of_when_a_client_was_disabled_by_a_script_then_its_stamp_tells(past,
     past.note("on")
     ClientPolicy.objects.filter(application__client_id="web").update(enabled=False)
     past.note("off")
-    assert [line.answer for line in past.at("on")] == [Answer.YES]
-    assert [line.answer for line in past.at("off")] == [Answer.NO]
+    assert [line.answer for line in past.at("on")] == [AccessAnswer.YES]
+    assert [line.answer for line in past.at("off")] == [AccessAnswer.NO]
 
 
 def test_as_of_when_the_person_is_disabled_now_then_the_answer_is_unsure_and_says_why(past, story):
@@ -184,7 +188,7 @@ def test_as_of_when_the_person_is_disabled_now_then_the_answer_is_unsure_and_say
     past.note("open")
     get_user_model().objects.filter(username="alice").update(is_active=False)
     [line] = past.at("open")
-    assert (line.answer, line.gaps) == (Answer.UNSURE, (Gap.PERSON,))
+    assert (line.answer, line.gaps) == (AccessAnswer.UNSURE, (UnknownFact.PERSON,))
 
 
 def turn(person, *, active):
@@ -210,7 +214,7 @@ def test_as_of_when_the_person_was_disabled_for_a_while_then_only_then_nobody_co
         assert len(lines) == 2
         for line in lines:
             off = name.startswith("off")
-            assert line.answer is (Answer.NO if off else Answer.YES), name
+            assert line.answer is (AccessAnswer.NO if off else AccessAnswer.YES), name
             assert line.stopped_by == ((f"user:{alice.pk}",) if off else ())
             assert line.gaps == ()
             assert "user.disabled" in [event.event for event in line.events]
@@ -232,10 +236,10 @@ def test_as_of_when_a_script_turned_the_person_then_what_contradicts_itself_is_u
         name: past.at(name)[0].answer for name in ("before", "by a script", "on again", "off")
     }
     assert answers == {
-        "before": Answer.UNSURE,
-        "by a script": Answer.UNSURE,
-        "on again": Answer.YES,
-        "off": Answer.UNSURE,
+        "before": AccessAnswer.UNSURE,
+        "by a script": AccessAnswer.UNSURE,
+        "on again": AccessAnswer.YES,
+        "off": AccessAnswer.UNSURE,
     }
 
 
@@ -247,8 +251,8 @@ def test_as_of_when_a_disabled_person_was_deleted_then_the_event_still_tells(pas
     turn(alice, active=False)
     past.note("off")
     alice.delete()
-    assert [line.answer for line in past.at("on", principal=subject)] == [Answer.YES]
-    assert [line.answer for line in past.at("off", principal=subject)] == [Answer.NO]
+    assert [line.answer for line in past.at("on", principal=subject)] == [AccessAnswer.YES]
+    assert [line.answer for line in past.at("off", principal=subject)] == [AccessAnswer.NO]
 
 
 def test_as_of_when_the_person_is_gone_then_subject_and_name_still_find_it(past, story):
@@ -258,7 +262,7 @@ def test_as_of_when_the_person_is_gone_then_subject_and_name_still_find_it(past,
     story.world.alice.delete()
     [line] = past.at("open", principal=subject)
     assert [found.delegation for found in past.at("open")] == [line.delegation]
-    assert line.answer is Answer.YES
+    assert line.answer is AccessAnswer.YES
 
 
 def test_as_of_when_an_older_version_opened_it_then_what_is_missing_is_told(past, story, clock):
@@ -269,12 +273,12 @@ def test_as_of_when_an_older_version_opened_it_then_what_is_missing_is_told(past
     # As a database has it that was filled by an older version
     AuditEvent.objects.filter(pk=opened.pk)._raw_delete("default")
     [line] = past.at("open")
-    assert line.gaps == (Gap.NOT_OPENED,)
+    assert line.gaps == (UnknownFact.NOT_OPENED,)
     AuditEvent.objects.bulk_create([opened])
     [line] = past.at("open")
     assert (line.until, line.gaps) == (row.expires_at, ())
     to = Narrowing(expires_at=clock() + timedelta(minutes=5))
-    creation.narrow(row, to, audit.Origin(), reason="x")
+    creation.narrow(row, to, audit.RequestContext(), reason="x")
     [line] = past.at("open")
     assert (line.until, line.gaps) == (row.expires_at, ())
     clock.forward(hours=1)

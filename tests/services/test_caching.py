@@ -186,6 +186,8 @@ def test_revocation_when_the_cache_is_paused_then_its_answer_waits_for_nothing(s
     caching.forget()
     row = delegation_of(tokens)
     before = cache._local.changed_at
-    took = seconds(lambda: revocation.subtree(row, revocation.audit.Origin(), reason="test"))
+    took = seconds(
+        lambda: revocation.subtree(row, revocation.audit.RequestContext(), reason="test")
+    )
     assert took < caching.LONGEST
     assert cache._local.changed_at > before

@@ -12,7 +12,12 @@ from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
 from delegation_app.services.connections import actions, detail, facts, listing, timeline
-from delegation_app.services.connections.listing import PAGE, Chosen, NoSuchConnection, Show
+from delegation_app.services.connections.listing import (
+    PAGE,
+    ConnectionQuery,
+    NoSuchConnection,
+    Show,
+)
 from delegation_app.services.delegations.narrowing import Narrowing
 from tests.support.chains import Chain, handed_on
 from tests.support.connections import ALL, LIST, at
@@ -72,28 +77,28 @@ def test_page_when_the_tree_is_large_then_the_statements_are_as_many_as_for_a_sm
 def test_pages_when_leafed_through_then_each_is_seen_once_and_back_again(story, world):
     row = delegation_of(story.tokens())
     copies(row, 60)
-    seen, forth, chosen = [], [], Chosen()
+    seen, forth, chosen = [], [], ConnectionQuery()
     while True:
         page = listing.listed(world.alice, chosen)
         forth.append([found.key for found in page.rows])
         seen += forth[-1]
         if not page.older:
             break
-        chosen = Chosen(before=page.older)
+        chosen = ConnectionQuery(before=page.older)
     newest = Delegation.objects.order_by("-issued_at", "-pk").values_list("public_id", flat=True)
     assert seen == [str(key) for key in newest]
     assert [len(keys) for keys in forth] == [PAGE, PAGE, 11]
     assert page.newer
     back = []
     while page.newer:
-        page = listing.listed(world.alice, Chosen(after=page.newer))
+        page = listing.listed(world.alice, ConnectionQuery(after=page.newer))
         back.insert(0, [found.key for found in page.rows])
     assert back == forth[:-1]
 
 
 def test_pages_when_one_is_full_then_there_is_no_empty_one_behind_it(story, world):
     copies(delegation_of(story.tokens()), PAGE - 1)
-    page = listing.listed(world.alice, Chosen())
+    page = listing.listed(world.alice, ConnectionQuery())
     assert (len(page.rows), page.newer, page.older) == (PAGE, "", "")
 
 
@@ -122,7 +127,7 @@ def test_live_tokens_when_counted_then_what_is_over_does_not_count(story, world,
     jti = claims_of(fresh["access_token"])["jti"]
     AccessToken.objects.filter(jti=jti).update(revoked_at=timezone.now())
     assert counted() == (2, 1)
-    actions.end(delegation_of(child), audit.Origin(), reason="enough")
+    actions.end(delegation_of(child), audit.RequestContext(), reason="enough")
     assert counted() == (1, 0)
     clock.forward(hours=1)
     assert counted() == (0, 0)
@@ -166,7 +171,7 @@ def test_tree_when_it_is_too_wide_then_it_is_cut_and_the_one_looked_at_is_there(
     def nodes(node):
         return [node, *(below for each in node.children for below in nodes(each))]
 
-    found = detail.whole(world.alice, listing.owned(world.alice, str(leaf.public_id)))
+    found = detail.load(world.alice, listing.owned(world.alice, str(leaf.public_id)))
     assert found.is_cut
     assert [node.key for node in nodes(found.tree) if node.is_current] == [str(leaf.public_id)]
     assert len(nodes(found.tree)) == detail.NODES + 2
@@ -174,12 +179,12 @@ def test_tree_when_it_is_too_wide_then_it_is_cut_and_the_one_looked_at_is_there(
 
 def test_past_when_much_happened_then_the_newest_twenty_are_told(story, world):
     row = delegation_of(story.tokens())
-    origin = audit.Origin(f"user:{world.alice.pk}")
+    origin = audit.RequestContext(f"user:{world.alice.pk}")
     longest = timezone.now() + timedelta(days=60)
     for minutes in range(30):
         to = Narrowing(expires_at=longest - timedelta(minutes=minutes))
         actions.narrow(row, to, origin)
-    whole = detail.whole(world.alice, listing.owned(world.alice, str(row.public_id)))
+    whole = detail.load(world.alice, listing.owned(world.alice, str(row.public_id)))
     assert len(whole.past) == timeline.MOST
     assert all("only until" in happening.text for happening in whole.past)
     moments = [happening.when for happening in whole.past]

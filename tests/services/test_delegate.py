@@ -14,7 +14,7 @@ from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import InvalidRequest, InvalidScope, InvalidTarget
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.clients import lookup
 from delegation_app.services.delegations import creation, revocation
 from delegation_app.services.delegations.terms import ChildTerms
@@ -23,7 +23,7 @@ from tests.support.answers import nothing_stored, recorded
 from tests.support.chains import last_event
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, delegation_of
 
-ORIGIN = Origin("client:service-a", ip="127.0.0.1")
+ORIGIN = RequestContext("client:service-a", ip="127.0.0.1")
 READ = Scope(["read:metrics"])
 
 
@@ -61,7 +61,7 @@ def terms(parent):
 
 def hand_on(terms):
     with transaction.atomic():
-        return creation.hand_on(terms, ORIGIN)
+        return creation.delegate_onward(terms, ORIGIN)
 
 
 @pytest.mark.conformance("TX-35", "TX-37", "DG-01", "DG-02")
@@ -116,7 +116,7 @@ def test_child_when_it_would_exceed_its_parent_then_refused_whoever_asks(terms, 
 
 
 def test_child_when_the_parent_ended_since_it_was_read_then_refused(terms, parent):
-    revocation.subtree(parent, Origin("user:7"), reason="x")
+    revocation.subtree(parent, RequestContext("user:7"), reason="x")
     with nothing_stored(), recorded(), pytest.raises(InvalidRequest):
         hand_on(terms)
 

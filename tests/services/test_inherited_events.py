@@ -11,11 +11,11 @@ from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
 from delegation_app.services.delegations import creation, revocation
 from delegation_app.services.delegations.narrowing import Narrowing
-from delegation_app.services.reporting.audit_query import Trail
+from delegation_app.services.reporting.audit_query import AuditQuery
 from tests.admin.conftest import Forest, browser, page, text_of
 
 ABOVE = "Delegation revoked, above it"
-OPERATOR = audit.Origin(actor="user:77", request_id="0123456789abcdef")
+OPERATOR = audit.RequestContext(actor="user:77", request_id="0123456789abcdef")
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def forest(story):
 
 
 def of(row, **changes):
-    return list(Trail(delegation=row.public_id, **changes).events.all())
+    return list(AuditQuery(delegation=row.public_id, **changes).events.all())
 
 
 def run(*arguments):
@@ -43,7 +43,7 @@ def test_trail_when_one_above_was_revoked_then_it_has_that_end(forest, top):
     end = AuditEvent.objects.get(event="delegation.revoked")
 
     assert of(forest.leaf)[0] == end
-    assert next(Trail(about=str(forest.leaf.public_id)).events.all()) == end
+    assert next(AuditQuery(about=str(forest.leaf.public_id)).events.all()) == end
     told = run("--delegation", forest.leaf.public_id).splitlines()[-1]
     assert "stolen laptop" in told
     assert f"above it, delegation {getattr(forest, top).public_id}" in told
@@ -78,9 +78,9 @@ def test_trail_when_it_had_ended_before_then_no_second_end_is_told(forest):
 def test_trail_when_one_above_was_narrowed_then_only_within_its_life(forest):
     def narrow(row, scope):
         narrowing = Narrowing(scope=Scope(scope.split()))
-        creation.narrow(row, narrowing, audit.Origin(), reason=f"to {scope}")
+        creation.narrow(row, narrowing, audit.RequestContext(), reason=f"to {scope}")
 
-    revocation.subtree(forest.leaf, audit.Origin(), reason="x")
+    revocation.subtree(forest.leaf, audit.RequestContext(), reason="x")
     narrow(forest.root, "read:metrics")
 
     def told(row):
@@ -92,7 +92,9 @@ def test_trail_when_one_above_was_narrowed_then_only_within_its_life(forest):
 
 def test_trail_when_a_narrowing_above_left_nothing_then_it_is_told_with_the_end(story, forest):
     child = forest.leaf
-    creation.narrow(child, Narrowing(scope=Scope(["write:alerts"])), audit.Origin(), reason="own")
+    creation.narrow(
+        child, Narrowing(scope=Scope(["write:alerts"])), audit.RequestContext(), reason="own"
+    )
     left = Narrowing(scope=Scope(["read:metrics"]))
     creation.narrow(forest.root, left, OPERATOR, reason="from the top")
 

@@ -16,7 +16,7 @@ from delegation_app.protocol.errors import (
 )
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.verified_token import Call
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.delegations import creation, revocation
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.tokens import local_verifier
@@ -24,7 +24,7 @@ from tests.support.answers import nothing_stored, recorded, refused
 from tests.support.chains import Chain, handed_on, last_event
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, delegation_of
 
-OPERATOR = Origin("user:7")
+OPERATOR = RequestContext("user:7")
 READ = Scope(["read:metrics"])
 
 

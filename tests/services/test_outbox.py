@@ -18,7 +18,7 @@ from delegation_app.signals import delegation_opened, delegation_revoked
 from tests.support.chains import Chain
 from tests.support.world import delegation_of
 
-OPERATOR = audit.Origin("user:99")
+OPERATOR = audit.RequestContext("user:99")
 
 
 @pytest.fixture

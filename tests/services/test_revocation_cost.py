@@ -18,7 +18,7 @@ from delegation_app.services.delegations.preview import preview
 from tests.support import forest
 from tests.support.world import delegation_of
 
-OPERATOR = audit.Origin("user:99")
+OPERATOR = audit.RequestContext("user:99")
 TOKENS = (AccessToken, RefreshToken, AuthorizationCode)
 WRITTEN = {"revoked_at", "revoked_by", "revocation_reason", "last_used_at", "uses"}
 

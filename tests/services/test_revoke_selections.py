@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from delegation_app.models import AccessToken, AuditEvent, Delegation, RefreshToken
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.delegations import revocation, selection
 from delegation_app.services.delegations.preview import preview
 from delegation_app.signals import delegation_revoked
@@ -12,7 +12,7 @@ from tests.support.answers import nothing_stored, recorded
 from tests.support.chains import Chain, handed_on, own_token
 from tests.support.world import SERVICE_A, SERVICE_B, Story, delegation_of
 
-OPERATOR = Origin("user:7")
+OPERATOR = RequestContext("user:7")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from delegation_app.models import AuditEvent, Delegation
 from delegation_app.services import audit
 from delegation_app.services.delegations import blocks, revocation
 
-OPERATOR = audit.Origin(actor="user:99")
+OPERATOR = audit.RequestContext(actor="user:99")
 
 
 def lift():
@@ -58,7 +58,7 @@ def test_client_when_revoked_again_after_a_lift_then_stopped_again(story):
 
 def test_client_when_it_gave_back_its_own_then_it_may_start_again(story, world):
     story.client_credentials()
-    itself = audit.Origin(actor="client:cron")
+    itself = audit.RequestContext(actor="client:cron")
     revocation.subtree(only_delegation(), itself, reason="done for today")
 
     assert story.client_credentials().status_code == 200

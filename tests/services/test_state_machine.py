@@ -134,7 +134,7 @@ class Stories(RuleBasedStateMachine):
     @precondition(lambda self: self.grants)
     @rule()
     def operator_revokes_everything_of_alice(self):
-        revocation.of_user(self.world.alice, audit.Origin(actor="user:99"), reason="test")
+        revocation.of_user(self.world.alice, audit.RequestContext(actor="user:99"), reason="test")
         for grant in self.grants:
             grant.over = True
 

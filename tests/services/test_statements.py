@@ -172,7 +172,8 @@ def test_revocation_when_100_000_tokens_hang_on_it_then_three_rows_are_written(
         sql
         for sql in statements(
             lambda: (
-                revocation.subtree(delegation, audit.Origin(actor="user:1"), reason="test") and None
+                revocation.subtree(delegation, audit.RequestContext(actor="user:1"), reason="test")
+                and None
             )
         )
         if sql.startswith(("UPDATE", "INSERT", "DELETE"))

@@ -21,7 +21,7 @@ from delegation_app.services.status_lists.publication import SIZE, ExpiredList, 
 from tests.support.statuses import fetched, reference, status
 from tests.support.world import claims_of
 
-OPERATOR = audit.Origin("user:99")
+OPERATOR = audit.RequestContext("user:99")
 OTHER_SECRET = "another key for tests, of no value to anyone, but long enough"
 
 
@@ -347,18 +347,18 @@ def test_list_when_another_process_changes_something_then_the_cache_tells_after_
 def test_list_when_made_beside_a_change_then_it_is_not_kept(token, monkeypatch, story):
     """The tables are read, then somebody revokes and commits, then the list is kept."""
     other = story.tokens(prompt="consent")["access_token"]
-    read = publication.invalid_tokens.marked
+    read = publication.invalid_tokens.ids
 
     def slowly(tokens, now):
         found = read(tokens, now)
-        monkeypatch.setattr(publication.invalid_tokens, "marked", read)
+        monkeypatch.setattr(publication.invalid_tokens, "ids", read)
         end(other)
         status_cache._tell()
         # Only the cache is to tell of it
         status_cache._local.changed_at = float("-inf")
         return found
 
-    monkeypatch.setattr(publication.invalid_tokens, "marked", slowly)
+    monkeypatch.setattr(publication.invalid_tokens, "ids", slowly)
     published(token)
     assert bits(published(token))[reference(other)[1]] == 1
 

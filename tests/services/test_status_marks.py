@@ -39,7 +39,7 @@ from tests.support.model_parts import rolled_back
 from tests.support.statuses import status
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, Story, claims_of, make_app
 
-OPERATOR = audit.Origin("user:99")
+OPERATOR = audit.RequestContext("user:99")
 READ = Scope(["read:metrics"])
 EVERYTHING = range(1 << 40)
 
@@ -343,12 +343,12 @@ def test_token_when_one_of_its_two_services_goes_then_it_is_marked(site):
 def test_token_when_expired_then_it_is_left_out_after_a_minute(clock, site):
     end(site, site.chain.rows[0])
     ids = set(AccessToken.objects.values_list("pk", flat=True))
-    assert len(invalid_tokens.marked(EVERYTHING, clock.time) & ids) == 3
+    assert len(invalid_tokens.ids(EVERYTHING, clock.time) & ids) == 3
     clock.forward(seconds=659)
     # Verifiers may be behind: what they still take has to be told
-    assert len(invalid_tokens.marked(EVERYTHING, clock.time)) == 3
+    assert len(invalid_tokens.ids(EVERYTHING, clock.time)) == 3
     clock.forward(seconds=2)
-    assert invalid_tokens.marked(EVERYTHING, clock.time) == set()
+    assert invalid_tokens.ids(EVERYTHING, clock.time) == set()
 
 
 @pytest.mark.parametrize("hours", [2, 24, 30, 24 * 80])
@@ -378,10 +378,10 @@ def test_token_when_it_lives_for_a_day_then_it_is_marked_to_the_end(clock, site)
 
 def test_marks_when_they_are_of_a_range_then_nothing_outside_is_told(site):
     end(site, site.chain.rows[0])
-    ids = sorted(invalid_tokens.marked(EVERYTHING, timezone.now()))
+    ids = sorted(invalid_tokens.ids(EVERYTHING, timezone.now()))
     assert len(ids) == 3
-    assert invalid_tokens.marked(range(ids[0], ids[-1]), timezone.now()) == set(ids[:-1])
-    assert invalid_tokens.marked(range(ids[0] + 1, ids[-1] + 1), timezone.now()) == set(ids[1:])
+    assert invalid_tokens.ids(range(ids[0], ids[-1]), timezone.now()) == set(ids[:-1])
+    assert invalid_tokens.ids(range(ids[0] + 1, ids[-1] + 1), timezone.now()) == set(ids[1:])
 
 
 # Clients that were changed in other ways
@@ -545,7 +545,7 @@ class Judged(trees.Site):
         self.whole = set()
 
     def judge_tokens(self):
-        marked = invalid_tokens.marked(EVERYTHING, self.clock.time)
+        marked = invalid_tokens.ids(EVERYTHING, self.clock.time)
         known = AccessToken.objects.select_related("delegation")
         for token, text in self.texts.items():
             row = (

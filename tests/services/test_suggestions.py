@@ -7,12 +7,12 @@ from django.test.utils import CaptureQueriesContext
 
 from delegation_app import toolkit
 from delegation_app.services import name_suggestions
-from delegation_app.services.name_suggestions import Reach, Sight
+from delegation_app.services.name_suggestions import Sight, SuggestionScope
 from tests.support.world import delegation_of
 
 ALL = Sight()
-ON_RECORD = Sight(Reach.ON_RECORD, Reach.ON_RECORD)
-NONE = Sight(Reach.NONE, Reach.NONE)
+ON_RECORD = Sight(SuggestionScope.ON_RECORD, SuggestionScope.ON_RECORD)
+NONE = Sight(SuggestionScope.NONE, SuggestionScope.NONE)
 
 
 @pytest.mark.parametrize(

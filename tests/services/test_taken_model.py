@@ -33,12 +33,12 @@ from delegation_app.services import audit
 from delegation_app.services.clients import lookup
 from delegation_app.services.connections import actions
 from delegation_app.services.consent import authorize
-from delegation_app.services.consent.question import Question, must_ask
-from delegation_app.services.consent.request import ON_A_DEVICE, Asked
-from delegation_app.services.consent.screen import Text
+from delegation_app.services.consent.question import ConsentQuestion, must_ask
+from delegation_app.services.consent.request import ON_A_DEVICE, ConsentRequest
+from delegation_app.services.consent.screen import ScreenText
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.services.device import verification
-from delegation_app.services.device.verification import Waiting
+from delegation_app.services.device.verification import PendingDevice
 from delegation_app.services.status_lists import invalid_tokens, publication
 from delegation_app.services.tokens import authorization_codes, client_credentials, device_codes
 from tests.support import model_site
@@ -80,7 +80,7 @@ def everybody():
 
 def by(asked):
     """The user as the one who acts."""
-    return audit.Origin(actor=asked.sign_in.subject)
+    return audit.RequestContext(actor=asked.sign_in.subject)
 
 
 class Site(model_site.Site):
@@ -163,7 +163,7 @@ class Site(model_site.Site):
             expires_at=self.clock.time + conf.device_code_lifetime,
             interval=5,
         )
-        asked = Asked(
+        asked = ConsentRequest(
             self.known[client.name],
             SignIn(self.people[user], self.clock.time, "1"),
             Scope(SCOPES),
@@ -177,7 +177,7 @@ class Site(model_site.Site):
         node = self.model.say_yes(client, user, power, DEVICE, frozenset(SCOPES))
         lifetime = None if shorter == NEVER else timedelta(seconds=shorter)
         verification.allow(
-            Waiting(row.pk, asked),
+            PendingDevice(row.pk, asked),
             Scope(ticked),
             by(asked),
             lifetime=lifetime,
@@ -196,7 +196,7 @@ class Site(model_site.Site):
         """A page that says of everything taken so far that it comes back."""
         found = DelegationBlock.objects.values_list("public_id", flat=True)
         marks = [[client.name, str(block)] for client in self.clients for block in found]
-        return Text({"restores": marks}, "", self.clock.time)
+        return ScreenText({"restores": marks}, "", self.clock.time)
 
     def opened(self, dice, redeem, node, lifetime):
         """Check what was opened, and redeem the code, now or later."""
@@ -242,7 +242,7 @@ class Site(model_site.Site):
         if not user:
             return
         note(f"{user} ends everything of {name or 'all apps'}")
-        origin = audit.Origin(actor=user_subject(self.people[user].pk))
+        origin = audit.RequestContext(actor=user_subject(self.people[user].pk))
         ended = actions.end_all(self.people[user], origin, reason="", client_id=name)
         assert ended == self.model.end_all(user, name)
 
@@ -256,7 +256,7 @@ class Site(model_site.Site):
     def taker(self, dice, node):
         """An operator, or the person whose it is."""
         user = dice.pick(("", node.whose[0]))
-        return audit.Origin(actor=user_subject(self.people[user].pk)) if user else OPERATOR
+        return audit.RequestContext(actor=user_subject(self.people[user].pk)) if user else OPERATOR
 
     # What must be so
 
@@ -288,7 +288,7 @@ class Site(model_site.Site):
         read = {token: VerifiedToken.of(claims_of(text)) for token, text in texts.items()}
         keys = dict(AccessToken.objects.values_list("jti", "pk"))
         all_of_them = range(min(keys.values(), default=0), max(keys.values(), default=0) + 1)
-        marked = invalid_tokens.marked(all_of_them, self.clock.time)
+        marked = invalid_tokens.ids(all_of_them, self.clock.time)
         for token, verified in read.items():
             key = keys[verified.jti]
             assert verified.status == publication.reference(key)
@@ -331,7 +331,7 @@ class Site(model_site.Site):
             known.policy.constraints,
         )
         sign_in = SignIn(self.people[user], self.clock.time, "1")
-        return Question(request, known, sign_in, new_secret())
+        return ConsentQuestion(request, known, sign_in, new_secret())
 
     def redemption(self, code, client):
         found = authorization_codes.Redemption(code, VERIFIER, None, ())

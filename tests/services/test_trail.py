@@ -13,7 +13,7 @@ from delegation_app.models import AuditEvent
 from delegation_app.services import audit
 from delegation_app.services.paging import Cursor, InvalidCursor
 from delegation_app.services.reporting import audit_export, audit_query
-from delegation_app.services.reporting.audit_query import Trail
+from delegation_app.services.reporting.audit_query import AuditQuery
 from tests.support.world import delegation_of
 
 START = datetime(2026, 11, 3, 14, 0, tzinfo=UTC)
@@ -55,27 +55,27 @@ def leafed(asked, size=4):
 @pytest.mark.parametrize(
     ("asked", "keeps"),
     [
-        (Trail(), lambda e: True),
-        (Trail(event="token.issued"), lambda e: e.event == "token.issued"),
-        (Trail(outcome="refused", reason="invalid_grant"), lambda e: e.outcome == "refused"),
-        (Trail(actor="app1"), lambda e: e.actor == "client:app1"),
-        (Trail(subject="user:3"), lambda e: e.subject == "user:3"),
-        (Trail(client_id="app0"), lambda e: e.client_id_value == "app0"),
-        (Trail(request_id="request-7"), lambda e: e.request_id == "request-7"),
-        (Trail(jti=f"{9:027}"), lambda e: e.jti == f"{9:027}"),
-        (Trail(endpoint="token"), lambda e: e.outcome == "refused"),
-        (Trail(endpoint="revoke"), lambda e: False),
-        (Trail(about="app1"), lambda e: e.client_id_value == "app1"),
-        (Trail(about="user:2"), lambda e: e.subject == "user:2"),
+        (AuditQuery(), lambda e: True),
+        (AuditQuery(event="token.issued"), lambda e: e.event == "token.issued"),
+        (AuditQuery(outcome="refused", reason="invalid_grant"), lambda e: e.outcome == "refused"),
+        (AuditQuery(actor="app1"), lambda e: e.actor == "client:app1"),
+        (AuditQuery(subject="user:3"), lambda e: e.subject == "user:3"),
+        (AuditQuery(client_id="app0"), lambda e: e.client_id_value == "app0"),
+        (AuditQuery(request_id="request-7"), lambda e: e.request_id == "request-7"),
+        (AuditQuery(jti=f"{9:027}"), lambda e: e.jti == f"{9:027}"),
+        (AuditQuery(endpoint="token"), lambda e: e.outcome == "refused"),
+        (AuditQuery(endpoint="revoke"), lambda e: False),
+        (AuditQuery(about="app1"), lambda e: e.client_id_value == "app1"),
+        (AuditQuery(about="user:2"), lambda e: e.subject == "user:2"),
         (
-            Trail(since=START + timedelta(minutes=1), until=START + timedelta(minutes=3)),
+            AuditQuery(since=START + timedelta(minutes=1), until=START + timedelta(minutes=3)),
             lambda e: 5 <= int(e.jti) < 15,
         ),
-        (Trail(subject="user:1", event="token.issued", actor="app1"), lambda e: (
+        (AuditQuery(subject="user:1", event="token.issued", actor="app1"), lambda e: (
             e.subject == "user:1" and e.event == "token.issued"
         )),
     ],
-    ids=lambda value: "".join(value.said()) or "all" if isinstance(value, Trail) else "",
+    ids=lambda value: "".join(value.said()) or "all" if isinstance(value, AuditQuery) else "",
 )  # fmt: skip
 def test_trail_when_leafed_through_then_each_event_comes_once_and_newest_first(
     events, asked, keeps
@@ -86,22 +86,22 @@ def test_trail_when_leafed_through_then_each_event_comes_once_and_newest_first(
 
 
 def test_trail_when_events_come_while_somebody_reads_then_the_next_page_is_the_same(events):
-    first = Trail().page(4)
+    first = AuditQuery().page(4)
     AuditEvent.objects.create(event="x", outcome="done", occurred_at=START + timedelta(hours=1))
-    second = Trail().page(4, Cursor.parse(first.older))
+    second = AuditQuery().page(4, Cursor.parse(first.older))
     assert [event.pk for event in second.rows] == [event.pk for event in events[25:21:-1]]
-    assert Trail().page(4, Cursor.parse(second.newer)).newer
+    assert AuditQuery().page(4, Cursor.parse(second.newer)).newer
 
 
 def test_trail_when_a_person_is_named_then_it_is_by_user_name_or_subject(story):
     delegation = delegation_of(story.tokens())
-    named = leafed(Trail(subject="alice"))
+    named = leafed(AuditQuery(subject="alice"))
     assert named
-    assert named == leafed(Trail(subject=f"user:{story.world.alice.pk}"))
-    assert leafed(Trail(subject="ali")) == []
-    about = leafed(Trail(about=str(delegation.public_id)))
+    assert named == leafed(AuditQuery(subject=f"user:{story.world.alice.pk}"))
+    assert leafed(AuditQuery(subject="ali")) == []
+    about = leafed(AuditQuery(about=str(delegation.public_id)))
     consent = AuditEvent.objects.get(event="consent.granted").pk
-    assert set(about) == {*leafed(Trail(delegation=delegation.public_id)), consent}
+    assert set(about) == {*leafed(AuditQuery(delegation=delegation.public_id)), consent}
 
 
 @pytest.mark.parametrize("text", ["", "o1", "o1-", "x1-1", "o-1-1", "o1-1 ", "o1-1'", "o\u0661-1",
@@ -112,7 +112,7 @@ def test_cursor_when_it_is_no_place_then_it_is_refused(text):
 
 
 def test_cursor_when_a_bit_of_it_is_flipped_then_it_is_refused_or_another_place(events):
-    text = Trail().page(4).older
+    text = AuditQuery().page(4).older
     for place in range(len(text)):
         for bit in range(7):
             flipped = text[:place] + chr(ord(text[place]) ^ 1 << bit) + text[place + 1 :]
@@ -124,7 +124,9 @@ def test_cursor_when_a_bit_of_it_is_flipped_then_it_is_refused_or_another_place(
 
 
 def test_export_when_it_begins_then_it_is_on_record_before_a_row_leaves(events):
-    rows = audit_query.export(Trail(client_id="app1"), audit.Origin(actor="user:1"), "csv")
+    rows = audit_query.export(
+        AuditQuery(client_id="app1"), audit.RequestContext(actor="user:1"), "csv"
+    )
     recorded = AuditEvent.objects.get(event="audit.exported")
     assert recorded.actor == "user:1"
     assert recorded.details == {"format": "csv", "filter": {"client_id": "app1"}}
@@ -135,7 +137,7 @@ def test_export_when_it_begins_then_it_is_on_record_before_a_row_leaves(events):
 
 def test_export_when_there_is_ten_times_as_much_then_no_more_is_read_at_once(events):
     with CaptureQueriesContext(connection) as captured:
-        rows = Trail().events.all(batch=10)
+        rows = AuditQuery().events.all(batch=10)
         next(rows)
         assert len(captured) == 1
         assert sum(1 for _ in rows) == 29

@@ -25,7 +25,7 @@ def database_error(cause):
 
 
 def test_own_when_error_is_returned_then_its_consequences_are_kept(transactional_db):
-    @transactions.own
+    @transactions.durable
     def work():
         ResourceServer.objects.create(identifier="urn:kept", name="kept")
         return InvalidGrant("no")
@@ -36,7 +36,7 @@ def test_own_when_error_is_returned_then_its_consequences_are_kept(transactional
 
 
 def test_own_when_error_is_raised_then_nothing_is_kept(transactional_db):
-    @transactions.own
+    @transactions.durable
     def work():
         ResourceServer.objects.create(identifier="urn:lost", name="lost")
         raise InvalidGrant("no")
@@ -52,7 +52,7 @@ def test_own_when_the_database_gives_up_then_tried_three_times(
 ):
     attempts = []
 
-    @transactions.own
+    @transactions.durable
     def work():
         attempts.append(1)
         if len(attempts) <= failures:
@@ -71,7 +71,7 @@ def test_own_when_the_database_gives_up_then_tried_three_times(
 def test_own_when_the_database_fails_for_good_then_tried_once(transactional_db):
     attempts = []
 
-    @transactions.own
+    @transactions.durable
     def work():
         attempts.append(1)
         raise database_error(DiskFull())
@@ -86,13 +86,13 @@ def test_own_when_the_database_fails_for_good_then_tried_once(transactional_db):
 
 def witnessed(identifier="urn:kept"):
     ResourceServer.objects.create(identifier=identifier, name=identifier)
-    audit.record(CONSENT_DENIED, audit.Origin())
+    audit.record(CONSENT_DENIED, audit.RequestContext())
 
 
 def test_own_when_the_answer_to_the_commit_is_lost_then_the_result_is_returned(transactional_db):
     runs = []
 
-    @transactions.own
+    @transactions.durable
     def work():
         runs.append(1)
         witnessed()
@@ -107,7 +107,7 @@ def test_own_when_the_answer_to_the_commit_is_lost_then_the_result_is_returned(t
 
 
 def test_own_when_the_answer_to_a_refusal_is_lost_then_it_is_raised_and_kept(transactional_db):
-    @transactions.own
+    @transactions.durable
     def work():
         witnessed()
         return InvalidGrant("no")
@@ -120,7 +120,7 @@ def test_own_when_the_answer_to_a_refusal_is_lost_then_it_is_raised_and_kept(tra
 def test_own_when_the_commit_did_not_take_place_then_the_work_runs_again(transactional_db):
     runs = []
 
-    @transactions.own
+    @transactions.durable
     def work():
         runs.append(1)
         witnessed()
@@ -137,7 +137,7 @@ def test_own_when_no_commit_takes_place_then_tried_three_times_and_nothing_is_do
 ):
     runs = []
 
-    @transactions.own
+    @transactions.durable
     def work():
         runs.append(1)
         witnessed()
@@ -151,7 +151,7 @@ def test_own_when_no_commit_takes_place_then_tried_three_times_and_nothing_is_do
 def test_own_when_nothing_was_recorded_then_the_work_runs_again(transactional_db):
     runs = []
 
-    @transactions.own
+    @transactions.durable
     def work():
         runs.append(1)
         return InvalidGrant("unknown")
@@ -164,8 +164,8 @@ def test_own_when_nothing_was_recorded_then_the_work_runs_again(transactional_db
 @pytest.mark.parametrize(
     ("decorator", "advice"),
     [
-        (transactions.own, "Repeating the request is safe."),
-        (transactions.own_once, "Look whether it was done before you repeat it."),
+        (transactions.durable, "Repeating the request is safe."),
+        (transactions.durable_once, "Look whether it was done before you repeat it."),
     ],
 )
 def test_own_when_the_database_does_not_say_then_the_error_does(
@@ -193,14 +193,14 @@ def test_own_when_the_database_does_not_say_then_the_error_does(
 def test_own_when_a_part_was_undone_then_its_event_proves_nothing(transactional_db):
     runs = []
 
-    @transactions.own
+    @transactions.durable
     def work():
         runs.append(1)
-        with suppress(ZeroDivisionError), transactions.joined():
+        with suppress(ZeroDivisionError), transactions.nested():
             witnessed("urn:undone")
             raise ZeroDivisionError
         witnessed()
-        with suppress(ZeroDivisionError), transactions.joined():
+        with suppress(ZeroDivisionError), transactions.nested():
             witnessed("urn:undone, too")
             raise ZeroDivisionError
         return "done"
@@ -216,7 +216,7 @@ def test_own_when_the_key_of_its_event_is_anothers_by_now_then_the_work_runs_aga
 ):
     runs, is_committed = [], transactions._is_committed
 
-    @transactions.own
+    @transactions.durable
     def work():
         runs.append(1)
         witnessed()
@@ -235,7 +235,7 @@ def test_own_when_the_key_of_its_event_is_anothers_by_now_then_the_work_runs_aga
 
 
 def test_own_when_inside_another_transaction_then_refused(transactional_db):
-    work = transactions.own(lambda: "done")
+    work = transactions.durable(lambda: "done")
 
     with transaction.atomic(), pytest.raises(RuntimeError):
         work()
@@ -244,7 +244,7 @@ def test_own_when_inside_another_transaction_then_refused(transactional_db):
 def test_joined_when_the_outer_transaction_fails_then_undone_with_it(transactional_db):
     def outer():
         with transaction.atomic():
-            with transactions.joined():
+            with transactions.nested():
                 ResourceServer.objects.create(identifier="urn:undone", name="undone")
             raise ZeroDivisionError
 
@@ -262,6 +262,6 @@ def test_hold_when_taken_then_an_advisory_lock_stands_until_the_commit(transacti
 
     before = locks()
     with transaction.atomic():
-        transactions.hold("a name")
+        transactions.advisory_lock("a name")
         assert locks() == before + 1
     assert locks() == before

@@ -94,8 +94,8 @@ class Site(model_site.Site):
 
     def first_tokens(self, terms, is_asked):
         with transaction.atomic():
-            delegation = creation.open_delegation(terms, OPERATOR, just_allowed=is_asked)
-            view = issuing.View(delegation, terms.client, terms.scope, terms.audience)
+            delegation = creation.create(terms, OPERATOR, just_allowed=is_asked)
+            view = issuing.TokenGrant(delegation, terms.client, terms.scope, terms.audience)
             renewal = issuing.renewal(issuing.within(view), new_secret())
             return issuing.issue(view, OPERATOR, renewal=renewal)
 

@@ -58,17 +58,19 @@ def expire(model):
 
 
 def revoked_root(tree):
-    revocation.subtree(tree.root, audit.Origin(), reason="broken into")
+    revocation.subtree(tree.root, audit.RequestContext(), reason="broken into")
 
 
 def narrowed(tree):
-    creation.narrow(tree.root, Narrowing(scope=Scope(["read:metrics"])), audit.Origin(), reason="x")
+    creation.narrow(
+        tree.root, Narrowing(scope=Scope(["read:metrics"])), audit.RequestContext(), reason="x"
+    )
 
 
 DEEDS = {
     "nothing": lambda tree: None,
     "root revoked": revoked_root,
-    "leaf revoked": lambda tree: revocation.subtree(tree.leaf, audit.Origin(), reason="x"),
+    "leaf revoked": lambda tree: revocation.subtree(tree.leaf, audit.RequestContext(), reason="x"),
     "tokens revoked": lambda tree: AccessToken.objects.update(revoked_at=timezone.now()),
     "tokens expired": expire(AccessToken),
     "refresh tokens expired": expire(RefreshToken),
@@ -89,7 +91,7 @@ DEEDS = {
         constraints=Constraints.parse([{"type": "time_window", "not_after": NOW}])
     ),
     "keys lost": lambda tree: (
-        signing_keys.rotate(audit.Origin(), withdraw=True),
+        signing_keys.rotate(audit.RequestContext(), withdraw=True),
         signing_keys.forget(),
     ),
 }

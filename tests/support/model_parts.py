@@ -24,7 +24,7 @@ KNOWN = {
 }
 NONE = Limits()
 PEOPLE = ("alice", "bob")
-OPERATOR = audit.Origin(actor="user:99")
+OPERATOR = audit.RequestContext(actor="user:99")
 ISSUED = [
     "token.issued",
     "token.refreshed",

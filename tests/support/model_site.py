@@ -18,14 +18,14 @@ from delegation_app.models import (
 from delegation_app.protocol import names
 from delegation_app.protocol.claims import client_subject, user_subject
 from delegation_app.protocol.errors import InvalidToken, OAuthError
-from delegation_app.protocol.requests.client_auth import Credentials
+from delegation_app.protocol.requests.client_auth import PresentedCredentials
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit, signing_keys
 from delegation_app.services.clients import authentication, lookup
 from delegation_app.services.delegations import blocks, creation, revocation
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.tokens import exchange, introspection, local_verifier, rotation
-from delegation_app.services.tokens.exchange_parties import Token
+from delegation_app.services.tokens.exchange_parties import TypedToken
 from tests.support import reference_model as model
 from tests.support.clock import Clock
 from tests.support.model_parts import (
@@ -90,8 +90,8 @@ class Site:
         scope = dice.pick((None, None, None, part, part, dice.some(SCOPES)))
         limits = self.limits(dice)
         note(f"{client.name} exchanges {token.node.client.name}'s {targets} {scope} {limits}")
-        wanted = exchange.Exchange(
-            subject=Token(self.texts[token], names.ACCESS_TOKEN),
+        wanted = exchange.ExchangeRequest(
+            subject=TypedToken(self.texts[token], names.ACCESS_TOKEN),
             actor=None,
             requested_type=names.ACCESS_TOKEN,
             audiences=tuple(uri(name) for name in targets),
@@ -118,7 +118,7 @@ class Site:
         renewal = dice.pick(list(reversed(self.renewals)))
         client = renewal.node.client
         note(f"{client.name} refreshes")
-        presentation = rotation.Presentation(self.renewals[renewal], None, ())
+        presentation = rotation.RefreshRequest(self.renewals[renewal], None, ())
         found = self.compared(
             lambda: rotation.rotate(presentation, self.authenticated(client), self.origin(client)),
             lambda: self.model.refresh(renewal),
@@ -337,11 +337,11 @@ class Site:
 
     def authenticated(self, client):
         app = self.apps[client.name]
-        credentials = Credentials(app.client_id, app.secret, names.BASIC)
+        credentials = PresentedCredentials(app.client_id, app.secret, names.BASIC)
         return authentication.authenticate(credentials, ip=None)
 
     def origin(self, client):
-        return audit.Origin(actor=client_subject(client.name))
+        return audit.RequestContext(actor=client_subject(client.name))
 
     def taker(self, _dice, _node):
         return OPERATOR

@@ -98,7 +98,7 @@ class Town:
         self.chain = Chain(self.story)
         self.bobs = delegation_of(Story(world, world.bob).tokens(world.other))
         ended = delegation_of(Story(world, world.bob).tokens(world.web))
-        revocation.subtree(ended, audit.Origin(), reason="for a test")
+        revocation.subtree(ended, audit.RequestContext(), reason="for a test")
         self.users = {
             "nobody": None,
             "alice": world.alice,
@@ -134,7 +134,7 @@ class Town:
 
     def _proposal(self):
         """What the operator wants, and another one has to decide."""
-        wanted = proposals.Wanted(
+        wanted = proposals.ProposedValues(
             kind=ProposedChange.Kind.CLIENT,
             change=ProposedChange.Change.CHANGED,
             key=str(self.world.web.row.pk),
@@ -147,7 +147,7 @@ class Town:
                 },
             ),
         )
-        origin = audit.Origin(actor=f"user:{self.users['operator'].pk}")
+        origin = audit.RequestContext(actor=f"user:{self.users['operator'].pk}")
         return proposals.propose(wanted, origin, reason="the new report")
 
     def _cookies(self, user):

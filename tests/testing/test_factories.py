@@ -21,7 +21,7 @@ from delegation_app.protocol.errors import (
     InvalidTarget,
 )
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.consent.request import ON_A_DEVICE
 from delegation_app.services.delegations import revocation
 from delegation_app.services.tokens import local_verifier
@@ -262,14 +262,14 @@ def test_tree_when_made_then_one_call_revokes_all_of_it():
     tree = DelegationFactory.tree(depth=3, children=2)
 
     assert [row.depth for row in tree] == [0, 1, 1, 2, 2, 2, 2]
-    assert revocation.subtree(tree[0], Origin(), reason="test") == 7
+    assert revocation.subtree(tree[0], RequestContext(), reason="test") == 7
     assert not Delegation.objects.live().exists()
 
 
 def test_tree_when_its_middle_is_revoked_then_the_root_stays():
     root, middle, _leaf = DelegationFactory.tree(depth=3)
 
-    assert revocation.subtree(middle, Origin(), reason="test") == 2
+    assert revocation.subtree(middle, RequestContext(), reason="test") == 2
     assert list(Delegation.objects.live()) == [root]
 
 
@@ -364,7 +364,7 @@ def test_access_token_when_an_end_is_named_then_it_ends_there():
 )
 def test_token_when_its_delegation_was_revoked_then_it_is_refused(factory):
     delegation = DelegationFactory()
-    revocation.subtree(delegation, Origin(), reason="test")
+    revocation.subtree(delegation, RequestContext(), reason="test")
 
     with pytest.raises(ValueError, match="not live"):
         factory(delegation=delegation)

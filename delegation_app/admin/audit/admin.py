@@ -28,12 +28,12 @@ from delegation_app.admin.audit.filter_form import TrailForm
 from delegation_app.admin.audit.page import render
 from delegation_app.admin.base import STYLES, ReadOnlyAdmin
 from delegation_app.admin.delegations import issued, summary
-from delegation_app.admin.origin import origin_of
+from delegation_app.admin.origin import context_of
 from delegation_app.models import AuditEvent
 from delegation_app.services import event_counts
 from delegation_app.services.paging import Page
 from delegation_app.services.reporting import audit_export, audit_query
-from delegation_app.services.reporting.audit_query import Trail
+from delegation_app.services.reporting.audit_query import AuditQuery
 
 _PER_PAGE: Final = 50
 
@@ -96,7 +96,7 @@ class AuditAdmin(ReadOnlyAdmin):
             return []
         return form.trail().unknown(labels.sight(self.admin_site, request))
 
-    def _line(self, event: AuditEvent, trail: Trail) -> dict[str, Any]:
+    def _line(self, event: AuditEvent, trail: AuditQuery) -> dict[str, Any]:
         label = self.label(event)
         return {
             "event": event,
@@ -124,7 +124,7 @@ class AuditAdmin(ReadOnlyAdmin):
         form, kind = TrailForm(request.POST.dict()), request.POST.get("format", "")
         if not form.is_valid() or kind not in audit_export.TYPES:
             raise BadRequest("no such export")
-        events = audit_query.export(form.trail(), origin_of(request), kind)
+        events = audit_query.export(form.trail(), context_of(request), kind)
         response = StreamingHttpResponse(
             audit_export.lines(events, kind), content_type=audit_export.TYPES[kind]
         )

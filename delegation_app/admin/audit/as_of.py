@@ -16,20 +16,20 @@ from delegation_app.admin.base import ReadOnlyAdmin
 from delegation_app.admin.delegations import issued, summary
 from delegation_app.admin.readable import MomentField
 from delegation_app.services.reporting import as_of
-from delegation_app.services.reporting.as_of_history import Answer, Gap, Line
+from delegation_app.services.reporting.as_of_history import AccessAnswer, Snapshot, UnknownFact
 
 _EXACT: Final = {"autocomplete": "off", "spellcheck": "false"}
 
 ANSWERS: Final = {
-    Answer.YES: _("could act"),
-    Answer.NO: _("could not act"),
-    Answer.UNSURE: _("perhaps"),
+    AccessAnswer.YES: _("could act"),
+    AccessAnswer.NO: _("could not act"),
+    AccessAnswer.UNSURE: _("perhaps"),
 }
 GAPS: Final = {
-    Gap.NOT_OPENED: _("Its opening is not on record: the terms are those of now."),
-    Gap.EXPIRY: _("Its end at that time is not on record: the one of now is shown."),
-    Gap.PERSON: _("Whether the person was disabled then is not on record."),
-    Gap.CLIENT: _("A client is disabled now; since when is not on record."),
+    UnknownFact.NOT_OPENED: _("Its opening is not on record: the terms are those of now."),
+    UnknownFact.EXPIRY: _("Its end at that time is not on record: the one of now is shown."),
+    UnknownFact.PERSON: _("Whether the person was disabled then is not on record."),
+    UnknownFact.CLIENT: _("A client is disabled now; since when is not on record."),
 }
 
 
@@ -66,10 +66,10 @@ class AsOfForm(forms.Form):
             raise ValidationError(_("This is in the future."), code="future")
         return when
 
-    def question(self) -> as_of.Question:
+    def question(self) -> as_of.AsOfQuery:
         """Return what is asked, once it is valid."""
         said = self.cleaned_data
-        return as_of.Question(said["when"], said["person"], said["client"], said["scope"])
+        return as_of.AsOfQuery(said["when"], said["person"], said["client"], said["scope"])
 
 
 def answer(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
@@ -98,12 +98,12 @@ def answer(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
     return render(page, request, "as_of", _("Who could act?"), context)
 
 
-def _unknown(page: ReadOnlyAdmin, request: HttpRequest, question: as_of.Question) -> list[str]:
+def _unknown(page: ReadOnlyAdmin, request: HttpRequest, question: as_of.AsOfQuery) -> list[str]:
     sight = labels.sight(page.admin_site, request)
     return as_of.unknown(question, sight)
 
 
-def _line(page: ReadOnlyAdmin, request: HttpRequest, line: Line) -> dict[str, Any]:
+def _line(page: ReadOnlyAdmin, request: HttpRequest, line: Snapshot) -> dict[str, Any]:
     row = line.delegation
     return {
         "line": line,

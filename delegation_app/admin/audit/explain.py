@@ -19,7 +19,7 @@ from delegation_app.admin.base import ReadOnlyAdmin
 from delegation_app.admin.delegations import issued, summary
 from delegation_app.models import AuditEvent
 from delegation_app.services.reporting import explanation
-from delegation_app.services.reporting.explanation import Finding
+from delegation_app.services.reporting.explanation import Explanation
 
 
 class WhyForm(forms.Form):
@@ -61,7 +61,7 @@ def answer(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _told(site: AdminSite, request: HttpRequest, finding: Finding) -> dict[str, Any]:
+def _told(site: AdminSite, request: HttpRequest, finding: Explanation) -> dict[str, Any]:
     people = labels.of_subjects(
         subject for event in finding.events for subject in (event.actor, event.subject)
     )

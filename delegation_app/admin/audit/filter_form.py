@@ -16,7 +16,7 @@ from delegation_app.events import REGISTRY as EVENTS
 from delegation_app.models import AuditEvent
 from delegation_app.services.paging import Cursor, InvalidCursor
 from delegation_app.services.reporting import audit_query
-from delegation_app.services.reporting.audit_query import Trail
+from delegation_app.services.reporting.audit_query import AuditQuery
 
 _ID: Final = {"autocomplete": "off", "spellcheck": "false"}
 _LONGEST: Final = 300
@@ -112,13 +112,15 @@ class TrailForm(forms.Form):
         except InvalidCursor as error:
             raise ValidationError(_("This is no place in the list."), code="invalid") from error
 
-    def trail(self) -> Trail:
+    def trail(self) -> AuditQuery:
         """Return what the form asks for, once it is valid."""
         said = self.cleaned_data
         starts: list[datetime] = [
-            each for each in (said["since"], audit_query.newest(said["range"])) if each is not None
+            each
+            for each in (said["since"], audit_query.since_preset(said["range"]))
+            if each is not None
         ]
-        return Trail(
+        return AuditQuery(
             since=max(starts, default=None),
             until=said["until"],
             client_id=said["client"],

@@ -18,11 +18,11 @@ from delegation_app import toolkit
 from delegation_app.admin import labels, limits
 from delegation_app.admin.base import ReadOnlyAdmin
 from delegation_app.admin.blocks import lifting
-from delegation_app.admin.confirmation import Confirmation, ask, deed
+from delegation_app.admin.confirmation import ConfirmationPage, ask, deed
 from delegation_app.admin.delegations import summary
 from delegation_app.admin.delegations.forms import RevocationForm
 from delegation_app.admin.filters import LiftedFilter
-from delegation_app.admin.origin import origin_of
+from delegation_app.admin.origin import context_of
 from delegation_app.conf import conf
 from delegation_app.models import Delegation, DelegationBlock
 from delegation_app.protocol.claims import user_subject
@@ -164,7 +164,7 @@ class BlockAdmin(ReadOnlyAdmin):
             reason = form.cleaned_data["reason"]
             if conf.second_operator:
                 return lifting.propose(self, request, block, reason=reason, back=back)
-            blocks.lift(block, origin_of(request), reason=reason)
+            blocks.lift(block, context_of(request), reason=reason)
             self.message_user(request, _("The block was lifted."), messages.SUCCESS)
             return HttpResponseRedirect(back)
         return ask(self, request, _question(self, block, form, back))
@@ -282,7 +282,7 @@ def bindings(*taken: DelegationBlock) -> list[str]:
 
 def _question(
     page: BlockAdmin, block: DelegationBlock, form: RevocationForm, back: str
-) -> Confirmation:
+) -> ConfirmationPage:
     remaining = _remaining(page, block)
     if remaining:
         question = gettext(
@@ -293,7 +293,7 @@ def _question(
         question = gettext(
             "What it binds can be obtained again, by the next request and without a page."
         )
-    return Confirmation(
+    return ConfirmationPage(
         title=gettext("Lift this block?"),
         question=question,
         consequences=[

@@ -9,8 +9,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from delegation_app.admin.proposals import hold
 from delegation_app.models import DelegationBlock, ProposedChange
-from delegation_app.services.audit import Origin
-from delegation_app.services.clients.proposals import Stale, Wanted
+from delegation_app.services.audit import RequestContext
+from delegation_app.services.clients.proposals import ProposedValues, Stale
 from delegation_app.services.clients.snapshots import Diff
 from delegation_app.services.delegations import blocks
 
@@ -35,7 +35,7 @@ def propose(
     return HttpResponseRedirect(back)
 
 
-def wanted(block: DelegationBlock) -> Wanted:
+def wanted(block: DelegationBlock) -> ProposedValues:
     """Return the change that lifts a block."""
     bound = {
         "subject": block.subject,
@@ -43,7 +43,7 @@ def wanted(block: DelegationBlock) -> Wanted:
         "scopes": str(block.scopes),
         "audience": list(block.audience or ()),
     }
-    return Wanted(
+    return ProposedValues(
         kind=ProposedChange.Kind.BLOCK,
         change=ProposedChange.Change.LIFTED,
         key=str(block.pk),
@@ -55,7 +55,7 @@ def wanted(block: DelegationBlock) -> Wanted:
     )
 
 
-def apply(acting: HttpRequest, proposal: ProposedChange, origin: Origin) -> None:
+def apply(acting: HttpRequest, proposal: ProposedChange, origin: RequestContext) -> None:
     """Lift it.
 
     Args:

@@ -20,7 +20,7 @@ from delegation_app.admin.base import HISTORY, STYLES
 from delegation_app.admin.clients import policy_asking
 from delegation_app.admin.clients.policy_form import PolicyForm, PolicyFormSet
 from delegation_app.admin.clients.secret import WithSecret
-from delegation_app.admin.origin import origin_of
+from delegation_app.admin.origin import context_of
 from delegation_app.admin.proposals import hold
 from delegation_app.admin.proposals.registered import CLIENTS, Registered
 from delegation_app.admin.readable import ReadableAdmin, ReadableFields
@@ -33,7 +33,7 @@ from delegation_app.forms import (
 from delegation_app.models import ClientPolicy, Delegation, DelegationBlock
 from delegation_app.services.clients import lookup, setup_problems
 from delegation_app.services.delegations import revocation
-from delegation_app.services.transactions import joined
+from delegation_app.services.transactions import nested
 
 
 class PolicyInline(policy_asking.ShowsLogo, ReadableFields, admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
@@ -210,20 +210,20 @@ class WithPolicy(Registered, WithSecret, ReadableAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Revoke what it holds, in the operator's name; then delete."""
-        with joined():
+        with nested():
             self._end(request, obj)
             super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Do the same for each."""
-        with joined():
+        with nested():
             for application in queryset:
                 self._end(request, application)
             super().delete_queryset(request, queryset)
 
     def _end(self, request: HttpRequest, application: Any) -> None:
         reason = "the client was deleted"
-        origin = origin_of(request)
+        origin = context_of(request)
         revocation.of_client(application, origin, reason=reason, leaves_block=False)
         self.record_deletion(request, application)
 

@@ -168,7 +168,7 @@ class PolicyFormSet(BaseInlineFormSet):  # type: ignore[type-arg]  # not generic
         super().__init__(*args, **kwargs)
 
 
-def _derived(client: lookup.Client) -> dict[str, Any]:
+def _derived(client: lookup.RegisteredClient) -> dict[str, Any]:
     return {
         "grants": client.policy.grants,
         "scopes": str(client.policy.scopes),

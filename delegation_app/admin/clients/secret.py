@@ -21,8 +21,8 @@ from django.views.decorators.debug import sensitive_variables
 from delegation_app import http, toolkit
 from delegation_app.admin.away import AnswersWhenAway
 from delegation_app.admin.base import STYLES
-from delegation_app.admin.confirmation import Confirmation, ask, deed
-from delegation_app.admin.origin import origin_of
+from delegation_app.admin.confirmation import ConfirmationPage, ask, deed
+from delegation_app.admin.origin import context_of
 from delegation_app.services.clients import secrets
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class WithSecret(AnswersWhenAway, _Admin):
         if not form.is_valid():
             return ask(self, request, self._question(request, application, form))
         try:
-            replaced = secrets.replace(application, origin_of(request), **form.cleaned_data)
+            replaced = secrets.replace(application, context_of(request), **form.cleaned_data)
         except secrets.ChangedMeanwhile:
             text = _("The secret is another one by now, so nothing was changed. Look again.")
             self.message_user(request, text, messages.ERROR)
@@ -107,12 +107,12 @@ class WithSecret(AnswersWhenAway, _Admin):
         application = self._found(request, object_id)
         back = self._url("change", application)
         if request.method == "POST":
-            if secrets.end_former(application, origin_of(request)):
+            if secrets.end_former(application, context_of(request)):
                 self.message_user(request, _("The former secret has ended."), messages.SUCCESS)
             else:
                 self.message_user(request, _("It had ended already."), messages.WARNING)
             return HttpResponseRedirect(back)
-        confirmation = Confirmation(
+        confirmation = ConfirmationPage(
             title=_("End the former secret now?"),
             question=_("From now on %(client)s gets in with its new secret only.")
             % {"client": application},
@@ -129,7 +129,7 @@ class WithSecret(AnswersWhenAway, _Admin):
 
     def _question(
         self, request: HttpRequest, application: Any, form: NewSecretForm
-    ) -> Confirmation:
+    ) -> ConfirmationPage:
         lines = [
             _("The new secret is shown once, on the next page. Nobody can read it again."),
             _("Tokens that it has stay valid. If its secret leaked, others may have some."),
@@ -141,7 +141,7 @@ class WithSecret(AnswersWhenAway, _Admin):
             lines[-1] = format_html(link, lines[-1], url, _("Revoke everything that it holds"))
         else:
             lines.pop()
-        return Confirmation(
+        return ConfirmationPage(
             title=_("Make a new secret?"),
             question=_("%(client)s gets a new secret.") % {"client": application},
             consequences=lines,

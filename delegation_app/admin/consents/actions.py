@@ -8,14 +8,14 @@ from django.utils.translation import gettext as _
 
 from delegation_app.admin.base import ReadOnlyAdmin
 from delegation_app.admin.blocks import admin
-from delegation_app.admin.confirmation import Confirmation, Decision, ask, consequences
+from delegation_app.admin.confirmation import ConfirmationPage, ConfirmedAction, ask, consequences
 from delegation_app.admin.delegations import summary
 from delegation_app.admin.delegations.actions import tell_ended
 from delegation_app.admin.delegations.forms import RevocationForm
-from delegation_app.admin.origin import origin_of
+from delegation_app.admin.origin import context_of
 from delegation_app.models import ConsentRecord
 from delegation_app.protocol.errors import OAuthError
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.consent import approval
 from delegation_app.services.consent import authorize as consents
 from delegation_app.services.consent.question import descriptions
@@ -28,11 +28,11 @@ def withdraw(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -
     back = page.url("change", record.pk)
     form = RevocationForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        ended = consents.withdraw(record, origin_of(request), reason=form.cleaned_data["reason"])
+        ended = consents.withdraw(record, context_of(request), reason=form.cleaned_data["reason"])
         page.message_user(request, _("The consent was withdrawn."), messages.SUCCESS)
         tell_ended(page, request, ended)
         return HttpResponseRedirect(back)
-    question = Confirmation(
+    question = ConfirmationPage(
         title=_("Withdraw this consent?"),
         question=_("This ends all that hangs on it, at once. The person is asked again next time."),
         consequences=[
@@ -50,7 +50,7 @@ def withdraw(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -
 
 def confirm(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -> HttpResponse:
     """Confirm a consent, so that it speaks."""
-    decision = Decision(
+    decision = ConfirmedAction(
         title=_("Confirm this consent?"),
         question=_("From then on the app may get what the person has allowed it."),
         button=_("Confirm"),
@@ -62,7 +62,7 @@ def confirm(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) ->
 
 def refuse(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -> HttpResponse:
     """Refuse to confirm a consent."""
-    decision = Decision(
+    decision = ConfirmedAction(
         title=_("Refuse to confirm this consent?"),
         question=_("Nothing is opened on it, ever. The person may be asked again by the app."),
         button=_("Refuse"),
@@ -72,7 +72,7 @@ def refuse(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -> 
     return _decide(page, request, record, decision)
 
 
-def may_be_decided(record: ConsentRecord, origin: Origin) -> bool:
+def may_be_decided(record: ConsentRecord, origin: RequestContext) -> bool:
     """Tell whether it waits, and is not this operator's own."""
     waits = record.confirmation == ConsentRecord.Confirmation.PENDING
     return waits and record.withdrawn_at is None and not approval.is_own(record, origin.actor)
@@ -84,19 +84,19 @@ def in_short(record: ConsentRecord) -> str:
 
 
 def _decide(
-    page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord, decision: Decision
+    page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord, decision: ConfirmedAction
 ) -> HttpResponse:
     back = page.url("change", record.pk)
     form = RevocationForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
-            decision.do(record, origin_of(request), reason=form.cleaned_data["reason"])
+            decision.do(record, context_of(request), reason=form.cleaned_data["reason"])
         except OAuthError as error:
             page.message_user(request, error.description, messages.WARNING)
         else:
             page.message_user(request, decision.done, messages.SUCCESS)
         return HttpResponseRedirect(back)
-    question = Confirmation(
+    question = ConfirmationPage(
         title=decision.title,
         question=decision.question,
         consequences=_what_is_allowed(record),

@@ -19,7 +19,7 @@ from delegation_app.admin.consents import actions
 from delegation_app.admin.consents import review as consents_review
 from delegation_app.admin.delegations import summary
 from delegation_app.admin.filters import ConfirmationFilter, WithdrawnFilter
-from delegation_app.admin.origin import origin_of
+from delegation_app.admin.origin import context_of
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import name_search
@@ -185,7 +185,7 @@ class ConsentAdmin(ReadOnlyAdmin):
     def _decision_urls(self, request: HttpRequest, obj: ConsentRecord) -> dict[str, str]:
         if not self.may(request, "confirm"):
             return {}
-        if not actions.may_be_decided(obj, origin_of(request)):
+        if not actions.may_be_decided(obj, context_of(request)):
             return {}
         return {
             "confirm_url": self.url("confirm", obj.pk),
@@ -214,7 +214,7 @@ class ConsentAdmin(ReadOnlyAdmin):
     def _decided(self, request: HttpRequest, object_id: str, decide: Any) -> HttpResponse:
         self.require(request, "confirm")
         record: ConsentRecord = self.find(request, object_id)
-        origin = origin_of(request)
+        origin = context_of(request)
         # Four eyes; the service says the same
         if approval.is_own(record, origin.actor):
             text = _("Somebody else has to confirm what you have allowed yourself.")

@@ -13,13 +13,13 @@ from django.utils.translation import ngettext
 
 from delegation_app.admin.base import ReadOnlyAdmin
 from delegation_app.admin.blocks import admin
-from delegation_app.admin.confirmation import Confirmation, ask, consequences
+from delegation_app.admin.confirmation import ConfirmationPage, ask, consequences
 from delegation_app.admin.delegations import summary
 from delegation_app.admin.delegations.forms import (
     BulkRevocationForm,
     RevocationForm,
 )
-from delegation_app.admin.origin import origin_of
+from delegation_app.admin.origin import context_of
 from delegation_app.models import Delegation
 from delegation_app.services.delegations import block_text, blocks, revocation, selection
 from delegation_app.services.delegations.preview import preview
@@ -36,11 +36,11 @@ def revoke(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) ->
     form = RevocationForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         ended = revocation.subtree(
-            delegation, origin_of(request), reason=form.cleaned_data["reason"]
+            delegation, context_of(request), reason=form.cleaned_data["reason"]
         )
         tell_ended(page, request, ended)
         return HttpResponseRedirect(back)
-    confirmation = Confirmation(
+    confirmation = ConfirmationPage(
         title=_("Revoke this delegation?"),
         question=_what_follows(delegation),
         consequences=[
@@ -69,7 +69,7 @@ def revoke_each(
     selected = selected.filter(pk__in=form.cleaned_data["delegations"])
     if not form.is_valid():
         return _ask_about_each(page, request, selected, form)
-    ended = revocation.each(selected, origin_of(request), reason=form.cleaned_data["reason"])
+    ended = revocation.each(selected, context_of(request), reason=form.cleaned_data["reason"])
     tell_ended(page, request, ended)
     return None
 
@@ -100,7 +100,7 @@ def _ask_about_each(
         page.message_user(request, text % {"most": most}, messages.WARNING)
         return None
     keys = [row.pk for row in rows]
-    confirmation = Confirmation(
+    confirmation = ConfirmationPage(
         title=_("Revoke the selected delegations?"),
         question=_("This ends all of them at once and can't be undone."),
         consequences=[

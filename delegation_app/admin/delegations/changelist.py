@@ -19,8 +19,8 @@ from delegation_app.admin.readable import ReadableList
 from delegation_app.models import Delegation
 from delegation_app.protocol.requests import reading
 from delegation_app.services.delegations import listing
-from delegation_app.services.delegations.filters import Chosen
-from delegation_app.services.delegations.listing import Position, Stretch
+from delegation_app.services.delegations.filters import DelegationFilter
+from delegation_app.services.delegations.listing import ListingPage, ListingPosition
 
 OLDER: Final = "older"
 NEWER: Final = "newer"
@@ -29,7 +29,7 @@ _PLACES: Final = (OLDER, NEWER)
 _Reader = Callable[[str, datetime], dict[str, Any]]
 
 
-def chosen(params: Mapping[str, Any], now: datetime) -> Chosen:
+def chosen(params: Mapping[str, Any], now: datetime) -> DelegationFilter:
     """Return what the parameters of a list choose; nothing at all if one makes no sense.
 
     Args:
@@ -42,8 +42,8 @@ def chosen(params: Mapping[str, Any], now: datetime) -> Chosen:
             try:
                 found |= _READERS[name](value, now)
             except ValueError:
-                return Chosen(nothing=True)
-    return Chosen(**found)
+                return DelegationFilter(nothing=True)
+    return DelegationFilter(**found)
 
 
 def _text(name: str) -> _Reader:
@@ -112,7 +112,7 @@ class RegisterChangeList(ReadableList):
         looked_to: how far back it looked, where that did not fill the page; None otherwise.
     """
 
-    chosen: Chosen
+    chosen: DelegationFilter
     older = newer = ""
     looked_to: datetime | None = None
     unknown: Sequence[str] = ()
@@ -152,17 +152,17 @@ class RegisterChangeList(ReadableList):
         # Django's own tags ask it for the numbers of the pages
         self.paginator = Paginator(self.result_list, max(1, len(found)))
 
-    def _look(self, *, back: bool) -> Stretch:
+    def _look(self, *, back: bool) -> ListingPage:
         text = self.params.get(NEWER if back else OLDER)
         try:
-            start = None if text is None else Position.parse(text)
+            start = None if text is None else ListingPosition.parse(text)
         except ValueError as error:
             raise IncorrectLookupParameters from error
         most = self.list_per_page
-        return listing.look(self.chosen, most=most, start=start, newest_first=not back)
+        return listing.fetch(self.chosen, most=most, start=start, newest_first=not back)
 
-    def _link(self, stretch: Stretch, found: list[Position], *, back: bool) -> None:
-        def address(name: str, place: Position | None) -> str:
+    def _link(self, stretch: ListingPage, found: list[ListingPosition], *, back: bool) -> None:
+        def address(name: str, place: ListingPosition | None) -> str:
             if place is None:
                 return ""
             others = {other: None for other in _PLACES if other != name}
@@ -179,9 +179,9 @@ class RegisterChangeList(ReadableList):
         if not stretch.is_full and stretch.goes_on is not None:
             self.looked_to = stretch.goes_on.issued_at
 
-    def _start(self) -> Position | None:
+    def _start(self) -> ListingPosition | None:
         text = self.params.get(OLDER) or self.params.get(NEWER)
-        return Position.parse(text) if text else None
+        return ListingPosition.parse(text) if text else None
 
     def _name(self, request: HttpRequest) -> None:
         """Give each row its sentence and its links, in one query."""

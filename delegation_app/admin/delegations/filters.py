@@ -18,7 +18,7 @@ from delegation_app.forms import grant_choices
 from delegation_app.grants import REGISTRY as GRANTS
 from delegation_app.models import Delegation
 from delegation_app.protocol.requests.public_id import as_uuid
-from delegation_app.services.delegations.filters import Chosen
+from delegation_app.services.delegations.filters import DelegationFilter
 
 _Choices = list[tuple[str, Any]]
 
@@ -192,7 +192,7 @@ OF_DELEGATIONS: Final[tuple[type[_Filter], ...]] = (
 )
 
 
-def in_words(chosen: Chosen, query: str) -> list[str]:
+def in_words(chosen: DelegationFilter, query: str) -> list[str]:
     """Return the filters of a list, a line each.
 
     Args:

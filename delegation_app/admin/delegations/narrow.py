@@ -8,10 +8,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from delegation_app.admin.base import ReadOnlyAdmin
-from delegation_app.admin.confirmation import Confirmation, ask, offline_seconds
+from delegation_app.admin.confirmation import ConfirmationPage, ask, offline_seconds
 from delegation_app.admin.delegations import summary
 from delegation_app.admin.delegations.forms import NarrowingForm
-from delegation_app.admin.origin import origin_of
+from delegation_app.admin.origin import context_of
 from delegation_app.models import Delegation
 from delegation_app.protocol.constraints import InvalidConstraint
 from delegation_app.protocol.errors import InvalidRequest, InvalidScope, OAuthError
@@ -38,7 +38,7 @@ def _narrowed(
     before = standing.count()
     try:
         creation.narrow(
-            delegation, form.narrowing(), origin_of(request), reason=form.cleaned_data["reason"]
+            delegation, form.narrowing(), context_of(request), reason=form.cleaned_data["reason"]
         )
     except OAuthError as error:
         field = _field_of(error)
@@ -68,8 +68,8 @@ def _tell(page: ReadOnlyAdmin, request: HttpRequest, ended: int) -> None:
         page.message_user(request, text % {"count": ended}, messages.WARNING)
 
 
-def _question(page: ReadOnlyAdmin, delegation: Delegation, form: NarrowingForm) -> Confirmation:
-    return Confirmation(
+def _question(page: ReadOnlyAdmin, delegation: Delegation, form: NarrowingForm) -> ConfirmationPage:
+    return ConfirmationPage(
         title=_("Narrow this delegation?"),
         question=_("What you take away is gone at once and can't be given back."),
         consequences=_consequences(delegation, preview([selection.subtree(delegation)])),

@@ -16,13 +16,13 @@ from delegation_app import toolkit
 from delegation_app.admin import labels
 from delegation_app.admin.base import ReadOnlyAdmin
 from delegation_app.admin.blocks import admin
-from delegation_app.admin.confirmation import Confirmation, ask, consequences
+from delegation_app.admin.confirmation import ConfirmationPage, ask, consequences
 from delegation_app.admin.delegations import actions
 from delegation_app.admin.delegations.forms import RevocationForm
-from delegation_app.admin.origin import origin_of
+from delegation_app.admin.origin import context_of
 from delegation_app.models import Delegation
 from delegation_app.protocol.requests import reading
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.delegations import revocation, selection
 from delegation_app.services.delegations.preview import preview
 from delegation_app.services.delegations.selection import Selection
@@ -40,7 +40,7 @@ CHOICES: dict[str, str | Promise] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class RevokeAllTarget:
     """All that belongs to a person, to a client, or to the two together; one of them is set."""
 
     user: AbstractBaseUser | None = None
@@ -55,7 +55,7 @@ class Whole:
             return selection.of_user(self.user)
         return selection.of_user_at_client(self.user, self.application)
 
-    def end(self, origin: Origin, reason: str) -> int:
+    def end(self, origin: RequestContext, reason: str) -> int:
         """Revoke them, and return how many ended."""
         if self.user is None:
             return revocation.of_client(self._client, origin, reason=reason)
@@ -104,14 +104,14 @@ class Whole:
         return self.application
 
 
-def of_delegation(delegation: Delegation, whose: str) -> Whole | None:
+def of_delegation(delegation: Delegation, whose: str) -> RevokeAllTarget | None:
     """Return what belongs to the person or the client of a delegation, if there still is one."""
     user = delegation.principal_user if whose in {"person", "both"} else None
     application: Any = delegation.delegate if whose in {"client", "both"} else None
     wanted = {"person": (user,), "client": (application,), "both": (user, application)}
     if None in wanted.get(whose, (None,)):
         return None
-    return Whole(user, application)
+    return RevokeAllTarget(user, application)
 
 
 def links(page: ReadOnlyAdmin, delegation: Delegation) -> list[tuple[str, str]]:
@@ -155,23 +155,23 @@ def from_client(page: ReadOnlyAdmin, request: HttpRequest, key: str) -> HttpResp
     if application is None:
         raise Http404(_("There is no such record."))
     back = labels.address(page.admin_site, request, application) or page.url("changelist")
-    return _revoke(page, request, Whole(application=application), back)
+    return _revoke(page, request, RevokeAllTarget(application=application), back)
 
 
 def _revoke(
     page: ReadOnlyAdmin,
     request: HttpRequest,
-    whole: Whole,
+    whole: RevokeAllTarget,
     back: str,
     record: Delegation | None = None,
 ) -> HttpResponse:
     form = RevocationForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         actions.tell_ended(
-            page, request, whole.end(origin_of(request), form.cleaned_data["reason"])
+            page, request, whole.end(context_of(request), form.cleaned_data["reason"])
         )
         return HttpResponseRedirect(back)
-    confirmation = Confirmation(
+    confirmation = ConfirmationPage(
         title=whole.title,
         question=whole.question,
         consequences=[*consequences(preview([whole.selection])), *whole.warnings],

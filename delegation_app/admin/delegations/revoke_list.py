@@ -20,14 +20,14 @@ from django.utils.translation import ngettext
 
 from delegation_app import clock
 from delegation_app.admin.base import ReadOnlyAdmin
-from delegation_app.admin.confirmation import Confirmation, ask, consequences
+from delegation_app.admin.confirmation import ConfirmationPage, ask, consequences
 from delegation_app.admin.delegations import changelist, filters
 from delegation_app.admin.delegations.forms import RevocationForm
-from delegation_app.admin.origin import origin_of
+from delegation_app.admin.origin import context_of
 from delegation_app.services.delegations import bulk
 from delegation_app.services.delegations.bulk import Task
-from delegation_app.services.delegations.filters import Chosen
-from delegation_app.services.delegations.listing import Count, Position
+from delegation_app.services.delegations.filters import DelegationFilter
+from delegation_app.services.delegations.listing import Count, ListingPosition
 from delegation_app.services.delegations.preview import preview
 
 _SALT: Final = "delegation_app.admin.delegations.revoke_list"
@@ -36,7 +36,7 @@ _SECONDS: Final = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class BulkState:
     """What the pages hand on to each other.
 
     Attributes:
@@ -73,9 +73,9 @@ class Ticket:
             said = signing.loads(text, salt=_SALT, max_age=_SECONDS)
             task, place = said["task"], said["task"]["position"]
             read: dict[str, Any] = {
-                "chosen": Chosen.of_json(task["chosen"]),
+                "chosen": DelegationFilter.of_json(task["chosen"]),
                 "started_at": datetime.fromisoformat(task["started_at"]),
-                "position": None if place is None else Position.parse(place),
+                "position": None if place is None else ListingPosition.parse(place),
             }
             ticket = cls(**(said | {"task": Task(**(task | read))}))
         # Signed by us, but perhaps by another version
@@ -90,36 +90,36 @@ def revoke(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
     """Ask about what the address chooses, or end the next batches of what was asked about."""
     if "task" not in request.POST:
         return _begin(page, request)
-    ticket = Ticket.opened(request.POST["task"], request)
+    ticket = BulkState.opened(request.POST["task"], request)
     if not ticket.reason:
         form = RevocationForm(request.POST)
         if not form.is_valid():
             return _question(page, request, ticket, form)
         ticket = replace(ticket, reason=form.cleaned_data["reason"])
-    task = bulk.advance(ticket.task, origin_of(request), reason=ticket.reason)
+    task = bulk.advance(ticket.task, context_of(request), reason=ticket.reason)
     return _progress(page, request, replace(ticket, task=task))
 
 
 def _begin(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
     chosen = changelist.chosen(request.GET.dict(), clock.now())
     query = request.GET.urlencode()
-    if chosen == Chosen():
+    if chosen == DelegationFilter():
         text = _("Filter the list first: this never revokes everything there is.")
         page.message_user(request, text, messages.WARNING)
         return HttpResponseRedirect(page.url("changelist"))
-    ticket = Ticket(bulk.begin(chosen), str(request.user.pk), query)
+    ticket = BulkState(bulk.begin(chosen), str(request.user.pk), query)
     return _question(page, request, ticket, RevocationForm())
 
 
 def _question(
-    page: ReadOnlyAdmin, request: HttpRequest, ticket: Ticket, form: RevocationForm
+    page: ReadOnlyAdmin, request: HttpRequest, ticket: BulkState, form: RevocationForm
 ) -> HttpResponse:
     back = f"{page.url('changelist')}?{ticket.query}"
     selection, left = bulk.sample(ticket.task)
     if left == Count(0, is_all=True):
         page.message_user(request, _("All of it had ended already."), messages.WARNING)
         return HttpResponseRedirect(back)
-    confirmation = Confirmation(
+    confirmation = ConfirmationPage(
         title=_("Revoke all that this list holds?"),
         question=_("This ends what the filters below choose, some at a time. It can't be undone."),
         items=filters.in_words(ticket.task.chosen, ticket.query),
@@ -161,7 +161,7 @@ def in_words(left: Count) -> str:
     return text % {"count": left.count}
 
 
-def _progress(page: ReadOnlyAdmin, request: HttpRequest, ticket: Ticket) -> HttpResponse:
+def _progress(page: ReadOnlyAdmin, request: HttpRequest, ticket: BulkState) -> HttpResponse:
     left = bulk.remaining(ticket.task)
     request.current_app = page.admin_site.name
     context = {

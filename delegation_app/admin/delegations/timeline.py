@@ -25,7 +25,7 @@ LAST: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class TimelineEntry:
     """One line.
 
     Attributes:
@@ -47,7 +47,7 @@ class Moment:
     gap: bool = False
 
 
-def of(site: AdminSite, request: HttpRequest, delegation: Delegation) -> list[Moment]:
+def of(site: AdminSite, request: HttpRequest, delegation: Delegation) -> list[TimelineEntry]:
     """Return the timeline, oldest first, in at most six statements.
 
     Who may not see the audit trail gets what the record itself says.
@@ -59,15 +59,15 @@ def of(site: AdminSite, request: HttpRequest, delegation: Delegation) -> list[Mo
     return [*found, *_ahead(delegation)]
 
 
-def _recorded(site: AdminSite, request: HttpRequest, delegation: Delegation) -> list[Moment]:
+def _recorded(site: AdminSite, request: HttpRequest, delegation: Delegation) -> list[TimelineEntry]:
     first, last = _events(delegation)
     people = labels.of_subjects(event.actor for event in (*first, *last))
 
-    def moment(event: AuditEvent, *, gap: bool = False) -> Moment:
+    def moment(event: AuditEvent, *, gap: bool = False) -> TimelineEntry:
         text = str(issued.event_label(event.event))
         if event.delegation_id not in {delegation.pk, None}:
             text = issued.above(text)
-        return Moment(
+        return TimelineEntry(
             when=event.occurred_at,
             text=labels.link(site, request, event, text),
             who=labels.with_name(event.actor, people),
@@ -95,19 +95,19 @@ def _events(delegation: Delegation) -> tuple[list[AuditEvent], list[AuditEvent]]
     return first[:FIRST], last[::-1]
 
 
-def _known(delegation: Delegation) -> Iterator[Moment]:
+def _known(delegation: Delegation) -> Iterator[TimelineEntry]:
     consent = delegation.consent
     if consent is not None:
-        yield Moment(consent.decided_at, _("Asked and answered"))
-    yield Moment(delegation.issued_at, _("Opened"))
+        yield TimelineEntry(consent.decided_at, _("Asked and answered"))
+    yield TimelineEntry(delegation.issued_at, _("Opened"))
     if delegation.last_used_at is not None:
-        yield Moment(delegation.last_used_at, _("Last used"))
+        yield TimelineEntry(delegation.last_used_at, _("Last used"))
     if delegation.revoked_at is not None:
-        yield Moment(delegation.revoked_at, _("Revoked"), why=delegation.revocation_reason)
+        yield TimelineEntry(delegation.revoked_at, _("Revoked"), why=delegation.revocation_reason)
 
 
-def _ahead(delegation: Delegation) -> Iterator[Moment]:
+def _ahead(delegation: Delegation) -> Iterator[TimelineEntry]:
     ends = delegation.expires_at
     if ends is not None and delegation.revoked_at is None:
         is_ahead = ends > clock.now()
-        yield Moment(ends, _("Expires") if is_ahead else _("Expired"), is_ahead=is_ahead)
+        yield TimelineEntry(ends, _("Expires") if is_ahead else _("Expired"), is_ahead=is_ahead)

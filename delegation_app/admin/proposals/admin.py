@@ -16,10 +16,10 @@ from django.utils.translation import gettext_lazy
 from delegation_app import clock, toolkit
 from delegation_app.admin import labels
 from delegation_app.admin.base import ReadOnlyAdmin
-from delegation_app.admin.confirmation import Confirmation, Decision, ask, deed
+from delegation_app.admin.confirmation import ConfirmationPage, ConfirmedAction, ask, deed
 from delegation_app.admin.delegations.forms import RevocationForm
 from delegation_app.admin.delegations.issued import Table
-from delegation_app.admin.origin import origin_of
+from delegation_app.admin.origin import context_of
 from delegation_app.admin.proposals import changed_values, replay
 from delegation_app.models import DelegationBlock, ProposedChange, ResourceServer
 from delegation_app.protocol.errors import OAuthError
@@ -123,7 +123,7 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("state"))
     def how_far(self, obj: ProposedChange) -> str:
         """Show the state; a proposal that nobody decided in time has expired."""
-        if obj.state == ProposedChange.State.PENDING and not proposals.is_waiting(obj):
+        if obj.state == ProposedChange.State.PENDING and not proposals.is_pending(obj):
             return _("expired")
         return str(obj.get_state_display())
 
@@ -139,7 +139,7 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
     @deed
     def approve_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask, and apply the change."""
-        decision = Decision(
+        decision = ConfirmedAction(
             title=_("Approve this change?"),
             question=_("It is applied at once, as it stands here."),
             button=_("Approve"),
@@ -151,7 +151,7 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
     @deed
     def reject_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask, and reject the change."""
-        decision = Decision(
+        decision = ConfirmedAction(
             title=_("Reject this change?"),
             question=_("Nothing of it is applied. It can be proposed again."),
             button=_("Reject"),
@@ -163,7 +163,7 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
     @deed
     def withdraw_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask, and withdraw a change of one's own."""
-        decision = Decision(
+        decision = ConfirmedAction(
             title=_("Withdraw this change?"),
             question=_("Nothing of it is applied. It can be proposed again."),
             button=_("Withdraw"),
@@ -173,7 +173,7 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
         return self._decide(request, object_id, "withdraw", decision)
 
     def _decide(
-        self, request: HttpRequest, object_id: str, name: str, decision: Decision
+        self, request: HttpRequest, object_id: str, name: str, decision: ConfirmedAction
     ) -> HttpResponse:
         proposal = self._found(request, object_id, name)
         back = self.url("change", proposal.pk)
@@ -184,7 +184,7 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
         if not form.is_valid():
             return ask(self, request, self._question(proposal, back, form, decision))
         try:
-            decision.do(proposal, origin_of(request), reason=form.cleaned_data["reason"])
+            decision.do(proposal, context_of(request), reason=form.cleaned_data["reason"])
         except OAuthError as error:
             self.message_user(request, error.description, messages.WARNING)
         else:
@@ -197,19 +197,19 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         found: ProposedChange = self.find(request, object_id)
-        if name == "withdraw" and origin_of(request).actor != found.proposed_by:
+        if name == "withdraw" and context_of(request).actor != found.proposed_by:
             raise PermissionDenied
         return found
 
     def _question(
-        self, proposal: Any, back: str, form: RevocationForm, decision: Decision
-    ) -> Confirmation:
+        self, proposal: Any, back: str, form: RevocationForm, decision: ConfirmedAction
+    ) -> ConfirmationPage:
         lines = [_("Proposed by %(operator)s.") % {"operator": self.proposer(proposal)}]
         if proposal.reason:
             lines.append(_("Reason: %(reason)s") % {"reason": proposal.reason})
         if proposal.change == ProposedChange.Change.ADDED and proposal.kind == _Kind.CLIENT:
             lines.append(_("Its secret is not kept. Make one with “New secret” on its page."))
-        return Confirmation(
+        return ConfirmationPage(
             title=decision.title,
             question=decision.question,
             consequences=[*map(str, _changed(proposal)), *lines],
@@ -221,9 +221,9 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
         )
 
     def _open_to(self, request: HttpRequest, proposal: ProposedChange) -> tuple[str, ...]:
-        if not proposals.is_waiting(proposal):
+        if not proposals.is_pending(proposal):
             return ()
-        if origin_of(request).actor == proposal.proposed_by:
+        if context_of(request).actor == proposal.proposed_by:
             return ("withdraw",)
         return ("approve", "reject") if self.may(request, "decide") else ()
 
@@ -276,6 +276,6 @@ def _client_type(proposal: ProposedChange) -> str | None:
 
 
 def _refusal(proposal: ProposedChange) -> str:
-    if proposals.is_waiting(proposal):
+    if proposals.is_pending(proposal):
         return _("Another operator has to decide what you have proposed.")
     return _("This change does not wait any more.")

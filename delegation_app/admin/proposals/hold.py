@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from delegation_app import clock
 from delegation_app.admin import labels
-from delegation_app.admin.origin import origin_of
+from delegation_app.admin.origin import context_of
 from delegation_app.conf import conf
 from delegation_app.models import ProposedChange
 from delegation_app.services.clients import proposals, snapshots
@@ -24,14 +24,18 @@ _SHOWN: Final = 10
 
 
 def keep(
-    page: ModelAdmin[Any], request: HttpRequest, wanted: proposals.Wanted, *, reason: str = ""
+    page: ModelAdmin[Any],
+    request: HttpRequest,
+    wanted: proposals.ProposedValues,
+    *,
+    reason: str = "",
 ) -> HttpResponse:
     """Store a change that waits, and lead back to the page that it came from.
 
     Side effects: those of `proposals.propose`.
     """
     reason = reason or request.POST.get(REASON, "")
-    made = proposals.propose(wanted, origin_of(request), reason=reason)
+    made = proposals.propose(wanted, context_of(request), reason=reason)
     text = _("Nothing was changed yet: this widens what is allowed, so another operator decides.")
     link = labels.link(page.admin_site, request, made, _("Look at what waits"))
     page.message_user(request, format_html("{} {}", text, link), messages.WARNING)

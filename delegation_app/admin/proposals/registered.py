@@ -10,16 +10,16 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
-from delegation_app.admin.origin import origin_of
+from delegation_app.admin.origin import context_of
 from delegation_app.admin.proposals import hold
 from delegation_app.admin.proposals.further_fields import further_fields
 from delegation_app.conf import conf
 from delegation_app.models import ProposedChange
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.clients import changes, snapshots, widening
-from delegation_app.services.clients.proposals import Stale, Wanted
-from delegation_app.services.clients.snapshots import Diff, State
-from delegation_app.services.transactions import joined
+from delegation_app.services.clients.proposals import ProposedValues, Stale
+from delegation_app.services.clients.snapshots import Diff, RegistryState
+from delegation_app.services.transactions import nested
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]
@@ -45,7 +45,7 @@ class Register:
     kind: ProposedChange.Kind
     name: str
     table: Callable[[Any], Mapping[str, widening.Wider]]
-    state: Callable[[Any], State | None]
+    state: Callable[[Any], RegistryState | None]
     record: Callable[..., None]
 
 
@@ -76,7 +76,7 @@ class Approval:
     """
 
     proposal: ProposedChange
-    origin: Origin
+    origin: RequestContext
     is_applied: bool = field(default=False, init=False)
 
     def accept(self, values: Diff, further: Sequence[str]) -> None:
@@ -109,7 +109,7 @@ class Waits(PermissionDenied):
     Where no page of ours catches it, as in an editable list of a site, it is a plain refusal.
     """
 
-    def __init__(self, wanted: Wanted, *, has_unkept: bool) -> None:
+    def __init__(self, wanted: ProposedValues, *, has_unkept: bool) -> None:
         super().__init__("This change waits for a second operator.")
         self.wanted = wanted
         self.has_unkept = has_unkept
@@ -149,7 +149,7 @@ class Registered(_Admin):
         """
         super().save_related(request, form, formsets, change)
         self.save_further(formsets)
-        after = self.state_of(form.instance) or State()
+        after = self.state_of(form.instance) or RegistryState()
         values = snapshots.diff(form.on_file, after)
         known = after.values.keys() | after.secrets.keys()
         further = further_fields(form, formsets, known)
@@ -163,7 +163,7 @@ class Registered(_Admin):
         if values.fields or further or not change:
             self.REGISTER.record(
                 form.instance,
-                approval.origin if approval else origin_of(request),
+                approval.origin if approval else context_of(request),
                 change="changed" if change else "added",
                 values=values,
                 fields=further,
@@ -173,19 +173,19 @@ class Registered(_Admin):
     def save_further(self, formsets: Any) -> None:
         """Save what hangs on the rows of inlines."""
 
-    def state_of(self, obj: Any) -> State | None:
+    def state_of(self, obj: Any) -> RegistryState | None:
         """Return what is on file of a row, and lock it."""
-        with joined():
+        with nested():
             return self.REGISTER.state(obj.pk)
 
     def record_deletion(self, request: HttpRequest, obj: Any) -> None:
         """Record a row that is about to be deleted."""
         values = snapshots.diff(self.state_of(obj), None)
-        self.REGISTER.record(obj, origin_of(request), change="deleted", values=values)
+        self.REGISTER.record(obj, context_of(request), change="deleted", values=values)
 
-    def _wanted(self, row: Any, values: Diff, *, is_new: bool) -> Wanted:
+    def _wanted(self, row: Any, values: Diff, *, is_new: bool) -> ProposedValues:
         changes = ProposedChange.Change
-        return Wanted(
+        return ProposedValues(
             kind=self.REGISTER.kind,
             change=changes.ADDED if is_new else changes.CHANGED,
             key="" if is_new else str(row.pk),

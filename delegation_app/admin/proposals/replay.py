@@ -19,7 +19,7 @@ from django.utils.datastructures import MultiValueDict
 
 from delegation_app import toolkit
 from delegation_app.admin.blocks import lifting
-from delegation_app.admin.origin import origin_of
+from delegation_app.admin.origin import context_of
 from delegation_app.admin.proposals.registered import APPROVAL, Approval
 from delegation_app.models import ProposedChange, ResourceServer
 from delegation_app.protocol.claims import user_subject
@@ -45,7 +45,7 @@ def apply(site: AdminSite, request: HttpRequest, proposal: ProposedChange) -> No
     """
     acting = _acting(site, request, proposal)
     if proposal.kind == _Kind.BLOCK:
-        lifting.apply(acting, proposal, origin_of(request))
+        lifting.apply(acting, proposal, context_of(request))
     else:
         _save(site, acting, request, proposal)
 
@@ -93,7 +93,7 @@ def _save(
 ) -> None:
     is_client = proposal.kind == _Kind.CLIENT
     page: Any = site.get_model_admin(toolkit.application_model() if is_client else ResourceServer)
-    approval = acting.META[APPROVAL] = Approval(proposal, origin_of(request))
+    approval = acting.META[APPROVAL] = Approval(proposal, context_of(request))
     try:
         response = page.changeform_view(acting, quote(proposal.key) or None)
     except PermissionDenied as error:

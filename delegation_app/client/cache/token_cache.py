@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from delegation_app.client.cache.single_flight import Fetched, SingleFlight
-from delegation_app.client.target import Wanted
+from delegation_app.client.target import Target
 from delegation_app.client.tokens import Tokens
 from delegation_app.protocol.secrets import digest
 
@@ -37,7 +37,7 @@ class Key:
 
     issuer: str
     client_id: str
-    wanted: Wanted
+    wanted: Target
     subject: str | None = None
 
 
@@ -111,7 +111,7 @@ class TokenCache:
         return Fetched(tokens, life - ahead, life - margin)
 
 
-def key_of(issuer: str, client_id: str, wanted: Wanted, subject_token: str | None = None) -> Key:
+def key_of(issuer: str, client_id: str, wanted: Target, subject_token: str | None = None) -> Key:
     """Return the key for a token; of the subject token it has the digest only."""
     subject = None if subject_token is None else digest(subject_token)
     return Key(issuer, client_id, wanted, subject)

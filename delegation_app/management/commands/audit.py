@@ -16,12 +16,12 @@ from delegation_app import clock
 from delegation_app.events import REGISTRY
 from delegation_app.management.console import arguments, output
 from delegation_app.management.console.follow import WINDOW, Follower
-from delegation_app.management.console.origin import origin
+from delegation_app.management.console.origin import context
 from delegation_app.models import AuditEvent
 from delegation_app.services import event_counts
 from delegation_app.services.name_suggestions import Sight
 from delegation_app.services.reporting import audit_export, audit_query
-from delegation_app.services.reporting.audit_query import Trail
+from delegation_app.services.reporting.audit_query import AuditQuery
 
 _SAME: Final = ("event", "outcome", "reason", "actor", "subject", "delegation", "endpoint", "jti")
 
@@ -82,11 +82,11 @@ class Command(BaseCommand):
         except (BrokenPipeError, KeyboardInterrupt):
             return
 
-    def _export(self, asked: Trail, form: str) -> None:
-        for text in audit_export.lines(audit_query.export(asked, origin(), form), form):
+    def _export(self, asked: AuditQuery, form: str) -> None:
+        for text in audit_export.lines(audit_query.export(asked, context(), form), form):
             self.stdout.write(text, ending="")
 
-    def _show(self, asked: Trail, options: dict[str, Any]) -> None:
+    def _show(self, asked: AuditQuery, options: dict[str, Any]) -> None:
         follower = Follower(asked, clock.now() - WINDOW)
         if options["follow"]:
             # What is there already is no news, also where the limit leaves it out below
@@ -101,7 +101,7 @@ class Command(BaseCommand):
                 follower.skip(event)
             self._follow(follower, asked, options)
 
-    def _say_why_nothing(self, asked: Trail, *, as_json: bool) -> None:
+    def _say_why_nothing(self, asked: AuditQuery, *, as_json: bool) -> None:
         sentences = asked.unknown(Sight())
         # Scripts read an empty output; a word more is for people
         if not as_json and output.is_terminal(self.stderr):
@@ -109,25 +109,25 @@ class Command(BaseCommand):
         for sentence in sentences:
             self.stderr.write(audit_export.escaped(sentence))
 
-    def _follow(self, follower: Follower, asked: Trail, options: dict[str, Any]) -> None:
+    def _follow(self, follower: Follower, asked: AuditQuery, options: dict[str, Any]) -> None:
         while True:
             time.sleep(options["interval"])
             event_counts.write_finished()
             self._tell(follower.news(), asked, as_json=options["json"])
             self.stdout.flush()
 
-    def _tell(self, events: Iterable[AuditEvent], asked: Trail, *, as_json: bool) -> None:
+    def _tell(self, events: Iterable[AuditEvent], asked: AuditQuery, *, as_json: bool) -> None:
         for event in events:
             text = audit_export.line(event) if as_json else f"{_in_words(event, asked)}\n"
             self.stdout.write(text, ending="")
 
 
-def _trail(options: dict[str, Any]) -> Trail:
+def _trail(options: dict[str, Any]) -> AuditQuery:
     since: datetime | None = options["since"]
     if options["last"] is not None:
         recent = clock.now() - options["last"]
         since = recent if since is None else max(since, recent)
-    return Trail(
+    return AuditQuery(
         since=since,
         until=options["until"],
         client_id=options["client"],
@@ -137,7 +137,7 @@ def _trail(options: dict[str, Any]) -> Trail:
     )
 
 
-def _in_words(event: AuditEvent, asked: Trail) -> str:
+def _in_words(event: AuditEvent, asked: AuditQuery) -> str:
     detail = str(event.details.get("detail") or "")
     which = "above it, delegation" if asked.is_inherited(event) else "delegation"
     parts = [

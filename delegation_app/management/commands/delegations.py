@@ -19,11 +19,11 @@ from django.utils.translation import ngettext
 from delegation_app import clock
 from delegation_app.management.console import arguments, output, revoking
 from delegation_app.management.console import rows as console_rows
-from delegation_app.management.console.origin import origin
+from delegation_app.management.console.origin import context
 from delegation_app.models import Delegation
 from delegation_app.services import name_search, name_suggestions
 from delegation_app.services.delegations import listing, state
-from delegation_app.services.delegations.filters import Chosen
+from delegation_app.services.delegations.filters import DelegationFilter
 from delegation_app.services.name_suggestions import Sight
 from delegation_app.services.reporting import as_of
 from delegation_app.services.reporting.audit_export import escaped
@@ -93,7 +93,7 @@ class Command(BaseCommand):
             raise CommandError("--as-of goes with --user, --client and --scope only.")
         if options["as_of"] > clock.now():
             raise CommandError("--as-of is in the future.")
-        question = as_of.Question(
+        question = as_of.AsOfQuery(
             options["as_of"], _principal(options["user"]), options["client"], options["scope"]
         )
         answered = as_of.who_could_act(question)
@@ -129,7 +129,7 @@ class Command(BaseCommand):
 
     def _revoke(self, options: dict[str, Any]) -> None:
         asked = _asked(options)
-        if bool(options["id"]) == (asked != Chosen()):
+        if bool(options["id"]) == (asked != DelegationFilter()):
             raise CommandError("Name delegations by id, or filter them; one of the two.")
         if not options["dry_run"] and not options["reason"]:
             raise CommandError("--reason is missing: a sentence for the record.")
@@ -148,7 +148,11 @@ class Command(BaseCommand):
         self._end(rows, asked, matched, options)
 
     def _end(
-        self, rows: Iterable[Delegation], asked: Chosen, matched: int, options: dict[str, Any]
+        self,
+        rows: Iterable[Delegation],
+        asked: DelegationFilter,
+        matched: int,
+        options: dict[str, Any],
     ) -> None:
         some = rows if options["id"] else _all(asked, revoking.BATCH + 1)
         counted = revoking.what_ends(some)
@@ -163,7 +167,7 @@ class Command(BaseCommand):
             self.stdout.write(output.as_json(answer) if options["json"] else f"Dry run. {words}")
             return
         self._confirm(words, options)
-        who, progress = origin(), output.Progress(self.stderr, matched)
+        who, progress = context(), output.Progress(self.stderr, matched)
         try:
             for ended in revoking.end(rows, who, options["reason"], progress):
                 answer["ended"] += ended
@@ -210,9 +214,9 @@ def _add_filters(parser: ArgumentParser) -> None:
     parser.add_argument("--older-than", type=arguments.age, metavar="AGE", help="90d, 12h")
 
 
-def _asked(options: dict[str, Any]) -> Chosen:
+def _asked(options: dict[str, Any]) -> DelegationFilter:
     older = options["older_than"]
-    return Chosen(
+    return DelegationFilter(
         state=options["state"],
         subject=_principal(options["user"]),
         client_id=options["client"],
@@ -230,7 +234,7 @@ def _principal(term: str) -> str:
     return found
 
 
-def _all(asked: Chosen, batch: int) -> Iterator[Delegation]:
+def _all(asked: DelegationFilter, batch: int) -> Iterator[Delegation]:
     return listing.everything(asked, _read(Delegation.objects.all()), batch)
 
 

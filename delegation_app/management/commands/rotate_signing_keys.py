@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 
 from delegation_app.protocol.errors import OutcomeUnknown
 from delegation_app.services import signing_keys
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 
 
 class Command(BaseCommand):
@@ -50,9 +50,9 @@ class Command(BaseCommand):
         before = signing_keys.active_kid()
         try:
             key = signing_keys.rotate(
-                Origin(), force=options["force"], withdraw=options["withdraw"]
+                RequestContext(), force=options["force"], withdraw=options["withdraw"]
             )
-        except signing_keys.Unreadable as error:
+        except signing_keys.UnreadableKey as error:
             message = (
                 f"The next key {error.kid} cannot be decrypted. Put the former secret into "
                 "SECRET_KEY_FALLBACKS or KEY_ENCRYPTION_KEY, or use --discard-unreadable if it is "
@@ -76,7 +76,7 @@ class Command(BaseCommand):
             raise CommandError(message)
         lost = signing_keys.unreadable()
         try:
-            key = signing_keys.discard_unreadable(Origin())
+            key = signing_keys.discard_unreadable(RequestContext())
         except signing_keys.NothingUnreadable as error:
             message = "Every signing key can be decrypted; nothing was changed."
             raise CommandError(message) from error

@@ -9,7 +9,7 @@ from typing import Final
 
 from delegation_app import clock
 from delegation_app.models import AuditEvent
-from delegation_app.services.reporting.audit_query import Trail
+from delegation_app.services.reporting.audit_query import AuditQuery
 
 # An event has the time at which it was written, and is seen when its transaction commits. So the
 # minute before the last look is read again; what was told already is known by its key.
@@ -24,7 +24,7 @@ class Follower:
         since: the first moment to tell of.
     """
 
-    def __init__(self, trail: Trail, since: datetime) -> None:
+    def __init__(self, trail: AuditQuery, since: datetime) -> None:
         self._trail, self._since, self._looked = trail, since, since
         self._told: dict[int, datetime] = {}
 

@@ -6,18 +6,18 @@ import getpass
 import re
 import secrets
 
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 
 _PLAIN = re.compile(r"[^A-Za-z0-9_-]")
 
 
-def origin() -> Origin:
+def context() -> RequestContext:
     """Return the origin of what this command does.
 
     The actor is `system`; the request id, `manage.<account>.<random>`, tells whose shell it was,
     and is the same for all that one call of a command does.
     """
-    return Origin(request_id=f"manage.{_account()}.{secrets.token_hex(8)}")
+    return RequestContext(request_id=f"manage.{_account()}.{secrets.token_hex(8)}")
 
 
 def _account() -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from delegation_app.management.console.output import Progress
 from delegation_app.models import Delegation
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.delegations import revocation, selection
 from delegation_app.services.delegations.preview import Preview, preview
 
@@ -22,7 +22,7 @@ def what_ends(rows: Iterable[Delegation]) -> Preview | None:
 
 
 def end(
-    rows: Iterable[Delegation], origin: Origin, reason: str, progress: Progress
+    rows: Iterable[Delegation], origin: RequestContext, reason: str, progress: Progress
 ) -> Iterator[int]:
     """Revoke `rows` with what is below them, and yield how many ended with each 500.
 

@@ -11,7 +11,7 @@ from delegation_app.management.console import output
 from delegation_app.models import Delegation
 from delegation_app.services.delegations import state as delegation_state
 from delegation_app.services.delegations.preview import Preview
-from delegation_app.services.reporting.as_of_history import Line
+from delegation_app.services.reporting.as_of_history import Snapshot
 from delegation_app.services.reporting.audit_export import escaped
 
 HEAD: Final = ("ID", "STATE", "WHO", "CLIENT", "SINCE", "UNTIL", "SCOPES")
@@ -59,7 +59,7 @@ def line(row: Delegation) -> tuple[str, ...]:
     )
 
 
-def members_as_of(found: Line) -> dict[str, Any]:
+def members_as_of(found: Snapshot) -> dict[str, Any]:
     """Return a delegation as it was, as JSON has it."""
     return {
         "id": found.delegation.public_id,
@@ -81,7 +81,7 @@ def members_as_of(found: Line) -> dict[str, Any]:
     }
 
 
-def line_as_of(found: Line) -> tuple[str, ...]:
+def line_as_of(found: Snapshot) -> tuple[str, ...]:
     """Return the cells under HEAD_AS_OF."""
     return (
         str(found.delegation.public_id),

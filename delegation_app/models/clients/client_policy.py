@@ -22,16 +22,16 @@ from delegation_app.models.fields import (
     read_scope,
     validate_web_address,
 )
-from delegation_app.models.restrictions import Tightening, TighteningQuerySet
+from delegation_app.models.restrictions import RestrictionQuerySet, RestrictionTimes
 from delegation_app.protocol import names
 from delegation_app.toolkit import APPLICATION_MODEL
 
 
-class ClientPolicyQuerySet(TighteningQuerySet["ClientPolicy"]):
+class ClientPolicyQuerySet(RestrictionQuerySet["ClientPolicy"]):
     """Policies; an UPDATE of what they allow leaves a stamp."""
 
 
-class ClientPolicy(Tightening):
+class ClientPolicy(RestrictionTimes):
     """The limits of one client. Trust (consent not asked) is the application's own mark."""
 
     TAKING: ClassVar = frozenset({"scopes"})

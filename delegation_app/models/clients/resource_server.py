@@ -9,15 +9,15 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app.models.base import PrimaryManager
 from delegation_app.models.fields import ScopeField, read_scope, validate_resource_identifier
-from delegation_app.models.restrictions import Tightening, TighteningQuerySet
+from delegation_app.models.restrictions import RestrictionQuerySet, RestrictionTimes
 from delegation_app.toolkit import APPLICATION_MODEL
 
 
-class ResourceServerQuerySet(TighteningQuerySet["ResourceServer"]):
+class ResourceServerQuerySet(RestrictionQuerySet["ResourceServer"]):
     """Resource servers; an UPDATE of what they accept leaves a stamp."""
 
 
-class ResourceServer(Tightening):
+class ResourceServer(RestrictionTimes):
     """A service that accepts our tokens, under the identifier that stands in `aud`."""
 
     TAKING: ClassVar = frozenset({"active", "identifier", "scopes"})

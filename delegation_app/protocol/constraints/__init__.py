@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import Final
 
 from delegation_app.protocol.constraints.base import (
-    Access,
+    AccessContext,
     Constraint,
+    EnforcementPoint,
     InvalidConstraint,
-    Moment,
 )
 from delegation_app.protocol.constraints.collection import Constraints, parse_text
 from delegation_app.protocol.constraints.ip_range import IpRange
@@ -41,11 +41,11 @@ for _class in BUILT_IN:
 __all__ = [
     "BUILT_IN",
     "REGISTRY",
-    "Access",
+    "AccessContext",
     "Constraint",
     "Constraints",
+    "EnforcementPoint",
     "InvalidConstraint",
-    "Moment",
     "install",
     "parse_text",
 ]

@@ -20,7 +20,7 @@ from delegation_app.protocol.errors import InvalidRequest
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 
-class Moment(Enum):
+class EnforcementPoint(Enum):
     """When a constraint is judged."""
 
     ISSUE = "issue"
@@ -36,11 +36,11 @@ class Moment(Enum):
     """A resource server judges a request."""
 
 
-ALWAYS: Final = frozenset(Moment)
+ALWAYS: Final = frozenset(EnforcementPoint)
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AccessContext:
     """What is known about one use of a delegation. None means unknown, and is never in favour.
 
     Args:
@@ -56,7 +56,7 @@ class Access:
         ValueError: `now` has no time zone.
     """
 
-    moment: Moment
+    moment: EnforcementPoint
     now: datetime
     ip: str | None = None
     method: str | None = None
@@ -84,7 +84,7 @@ class Constraint(ABC):
     TYPE: ClassVar[str]
     """The member `type` of its JSON object."""
 
-    JUDGED: ClassVar[frozenset[Moment]]
+    JUDGED: ClassVar[frozenset[EnforcementPoint]]
     """The moments at which it is enforced."""
 
     @classmethod
@@ -113,7 +113,7 @@ class Constraint(ABC):
         return self
 
     @abstractmethod
-    def refusal(self, access: Access) -> str | None:
+    def refusal(self, access: AccessContext) -> str | None:
         """Judge an access at one of the moments in `JUDGED`.
 
         Returns:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn, Self
 
 from delegation_app.protocol.constraints.base import (
-    Access,
+    AccessContext,
     Constraint,
+    EnforcementPoint,
     InvalidConstraint,
-    Moment,
     shown,
 )
 from delegation_app.protocol.constraints.registry import REGISTRY
-from delegation_app.protocol.constraints.unreadable import Unreadable
+from delegation_app.protocol.constraints.unreadable import UnreadableConstraint
 
 MAX_CONSTRAINTS: Final = 20
 MAX_BYTES: Final = 4096
@@ -67,7 +67,7 @@ class Constraints:
         try:
             return cls.parse(value)
         except InvalidConstraint:
-            return cls([Unreadable.keeping(value)])
+            return cls([UnreadableConstraint.keeping(value)])
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return the JSON array from which `parse` makes an equal value."""
@@ -75,7 +75,9 @@ class Constraints:
 
     def claim(self) -> list[dict[str, Any]]:
         """Return the JSON array of those that a resource server judges, for an access token."""
-        return _as_json(member for member in self.members if Moment.RESOURCE in member.JUDGED)
+        return _as_json(
+            member for member in self.members if EnforcementPoint.RESOURCE in member.JUDGED
+        )
 
     def __iter__(self) -> Iterator[Constraint]:
         return iter(self.members)
@@ -109,7 +111,7 @@ class Constraints:
         except InvalidConstraint:
             return False
 
-    def refusal(self, access: Access) -> str | None:
+    def refusal(self, access: AccessContext) -> str | None:
         """Judge an access by those constraints that are enforced at its moment.
 
         Returns:
@@ -150,7 +152,7 @@ def parse_text(text: str) -> Constraints:
 def _as_json(members: Iterable[Constraint]) -> list[dict[str, Any]]:
     answer: list[dict[str, Any]] = []
     for member in members:
-        answer += member.kept() if isinstance(member, Unreadable) else [member.as_json()]
+        answer += member.kept() if isinstance(member, UnreadableConstraint) else [member.as_json()]
     return answer
 
 

@@ -8,10 +8,10 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import Any, ClassVar, Final, Self
 
 from delegation_app.protocol.constraints.base import (
-    Access,
+    AccessContext,
     Constraint,
+    EnforcementPoint,
     InvalidConstraint,
-    Moment,
     check_members,
     listed,
     strings,
@@ -27,7 +27,9 @@ class IpRange(Constraint):
 
     TYPE: ClassVar[str] = "ip_range"
     # At introspection the caller is the resource server, so its address says nothing.
-    JUDGED: ClassVar[frozenset[Moment]] = frozenset({Moment.ISSUE, Moment.HAND_ON, Moment.RESOURCE})
+    JUDGED: ClassVar[frozenset[EnforcementPoint]] = frozenset(
+        {EnforcementPoint.ISSUE, EnforcementPoint.HAND_ON, EnforcementPoint.RESOURCE}
+    )
 
     networks: tuple[Network, ...]
 
@@ -65,7 +67,7 @@ class IpRange(Constraint):
             raise InvalidConstraint(f"ip_range: more than {MAX_NETWORKS} networks would be left.")
         return type(self)(both)
 
-    def refusal(self, access: Access) -> str | None:
+    def refusal(self, access: AccessContext) -> str | None:
         """Permit an access from an address that is known and in one of the networks."""
         address = None if access.ip is None else parse_address(access.ip)
         if address is None:

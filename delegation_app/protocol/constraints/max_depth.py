@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Self
 
 from delegation_app.protocol.constraints.base import (
-    Access,
+    AccessContext,
     Constraint,
-    Moment,
+    EnforcementPoint,
     check_members,
     integer,
 )
@@ -22,7 +22,7 @@ class MaxDepth(Constraint):
     """The number of further generations, 0 to 32."""
 
     TYPE: ClassVar[str] = "max_depth"
-    JUDGED: ClassVar[frozenset[Moment]] = frozenset({Moment.HAND_ON})
+    JUDGED: ClassVar[frozenset[EnforcementPoint]] = frozenset({EnforcementPoint.HAND_ON})
 
     depth: int
 
@@ -48,7 +48,7 @@ class MaxDepth(Constraint):
         """Return one less; at 0 the handing on was refused before anybody asks."""
         return type(self)(max(self.depth - 1, 0))
 
-    def refusal(self, access: Access) -> str | None:  # noqa: ARG002 - the depth alone decides
+    def refusal(self, access: AccessContext) -> str | None:  # noqa: ARG002 - the depth alone decides
         """Refuse when no generation is left."""
         return None if self.depth else "It may not be handed on any further."
 

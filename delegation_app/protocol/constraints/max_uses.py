@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Self
 
 from delegation_app.protocol.constraints.base import (
-    Access,
+    AccessContext,
     Constraint,
-    Moment,
+    EnforcementPoint,
     check_members,
     integer,
 )
@@ -22,7 +22,9 @@ class MaxUses(Constraint):
     """The number of tokens, at least 1. Whoever issues counts; this only compares."""
 
     TYPE: ClassVar[str] = "max_uses"
-    JUDGED: ClassVar[frozenset[Moment]] = frozenset({Moment.ISSUE, Moment.HAND_ON})
+    JUDGED: ClassVar[frozenset[EnforcementPoint]] = frozenset(
+        {EnforcementPoint.ISSUE, EnforcementPoint.HAND_ON}
+    )
 
     uses: int
 
@@ -44,7 +46,7 @@ class MaxUses(Constraint):
         """Return the smaller of both."""
         return min(self, parent, key=lambda constraint: constraint.uses)
 
-    def refusal(self, access: Access) -> str | None:
+    def refusal(self, access: AccessContext) -> str | None:
         """Permit an access while the number of tokens is known and below the limit."""
         if access.uses is not None and access.uses < self.uses:
             return None

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Final, Self
 from urllib.parse import unquote
 
 from delegation_app.protocol.constraints.base import (
-    Access,
+    AccessContext,
     Constraint,
+    EnforcementPoint,
     InvalidConstraint,
-    Moment,
     check_members,
     listed,
     objects,
@@ -62,7 +62,7 @@ class ResourcePath(Constraint):
     """Permits of which none covers another, in order. A request needs one of them."""
 
     TYPE: ClassVar[str] = "resource_path"
-    JUDGED: ClassVar[frozenset[Moment]] = frozenset({Moment.RESOURCE})
+    JUDGED: ClassVar[frozenset[EnforcementPoint]] = frozenset({EnforcementPoint.RESOURCE})
 
     permits: tuple[_Permit, ...]
 
@@ -102,7 +102,7 @@ class ResourcePath(Constraint):
             raise InvalidConstraint("resource_path: no path would be left.")
         return type(self)(both)
 
-    def refusal(self, access: Access) -> str | None:
+    def refusal(self, access: AccessContext) -> str | None:
         """Permit a request whose method and path are known, unambiguous, and in one permit."""
         if access.path is None or access.method is None:
             return "It may not be used without a known method and path."

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Final, Self
 from delegation_app.protocol.audience import Audience, is_absolute_uri
 from delegation_app.protocol.constraints.base import (
     ALWAYS,
-    Access,
+    AccessContext,
     Constraint,
+    EnforcementPoint,
     InvalidConstraint,
-    Moment,
     check_members,
     listed,
     strings,
@@ -27,7 +27,7 @@ class ResourceServers(Constraint):
     """The resource servers that may be reached, as a set that is never empty."""
 
     TYPE: ClassVar[str] = "resource_servers"
-    JUDGED: ClassVar[frozenset[Moment]] = ALWAYS
+    JUDGED: ClassVar[frozenset[EnforcementPoint]] = ALWAYS
 
     allowed: Audience
 
@@ -63,7 +63,7 @@ class ResourceServers(Constraint):
             raise InvalidConstraint("resource_servers: no resource server would be left.")
         return type(self)(both)
 
-    def refusal(self, access: Access) -> str | None:
+    def refusal(self, access: AccessContext) -> str | None:
         """Permit an access whose audience is known, not empty, and allowed as a whole."""
         if access.audience and access.audience <= self.allowed:
             return None

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Final, Self
 
 from delegation_app.protocol.constraints.base import (
     ALWAYS,
-    Access,
+    AccessContext,
     Constraint,
+    EnforcementPoint,
     InvalidConstraint,
-    Moment,
     check_members,
     objects,
 )
@@ -38,7 +38,7 @@ class TimeWindow(Constraint):
     """
 
     TYPE: ClassVar[str] = "time_window"
-    JUDGED: ClassVar[frozenset[Moment]] = ALWAYS
+    JUDGED: ClassVar[frozenset[EnforcementPoint]] = ALWAYS
 
     not_before: datetime | None = None
     not_after: datetime | None = None
@@ -106,7 +106,7 @@ class TimeWindow(Constraint):
             (*self.schedules, *parent.schedules),
         )
 
-    def refusal(self, access: Access) -> str | None:
+    def refusal(self, access: AccessContext) -> str | None:
         """Permit an access inside the window; `not_after` itself is outside."""
         if self.not_before and access.now < self.not_before:
             return "It may not be used yet."

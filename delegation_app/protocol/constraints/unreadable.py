@@ -9,22 +9,22 @@ from typing import Any, ClassVar, Self
 
 from delegation_app.protocol.constraints.base import (
     ALWAYS,
-    Access,
+    AccessContext,
     Constraint,
+    EnforcementPoint,
     InvalidConstraint,
-    Moment,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable(Constraint):
+class UnreadableConstraint(Constraint):
     """What was stored and can't be read any more, such as a type whose package is gone.
 
     It permits nothing, and is kept as it was. Nobody can ask for one: it is not registered.
     """
 
     TYPE: ClassVar[str] = "unreadable"
-    JUDGED: ClassVar[frozenset[Moment]] = ALWAYS
+    JUDGED: ClassVar[frozenset[EnforcementPoint]] = ALWAYS
 
     text: str
 
@@ -57,7 +57,7 @@ class Unreadable(Constraint):
         """Return one of both: neither permits anything."""
         return min(self, parent, key=lambda constraint: constraint.text)
 
-    def refusal(self, access: Access) -> str | None:  # noqa: ARG002 - nothing is permitted
+    def refusal(self, access: AccessContext) -> str | None:  # noqa: ARG002 - nothing is permitted
         """Refuse."""
         return "A constraint of this delegation is not known here."
 

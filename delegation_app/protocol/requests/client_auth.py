@@ -16,7 +16,7 @@ _LONGEST_HEADER: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class PresentedCredentials:
     """A client's claim to be somebody. The secret never shows in a representation."""
 
     client_id: str
@@ -24,7 +24,7 @@ class Credentials:
     method: str
 
 
-def read_credentials(authorization: str | None, parameters: Parameters) -> Credentials:
+def read_credentials(authorization: str | None, parameters: Parameters) -> PresentedCredentials:
     """Read the credentials of one request.
 
     Args:
@@ -48,15 +48,15 @@ def read_credentials(authorization: str | None, parameters: Parameters) -> Crede
     return credentials
 
 
-def _from_body(parameters: Parameters) -> Credentials:
+def _from_body(parameters: Parameters) -> PresentedCredentials:
     client_id = parameters.get("client_id")
     if client_id is None:
         raise InvalidClient("The request names no client.")
     secret = parameters.get("client_secret")
-    return Credentials(client_id, secret, names.NONE if secret is None else names.POST)
+    return PresentedCredentials(client_id, secret, names.NONE if secret is None else names.POST)
 
 
-def _from_header(authorization: str) -> Credentials:
+def _from_header(authorization: str) -> PresentedCredentials:
     # RFC 9110 section 11.1: the scheme's name is case-insensitive
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
@@ -75,4 +75,4 @@ def _from_header(authorization: str) -> Credentials:
     if not colon or not client_id or "\x00" in decoded + client_id + secret:
         raise InvalidClient("The Authorization header can not be read.")
     # RFC 6749 section 2.3.1: the secret may be left out if it is empty, which is no authentication
-    return Credentials(client_id, secret or None, names.BASIC if secret else names.NONE)
+    return PresentedCredentials(client_id, secret or None, names.BASIC if secret else names.NONE)

@@ -15,7 +15,11 @@ from delegation_app.protocol import jose
 from delegation_app.protocol.errors import InvalidToken, TemporarilyUnavailable
 from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.verified_token import Call, VerifiedToken
-from delegation_app.resource_server.verifiers.token_cache import DEFAULT_SIZE, Seen, digest_of
+from delegation_app.resource_server.verifiers.token_cache import (
+    DEFAULT_SIZE,
+    VerifiedTokenCache,
+    digest_of,
+)
 
 logger = logger_for(__name__)
 
@@ -23,7 +27,7 @@ CACHE_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _CachedAnswer:
     token: VerifiedToken
     at: float
 
@@ -72,7 +76,7 @@ class IntrospectionVerifier:
         self._cache_seconds = cache_seconds
         self._skew = skew_seconds
         self._clock = clock
-        self._seen = Seen[_Told](cache_size)
+        self._seen = VerifiedTokenCache[_CachedAnswer](cache_size)
 
     @property
     def audience(self) -> str:
@@ -99,7 +103,7 @@ class IntrospectionVerifier:
         digest = digest_of(text)
         told = self._seen.get(digest)
         if told is None or not 0 <= now - told.at < self._cache_seconds:
-            told = _Told(self._asked(text, now), now)
+            told = _CachedAnswer(self._asked(text, now), now)
             self._seen.put(digest, told)
         jose.check_times(told.token.claims, now, skew=self._skew)
         told.token.enforce(self._audience, call, now)

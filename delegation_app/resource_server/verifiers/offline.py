@@ -15,7 +15,11 @@ from delegation_app.protocol.verified_token import Call, VerifiedToken
 from delegation_app.resource_server.verifiers.keys import PublishedKeys
 from delegation_app.resource_server.verifiers.poller import Poller
 from delegation_app.resource_server.verifiers.status_feed import MAX_LENGTH, StatusFeed
-from delegation_app.resource_server.verifiers.token_cache import DEFAULT_SIZE, Seen, digest_of
+from delegation_app.resource_server.verifiers.token_cache import (
+    DEFAULT_SIZE,
+    VerifiedTokenCache,
+    digest_of,
+)
 
 POLL_SECONDS: Final = 5.0
 MAX_STALENESS: Final = 15.0
@@ -105,7 +109,7 @@ class OfflineVerifier:
             clock=clocks.wall,
             monotonic=clocks.steady,
         )
-        self._seen = Seen[_Known](cache_size)
+        self._seen = VerifiedTokenCache[_Known](cache_size)
         self._poller = Poller(self.refresh, poll_seconds)
 
     @property

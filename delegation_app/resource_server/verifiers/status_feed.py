@@ -31,7 +31,7 @@ _NEVER: Final = float("-inf")
 
 
 @dataclass(slots=True)
-class _Held:
+class _CachedList:
     """One list, and how recent it is."""
 
     statuses: StatusList | None = None
@@ -82,7 +82,7 @@ class StatusFeed(Locked):
         self._skew = skew_seconds
         self._clock = clock
         self._monotonic = monotonic
-        self._lists: dict[str, _Held] = {}
+        self._lists: dict[str, _CachedList] = {}
 
     def require_valid(self, reference: StatusReference) -> None:
         """Refuse a token that was revoked.
@@ -127,22 +127,22 @@ class StatusFeed(Locked):
             else:
                 self._ask(uri, held)
 
-    def _first(self, uri: str) -> _Held:
+    def _first(self, uri: str) -> _CachedList:
         # Whatever a token says, nobody else is asked
         if not uri.startswith(self._origin):
             raise _invalid("the status list of another origin")
         with self._lock:
-            held = self._lists.setdefault(uri, _Held(used_at=self._monotonic()))
+            held = self._lists.setdefault(uri, _CachedList(used_at=self._monotonic()))
             if held.statuses is None and self._may_ask(held):
                 self._ask(uri, held)
             if len(self._lists) > _MOST_LISTS:
                 self._lists.pop(min(self._lists, key=lambda name: self._lists[name].used_at))
         return held
 
-    def _may_ask(self, held: _Held) -> bool:
+    def _may_ask(self, held: _CachedList) -> bool:
         return self._monotonic() - held.asked_at >= self._retry_seconds
 
-    def _ask(self, uri: str, held: _Held) -> None:
+    def _ask(self, uri: str, held: _CachedList) -> None:
         # As of now, not as of the answer: what was revoked in between may not be in it
         held.asked_at = self._monotonic()
         headers = {"Accept": MEDIA_TYPE}
@@ -153,7 +153,7 @@ class StatusFeed(Locked):
         except (ClientError, ValueError, InvalidToken) as error:
             logger.warning("the status list %s could not be read: %s", uri, error)
 
-    def _take(self, uri: str, held: _Held, answer: Response) -> None:
+    def _take(self, uri: str, held: _CachedList, answer: Response) -> None:
         # RFC 9111 section 5.1: the list is as old as an issuer without its database, or a cache on
         # the way, says
         right_at = held.asked_at - _age(answer)

@@ -13,7 +13,7 @@ V = TypeVar("V")
 DEFAULT_SIZE: Final = 10_000
 
 
-class Seen(Locked, Generic[V]):
+class VerifiedTokenCache(Locked, Generic[V]):
     """What was found out about tokens, by the digest of their text, for a bounded number of them.
 
     When it is full, the oldest goes: tokens end after minutes, so it is the next to end as well.

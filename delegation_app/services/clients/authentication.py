@@ -19,10 +19,10 @@ from delegation_app import toolkit
 from delegation_app.conf import conf
 from delegation_app.protocol.errors import InvalidClient
 from delegation_app.protocol.printable import logger_for
-from delegation_app.protocol.requests.client_auth import Credentials
+from delegation_app.protocol.requests.client_auth import PresentedCredentials
 from delegation_app.services.clients import secrets as client_secrets
 from delegation_app.services.clients import throttle
-from delegation_app.services.clients.lookup import TARGETS, Client, find
+from delegation_app.services.clients.lookup import TARGETS, RegisteredClient, find
 
 logger = logger_for("delegation_app")
 
@@ -132,12 +132,12 @@ class _Stored:
 
 
 def authenticate(
-    credentials: Credentials,
+    credentials: PresentedCredentials,
     *,
     ip: str | None,
     via: Sequence[str] = (),
     relation: str = TARGETS,
-) -> Client:
+) -> RegisteredClient:
     """Return the client that `credentials` prove.
 
     What can be judged without a slow hash passes even while an attacker exhausts the attempts of
@@ -172,7 +172,9 @@ def authenticate(
     raise InvalidClient("Client authentication failed.", detail=_reason(client, credentials))
 
 
-def _judged_quickly(client: Client | None, credentials: Credentials) -> bool | None:
+def _judged_quickly(
+    client: RegisteredClient | None, credentials: PresentedCredentials
+) -> bool | None:
     """Return whether the client is proven; None if only a slow hash can say."""
     if client is None or not _may_use(client, credentials.method):
         return False
@@ -188,13 +190,13 @@ def _judged_quickly(client: Client | None, credentials: Credentials) -> bool | N
     return True in found
 
 
-def _may_use(client: Client, method: str) -> bool:
+def _may_use(client: RegisteredClient, method: str) -> bool:
     return client.policy.enabled and method in client.auth_methods
 
 
 @sensitive_variables("secret")
 def _judged_slowly(
-    client: Client, secret: str, budgets: Sequence[throttle.Budget]
+    client: RegisteredClient, secret: str, budgets: Sequence[throttle.Budget]
 ) -> tuple[bool, bool]:
     """Return whether a secret is right, and whether it was this thread that counted and hashed."""
 
@@ -208,7 +210,7 @@ def _judged_slowly(
 
 
 @sensitive_variables("secret")
-def _hashed_and_compared(client: Client, secret: str) -> bool:
+def _hashed_and_compared(client: RegisteredClient, secret: str) -> bool:
     pk, present = client.application.pk, client.application.client_secret
     # One slow hash for each request: where a former secret goes on, the present one needs none
     for stored in _stored(client, secret):
@@ -220,7 +222,7 @@ def _hashed_and_compared(client: Client, secret: str) -> bool:
     return False
 
 
-def _stored(client: Client, secret: str) -> Iterator[_Stored]:
+def _stored(client: RegisteredClient, secret: str) -> Iterator[_Stored]:
     application = client.application
     former = client_secrets.former_of(application)
     candidates = [
@@ -239,7 +241,7 @@ def _stored(client: Client, secret: str) -> Iterator[_Stored]:
 
 
 @sensitive_variables("secret")
-def _keep_digest(client: Client, secret: str) -> None:
+def _keep_digest(client: RegisteredClient, secret: str) -> None:
     try:
         client_secrets.keep_digest_if_random(client.application, secret)
     except (DatabaseError, InterfaceError):
@@ -254,7 +256,7 @@ def _count_failure(budgets: Sequence[throttle.Budget], *, waste: bool) -> None:
             toolkit.waste_time()
 
 
-def _reason(client: Client | None, credentials: Credentials) -> str:
+def _reason(client: RegisteredClient | None, credentials: PresentedCredentials) -> str:
     if client is None:
         return "unknown client"
     if not client.policy.enabled:

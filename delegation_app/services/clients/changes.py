@@ -9,7 +9,7 @@ from delegation_app.events import CLIENT_CHANGED, RESOURCE_SERVER_CHANGED
 from delegation_app.models import ResourceServer
 from delegation_app.services import audit
 from delegation_app.services.clients.snapshots import Diff
-from delegation_app.services.transactions import joined
+from delegation_app.services.transactions import nested
 from delegation_app.toolkit import Application
 
 Change = Literal["added", "changed", "deleted"]
@@ -17,7 +17,7 @@ Change = Literal["added", "changed", "deleted"]
 
 def record_client_change(
     application: Application,
-    origin: audit.Origin,
+    origin: audit.RequestContext,
     *,
     change: Change,
     fields: Iterable[str] = (),
@@ -36,7 +36,7 @@ def record_client_change(
 
     Side effects: one audit event. Call it in the transaction of the change.
     """
-    with joined():
+    with nested():
         audit.record(
             CLIENT_CHANGED,
             origin,
@@ -47,7 +47,7 @@ def record_client_change(
 
 def record_resource_server_change(
     server: ResourceServer,
-    origin: audit.Origin,
+    origin: audit.RequestContext,
     *,
     change: Change,
     fields: Iterable[str] = (),
@@ -56,7 +56,7 @@ def record_resource_server_change(
 ) -> None:
     """Record that a resource server was changed; see `record_client_change`."""
     details = _details(change, fields, values, decided)
-    with joined():
+    with nested():
         audit.record(
             RESOURCE_SERVER_CHANGED,
             origin,

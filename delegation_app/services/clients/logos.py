@@ -8,7 +8,7 @@ from typing import Final
 
 from delegation_app.models import ClientLogo, ClientPolicy
 from delegation_app.protocol.errors import InvalidRequest
-from delegation_app.services.transactions import joined
+from delegation_app.services.transactions import nested
 
 LARGEST: Final = 64 * 1024
 
@@ -51,7 +51,7 @@ def put(policy: ClientPolicy, data: bytes) -> ClientLogo:
         "content_type": kind_of(data),
         "digest": hashlib.sha256(data).hexdigest(),
     }
-    with joined():
+    with nested():
         logo, _made = ClientLogo.objects.update_or_create(policy=policy, defaults=columns)
     return logo
 

@@ -33,7 +33,7 @@ _PUBLIC_RETRY_WINDOW: Final = timedelta(seconds=10)
 NO_SERVER: Final = "No resource server is set up for this client."
 
 
-class Lack(Enum):
+class SetupProblem(Enum):
     """Why a client has no default audience, as the log says it; `description` is for the client."""
 
     POLICY = "the client has no policy and DEFAULT_AUDIENCE is no active resource server"
@@ -44,7 +44,7 @@ class Lack(Enum):
     @property
     def description(self) -> str:
         """What the client is answered, and what it can do about it."""
-        if self in {Lack.POLICY, Lack.AUDIENCE}:
+        if self in {SetupProblem.POLICY, SetupProblem.AUDIENCE}:
             return NO_SERVER
         return "The request must name a resource server in the parameter resource."
 
@@ -61,7 +61,7 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class RegisteredClient:
     """A client, its policy (stored or derived) and its active resource servers by identifier."""
 
     application: Application
@@ -262,14 +262,14 @@ class Client:
         return any(self.servers[name].opaque for name in audience)
 
     @property
-    def lack(self) -> Lack | None:
+    def lack(self) -> SetupProblem | None:
         """Why a request that names no resource is refused; None if there is a default."""
         if len(self._defaults()) == 1:
             return None
         if self.servers:
             chosen = self.policy.default_audience_id is not None
-            return Lack.ACTIVE_DEFAULT if chosen else Lack.DEFAULT
-        return Lack.AUDIENCE if self.has_policy else Lack.POLICY
+            return SetupProblem.ACTIVE_DEFAULT if chosen else SetupProblem.DEFAULT
+        return SetupProblem.AUDIENCE if self.has_policy else SetupProblem.POLICY
 
     @property
     def has_policy(self) -> bool:
@@ -308,7 +308,7 @@ def known_spelling(identifier: str, known: Collection[str]) -> str:
     return identifier if is_another else other
 
 
-def find(client_id: str, relation: str = TARGETS) -> Client | None:
+def find(client_id: str, relation: str = TARGETS) -> RegisteredClient | None:
     """Return a client by its identifier, whether it is enabled or not.
 
     Args:
@@ -334,7 +334,7 @@ def with_servers(rows: QuerySet[Any], relation: str) -> QuerySet[Any]:
     return joined
 
 
-def from_rows(application: Application, rows: Iterable[Any]) -> Client:
+def from_rows(application: Application, rows: Iterable[Any]) -> RegisteredClient:
     """Build a client from its application and the rows of `with_servers`."""
     try:
         policy = application.delegation_policy
@@ -351,10 +351,10 @@ def from_rows(application: Application, rows: Iterable[Any]) -> Client:
         for row in rows
         if row.server_active
     )
-    return Client(application, policy, {server.identifier: server for server in servers})
+    return RegisteredClient(application, policy, {server.identifier: server for server in servers})
 
 
-def _without_policy(application: Application) -> Client:
+def _without_policy(application: Application) -> RegisteredClient:
     # Safe defaults: what the application row says, at the site's default audience and nowhere else
     policy = ClientPolicy(
         application=application,
@@ -372,7 +372,7 @@ def _without_policy(application: Application) -> Client:
         )
         for row in rows
     }
-    return Client(application, policy, servers)
+    return RegisteredClient(application, policy, servers)
 
 
 def _parsed(resources: Iterable[str], known: Collection[str]) -> Audience:

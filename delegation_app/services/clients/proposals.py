@@ -22,14 +22,14 @@ from delegation_app.models import ProposedChange
 from delegation_app.protocol.errors import AccessDenied, InvalidRequest, OAuthError
 from delegation_app.services import audit
 from delegation_app.services.clients.snapshots import Diff
-from delegation_app.services.transactions import database, joined, own
+from delegation_app.services.transactions import database, durable, nested
 
 LIFETIME: Final = timedelta(days=7)
 
 _Kind, _State = ProposedChange.Kind, ProposedChange.State
 
 
-class NotWaiting(InvalidRequest):
+class NotPending(InvalidRequest):
     """The proposal was decided, withdrawn, or has expired."""
 
 
@@ -46,7 +46,7 @@ class Stale(InvalidRequest):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ProposedValues:
     """A change that widens something.
 
     Attributes:
@@ -66,7 +66,9 @@ class Wanted:
     posted: Mapping[str, list[str]] = field(default_factory=dict)
 
 
-def propose(wanted: Wanted, origin: audit.Origin, *, reason: str = "") -> ProposedChange:
+def propose(
+    wanted: ProposedValues, origin: audit.RequestContext, *, reason: str = ""
+) -> ProposedChange:
     """Store a change that waits for a second operator, or find it where it waits already.
 
     Args:
@@ -88,7 +90,7 @@ def propose(wanted: Wanted, origin: audit.Origin, *, reason: str = "") -> Propos
         "proposed_by": audit.printable(origin.actor, 300),
     }
     values = {"before": dict(wanted.values.before), "after": dict(wanted.values.after)}
-    with joined():
+    with nested():
         for row in ProposedChange.objects.waiting(now).filter(**same):
             # Compared here: two databases compare JSON in two ways
             if {"before": row.before, "after": row.after} == values:
@@ -105,10 +107,10 @@ def propose(wanted: Wanted, origin: audit.Origin, *, reason: str = "") -> Propos
     return made
 
 
-@own
+@durable
 def approve(
     proposal: ProposedChange,
-    origin: audit.Origin,
+    origin: audit.RequestContext,
     *,
     reason: str,
     apply: Callable[[ProposedChange], None],
@@ -144,8 +146,10 @@ def approve(
     return None
 
 
-@own
-def reject(proposal: ProposedChange, origin: audit.Origin, *, reason: str) -> OAuthError | None:
+@durable
+def reject(
+    proposal: ProposedChange, origin: audit.RequestContext, *, reason: str
+) -> OAuthError | None:
     """Reject a change. See `approve` for what it raises.
 
     Side effects: locks the proposal; one row, one audit event.
@@ -158,8 +162,10 @@ def reject(proposal: ProposedChange, origin: audit.Origin, *, reason: str) -> OA
     return None
 
 
-@own
-def withdraw(proposal: ProposedChange, origin: audit.Origin, *, reason: str) -> OAuthError | None:
+@durable
+def withdraw(
+    proposal: ProposedChange, origin: audit.RequestContext, *, reason: str
+) -> OAuthError | None:
     """Withdraw a change of one's own.
 
     Raises:
@@ -176,26 +182,26 @@ def withdraw(proposal: ProposedChange, origin: audit.Origin, *, reason: str) -> 
     return None
 
 
-def is_waiting(proposal: ProposedChange) -> bool:
+def is_pending(proposal: ProposedChange) -> bool:
     """Return True if the proposal can still be decided."""
     return proposal.state == _State.PENDING and proposal.expires_at > clock.now()
 
 
 def _locked(proposal: ProposedChange) -> ProposedChange:
     row = ProposedChange.objects.select_for_update().filter(pk=proposal.pk).first()
-    if row is None or not is_waiting(row):
-        raise NotWaiting("The change was decided already, or has waited too long.")
+    if row is None or not is_pending(row):
+        raise NotPending("The change was decided already, or has waited too long.")
     return row
 
 
-def _closed_as_stale(row: ProposedChange, origin: audit.Origin, error: Stale) -> Stale:
+def _closed_as_stale(row: ProposedChange, origin: audit.RequestContext, error: Stale) -> Stale:
     _decide(row, _State.STALE, origin, error.description)
     _record(CHANGE_STALE, row, origin, error.description)
     return error
 
 
 def _decide(
-    row: ProposedChange, state: ProposedChange.State, origin: audit.Origin, reason: str
+    row: ProposedChange, state: ProposedChange.State, origin: audit.RequestContext, reason: str
 ) -> None:
     row.state = state
     row.decided_by = audit.printable(origin.actor, 300)
@@ -205,7 +211,7 @@ def _decide(
     row.save()
 
 
-def _record(event: Event, row: ProposedChange, origin: audit.Origin, reason: str) -> None:
+def _record(event: Event, row: ProposedChange, origin: audit.RequestContext, reason: str) -> None:
     details = {
         "proposal": row.pk,
         "proposed_by": row.proposed_by,

@@ -15,7 +15,7 @@ from delegation_app.events import FORMER_SECRET_ENDED, SECRET_ROTATED
 from delegation_app.models import FormerSecret, SecretDigest
 from delegation_app.protocol.secrets import digest, is_random, new_secret
 from delegation_app.services import audit
-from delegation_app.services.transactions import database, joined, own, own_once
+from delegation_app.services.transactions import database, durable, durable_once, nested
 from delegation_app.toolkit import Application
 
 
@@ -114,7 +114,7 @@ def keep_digest(application: Application, secret: str) -> None:
         beside=digest(application.client_secret),
     )
     # Of two at the same moment the row of the one whose secret is not on file any more is void
-    with joined():
+    with nested():
         SecretDigest.objects.bulk_create(
             [row],
             update_conflicts=True,
@@ -124,9 +124,9 @@ def keep_digest(application: Application, secret: str) -> None:
 
 
 @sensitive_variables("secret")
-@own_once
+@durable_once
 def replace(
-    application: Application, origin: audit.Origin, *, overlap: timedelta, seen: str
+    application: Application, origin: audit.RequestContext, *, overlap: timedelta, seen: str
 ) -> Replaced:
     """Give a confidential client a new secret.
 
@@ -155,8 +155,8 @@ def replace(
     return Replaced(secret, until)
 
 
-@own
-def end_former(application: Application, origin: audit.Origin) -> bool:
+@durable
+def end_former(application: Application, origin: audit.RequestContext) -> bool:
     """End the former secret of a client now.
 
     Returns:

@@ -14,7 +14,7 @@ from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.requests.redirect_uri import Problem
-from delegation_app.services.clients.lookup import Client, Lack
+from delegation_app.services.clients.lookup import RegisteredClient, SetupProblem
 from delegation_app.toolkit import Application
 
 _BLAMES: Final[dict[Problem, Promise]] = {
@@ -42,26 +42,26 @@ _BLAMES: Final[dict[Problem, Promise]] = {
     ),
 }
 
-_LACKS: Final[dict[Lack, Promise]] = {
-    Lack.POLICY: gettext_lazy(
+_LACKS: Final[dict[SetupProblem, Promise]] = {
+    SetupProblem.POLICY: gettext_lazy(
         "It has no policy, and DEFAULT_AUDIENCE is no active resource server: every request for a "
         "token is refused. Give it a policy with an audience."
     ),
-    Lack.AUDIENCE: gettext_lazy(
+    SetupProblem.AUDIENCE: gettext_lazy(
         "Its policy has no active audience: every request for a token is refused. Add one."
     ),
-    Lack.DEFAULT: gettext_lazy(
+    SetupProblem.DEFAULT: gettext_lazy(
         "Its policy has several audiences and no default: a request without the parameter "
         "“resource” is refused. Choose a default, or let the client name the resource server."
     ),
-    Lack.ACTIVE_DEFAULT: gettext_lazy(
+    SetupProblem.ACTIVE_DEFAULT: gettext_lazy(
         "Its default audience is inactive or not among its audiences: a request without the "
         "parameter “resource” is refused. Choose another default."
     ),
 }
 
 
-def of_client(client: Client) -> list[str]:
+def of_client(client: RegisteredClient) -> list[str]:
     """Return a sentence for each thing that does not work, in the current language.
 
     Args:
@@ -88,7 +88,7 @@ def is_trusted_in_vain(application: Application) -> bool:
     return application.skip_authorization and not toolkit.is_trusted(application)
 
 
-def _of_reach(client: Client) -> Iterator[str]:
+def _of_reach(client: RegisteredClient) -> Iterator[str]:
     if (lack := client.lack) is not None:
         yield str(_LACKS[lack])
     if client.servers and not client.known_scope(client.policy.scopes, Audience(client.servers)):
@@ -97,7 +97,7 @@ def _of_reach(client: Client) -> Iterator[str]:
         )
 
 
-def _is_given_no_token(client: Client) -> bool:
+def _is_given_no_token(client: RegisteredClient) -> bool:
     """Whether a client may exchange tokens, and none that it could get hold of is for it."""
     # What these bring is issued to the client itself
     own = (names.AUTHORIZATION_CODE, names.DEVICE_CODE)
@@ -109,7 +109,7 @@ def _is_given_no_token(client: Client) -> bool:
     return not servers.exists() and not named.exists()
 
 
-def _found(client: Client) -> Iterator[str]:
+def _found(client: RegisteredClient) -> Iterator[str]:
     # One that gets no tokens, such as an operator's tool, needs no audience
     if client.policy.grants:
         yield from _of_reach(client)

@@ -32,7 +32,7 @@ _SECRET = re.compile(r"secret|token|passw|private|api_?key", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class RegistryState:
     """A row of the registry with what hangs on it.
 
     Attributes:
@@ -69,7 +69,7 @@ def is_secret(model: type[models.Model], name: str) -> bool:
     return not is_ours and name != "hash_client_secret" and bool(_SECRET.search(name))
 
 
-def client(pk: Any) -> State | None:
+def client(pk: Any) -> RegistryState | None:
     """Return the state of an application and its policy, stored or derived; None if it is gone.
 
     Args:
@@ -88,21 +88,21 @@ def client(pk: Any) -> State | None:
         LOGO: _logo_of(pk),
         INTROSPECTS: sorted(introspects.values_list("identifier", flat=True)),
     }
-    return State(values, _secrets(row))
+    return RegistryState(values, _secrets(row))
 
 
-def resource_server(pk: Any) -> State | None:
+def resource_server(pk: Any) -> RegistryState | None:
     """Return the state of a resource server; None if it is gone.
 
     Side effects: locks its row. Call it inside a transaction.
     """
     row = ResourceServer.objects.select_for_update().filter(pk=pk).first()
-    return None if row is None else State(_values(row))
+    return None if row is None else RegistryState(_values(row))
 
 
-def diff(before: State | None, after: State | None) -> Diff:
+def diff(before: RegistryState | None, after: RegistryState | None) -> Diff:
     """Return what differs. Of a row that is new or gone, all values that are not empty."""
-    old, new = before or State(), after or State()
+    old, new = before or RegistryState(), after or RegistryState()
     if before is None or after is None:
         return Diff(_filled(old.values), _filled(new.values), tuple(sorted(new.secrets)))
     changed = [name for name in new.values if old.values.get(name) != new.values[name]]

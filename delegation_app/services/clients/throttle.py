@@ -59,7 +59,7 @@ class Budget:
     most: int
 
 
-class Attempt:
+class CountedAttempt:
     """One try; whoever makes it says whether it failed."""
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ def of_client(client_id: str, ip: str | None, via: Sequence[str], *, known: bool
 
 
 @contextmanager
-def attempt(*budgets: Budget, refusal: str) -> Iterator[Attempt]:
+def attempt(*budgets: Budget, refusal: str) -> Iterator[CountedAttempt]:
     """Count a try before it is made, and give it back unless it failed.
 
     Args:
@@ -140,7 +140,7 @@ def attempt(*budgets: Budget, refusal: str) -> Iterator[Attempt]:
     Raises:
         TooManyAttempts: one of them is used up; this try was not made and does not count.
     """
-    minute, made = _minute(), Attempt()
+    minute, made = _minute(), CountedAttempt()
     counted: list[str] = []
     try:
         for budget in budgets:

@@ -26,7 +26,7 @@ from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.delegations.preview import Preview, preview
 from delegation_app.services.delegations.selection import Selection
 from delegation_app.services.delegations.state import not_over
-from delegation_app.services.transactions import own
+from delegation_app.services.transactions import durable
 
 _NARROWED: Final = "narrowed by the person"
 # Nobody reads longer lists before they press a button
@@ -67,15 +67,15 @@ def of_all(person: AbstractBaseUser, client_id: str = "") -> Ending:
     return _ending(_all(person, client_id))
 
 
-@own
-def end(row: Delegation, origin: audit.Origin, *, reason: str) -> int:
+@durable
+def end(row: Delegation, origin: audit.RequestContext, *, reason: str) -> int:
     """End a delegation and all that was made from it; see `revoke.subtree`."""
     return revocation.subtree(row, origin, reason=reason or NO_REASON)
 
 
-@own
+@durable
 def end_all(
-    person: AbstractBaseUser, origin: audit.Origin, *, reason: str, client_id: str = ""
+    person: AbstractBaseUser, origin: audit.RequestContext, *, reason: str, client_id: str = ""
 ) -> int:
     """End everything of a person, or of one app, and return how many delegations ended.
 
@@ -96,8 +96,8 @@ def end_all(
     return ended
 
 
-@own
-def narrow(row: Delegation, to: Narrowing, origin: audit.Origin) -> Delegation:
+@durable
+def narrow(row: Delegation, to: Narrowing, origin: audit.RequestContext) -> Delegation:
     """Narrow a delegation and all below it; see `delegate.narrow`.
 
     Raises:

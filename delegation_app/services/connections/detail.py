@@ -16,7 +16,7 @@ from delegation_app.models import ConsentRecord, Delegation, RefreshToken
 from delegation_app.models.validity import in_force
 from delegation_app.services.connections import facts, listing, timeline
 from delegation_app.services.connections.listing import Connection
-from delegation_app.services.connections.timeline import Happening
+from delegation_app.services.connections.timeline import ConnectionEventLine
 from delegation_app.services.consent.question import descriptions
 from delegation_app.services.consent.request import ON_A_DEVICE
 from delegation_app.services.delegations.state import state
@@ -26,7 +26,7 @@ NODES: Final = 100
 
 
 @dataclass(slots=True)
-class Node:
+class ConnectionTreeNode:
     """One delegation of a tree, with those made from it."""
 
     key: str
@@ -35,11 +35,11 @@ class Node:
     scopes: list[str]
     services: list[str]
     is_current: bool
-    children: list[Node] = field(default_factory=list)
+    children: list[ConnectionTreeNode] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ConnectionConsent:
     """What the person was asked, and said.
 
     Attributes:
@@ -58,7 +58,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class ConnectionDetail:
     """One connection and all around it.
 
     Attributes:
@@ -78,16 +78,16 @@ class Whole:
     passed_on_by: str
     root: str
     limits: list[str]
-    answer: Answer | None
-    tree: Node
+    answer: ConnectionConsent | None
+    tree: ConnectionTreeNode
     is_cut: bool
-    past: list[Happening]
+    past: list[ConnectionEventLine]
     ended_by: str
     why: str
     renews_until: datetime | None
 
 
-def whole(person: AbstractBaseUser, row: Any) -> Whole:
+def load(person: AbstractBaseUser, row: Any) -> ConnectionDetail:
     """Return one connection in full, in a number of statements that does not grow. Reads only.
 
     Args:
@@ -101,7 +101,7 @@ def whole(person: AbstractBaseUser, row: Any) -> Whole:
     words = timeline.Words(person, apps)
     below = [node for node in rows if node.path.startswith(row.path)]
     (connection,) = listing.described([row])
-    return Whole(
+    return ConnectionDetail(
         connection=connection,
         passed_on_by="" if parent is None else listing.app_name(parent),
         root=str(row.root_id),
@@ -129,12 +129,12 @@ def _tree(row: Any) -> tuple[list[Any], bool]:
     return found, is_cut
 
 
-def _nested(rows: Sequence[Any], current: Any) -> Node:
+def _nested(rows: Sequence[Any], current: Any) -> ConnectionTreeNode:
     services = facts.service_names(_identifiers(rows))
-    nodes: dict[int, Node] = {}
-    waiting: dict[int, list[Node]] = defaultdict(list)
+    nodes: dict[int, ConnectionTreeNode] = {}
+    waiting: dict[int, list[ConnectionTreeNode]] = defaultdict(list)
     for row in rows:
-        nodes[row.pk] = Node(
+        nodes[row.pk] = ConnectionTreeNode(
             key=str(row.public_id),
             app=listing.app_name(row),
             state=state(row),
@@ -152,10 +152,10 @@ def _identifiers(rows: Iterable[Any]) -> Iterable[str]:
     return (identifier for row in rows for identifier in row.audience)
 
 
-def _answer(consent: ConsentRecord | None) -> Answer | None:
+def _answer(consent: ConsentRecord | None) -> ConnectionConsent | None:
     if consent is None:
         return None
-    return Answer(
+    return ConnectionConsent(
         was_asked=consent.decision != ConsentRecord.Decision.TRUSTED,
         on_a_device=consent.redirect_host == ON_A_DEVICE,
         when=consent.decided_at,

@@ -38,7 +38,7 @@ _TOKEN_EVENTS: Final = [
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class LastRequest:
     """A token request: when, and from which network; empty if nobody knows."""
 
     when: datetime | None
@@ -73,7 +73,7 @@ def passed_on(rows: Sequence[Delegation]) -> dict[UUID, int]:
     return found
 
 
-def last_requests(keys: Sequence[int]) -> dict[int, Request]:
+def last_requests(keys: Sequence[int]) -> dict[int, LastRequest]:
     """Return the last token request of each delegation, by its key, in two statements. Reads only.
 
     The newest token is one look into an index, and the trail knows from where it was asked for.
@@ -87,7 +87,7 @@ def last_requests(keys: Sequence[int]) -> dict[int, Request]:
         jti__in=[jti for _key, jti, _issued in tokens], event__in=_TOKEN_EVENTS
     ).order_by()
     addresses = dict(events.values_list("jti", "ip_address"))
-    return {key: Request(when, coarse(addresses.get(jti))) for key, jti, when in tokens}
+    return {key: LastRequest(when, coarse(addresses.get(jti))) for key, jti, when in tokens}
 
 
 def service_names(identifiers: Iterable[str]) -> dict[str, str]:

@@ -42,7 +42,7 @@ class Show(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ConnectionQuery:
     """What to list.
 
     Attributes:
@@ -105,7 +105,7 @@ class Listing:
     older: str
 
 
-def listed(person: AbstractBaseUser, chosen: Chosen) -> Listing:
+def listed(person: AbstractBaseUser, chosen: ConnectionQuery) -> Listing:
     """Return a page of what a person opened. Reads only: the number of statements is fixed.
 
     Raises:
@@ -187,7 +187,7 @@ def described(rows: Sequence[Any]) -> list[Connection]:
     services = facts.service_names(name for row in rows for name in row.audience)
     tokens, below = facts.live_tokens(rows), facts.passed_on(rows)
     last = facts.last_requests([row.pk for row in rows])
-    none = facts.Request(None, "")
+    none = facts.LastRequest(None, "")
     return [
         Connection(
             key=str(row.public_id),
@@ -207,7 +207,7 @@ def described(rows: Sequence[Any]) -> list[Connection]:
     ]
 
 
-def _chosen(person: AbstractBaseUser, chosen: Chosen) -> QuerySet[Any]:
+def _chosen(person: AbstractBaseUser, chosen: ConnectionQuery) -> QuerySet[Any]:
     now, rows = clock.now(), of_person(person).filter(parent=None)
     if chosen.app:
         rows = rows.filter(delegate_client_id=chosen.app)

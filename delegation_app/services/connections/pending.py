@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from delegation_app import clock
 from delegation_app.models import ConsentRecord, Delegation
-from delegation_app.services.consent.fragments import plain
+from delegation_app.services.consent.fragments import sanitize
 from delegation_app.services.consent.question import descriptions
 
 # After that nobody waits for the news any more
@@ -22,7 +22,7 @@ _Confirmation = ConsentRecord.Confirmation
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class PendingConsent:
     """An answer that an operator has to confirm, or has decided about lately.
 
     Attributes:
@@ -40,7 +40,7 @@ class Waiting:
     state: str
 
 
-def waiting(person: AbstractBaseUser) -> list[Waiting]:
+def pending_consents(person: AbstractBaseUser) -> list[PendingConsent]:
     """Return what waits, and what was decided in the last 30 days and led to nothing yet.
 
     Reads only, one statement.
@@ -56,8 +56,8 @@ def waiting(person: AbstractBaseUser) -> list[Waiting]:
     still = Q(pk__in=ConsentRecord.objects.awaiting(now).filter(user=person.pk).values("pk"))
     rows = ConsentRecord.objects.filter(decided | still, user=person.pk).exclude(confirmation="")
     return [
-        Waiting(
-            app=plain(row.client_name) or row.client_id_value,
+        PendingConsent(
+            app=sanitize(row.client_name) or row.client_id_value,
             client_id=row.client_id_value,
             when=row.decided_at,
             scopes=descriptions(row.scopes_granted),

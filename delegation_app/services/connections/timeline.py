@@ -45,7 +45,7 @@ _TOLD: Final = [
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class ConnectionEventLine:
     """Something that happened."""
 
     when: datetime
@@ -82,7 +82,7 @@ class Words:
         return text if is_theirs and text != NO_REASON else ""
 
 
-def past(row: Delegation, tree: Sequence[Delegation], words: Words) -> list[Happening]:
+def past(row: Delegation, tree: Sequence[Delegation], words: Words) -> list[ConnectionEventLine]:
     """Return what happened to a delegation and below it, newest first and at most 20.
 
     Args:
@@ -99,7 +99,7 @@ def past(row: Delegation, tree: Sequence[Delegation], words: Words) -> list[Happ
     # Tokens have whole seconds; none is older than what it stands on
     made = [event.occurred_at for event in events if event.event in _MADE]
     found = list(_tokens(row, [row.issued_at, *made][-1]))
-    found += [Happening(event.occurred_at, _told_of(event, words)) for event in events]
+    found += [ConnectionEventLine(event.occurred_at, _told_of(event, words)) for event in events]
     return sorted(found, key=lambda happening: happening.when, reverse=True)[:MOST]
 
 
@@ -138,12 +138,12 @@ def _taken(details: Mapping[str, Any]) -> Iterator[str]:
         yield _("only until %(when)s") % {"when": date_format(moment, "DATETIME_FORMAT")}
 
 
-def _tokens(row: Delegation, since: datetime) -> Iterator[Happening]:
+def _tokens(row: Delegation, since: datetime) -> Iterator[ConnectionEventLine]:
     tokens = AccessToken.objects.filter(delegation=row)
     found = tokens.aggregate(count=Count("pk"), first=Min("issued_at"), last=Max("issued_at"))
     if found["count"] > 1:
         text = ngettext("%(count)d token so far, this is the last.",
                         "%(count)d tokens so far, this is the last.", found["count"])  # fmt: skip
-        yield Happening(found["last"], text % found)
+        yield ConnectionEventLine(found["last"], text % found)
     if found["count"]:
-        yield Happening(max(found["first"], since), _("Its first token was issued."))
+        yield ConnectionEventLine(max(found["first"], since), _("Its first token was issued."))

@@ -15,7 +15,7 @@ from delegation_app.services.clients import lookup
 from delegation_app.services.consent import history
 from delegation_app.services.delegations import creation
 from delegation_app.services.delegations.terms import SignIn, Terms
-from delegation_app.services.transactions import own
+from delegation_app.services.transactions import durable
 
 _Confirmation = ConsentRecord.Confirmation
 
@@ -28,8 +28,8 @@ class OwnConsent(AccessDenied):
     """Nobody confirms what they have allowed themselves."""
 
 
-@own
-def confirm(consent: ConsentRecord, origin: audit.Origin, *, reason: str) -> None:
+@durable
+def confirm(consent: ConsentRecord, origin: audit.RequestContext, *, reason: str) -> None:
     """Let a consent speak. An app finds it so when it asks again; a device that waits goes on.
 
     Args:
@@ -53,12 +53,12 @@ def confirm(consent: ConsentRecord, origin: audit.Origin, *, reason: str) -> Non
     if creation.cut(terms) is None:
         turn_away(consent)
         return
-    delegation = creation.open_delegation(terms, origin)
+    delegation = creation.create(terms, origin)
     _waiting(consent).update(approved_at=clock.now(), delegation=delegation)
 
 
-@own
-def refuse(consent: ConsentRecord, origin: audit.Origin, *, reason: str) -> None:
+@durable
+def refuse(consent: ConsentRecord, origin: audit.RequestContext, *, reason: str) -> None:
     """Refuse to confirm a consent; a device that waits is told no. See `confirm`.
 
     Side effects: locks the record; one or two rows, one audit event.
@@ -82,7 +82,9 @@ def is_own(consent: ConsentRecord, actor: str) -> bool:
     return consent.subject == actor
 
 
-def _decide(consent: ConsentRecord, origin: audit.Origin, reason: str, to: _Confirmation) -> None:
+def _decide(
+    consent: ConsentRecord, origin: audit.RequestContext, reason: str, to: _Confirmation
+) -> None:
     # Four eyes: what one person alone could let through was not confirmed
     if is_own(consent, origin.actor):
         raise OwnConsent("Somebody else has to confirm what you have allowed yourself.")
@@ -93,7 +95,9 @@ def _decide(consent: ConsentRecord, origin: audit.Origin, reason: str, to: _Conf
     consent.refresh_from_db()
 
 
-def _said(now: datetime, origin: audit.Origin, reason: str, to: _Confirmation) -> dict[str, Any]:
+def _said(
+    now: datetime, origin: audit.RequestContext, reason: str, to: _Confirmation
+) -> dict[str, Any]:
     return {
         "confirmation": to,
         "confirmation_at": now,

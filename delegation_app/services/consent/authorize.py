@@ -12,27 +12,27 @@ from delegation_app.protocol.errors import AccessDenied, InvalidRequest, OAuthEr
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
 from delegation_app.services.consent import approval, decision, screen, silent_codes
-from delegation_app.services.consent.decision import Answer, Decision
-from delegation_app.services.consent.history import covering
-from delegation_app.services.consent.question import Question
-from delegation_app.services.consent.request import Asked
+from delegation_app.services.consent.decision import ConsentDecision, Decision
+from delegation_app.services.consent.history import find_covering_consent
+from delegation_app.services.consent.question import ConsentQuestion
+from delegation_app.services.consent.request import ConsentRequest
 from delegation_app.services.delegations import revocation
 from delegation_app.services.tokens import authorization_codes
-from delegation_app.services.transactions import own, part
+from delegation_app.services.transactions import durable, part
 
 
 class AwaitsConfirmation(AccessDenied):
     """The person said yes; an operator has to say so too, and nothing is open until then."""
 
 
-@own
+@durable
 def allow(
-    question: Question,
+    question: ConsentQuestion,
     ticked: Scope,
-    origin: audit.Origin,
+    origin: audit.RequestContext,
     *,
     lifetime: timedelta | None,
-    shown: Callable[[Asked], screen.Text | None] = screen.compose,
+    shown: Callable[[ConsentRequest], screen.ScreenText | None] = screen.compose,
 ) -> str | OAuthError:
     """Record what the person allowed, open the delegation, and return a code for it.
 
@@ -54,7 +54,7 @@ def allow(
     """
     asked = question.asked
     text = decision.held_text(asked, shown)
-    answer = decision.judged(asked, ticked, lifetime)
+    answer = decision.evaluate(asked, ticked, lifetime)
     if answer is None:
         return _denied(question, origin, text)
     consent = decision.record(asked, Decision.GRANTED, answer, origin, text)
@@ -63,9 +63,12 @@ def allow(
     return _code(question, consent, answer.granted, origin, just_allowed=True)
 
 
-@own
+@durable
 def deny(
-    question: Question, origin: audit.Origin, *, text: screen.Text | None = None
+    question: ConsentQuestion,
+    origin: audit.RequestContext,
+    *,
+    text: screen.ScreenText | None = None,
 ) -> AccessDenied:
     """Record that the person said no.
 
@@ -83,8 +86,8 @@ def deny(
     return _denied(question, origin, text)
 
 
-@own
-def proceed(question: Question, origin: audit.Origin) -> str:
+@durable
+def proceed(question: ConsentQuestion, origin: audit.RequestContext) -> str:
     """Open the delegation without asking, and return a code for it.
 
     It stands on the consent that covers it; for a trusted client on a record that says so.
@@ -98,14 +101,14 @@ def proceed(question: Question, origin: audit.Origin) -> str:
     silent_codes.count(question)
     asked, scope = question.asked, question.request.scope
     if question.client.is_trusted:
-        answer = Answer(scope, question.client.delegation_lifetime)
+        answer = ConsentDecision(scope, question.client.delegation_lifetime)
         consent = decision.record(asked, Decision.TRUSTED, answer, origin)
     else:
         consent = _held(asked)
     return _code(question, consent, scope, origin)
 
 
-def awaiting(question: Question) -> AwaitsConfirmation:
+def awaiting(question: ConsentQuestion) -> AwaitsConfirmation:
     """Return what an app is told while an operator has to confirm an answer."""
     error = AwaitsConfirmation("An operator has to confirm this first. Ask again later.")
     # The record of the answer tells it all; asking again adds nothing
@@ -114,7 +117,7 @@ def awaiting(question: Question) -> AwaitsConfirmation:
     return error
 
 
-def denial(question: Question) -> AccessDenied:
+def denial(question: ConsentQuestion) -> AccessDenied:
     """Return what an app is told after a denial. The record of the answer is its audit event."""
     error = AccessDenied("The person denied the request.")
     error.recorded = True
@@ -124,7 +127,7 @@ def denial(question: Question) -> AccessDenied:
 
 @part
 def withdraw(
-    consent: ConsentRecord, origin: audit.Origin, *, reason: str, leaves_block: bool = True
+    consent: ConsentRecord, origin: audit.RequestContext, *, reason: str, leaves_block: bool = True
 ) -> int:
     """Withdraw a consent and revoke what hangs on it; return how many delegations ended.
 
@@ -148,24 +151,26 @@ def withdraw(
     )
 
 
-def _held(asked: Asked) -> ConsentRecord:
+def _held(asked: ConsentRequest) -> ConsentRecord:
     # What is taken beside this is cut from it, or ends what is opened on it; no row needs a lock
-    held = covering(asked)
+    held = find_covering_consent(asked)
     if held is None:
         raise InvalidRequest("The consent was withdrawn just now.")
     return held
 
 
-def _denied(question: Question, origin: audit.Origin, text: screen.Text | None) -> AccessDenied:
-    decision.record(question.asked, Decision.DENIED, Answer(), origin, text)
+def _denied(
+    question: ConsentQuestion, origin: audit.RequestContext, text: screen.ScreenText | None
+) -> AccessDenied:
+    decision.record(question.asked, Decision.DENIED, ConsentDecision(), origin, text)
     return denial(question)
 
 
 def _code(
-    question: Question,
+    question: ConsentQuestion,
     consent: ConsentRecord,
     granted: Scope,
-    origin: audit.Origin,
+    origin: audit.RequestContext,
     *,
     just_allowed: bool = False,
 ) -> str:

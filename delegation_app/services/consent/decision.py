@@ -19,11 +19,11 @@ from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import masked
 from delegation_app.services import audit
 from delegation_app.services.consent import history, risk, scope_groups, screen
-from delegation_app.services.consent.fragments import plain
-from delegation_app.services.consent.request import Asked
+from delegation_app.services.consent.fragments import sanitize
+from delegation_app.services.consent.request import ConsentRequest
 from delegation_app.services.delegations import blocks, creation
 from delegation_app.services.delegations.terms import Terms
-from delegation_app.services.transactions import joined
+from delegation_app.services.transactions import nested
 
 Decision = ConsentRecord.Decision
 _PENDING: Final = ConsentRecord.Confirmation.PENDING
@@ -35,7 +35,7 @@ _EVENTS: Final[dict[str, Event]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ConsentDecision:
     """What a person says.
 
     Attributes:
@@ -63,7 +63,9 @@ class AskAgain(InvalidRequest):
         self.sentence = sentence
 
 
-def held_text(asked: Asked, shown: Callable[[Asked], screen.Text | None]) -> screen.Text:
+def held_text(
+    asked: ConsentRequest, shown: Callable[[ConsentRequest], screen.ScreenText | None]
+) -> screen.ScreenText:
     """Return the text of a page that is answered, with the pair held until the commit.
 
     What is taken from the pair beside this comes first, and then the page would say that it comes
@@ -86,7 +88,9 @@ def held_text(asked: Asked, shown: Callable[[Asked], screen.Text | None]) -> scr
     return text
 
 
-def judged(asked: Asked, ticked: Scope, lifetime: timedelta | None) -> Answer | None:
+def evaluate(
+    asked: ConsentRequest, ticked: Scope, lifetime: timedelta | None
+) -> ConsentDecision | None:
     """Return what an answer means; None if nothing was left ticked, which is a denial. Reads only.
 
     Args:
@@ -112,11 +116,11 @@ def judged(asked: Asked, ticked: Scope, lifetime: timedelta | None) -> Answer | 
 
 
 def record(
-    asked: Asked,
+    asked: ConsentRequest,
     decision: Decision,
-    answer: Answer,
-    origin: audit.Origin,
-    text: screen.Text | None = None,
+    answer: ConsentDecision,
+    origin: audit.RequestContext,
+    text: screen.ScreenText | None = None,
 ) -> ConsentRecord:
     """Store an answer.
 
@@ -142,10 +146,10 @@ def record(
 
 
 def open_on(
-    asked: Asked,
+    asked: ConsentRequest,
     consent: ConsentRecord,
     granted: Scope,
-    origin: audit.Origin,
+    origin: audit.RequestContext,
     *,
     just_allowed: bool = False,
 ) -> Delegation:
@@ -162,7 +166,7 @@ def open_on(
     """
     is_answer = consent.decision == Decision.GRANTED
     # A record that nobody was asked stands on the page that was answered before, if one was
-    page = consent if is_answer else history.covering(replace(asked, scope=granted))
+    page = consent if is_answer else history.find_covering_consent(replace(asked, scope=granted))
     allowed_at = None if page is None else page.decided_at
     terms = Terms(
         client=asked.client,
@@ -176,19 +180,19 @@ def open_on(
         expires_at=history.ends_at(consent, asked.client),
         allowed_at=allowed_at,
     )
-    return creation.open_delegation(terms, origin, just_allowed=just_allowed)
+    return creation.create(terms, origin, just_allowed=just_allowed)
 
 
-def _it_needs(asked: Asked, missing: Scope) -> str:
+def _it_needs(asked: ConsentRequest, missing: Scope) -> str:
     known = toolkit.all_scopes()
-    names = ", ".join(plain(known.get(name, name)) for name in missing)
+    names = ", ".join(sanitize(known.get(name, name)) for name in missing)
     sentence = _("%(app)s can not work without: %(scopes)s. Tick it too, or press Deny.")
     return sentence % {"app": screen.app_name(asked), "scopes": names}
 
 
-def _weighed(asked: Asked, ticked: Scope, lifetime: timedelta | None) -> Answer:
+def _weighed(asked: ConsentRequest, ticked: Scope, lifetime: timedelta | None) -> ConsentDecision:
     risky = ticked & scope_groups.to_be_confirmed(asked)
-    return Answer(
+    return ConsentDecision(
         granted=ticked | asked.held,
         lifetime=lifetime,
         pending=bool(risky) and history.confirmed(asked, risky) is None,
@@ -198,11 +202,11 @@ def _weighed(asked: Asked, ticked: Scope, lifetime: timedelta | None) -> Answer:
 
 
 def _row(
-    asked: Asked,
+    asked: ConsentRequest,
     decision: Decision,
-    answer: Answer,
-    origin: audit.Origin,
-    text: screen.Text | None,
+    answer: ConsentDecision,
+    origin: audit.RequestContext,
+    text: screen.ScreenText | None,
 ) -> ConsentRecord:
     now = clock.now()
     denied = decision == Decision.DENIED
@@ -234,14 +238,14 @@ def _row(
     )
 
 
-def _end(answer: Answer, now: datetime) -> datetime | None:
+def _end(answer: ConsentDecision, now: datetime) -> datetime | None:
     chosen = None if answer.lifetime is None else now + answer.lifetime
     return min((end for end in (chosen, answer.until) if end is not None), default=None)
 
 
 def _insert_once(consent: ConsentRecord) -> None:
     try:
-        with joined():
+        with nested():
             consent.save(force_insert=True)
     except IntegrityError as error:
         answered = InvalidRequest("This question was answered already.")

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import InvalidRequest
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 
 _HOUR: Final = 3600
 _MONTH: Final = 30 * 24 * 3600
@@ -22,7 +22,7 @@ OFFERED: Final = (
 )
 
 
-def offered(client: Client) -> list[tuple[int, Promise]]:
+def offered(client: RegisteredClient) -> list[tuple[int, Promise]]:
     """Return the times in seconds, with their names, that are shorter than the client's own."""
     longest = client.delegation_lifetime
     return [
@@ -32,7 +32,7 @@ def offered(client: Client) -> list[tuple[int, Promise]]:
     ]
 
 
-def first_choice(client: Client) -> str:
+def first_choice(client: RegisteredClient) -> str:
     """Return the time that is chosen when the page opens; empty for all that the client may have.
 
     The shortest that makes sense: an app that can't refresh is done with its first token, and one
@@ -42,7 +42,7 @@ def first_choice(client: Client) -> str:
     return str(sensible) if sensible in dict(offered(client)) else ""
 
 
-def chosen(client: Client, text: str | None) -> timedelta | None:
+def chosen(client: RegisteredClient, text: str | None) -> timedelta | None:
     """Return the time for which a person grants; None for no end.
 
     Args:

@@ -20,7 +20,7 @@ _TURNING: Final = frozenset(
 )
 
 
-def pieces(sentence: str, **names: str) -> list[Piece]:
+def fragments(sentence: str, **names: str) -> list[Piece]:
     """Return a translated sentence with its places filled in, each name a piece of its own."""
     parts = _PLACE.split(str(sentence))
     found = [
@@ -35,7 +35,7 @@ def text_of(found: Iterable[Piece]) -> str:
     return "".join(text for _kind, text in found)
 
 
-def plain(name: object) -> str:
+def sanitize(name: object) -> str:
     """Return a name on one line, without marks that would act on what stands around it."""
     kept = (character for character in str(name) if character not in _TURNING)
     spaced = (" " if unicodedata.category(one) in {"Cc", "Zl", "Zp", "Cs"} else one for one in kept)

@@ -13,9 +13,9 @@ from delegation_app import clock
 from delegation_app.models import ConsentRecord, DelegationBlock
 from delegation_app.models.consent import ConsentQuerySet
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.consent import risk
-from delegation_app.services.consent.request import ON_A_DEVICE, Asked
+from delegation_app.services.consent.request import ON_A_DEVICE, ConsentRequest
 from delegation_app.services.delegations import blocks
 from delegation_app.services.delegations.blocks import Authority
 from delegation_app.services.delegations.terms import Terms
@@ -25,7 +25,7 @@ _MOST: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PreviousConsent:
     """An earlier consent.
 
     Attributes:
@@ -49,11 +49,11 @@ class _Past:
         refused: the scopes that the user has left out or denied at any of the places.
     """
 
-    answers: list[Answer]
+    answers: list[PreviousConsent]
     refused: Scope
 
 
-def covering(asked: Asked) -> ConsentRecord | None:
+def find_covering_consent(asked: ConsentRequest) -> ConsentRecord | None:
     """Return a standing consent of this person that covers the request, or None.
 
     What a person or an operator took from the client since the answer is not covered any more: the
@@ -62,7 +62,7 @@ def covering(asked: Asked) -> ConsentRecord | None:
     return _covering(_past(asked), asked)
 
 
-def must_allow(asked: Asked) -> bool:
+def must_allow(asked: ConsentRequest) -> bool:
     """Whether the person has to allow on a page what a trusted client would have without one.
 
     So it is where something of it was taken from the client, the user has left it out on a page, or
@@ -78,7 +78,7 @@ def must_allow(asked: Asked) -> bool:
     return _covering(past, asked) is None
 
 
-def looked_back(asked: Asked, *, whole: bool) -> Asked:
+def with_previous_grants(asked: ConsentRequest, *, whole: bool) -> ConsentRequest:
     """Return the same question with what was granted before.
 
     Only what would not be asked about by itself is left out of the question: not so for a public
@@ -99,18 +99,18 @@ def looked_back(asked: Asked, *, whole: bool) -> Asked:
     return replace(asked, held=before)
 
 
-def granted(asked: Asked) -> Scope:
+def granted(asked: ConsentRequest) -> Scope:
     """Return the part of what is asked that standing consents grant already."""
     return asked.scope & Scope(name for one in _past(asked).answers for name in one.silent)
 
 
-def confirmed(asked: Asked, scope: Scope) -> ConsentRecord | None:
+def confirmed(asked: ConsentRequest, scope: Scope) -> ConsentRecord | None:
     """Return a standing consent in which an operator has confirmed all of `scope`, or None."""
     found = (one for one in _past(asked).answers if _is_confirmed(one.record))
     return next((one.record for one in found if scope <= one.scope), None)
 
 
-def held_until(asked: Asked, scope: Scope) -> datetime | None:
+def held_until(asked: ConsentRequest, scope: Scope) -> datetime | None:
     """Return how long all of `scope` is granted already; None for no end, or none of it."""
     speaking = _past(asked).answers if scope else []
     ends = []
@@ -121,7 +121,7 @@ def held_until(asked: Asked, scope: Scope) -> datetime | None:
     return min(ends, default=None)
 
 
-def ends_at(record: ConsentRecord, client: Client) -> datetime | None:
+def ends_at(record: ConsentRecord, client: RegisteredClient) -> datetime | None:
     """Return when an answer has run out (UTC); None for no end.
 
     That is the time that the user chose, or the earlier one that the policy of the client leaves
@@ -132,7 +132,7 @@ def ends_at(record: ConsentRecord, client: Client) -> datetime | None:
     return min((end for end in (record.chosen_expiry, bound) if end is not None), default=None)
 
 
-def waiting(asked: Asked) -> ConsentRecord | None:
+def waiting(asked: ConsentRequest) -> ConsentRecord | None:
     """Return the answer to this question that waits for an operator, or None."""
     risky = risk.risky(asked.scope)
     if not risky or not asked.client.policy.confirm_risky:
@@ -154,7 +154,7 @@ def unconfirmed(terms: Terms) -> Scope:
     risky = risk.risky(terms.scope) if policy.confirm_risky else Scope()
     if sign_in is None or not risky:
         return Scope()
-    asked = Asked(
+    asked = ConsentRequest(
         client=terms.client,
         sign_in=sign_in,
         scope=terms.scope,
@@ -167,7 +167,7 @@ def unconfirmed(terms: Terms) -> Scope:
     return risky - _confirmed_scope(_of_operators(asked))
 
 
-def returning(asked: Asked) -> list[DelegationBlock]:
+def returning(asked: ConsentRequest) -> list[DelegationBlock]:
     """Return the blocks that the answer to a question would overcome, the oldest first.
 
     One statement; two where anything was taken.
@@ -188,11 +188,11 @@ def _is_overcome(block: DelegationBlock, later: list[ConsentRecord], offered: Sc
     return all(any(name in one.scopes_granted for one in since) for name in names)
 
 
-def _covering(past: _Past, asked: Asked) -> ConsentRecord | None:
+def _covering(past: _Past, asked: ConsentRequest) -> ConsentRecord | None:
     return next((one.record for one in past.answers if asked.scope <= one.silent), None)
 
 
-def _past(asked: Asked) -> _Past:
+def _past(asked: ConsentRequest) -> _Past:
     """Return what was answered before. One statement; two where anything was taken."""
     rows = _pages(asked)
     found = [one for one in rows if one.is_standing and _fits(one, asked)]
@@ -203,19 +203,19 @@ def _past(asked: Asked) -> _Past:
         # Also where no confirmation was wanted at the time of the answer
         sure = Scope(name for one in found if _is_confirmed(one) for name in left[one.pk])
         left = {pk: scope - (risk.risky(scope) - sure) for pk, scope in left.items()}
-    answers: list[Answer] = []
+    answers: list[PreviousConsent] = []
     refused = Scope()
     # Newest first, so that the last word about each scope counts
     for one in rows:
         if one.pk in left:
-            answers.append(Answer(one, left[one.pk], left[one.pk] - refused))
+            answers.append(PreviousConsent(one, left[one.pk], left[one.pk] - refused))
         # What is refused at one of the places cannot be had at all of them
         if one.audience & asked.audience:
             refused |= one.scopes_refused
     return _Past(answers, refused if len(rows) < _MOST else asked.scope)
 
 
-def _pages(asked: Asked) -> list[Any]:
+def _pages(asked: ConsentRequest) -> list[Any]:
     now, rows = clock.now(), ConsentRecord.objects.all()
     standing = rows.standing(now).filter(pk=OuterRef("pk"))
     if (lifetime := asked.client.delegation_lifetime) is not None:
@@ -229,11 +229,11 @@ def _pages(asked: Asked) -> list[Any]:
     return list(marked[:_MOST])
 
 
-def _of_operators(asked: Asked) -> list[Answer]:
+def _of_operators(asked: ConsentRequest) -> list[PreviousConsent]:
     return [one for one in _past(asked).answers if _is_confirmed(one.record)]
 
 
-def _confirmed_scope(answers: Iterable[Answer]) -> Scope:
+def _confirmed_scope(answers: Iterable[PreviousConsent]) -> Scope:
     sure = (one.scope for one in answers if _is_confirmed(one.record))
     return Scope(name for scope in sure for name in scope)
 
@@ -242,7 +242,7 @@ def _is_confirmed(record: ConsentRecord) -> bool:
     return record.confirmation == ConsentRecord.Confirmation.CONFIRMED
 
 
-def _left(record: ConsentRecord, taken: list[DelegationBlock], asked: Asked) -> Scope:
+def _left(record: ConsentRecord, taken: list[DelegationBlock], asked: ConsentRequest) -> Scope:
     since = [block for block in taken if block.blocked_at >= record.decided_at]
     scope = record.scopes_granted
     for block in blocks.binding(Authority(scope, asked.audience), since):
@@ -251,12 +251,12 @@ def _left(record: ConsentRecord, taken: list[DelegationBlock], asked: Asked) -> 
     return scope
 
 
-def _blocks_since(asked: Asked) -> QuerySet[DelegationBlock]:
+def _blocks_since(asked: ConsentRequest) -> QuerySet[DelegationBlock]:
     rows = DelegationBlock.objects.active().of_pair(asked.sign_in.subject, asked.client.client_id)
     return rows.filter(blocked_at__gte=OuterRef("decided_at"))
 
 
-def _of_pair(rows: ConsentQuerySet, asked: Asked) -> QuerySet[ConsentRecord]:
+def _of_pair(rows: ConsentQuerySet, asked: ConsentRequest) -> QuerySet[ConsentRecord]:
     # Who was asked about a device was not asked about what happens in a browser
     on_a_device = Q(redirect_host=ON_A_DEVICE)
     return rows.filter(
@@ -266,6 +266,6 @@ def _of_pair(rows: ConsentQuerySet, asked: Asked) -> QuerySet[ConsentRecord]:
     ).order_by("-decided_at", "-pk")
 
 
-def _fits(record: ConsentRecord, asked: Asked) -> bool:
+def _fits(record: ConsentRecord, asked: ConsentRequest) -> bool:
     # Also what was promised about the limits has to hold
     return asked.audience <= record.audience and asked.constraints.is_within(record.constraints)

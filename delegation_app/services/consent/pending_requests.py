@@ -15,7 +15,7 @@ from delegation_app.conf import conf
 from delegation_app.models import PendingRequest
 from delegation_app.protocol.requests.addresses import parse_address
 from delegation_app.protocol.secrets import digest, new_secret
-from delegation_app.services.transactions import own
+from delegation_app.services.transactions import durable
 
 Kind = PendingRequest.Kind
 
@@ -63,7 +63,7 @@ def lifetime() -> timedelta:
     return conf.authorization_request_lifetime + _TIME_TO_SIGN_IN
 
 
-@own
+@durable
 def keep(kind: Kind, content: Mapping[str, Any], *, client_id: str, waiter: Waiter) -> str | None:
     """Store a request, and return the handle under which its browser finds it again.
 

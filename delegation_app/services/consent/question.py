@@ -13,9 +13,9 @@ from delegation_app.protocol import names
 from delegation_app.protocol.requests.authorization_request import AuthorizationRequest
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import digest
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.consent import history
-from delegation_app.services.consent.request import Asked
+from delegation_app.services.consent.request import ConsentRequest
 from delegation_app.services.delegations.terms import SignIn
 
 # What a person may choose to shorten a connection to, in seconds
@@ -28,21 +28,21 @@ LIFETIMES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ConsentQuestion:
     """A request in front of a person."""
 
     request: AuthorizationRequest
-    client: Client
+    client: RegisteredClient
     sign_in: SignIn
     handle: str
     held: Scope = Scope()
     known: Scope = Scope()
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> ConsentRequest:
         """The question as it is recorded."""
         request = self.request
-        return Asked(
+        return ConsentRequest(
             client=self.client,
             sign_in=self.sign_in,
             scope=request.scope,
@@ -55,7 +55,7 @@ class Question:
             known=self.known,
         )
 
-    def as_shown(self, *, held: Scope, known: Scope) -> Question:
+    def as_shown(self, *, held: Scope, known: Scope) -> ConsentQuestion:
         """Return it with what its page said was granted before.
 
         Marks that the answer to another page has changed since do not matter. What had no box to
@@ -64,13 +64,13 @@ class Question:
         still = history.granted(self.asked) if held else Scope()
         return replace(self, held=held & still, known=known)
 
-    def looked_back(self, *, whole: bool) -> Question:
+    def looked_back(self, *, whole: bool) -> ConsentQuestion:
         """Return it with what was granted before; see `prior.looked_back`."""
-        found = history.looked_back(self.asked, whole=whole)
+        found = history.with_previous_grants(self.asked, whole=whole)
         return replace(self, held=found.held, known=found.known)
 
 
-def must_ask(question: Question, prompts: frozenset[str]) -> bool:
+def must_ask(question: ConsentQuestion, prompts: frozenset[str]) -> bool:
     """Tell whether the person has to be asked. Reads only.
 
     A trusted client is not asked about, unless it wants the question itself, or something was
@@ -84,7 +84,7 @@ def must_ask(question: Question, prompts: frozenset[str]) -> bool:
     # RFC 8252 section 8.6: anybody can claim to be a public client, so it is asked about each time
     if client.policy.always_ask or not client.is_confidential:
         return True
-    return history.covering(question.asked) is None
+    return history.find_covering_consent(question.asked) is None
 
 
 def redirect_host(request: AuthorizationRequest) -> str:

@@ -12,12 +12,12 @@ from delegation_app.conf import conf
 from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
-from delegation_app.protocol.constraints import Access, Constraints, Moment
+from delegation_app.protocol.constraints import AccessContext, Constraints, EnforcementPoint
 from delegation_app.protocol.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class ReachableServer:
     """A resource server that may be reached from another one, and how far away it is."""
 
     name: str
@@ -34,7 +34,7 @@ class Onward:
         clients: the client ids of those that may exchange a token on the way there.
     """
 
-    targets: list[Reach]
+    targets: list[ReachableServer]
     clients: frozenset[str]
 
 
@@ -70,7 +70,7 @@ def onward(
 
     Side effects: two statements for each step, until nothing new is found.
     """
-    found: list[Reach] = []
+    found: list[ReachableServer] = []
     clients: frozenset[str] = frozenset()
     seen, last, named = set(audience), set(audience), {may_act} - {""}
     for steps in range(1, conf.max_depth + 1):
@@ -84,7 +84,7 @@ def onward(
             if _permits(constraints, "resource_servers", now, Audience([row.identifier]))
         ]
         new = [row for row in permitted if row.identifier not in seen]
-        found += [Reach(row.name, row.identifier, steps) for row in new]
+        found += [ReachableServer(row.name, row.identifier, steps) for row in new]
         last = {row.identifier for row in new}
         named = set(step.named - clients)
         # Whoever may only go where nothing is permitted passes nothing on
@@ -97,7 +97,10 @@ def onward(
 
 def _permits(constraints: Constraints, kind: str, now: datetime, audience: Audience) -> bool:
     limit = constraints.get(kind)
-    return limit is None or limit.refusal(Access(Moment.HAND_ON, now, audience=audience)) is None
+    return (
+        limit is None
+        or limit.refusal(AccessContext(EnforcementPoint.HAND_ON, now, audience=audience)) is None
+    )
 
 
 def _next(identifiers: Iterable[str], named: Iterable[str]) -> _Step:

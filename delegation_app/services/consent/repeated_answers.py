@@ -9,7 +9,7 @@ from delegation_app.models import ConsentRecord
 from delegation_app.protocol.scope import Scope
 from delegation_app.services.consent import authorize
 from delegation_app.services.consent.decision import Decision
-from delegation_app.services.consent.question import Question
+from delegation_app.services.consent.question import ConsentQuestion
 from delegation_app.services.tokens import authorization_codes
 
 
@@ -24,7 +24,9 @@ class FirstAnswer:
         """Whether the user denied the request."""
         return self.record.decision == Decision.DENIED
 
-    def repeat(self, question: Question, ticked: Scope, lifetime: timedelta | None) -> str | None:
+    def repeat(
+        self, question: ConsentQuestion, ticked: Scope, lifetime: timedelta | None
+    ) -> str | None:
         """Deliver it to a user who gives the same answer again. Reads only.
 
         Args:
@@ -59,7 +61,7 @@ class FirstAnswer:
         return end is not None and end <= self.record.decided_at + lifetime
 
 
-def find(question: Question) -> FirstAnswer | None:
+def find(question: ConsentQuestion) -> FirstAnswer | None:
     """Return the answer of this user to this question; None if there is none. Reads only."""
     asked = question.asked
     rows = ConsentRecord.objects.filter(request_digest=asked.request_digest)

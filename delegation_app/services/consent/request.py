@@ -9,7 +9,7 @@ from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.delegations.terms import SignIn
 
 # Stands for the redirect host where there is none; no host has brackets
@@ -17,7 +17,7 @@ ON_A_DEVICE: Final = "(device)"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ConsentRequest:
     """What a person is asked.
 
     Attributes:
@@ -31,7 +31,7 @@ class Asked:
         known: the part that was granted before, and is asked about again.
     """
 
-    client: Client
+    client: RegisteredClient
     sign_in: SignIn
     scope: Scope
     audience: Audience

@@ -16,9 +16,9 @@ from delegation_app.models import DelegationBlock
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.scope import Scope
 from delegation_app.services.consent import history
-from delegation_app.services.consent.fragments import plain
+from delegation_app.services.consent.fragments import sanitize
 from delegation_app.services.consent.reach import Onward
-from delegation_app.services.consent.request import Asked
+from delegation_app.services.consent.request import ConsentRequest
 from delegation_app.services.delegations import blocks
 from delegation_app.services.delegations.blocks import Authority
 from delegation_app.services.delegations.revocation import CODE_REPLAYED, REFRESH_TOKEN_REUSED
@@ -42,7 +42,7 @@ class Restored:
     marks: list[list[str]]
 
 
-def of(asked: Asked, app: str, onward: Onward) -> Restored:
+def of(asked: ConsentRequest, app: str, onward: Onward) -> Restored:
     """Return what was taken from the app, or from the services behind it, and comes back.
 
     Reads only: two statements, and two more where anything was taken from a service.
@@ -65,7 +65,7 @@ def of(asked: Asked, app: str, onward: Onward) -> Restored:
     return Restored([*said, *shown], marks)
 
 
-def _sentence(block: DelegationBlock, asked: Asked, app: str) -> str:
+def _sentence(block: DelegationBlock, asked: ConsentRequest, app: str) -> str:
     words = {
         "app": app,
         "day": _day(block.blocked_at),
@@ -106,10 +106,10 @@ def _limits(block: DelegationBlock) -> list[str]:
 
 def _what(scope: Scope) -> str:
     known = toolkit.all_scopes()
-    return ", ".join(plain(known.get(name, name)) for name in scope) + "."
+    return ", ".join(sanitize(known.get(name, name)) for name in scope) + "."
 
 
-def _of_services(asked: Asked, onward: Onward) -> list[tuple[str, list[str]]]:
+def _of_services(asked: ConsentRequest, onward: Onward) -> list[tuple[str, list[str]]]:
     clients = onward.clients - {asked.client.client_id}
     places = [*asked.audience, *(one.identifier for one in onward.targets)]
     authority = Authority(asked.scope, Audience(places))
@@ -130,7 +130,7 @@ def _of_services(asked: Asked, onward: Onward) -> list[tuple[str, list[str]]]:
 
 def _names(clients: Iterable[str]) -> dict[str, str]:
     rows = toolkit.application_model()._default_manager.filter(client_id__in=clients)
-    return {row.client_id: plain(row) or row.client_id for row in rows}
+    return {row.client_id: sanitize(row) or row.client_id for row in rows}
 
 
 def _day(moment: datetime) -> str:

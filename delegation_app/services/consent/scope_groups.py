@@ -14,11 +14,11 @@ from delegation_app.models import ClientPolicy
 from delegation_app.models.fields import validate_web_address
 from delegation_app.protocol.scope import Scope
 from delegation_app.services.consent import history, risk
-from delegation_app.services.consent.fragments import plain
-from delegation_app.services.consent.request import Asked
+from delegation_app.services.consent.fragments import sanitize
+from delegation_app.services.consent.request import ConsentRequest
 
 
-def content(asked: Asked) -> dict[str, Any]:
+def content(asked: ConsentRequest) -> dict[str, Any]:
     """Return the groups of scopes: what has to be allowed, what may be, and what is allowed."""
     groups = []
     needed = asked.offered & asked.required
@@ -52,12 +52,12 @@ def links(policy: ClientPolicy) -> list[dict[str, str]]:
     return found
 
 
-def to_be_confirmed(asked: Asked) -> Scope:
+def to_be_confirmed(asked: ConsentRequest) -> Scope:
     """Return the scopes that an operator has to confirm, if they are ticked."""
     return risk.risky(asked.offered) if asked.client.policy.confirm_risky else Scope()
 
 
-def bound(asked: Asked, risky: Scope) -> datetime | None:
+def bound(asked: ConsentRequest, risky: Scope) -> datetime | None:
     """Return when an answer ends at the latest, for the sake of what is risky and was granted.
 
     Args:
@@ -74,12 +74,12 @@ def bound(asked: Asked, risky: Scope) -> datetime | None:
     return min((end for end in ends if end is not None), default=None)
 
 
-def ticked_first(asked: Asked) -> Scope:
+def ticked_first(asked: ConsentRequest) -> Scope:
     """Return what is ticked when the page opens: nothing that is risky."""
     return asked.offered - risk.risky(asked.offered)
 
 
-def _group(asked: Asked, legend: str, hint: str, scope: Scope) -> dict[str, Any]:
+def _group(asked: ConsentRequest, legend: str, hint: str, scope: Scope) -> dict[str, Any]:
     if risk.risky(scope) and scope <= asked.offered:
         hint = _("%(hint)s What has a high risk is not ticked: choose it yourself.") % {
             "hint": hint
@@ -88,7 +88,7 @@ def _group(asked: Asked, legend: str, hint: str, scope: Scope) -> dict[str, Any]
     return {"legend": legend, "hint": hint, "scopes": rows}
 
 
-def _row(asked: Asked, name: str) -> dict[str, Any]:
+def _row(asked: ConsentRequest, name: str) -> dict[str, Any]:
     level = risk.of(name)
     before = asked.held | asked.known
     marks = []
@@ -100,7 +100,7 @@ def _row(asked: Asked, name: str) -> dict[str, Any]:
         marks.append({"kind": "needed", "text": _("needed")})
     return {
         "name": name,
-        "text": plain(toolkit.all_scopes().get(name, name)),
+        "text": sanitize(toolkit.all_scopes().get(name, name)),
         "risk": level.value,
         "risk_text": str(level.label),
         "marks": marks,

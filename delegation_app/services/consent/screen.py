@@ -22,9 +22,9 @@ from delegation_app import clock
 from delegation_app.protocol.secrets import digest
 from delegation_app.services.clients import logos
 from delegation_app.services.consent import durations, history, reach, restored, scope_groups
-from delegation_app.services.consent.fragments import PLAIN, STRONG, Piece, pieces, plain
-from delegation_app.services.consent.reach import Reach
-from delegation_app.services.consent.request import Asked
+from delegation_app.services.consent.fragments import PLAIN, STRONG, Piece, fragments, sanitize
+from delegation_app.services.consent.reach import ReachableServer
+from delegation_app.services.consent.request import ConsentRequest
 
 # Raised whenever the words or the order of the page change
 VERSION: Final = "4"
@@ -33,7 +33,7 @@ _MOST_TARGETS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class ScreenText:
     """What a person is shown.
 
     Attributes:
@@ -52,7 +52,9 @@ class Text:
         return digest(json.dumps(self.content, sort_keys=True))
 
 
-def compose(asked: Asked, at: datetime | None = None, locale: str | None = None) -> Text:
+def compose(
+    asked: ConsentRequest, at: datetime | None = None, locale: str | None = None
+) -> ScreenText:
     """Return the text of a question. Reads only.
 
     Args:
@@ -63,10 +65,10 @@ def compose(asked: Asked, at: datetime | None = None, locale: str | None = None)
     locale = get_language() or "" if locale is None else locale
     at = (at or clock.now()).replace(microsecond=0)
     with override(locale or None):
-        return Text(_content(asked, at), locale, at)
+        return ScreenText(_content(asked, at), locale, at)
 
 
-def _content(asked: Asked, at: datetime) -> dict[str, Any]:
+def _content(asked: ConsentRequest, at: datetime) -> dict[str, Any]:
     name = app_name(asked)
     may_act = asked.client.policy.may_act
     onward = reach.onward(asked.scope, asked.audience, asked.constraints, at, may_act=may_act)
@@ -75,11 +77,11 @@ def _content(asked: Asked, at: datetime) -> dict[str, Any]:
         "heading": _heading(asked, name),
         "sentence": _sentence(asked, name, at),
         "person": [
-            *pieces(
+            *fragments(
                 _("You are signed in as %(person)s. "),
-                person=plain(asked.sign_in.user.get_username()),
+                person=sanitize(asked.sign_in.user.get_username()),
             ),
-            *pieces(_("The app never sees your password.")),
+            *fragments(_("The app never sees your password.")),
         ],
         "app": _app(asked, name, at),
         "warnings": _warnings(asked, name),
@@ -92,28 +94,28 @@ def _content(asked: Asked, at: datetime) -> dict[str, Any]:
         # Not shown: two texts with the same words may be about different things that were taken
         "restores": comes_back.marks,
         "time": _time(asked, at),
-        "foot": pieces(_("You can end this at any time under %(page)s."), page=_("Connections")),
+        "foot": fragments(_("You can end this at any time under %(page)s."), page=_("Connections")),
         "deny": _("Deny"),
         "allow": _("Allow"),
     }
 
 
-def app_name(asked: Asked) -> str:
+def app_name(asked: ConsentRequest) -> str:
     """Return how the app is called; one without a name goes by its client id."""
-    return plain(asked.client.application) or plain(asked.client.client_id)
+    return sanitize(asked.client.application) or sanitize(asked.client.client_id)
 
 
-def _heading(asked: Asked, name: str) -> list[Piece]:
+def _heading(asked: ConsentRequest, name: str) -> list[Piece]:
     if asked.is_on_a_device:
-        return pieces(_("Let %(app)s on a device act for you?"), app=name)
+        return fragments(_("Let %(app)s on a device act for you?"), app=name)
     if asked.held:
-        return pieces(_("Let %(app)s do more for you?"), app=name)
-    return pieces(_("Let %(app)s act for you?"), app=name)
+        return fragments(_("Let %(app)s do more for you?"), app=name)
+    return fragments(_("Let %(app)s act for you?"), app=name)
 
 
-def _sentence(asked: Asked, name: str, at: datetime) -> list[Piece]:
+def _sentence(asked: ConsentRequest, name: str, at: datetime) -> list[Piece]:
     servers = asked.client.servers
-    places = [plain(servers[one].name) or one for one in asked.audience]
+    places = [sanitize(servers[one].name) or one for one in asked.audience]
     longest = asked.client.delegation_lifetime
     # A list of names in one sentence, each kept apart
     keys = [f"place{number}" for number in range(len(places))]
@@ -133,10 +135,10 @@ def _sentence(asked: Asked, name: str, at: datetime) -> list[Piece]:
     named = dict(zip(keys, places, strict=True))
     within = _(", within the limits below") if asked.constraints.describe() else ""
     sentence = sentence.replace("{where}", where).replace("{within}", within)
-    return pieces(sentence, app=name, day=day, **named)
+    return fragments(sentence, app=name, day=day, **named)
 
 
-def _app(asked: Asked, name: str, at: datetime) -> dict[str, Any]:
+def _app(asked: ConsentRequest, name: str, at: datetime) -> dict[str, Any]:
     client = asked.client
     verified = client.is_confidential
     created = getattr(client.application, "created", None)
@@ -157,14 +159,14 @@ def _registered(created: datetime, at: datetime) -> str:
     return _("Registered here %(time)s ago.") % {"time": ago}
 
 
-def _warnings(asked: Asked, name: str) -> list[list[Piece]]:
-    anybody = pieces(_("Anybody can claim to be %(app)s. "), app=name)
+def _warnings(asked: ConsentRequest, name: str) -> list[list[Piece]]:
+    anybody = fragments(_("Anybody can claim to be %(app)s. "), app=name)
     found = []
     if asked.is_on_a_device:
         found.append(
             [
                 [STRONG, _("Somebody else may have started this.")],
-                *pieces(
+                *fragments(
                     _(
                         " Go on only if the device is in front of you and shows this code. Never "
                         "enter a code that somebody sent you. "
@@ -174,29 +176,29 @@ def _warnings(asked: Asked, name: str) -> list[list[Piece]]:
             ]
         )
     elif not asked.client.is_confidential:
-        go_on = pieces(_("Go on only if you started this yourself just now."))
+        go_on = fragments(_("Go on only if you started this yourself just now."))
         found.append([[STRONG, _("Unverified app.")], [PLAIN, " "], *anybody, *go_on])
     return found
 
 
-def _facts(asked: Asked, targets: list[Reach]) -> list[dict[str, Any]]:
+def _facts(asked: ConsentRequest, targets: list[ReachableServer]) -> list[dict[str, Any]]:
     servers = asked.client.servers
-    where = [{"text": plain(servers[one].name), "code": one} for one in asked.audience]
+    where = [{"text": sanitize(servers[one].name), "code": one} for one in asked.audience]
     found = [{"label": _("Where"), "lines": where}]
     if limits := asked.constraints.describe():
         found.append({"label": _("Limits"), "lines": [{"text": limit} for limit in limits]})
     found.append({"label": _("May be passed on to"), "lines": _targets(targets)})
     if not asked.is_on_a_device:
-        host = {"text": plain(asked.leads_to), "strong": True}
+        host = {"text": sanitize(asked.leads_to), "strong": True}
         found.append({"label": _("Afterwards you go to"), "lines": [host]})
     return found
 
 
-def _targets(found: list[Reach]) -> list[dict[str, Any]]:
+def _targets(found: list[ReachableServer]) -> list[dict[str, Any]]:
     if not found:
         return [{"text": _("nobody")}]
     values: list[dict[str, Any]] = [
-        {"text": plain(one.name), "code": one.identifier} for one in found[:_MOST_TARGETS]
+        {"text": sanitize(one.name), "code": one.identifier} for one in found[:_MOST_TARGETS]
     ]
     more = len(found) - len(values)
     if more:
@@ -206,7 +208,7 @@ def _targets(found: list[Reach]) -> list[dict[str, Any]]:
     return values
 
 
-def _notes(asked: Asked) -> list[str]:
+def _notes(asked: ConsentRequest) -> list[str]:
     risky = scope_groups.to_be_confirmed(asked)
     notes = []
     if asked.known:
@@ -231,7 +233,7 @@ def _notes(asked: Asked) -> list[str]:
     return notes
 
 
-def _time(asked: Asked, at: datetime) -> dict[str, Any]:
+def _time(asked: ConsentRequest, at: datetime) -> dict[str, Any]:
     client = asked.client
     longest = client.delegation_lifetime
     whole = (

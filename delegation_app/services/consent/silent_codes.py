@@ -9,12 +9,12 @@ from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.protocol.errors import TooManyAttempts
 from delegation_app.services import event_counts
-from delegation_app.services.consent.question import Question
+from delegation_app.services.consent.question import ConsentQuestion
 
 _WINDOW = 60
 
 
-def count(question: Question) -> None:
+def count(question: ConsentQuestion) -> None:
     """Count one code more of this minute.
 
     Raises:

@@ -20,7 +20,7 @@ from delegation_app.protocol.errors import (
 )
 from delegation_app.protocol.requests.authorization_request import AuthorizationRequest
 from delegation_app.protocol.requests.parameters import MEANINGFUL, Parameters
-from delegation_app.services.clients.lookup import Client, find
+from delegation_app.services.clients.lookup import RegisteredClient, find
 from delegation_app.services.delegations import enforcement
 
 _SUPPORTED: Final = frozenset(
@@ -41,7 +41,7 @@ _LARGEST_MAX_AGE: Final = 2**31 - 1
 class Proven:
     """A client and one of its own redirect URIs: from here on errors may be redirected."""
 
-    client: Client
+    client: RegisteredClient
     target: RedirectTarget
 
 
@@ -73,7 +73,7 @@ def prove(parameters: Parameters) -> Proven:
     return Proven(client, RedirectTarget(uri, states[0] if len(states) == 1 else None, conf.issuer))
 
 
-def prove_again(asked: AuthorizationRequest) -> Client:
+def prove_again(asked: AuthorizationRequest) -> RegisteredClient:
     """Prove both again for a page that is answered: they may have changed since it was shown.
 
     Raises:
@@ -96,14 +96,14 @@ def check(parameters: Parameters, proven: Proven) -> tuple[AuthorizationRequest,
         raise error.redirected_to(proven.target) from error
 
 
-def _client(client_id: str) -> Client:
+def _client(client_id: str) -> RegisteredClient:
     client = find(client_id)
     if client is None or not client.policy.enabled:
         raise InvalidRequest("The client is unknown.")
     return client
 
 
-def _redirect_uri(client: Client, requested: str | None) -> str:
+def _redirect_uri(client: RegisteredClient, requested: str | None) -> str:
     if requested is None:
         registered = toolkit.registered_redirect_uris(client.application)
         # RFC 6749 section 3.1.2.3: required, unless exactly one is registered

@@ -21,14 +21,14 @@ from delegation_app.events import (
 from delegation_app.protocol.claims import user_subject
 from delegation_app.services import audit
 from delegation_app.services.delegations import revocation
-from delegation_app.services.transactions import joined
+from delegation_app.services.transactions import nested
 
 _PASSWORD: Final = "password"  # noqa: S105 - the name of a field
 _ACTIVE: Final = "is_active"
 _BEFORE: Final = "_delegation_before"
 
 
-def watch() -> None:
+def connect_changes() -> None:
     """Connect to the saving of users. Called once, when the app is ready.
 
     Side effects: one statement more for each save of a stored user that writes one of these
@@ -40,7 +40,7 @@ def watch() -> None:
     post_save.connect(_compare, dispatch_uid="delegation_account")
 
 
-def password_changed(user: AbstractBaseUser, origin: audit.Origin | None = None) -> int:
+def password_changed(user: AbstractBaseUser, origin: audit.RequestContext | None = None) -> int:
     """Record that a user's password was changed, and apply `ON_PASSWORD_CHANGE`.
 
     It is called for every user that is saved with another password. Call it for passwords that
@@ -60,7 +60,7 @@ def password_changed(user: AbstractBaseUser, origin: audit.Origin | None = None)
     )
 
 
-def email_changed(user: AbstractBaseUser, origin: audit.Origin | None = None) -> int:
+def email_changed(user: AbstractBaseUser, origin: audit.RequestContext | None = None) -> int:
     """Record that a user's e-mail address was changed, and apply `ON_EMAIL_CHANGE`.
 
     Neither address is recorded. Otherwise as `password_changed`.
@@ -75,10 +75,10 @@ def _changed(
     event: Event,
     consequence: str,
     reason: str,
-    origin: audit.Origin | None,
+    origin: audit.RequestContext | None,
 ) -> int:
-    origin = origin or audit.Origin()
-    with joined():
+    origin = origin or audit.RequestContext()
+    with nested():
         details = {"consequence": consequence}
         audit.record(event, origin, subject=user_subject(user.pk), details=details)
         return revocation.of_user(user, origin, reason=reason) if consequence == REVOKE else 0
@@ -105,8 +105,8 @@ def _compare(
         return
     if _ACTIVE in before and before[_ACTIVE] != getattr(instance, _ACTIVE):
         event = USER_ENABLED if getattr(instance, _ACTIVE) else USER_DISABLED
-        with joined():
-            audit.record(event, audit.Origin(), subject=user_subject(instance.pk))
+        with nested():
+            audit.record(event, audit.RequestContext(), subject=user_subject(instance.pk))
     if _PASSWORD in before and _is_new_password(before[_PASSWORD], instance, update_fields):
         password_changed(instance)
     email = instance.get_email_field_name()

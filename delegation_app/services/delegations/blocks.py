@@ -26,7 +26,7 @@ from delegation_app.protocol.claims import client_subject
 from delegation_app.protocol.constraints import Constraints, InvalidConstraint
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
-from delegation_app.services.transactions import hold, joined
+from delegation_app.services.transactions import advisory_lock, nested
 
 _BATCH: Final = 500
 
@@ -201,7 +201,7 @@ def binding(authority: Authority, blocks: Sequence[DelegationBlock]) -> list[Del
     return [block for block in blocks if touches(block, authority)]
 
 
-def leaves_block(origin: audit.Origin, client_id: str) -> bool:
+def leaves_block(origin: audit.RequestContext, client_id: str) -> bool:
     """Whether what ends now was taken: not by the client that gives its own back."""
     return origin.actor != client_subject(client_id)
 
@@ -271,7 +271,7 @@ def of_withdrawal(consent: ConsentRecord) -> DelegationBlock:
     )
 
 
-def store(blocks: Iterable[DelegationBlock], origin: audit.Origin, *, reason: str) -> None:
+def store(blocks: Iterable[DelegationBlock], origin: audit.RequestContext, *, reason: str) -> None:
     """Store blocks; the event of what took the authority is recorded by the caller.
 
     Side effects: waits for whoever creates delegations of these pairs, one statement, one INSERT
@@ -281,7 +281,7 @@ def store(blocks: Iterable[DelegationBlock], origin: audit.Origin, *, reason: st
     rows = [copy(block) for block in blocks]
     if not rows:
         return
-    hold(*{_lock_name(row.subject, row.client_id_value) for row in rows})
+    advisory_lock(*{_lock_name(row.subject, row.client_id_value) for row in rows})
     # After the wait: what the person allowed meanwhile was allowed before this
     now = clock.now()
     for row in rows:
@@ -300,10 +300,10 @@ def hold_pair(subject: str, client_id: str, *alone: str) -> None:
         alone: names that this transaction holds alone, in the same statement.
     """
     shared = (_lock_name(subject, ""), _lock_name("", client_id))
-    hold(*alone, shared=shared)
+    advisory_lock(*alone, shared=shared)
 
 
-def lift(block: DelegationBlock, origin: audit.Origin, *, reason: str) -> bool:
+def lift(block: DelegationBlock, origin: audit.RequestContext, *, reason: str) -> bool:
     """Let a pair have again what a block binds; return whether this call did it.
 
     What the block has cut already stays as it is; the next request opens a delegation of its own.
@@ -311,7 +311,7 @@ def lift(block: DelegationBlock, origin: audit.Origin, *, reason: str) -> bool:
     Side effects: one row, the terms of the delegations that the pair finds by them, one audit
     event.
     """
-    with joined():
+    with nested():
         lifted = DelegationBlock.objects.active().filter(pk=block.pk)
         actor = audit.printable(origin.actor, 300) or "system"
         said = {"lifted_by": actor, "lift_reason": audit.printable(reason, 255)}
@@ -331,9 +331,9 @@ def lift(block: DelegationBlock, origin: audit.Origin, *, reason: str) -> bool:
     return True
 
 
-def lift_all(subject: str, client_id: str, origin: audit.Origin, *, reason: str) -> int:
+def lift_all(subject: str, client_id: str, origin: audit.RequestContext, *, reason: str) -> int:
     """Lift every block that names exactly this pair; return how many there were. See `lift`."""
-    with joined():
+    with nested():
         rows = DelegationBlock.objects.active()
         found = list(rows.filter(subject=subject, client_id_value=client_id).order_by("pk"))
         return sum(lift(block, origin, reason=reason) for block in found)

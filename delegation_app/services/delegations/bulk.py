@@ -17,17 +17,17 @@ from delegation_app import clock
 from delegation_app.models import Delegation
 from delegation_app.services import audit
 from delegation_app.services.delegations import listing, revocation, selection
-from delegation_app.services.delegations.filters import Chosen
-from delegation_app.services.delegations.listing import Count, Position, Stretch
+from delegation_app.services.delegations.filters import DelegationFilter
+from delegation_app.services.delegations.listing import Count, ListingPage, ListingPosition
 from delegation_app.services.delegations.selection import Selection
-from delegation_app.services.transactions import own
+from delegation_app.services.transactions import durable
 
 BATCH = 500
 PREVIEWED: Final = 1000
 # After so long no further batch is begun in one go
 SECONDS = 2.0
 _MICROSECOND: Final = timedelta(microseconds=1)
-_Look = Callable[..., Stretch]
+_Look = Callable[..., ListingPage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,19 @@ class Task:
         is_over: whether all was looked at.
     """
 
-    chosen: Chosen
+    chosen: DelegationFilter
     started_at: datetime
-    position: Position | None = None
+    position: ListingPosition | None = None
     ended: int = 0
     is_over: bool = False
 
 
-def begin(chosen: Chosen) -> Task:
+def begin(chosen: DelegationFilter) -> Task:
     """Return a task that ends what is chosen now. Nothing is written."""
     return Task(chosen, clock.now())
 
 
-def advance(task: Task, origin: audit.Origin, *, reason: str) -> Task:
+def advance(task: Task, origin: audit.RequestContext, *, reason: str) -> Task:
     """End batches until `SECONDS` have passed, at least one, and return how far that came.
 
     Args:
@@ -75,17 +75,17 @@ def advance(task: Task, origin: audit.Origin, *, reason: str) -> Task:
     return task
 
 
-def next_batch(task: Task, origin: audit.Origin, *, reason: str, most: int) -> Task:
+def next_batch(task: Task, origin: audit.RequestContext, *, reason: str, most: int) -> Task:
     """End the next delegations, at most `most` with what was made from them; see `advance`."""
     # Oldest first: what was made from others ends with them, and is not looked at again
-    stretch = _ahead(task, most, listing.look)
+    stretch = _ahead(task, most, listing.fetch)
     keys = [place.pk for place in stretch.found]
     ended = _end(keys, origin, reason) if keys else 0
     over = stretch.goes_on is None
     return replace(task, position=stretch.goes_on, ended=task.ended + ended, is_over=over)
 
 
-def remaining(task: Task, *, most: int = listing.COUNTED, look: _Look = listing.look) -> Count:
+def remaining(task: Task, *, most: int = listing.COUNTED, look: _Look = listing.fetch) -> Count:
     """Return how many of the filter are left, as far as one look counts. Reads only.
 
     Args:
@@ -97,7 +97,7 @@ def remaining(task: Task, *, most: int = listing.COUNTED, look: _Look = listing.
 
 
 def sample(
-    task: Task, *, size: int = PREVIEWED, most: int = listing.COUNTED, look: _Look = listing.look
+    task: Task, *, size: int = PREVIEWED, most: int = listing.COUNTED, look: _Look = listing.fetch
 ) -> tuple[Selection, Count]:
     """Return the first that would end, with what was made from them, and how many are left.
 
@@ -112,23 +112,23 @@ def sample(
     return selection.together(tops), _counted(stretch)
 
 
-def _counted(stretch: Stretch) -> Count:
+def _counted(stretch: ListingPage) -> Count:
     return Count(len(stretch.found), is_all=stretch.goes_on is None)
 
 
-def _ahead(task: Task, most: int, look: _Look) -> Stretch:
+def _ahead(task: Task, most: int, look: _Look) -> ListingPage:
     return look(
         _standing(task), most=most, start=task.position, newest_first=False, now=task.started_at
     )
 
 
-def _standing(task: Task) -> Chosen:
+def _standing(task: Task) -> DelegationFilter:
     # What was issued at that very moment is meant too
     end, before = task.started_at + _MICROSECOND, task.chosen.issued_before
     end = end if before is None else min(before, end)
     return replace(task.chosen, issued_before=end, unrevoked=True)
 
 
-@own
-def _end(keys: list[int], origin: audit.Origin, reason: str) -> int:
+@durable
+def _end(keys: list[int], origin: audit.RequestContext, reason: str) -> int:
     return revocation.each(Delegation.objects.filter(pk__in=keys), origin, reason=reason)

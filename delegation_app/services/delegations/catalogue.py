@@ -10,8 +10,8 @@ from delegation_app.models import Delegation
 from delegation_app.protocol.errors import OAuthError
 from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services.delegations import listing
-from delegation_app.services.delegations.filters import Chosen
-from delegation_app.services.delegations.listing import Count, Position
+from delegation_app.services.delegations.filters import DelegationFilter
+from delegation_app.services.delegations.listing import Count, ListingPosition
 from delegation_app.services.delegations.state import with_state
 from delegation_app.services.paging import Cursor, Page
 
@@ -25,7 +25,7 @@ class NoSuchDelegation(OAuthError):
     status = 404
 
 
-def listed(chosen: Chosen, size: int, after: str = "") -> Page[Any]:
+def listed(chosen: DelegationFilter, size: int, after: str = "") -> Page[Any]:
     """Return a page of delegations, newest first, with all that a list shows. Reads only.
 
     Args:
@@ -40,8 +40,8 @@ def listed(chosen: Chosen, size: int, after: str = "") -> Page[Any]:
     start = None
     if after:
         cursor = Cursor.parse(after)
-        start = Position(cursor.when, cursor.key)
-    stretch = listing.look(chosen, most=size, start=start)
+        start = ListingPosition(cursor.when, cursor.key)
+    stretch = listing.fetch(chosen, most=size, start=start)
     end, rows = stretch.goes_on, listing.read(stretch.found, _told(Delegation.objects.all()))
     return Page(rows, older="" if end is None else str(Cursor(end.issued_at, end.pk)))
 

@@ -19,7 +19,7 @@ from delegation_app.events import (
 )
 from delegation_app.models import AccessToken, Delegation
 from delegation_app.models.validity import in_force
-from delegation_app.protocol.constraints import Moment
+from delegation_app.protocol.constraints import EnforcementPoint
 from delegation_app.protocol.errors import (
     AccessDenied,
     InvalidRequest,
@@ -39,9 +39,7 @@ _NOTHING: Final[Mapping[str, Delegation]] = MappingProxyType({})
 AnyTerms = TypeVar("AnyTerms", Terms, ChildTerms)
 
 
-def open_delegation(
-    terms: Terms, origin: audit.Origin, *, just_allowed: bool = False
-) -> Delegation:
+def create(terms: Terms, origin: audit.RequestContext, *, just_allowed: bool = False) -> Delegation:
     """Insert a root delegation on `terms`, cut by what was taken from the pair since.
 
     Args:
@@ -67,8 +65,8 @@ def open_delegation(
     return insert(left, origin)
 
 
-def insert(terms: Terms, origin: audit.Origin) -> Delegation:
-    """Insert a root delegation on terms that are cut already; see `open_delegation`."""
+def insert(terms: Terms, origin: audit.RequestContext) -> Delegation:
+    """Insert a root delegation on terms that are cut already; see `create`."""
     return _insert(terms, origin, DELEGATION_OPENED)
 
 
@@ -88,8 +86,8 @@ def cut(terms: AnyTerms) -> AnyTerms | None:
     return terms.cut(left)
 
 
-def hand_on(
-    terms: ChildTerms, origin: audit.Origin, presented: Mapping[str, Delegation] = _NOTHING
+def delegate_onward(
+    terms: ChildTerms, origin: audit.RequestContext, presented: Mapping[str, Delegation] = _NOTHING
 ) -> Delegation | None:
     """Return the child delegation on `terms`: the live one if there is one, else a new one.
 
@@ -113,7 +111,7 @@ def hand_on(
     Side effects: locks the roots; those of `reuse.settle_line`; maybe one row, one audit event and
     the signal `delegation_opened` after the commit. Call it inside a transaction.
     """
-    root_lock.hold(terms.parent, *presented.values())
+    root_lock.lock_root(terms.parent, *presented.values())
     line, child = _look(terms, presented)
     parent = line[-1] if line else None
     if parent is None or parent.pk != terms.parent.pk:
@@ -130,7 +128,7 @@ def hand_on(
 
 @part
 def narrow(
-    delegation: Delegation, to: Narrowing, origin: audit.Origin, *, reason: str
+    delegation: Delegation, to: Narrowing, origin: audit.RequestContext, *, reason: str
 ) -> Delegation:
     """Narrow a live delegation and everything below it, at once for all of their tokens.
 
@@ -154,7 +152,7 @@ def narrow(
     Side effects: locks the root; the rows of the subtree that change, one audit event.
     """
     is_taken = blocks.leaves_block(origin, delegation.delegate_client_id)
-    root_lock.hold(delegation)
+    root_lock.lock_root(delegation)
     current = Delegation.objects.live().filter(pk=delegation.pk).first()
     if current is None:
         raise InvalidRequest("The delegation has ended.")
@@ -188,7 +186,7 @@ def _are_good(presented: Iterable[str]) -> Combinable:
     return ExpressionWrapper(every, BooleanField())
 
 
-def _new_child(terms: ChildTerms, origin: audit.Origin) -> Delegation:
+def _new_child(terms: ChildTerms, origin: audit.RequestContext) -> Delegation:
     blocks.hold_pair(terms.subject, terms.client.client_id)
     # Or the next request would undo what was taken
     if (left := cut(terms)) is None:
@@ -196,7 +194,7 @@ def _new_child(terms: ChildTerms, origin: audit.Origin) -> Delegation:
     return _insert(left, origin, DELEGATION_HANDED_ON)
 
 
-def _check(terms: ChildTerms, parent: Delegation, origin: audit.Origin) -> None:
+def _check(terms: ChildTerms, parent: Delegation, origin: audit.RequestContext) -> None:
     """Refuse a child that would exceed its parent."""
     if parent.depth >= conf.max_depth:
         raise InvalidRequest("The authority was handed on too often.", detail="MAX_DEPTH")
@@ -205,7 +203,9 @@ def _check(terms: ChildTerms, parent: Delegation, origin: audit.Origin) -> None:
     if not _ends_in_time(terms, parent):
         raise InvalidRequest("The subject token ends too early.", detail="expires after parent")
     enforcement.check_reach(parent, terms.audience)
-    enforcement.enforce(parent, terms.audience, origin, Moment.HAND_ON, refusal=InvalidRequest)
+    enforcement.enforce(
+        parent, terms.audience, origin, EnforcementPoint.HAND_ON, refusal=InvalidRequest
+    )
     if not terms.constraints.is_within(parent.constraints.handed_on()):
         raise InvalidTarget("The constraints are wider than those of the subject token.")
 
@@ -223,7 +223,7 @@ def _answer_behind(terms: Terms | ChildTerms) -> dict[str, str]:
     return {"consent": str(terms.consent.public_id)}
 
 
-def _insert(terms: Terms | ChildTerms, origin: audit.Origin, event: Event) -> Delegation:
+def _insert(terms: Terms | ChildTerms, origin: audit.RequestContext, event: Event) -> Delegation:
     now = clock.now()
     # Where no code stands between, its first token is issued in this very transaction
     used = None if terms.is_for_a_code else now

@@ -15,7 +15,7 @@ from delegation_app.services.delegations import selection
 from delegation_app.services.status_lists import cache
 
 
-def end_rows(rows: QuerySet[Delegation], origin: audit.Origin, reason: str) -> int:
+def end_rows(rows: QuerySet[Delegation], origin: audit.RequestContext, reason: str) -> int:
     """Mark delegations as revoked, and return how many there were. One UPDATE."""
     return rows.update(
         revoked_at=clock.now(),
@@ -25,7 +25,11 @@ def end_rows(rows: QuerySet[Delegation], origin: audit.Origin, reason: str) -> i
 
 
 def end_subtree(
-    top: Delegation, origin: audit.Origin, *, reason: str, details: Mapping[str, Any] | None = None
+    top: Delegation,
+    origin: audit.RequestContext,
+    *,
+    reason: str,
+    details: Mapping[str, Any] | None = None,
 ) -> int:
     """End a delegation and everything below it; return how many ended, 0 if all had before.
 

@@ -7,20 +7,25 @@ from django.db.models import F, QuerySet, Sum
 from delegation_app import clock
 from delegation_app.models import Delegation
 from delegation_app.protocol.audience import Audience
-from delegation_app.protocol.constraints import Access, Constraints, Moment, parse_text
-from delegation_app.protocol.constraints.unreadable import Unreadable
+from delegation_app.protocol.constraints import (
+    AccessContext,
+    Constraints,
+    EnforcementPoint,
+    parse_text,
+)
+from delegation_app.protocol.constraints.unreadable import UnreadableConstraint
 from delegation_app.protocol.errors import InvalidRequest, InvalidTarget, OAuthError
-from delegation_app.services.audit import Origin
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.audit import RequestContext
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.delegations.terms import Terms, most_uses
-from delegation_app.services.transactions import hold
+from delegation_app.services.transactions import advisory_lock
 
 
 def enforce(
     delegation: Delegation,
     audience: Audience,
-    origin: Origin,
-    moment: Moment,
+    origin: RequestContext,
+    moment: EnforcementPoint,
     *,
     refusal: type[OAuthError],
     is_counted: bool = True,
@@ -39,32 +44,36 @@ def enforce(
         OAuthError: of the class `refusal`; it says which limit it was.
     """
     uses = delegation.uses if is_counted else max(delegation.uses - 1, 0)
-    access = Access(moment, clock.now(), ip=origin.ip, audience=audience, uses=uses)
+    access = AccessContext(moment, clock.now(), ip=origin.ip, audience=audience, uses=uses)
     error = _judged(delegation.constraints, access, refusal)
     if error is not None:
         error.about = delegation
         raise error
 
 
-def enforce_new(terms: Terms, origin: Origin, *, refusal: type[OAuthError]) -> OAuthError | None:
+def enforce_new(
+    terms: Terms, origin: RequestContext, *, refusal: type[OAuthError]
+) -> OAuthError | None:
     """Return the refusal of a token on a delegation that is not opened yet; see `enforce`.
 
     One that is opened first and refused then would be named in the audit trail, and be gone.
     """
     now = clock.now()
     uses = 0 if most_uses(terms.constraints) is None else uses_of_pair(terms)
-    access = Access(Moment.ISSUE, now, ip=origin.ip, audience=terms.audience, uses=uses)
+    access = AccessContext(
+        EnforcementPoint.ISSUE, now, ip=origin.ip, audience=terms.audience, uses=uses
+    )
     return _judged(terms.constraints, access, refusal)
 
 
 def _judged(
-    constraints: Constraints, access: Access, refusal: type[OAuthError]
+    constraints: Constraints, access: AccessContext, refusal: type[OAuthError]
 ) -> OAuthError | None:
     reason = constraints.refusal(access)
     return None if reason is None else refusal(reason, detail=f"constraint: {reason}")
 
 
-def asked_for(client: Client, text: str | None) -> Constraints:
+def requested_constraints(client: RegisteredClient, text: str | None) -> Constraints:
     """Return the constraints that a request brings in its parameter `constraints`.
 
     Raises:
@@ -77,17 +86,17 @@ def asked_for(client: Client, text: str | None) -> Constraints:
     return parse_text(text)
 
 
-def of_request(client: Client, text: str | None, audience: Audience) -> Constraints:
+def of_request(client: RegisteredClient, text: str | None, audience: Audience) -> Constraints:
     """Return the constraints of what is opened on a request: the policy's and the request's.
 
     Raises:
-        InvalidRequest: as `asked_for`, or the two have nothing in common, or those of the policy
+        InvalidRequest: as `requested_constraints`, or the two have nothing in common, or those of the policy
             can't be read.
         InvalidTarget: the policy's constraints leave out the audience.
     """
-    constraints = client.policy.constraints.narrowed(asked_for(client, text))
+    constraints = client.policy.constraints.narrowed(requested_constraints(client, text))
     # Nobody shall be asked for what could never be used
-    if constraints.get(Unreadable.TYPE) is not None:
+    if constraints.get(UnreadableConstraint.TYPE) is not None:
         raise InvalidRequest("The limits of this client can not be read.", detail="policy")
     refuse_unreachable(constraints, audience)
     return constraints
@@ -113,13 +122,15 @@ def refuse_unreachable(constraints: Constraints, audience: Audience) -> None:
         InvalidTarget: the constraint `resource_servers` does (RFC 8707 section 2).
     """
     reach = constraints.get("resource_servers")
-    access = Access(Moment.HAND_ON, clock.now(), audience=audience)
+    access = AccessContext(EnforcementPoint.HAND_ON, clock.now(), audience=audience)
     reason = None if reach is None else reach.refusal(access)
     if reason is not None:
         raise InvalidTarget(reason)
 
 
-def spend(delegation: Delegation, *, refusal: type[OAuthError], is_counted: bool = True) -> None:
+def count_token(
+    delegation: Delegation, *, refusal: type[OAuthError], is_counted: bool = True
+) -> None:
     """Count one token on a delegation and on all above it that have a limit.
 
     A limit is the pair's: a delegation with other terms, or one that is opened without a page,
@@ -139,7 +150,7 @@ def spend(delegation: Delegation, *, refusal: type[OAuthError], is_counted: bool
     """
     if delegation.max_uses is None or not is_counted:
         return
-    hold(f"uses of {delegation.subject}")
+    advisory_lock(f"uses of {delegation.subject}")
     limited = Delegation.objects.filter(public_id__in=delegation.chain, max_uses__isnull=False)
     rows = list(limited)
     if any(uses_of_pair(row) >= (row.max_uses or 0) for row in rows):

@@ -32,7 +32,7 @@ _TIMES: Final = frozenset({"issued_after", "issued_before", "used_after", "not_u
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class DelegationFilter:
     """Filters, all of which must hold. What is left out filters nothing.
 
     Attributes:
@@ -202,7 +202,7 @@ class Chosen:
         return self.sift(rows, now)
 
 
-_NOTHING: Final = Chosen()
+_NOTHING: Final = DelegationFilter()
 
 
 def _called(term: str) -> Q:

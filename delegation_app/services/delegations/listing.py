@@ -18,7 +18,7 @@ from django.db.models import Q, QuerySet
 from delegation_app import clock
 from delegation_app.models import Delegation
 from delegation_app.protocol.requests import reading
-from delegation_app.services.delegations.filters import Chosen
+from delegation_app.services.delegations.filters import DelegationFilter
 
 # How many rows one look may read; both are measured by `python -m benchmarks.console`
 WINDOW: Final = 25_000
@@ -28,7 +28,7 @@ COUNTED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class ListingPosition:
     """A place in the order: just at the delegation that was issued then and has this key."""
 
     issued_at: datetime
@@ -49,7 +49,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class ListingPage:
     """What a look found.
 
     Attributes:
@@ -58,8 +58,8 @@ class Stretch:
         is_full: whether it found as many as were asked for; otherwise it looked as far as it may.
     """
 
-    found: Sequence[Position]
-    goes_on: Position | None
+    found: Sequence[ListingPosition]
+    goes_on: ListingPosition | None
     is_full: bool
 
 
@@ -81,14 +81,14 @@ class Count:
         return not self.is_all
 
 
-def look(
-    chosen: Chosen,
+def fetch(
+    chosen: DelegationFilter,
     *,
     most: int,
-    start: Position | None = None,
+    start: ListingPosition | None = None,
     newest_first: bool = True,
     now: datetime | None = None,
-) -> Stretch:
+) -> ListingPage:
     """Return the next delegations that are meant, at most `most` of them. At most 5 statements.
 
     Args:
@@ -112,28 +112,28 @@ def look(
         if named is not None:
             rows = rows.filter(named)
     keys = chosen.sift(rows, now or clock.now()).values_list("issued_at", "pk")[: most + 1]
-    found = [Position(*key) for key in keys]
+    found = [ListingPosition(*key) for key in keys]
     if len(found) > most:
-        return Stretch(found[:most], found[most - 1], is_full=True)
-    return Stretch(found, end, is_full=False)
+        return ListingPage(found[:most], found[most - 1], is_full=True)
+    return ListingPage(found, end, is_full=False)
 
 
-def look_on(
-    chosen: Chosen,
+def fetch_full(
+    chosen: DelegationFilter,
     *,
     most: int,
-    start: Position | None = None,
+    start: ListingPosition | None = None,
     newest_first: bool = True,
     now: datetime | None = None,
-) -> Stretch:
-    """Do as `look`, again and again until as many are found as were asked for, or all.
+) -> ListingPage:
+    """Do as `fetch`, again and again until as many are found as were asked for, or all.
 
     For whoever takes a short answer for the end. As long as it finds little, it reads on.
     """
-    found: list[Position] = []
+    found: list[ListingPosition] = []
     # One more, so that an end of the page at the end of a look is no end of the list
     while len(found) <= most:
-        stretch = look(
+        stretch = fetch(
             chosen, most=most + 1 - len(found), start=start, newest_first=newest_first, now=now
         )
         found += stretch.found
@@ -141,11 +141,11 @@ def look_on(
         if start is None:
             break
     if len(found) > most:
-        return Stretch(found[:most], found[most - 1], is_full=True)
-    return Stretch(found, None, is_full=False)
+        return ListingPage(found[:most], found[most - 1], is_full=True)
+    return ListingPage(found, None, is_full=False)
 
 
-def everything(chosen: Chosen, rows: QuerySet[Delegation], batch: int) -> Iterator[Any]:
+def everything(chosen: DelegationFilter, rows: QuerySet[Delegation], batch: int) -> Iterator[Any]:
     """Yield all delegations that are meant, newest first, in constant memory.
 
     Args:
@@ -155,14 +155,14 @@ def everything(chosen: Chosen, rows: QuerySet[Delegation], batch: int) -> Iterat
     """
     place, now = None, clock.now()
     while True:
-        stretch = look(chosen, most=batch, start=place, now=now)
+        stretch = fetch(chosen, most=batch, start=place, now=now)
         yield from read(stretch.found, rows)
         place = stretch.goes_on
         if place is None:
             return
 
 
-def read(found: Iterable[Position], rows: QuerySet[Delegation]) -> list[Any]:
+def read(found: Iterable[ListingPosition], rows: QuerySet[Delegation]) -> list[Any]:
     """Return the delegations at these positions, in their order. One statement.
 
     Args:
@@ -181,12 +181,12 @@ def _few(named: Q) -> QuerySet[Delegation, Any] | None:
     return None if rows.count() > FEW else rows
 
 
-def _end(rows: QuerySet[Delegation]) -> Position | None:
+def _end(rows: QuerySet[Delegation]) -> ListingPosition | None:
     last = rows.values_list("issued_at", "pk")[WINDOW - 1 : WINDOW].first()
-    return None if last is None else Position(*last)
+    return None if last is None else ListingPosition(*last)
 
 
-def _behind(place: Position, *, newest_first: bool) -> Q:
+def _behind(place: ListingPosition, *, newest_first: bool) -> Q:
     # The first half alone is a range of the index
     side = "lt" if newest_first else "gt"
     further = {f"issued_at__{side}": place.issued_at}
@@ -194,7 +194,7 @@ def _behind(place: Position, *, newest_first: bool) -> Q:
     return Q(**{f"issued_at__{side}e": place.issued_at}) & (Q(**further) | Q(**same))
 
 
-def _until(place: Position, *, newest_first: bool) -> Q:
+def _until(place: ListingPosition, *, newest_first: bool) -> Q:
     side = "gt" if newest_first else "lt"
     before = {f"issued_at__{side}": place.issued_at}
     same = {f"pk__{side}e": place.pk}

@@ -63,7 +63,7 @@ def check(to: Narrowing, current: Delegation) -> None:
 def narrow_row(
     row: Delegation,
     to: Narrowing,
-    origin: audit.Origin,
+    origin: audit.RequestContext,
     *,
     reason: str,
     details: Mapping[str, Any] | None = None,

@@ -18,13 +18,13 @@ from delegation_app.services import audit
 from delegation_app.services.delegations import revocation
 from delegation_app.services.delegations import selection as delegation_selection
 from delegation_app.services.status_lists import cache
-from delegation_app.services.transactions import joined
+from delegation_app.services.transactions import nested
 
 _PERSON: Final = "the person was deleted"
 _CLIENT: Final = "the client was deleted"
 
 
-def watch() -> None:
+def connect_deletions() -> None:
     """Connect to the deletion of users and clients, and to what else changes status lists.
 
     Called once, when the app is ready.
@@ -53,10 +53,10 @@ def _user_leaves(instance: Any, sender: type[Model], **_kwargs: object) -> None:
 def _name(user: AbstractBaseUser) -> None:
     """Record under which name a user is gone: records have the subject only, by its key."""
     name = audit.printable(user.get_username(), 255)
-    with joined():
+    with nested():
         audit.record(
             USER_DELETED,
-            audit.Origin(),
+            audit.RequestContext(),
             subject=user_subject(user.pk),
             details={"user_name": name},
         )
@@ -85,4 +85,4 @@ def _end(left: QuerySet[Delegation], reason: str) -> None:
 
 def _end_chosen(selection: delegation_selection.Selection, reason: str) -> None:
     # Who is gone has nothing that could come back
-    revocation.chosen([selection], audit.Origin(), reason=reason, leaves_block=False)
+    revocation.chosen([selection], audit.RequestContext(), reason=reason, leaves_block=False)

@@ -16,19 +16,19 @@ from delegation_app.services.delegations import (
     revocation,
     selection,
 )
-from delegation_app.services.delegations.filters import Chosen
+from delegation_app.services.delegations.filters import DelegationFilter
 from delegation_app.services.delegations.listing import Count
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.delegations.preview import Preview, preview
 from delegation_app.services.delegations.state import STANDING
-from delegation_app.services.transactions import own
+from delegation_app.services.transactions import durable
 
 # So many trees are locked together by one call
 MOST_AT_ONCE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class RevocationOutlook:
     """What revoking all that a filter finds would do.
 
     Attributes:
@@ -60,14 +60,16 @@ def of_one(row: Delegation) -> Preview:
     return preview([selection.subtree(row)])
 
 
-@own
-def revoke_one(row: Delegation, origin: audit.Origin, *, reason: str) -> int:
+@durable
+def revoke_one(row: Delegation, origin: audit.RequestContext, *, reason: str) -> int:
     """Revoke a delegation and everything below it; see `revoke.subtree`."""
     return revocation.subtree(row, origin, reason=reason)
 
 
-@own
-def narrow_one(row: Delegation, to: Narrowing, origin: audit.Origin, *, reason: str) -> Delegation:
+@durable
+def narrow_one(
+    row: Delegation, to: Narrowing, origin: audit.RequestContext, *, reason: str
+) -> Delegation:
     """Narrow a delegation and everything below it; see `delegate.narrow`.
 
     Raises:
@@ -85,18 +87,20 @@ def narrow_one(row: Delegation, to: Narrowing, origin: audit.Origin, *, reason: 
     return creation.narrow(row, to, origin, reason=reason)
 
 
-def outlook(chosen: Chosen, size: int) -> Outlook:
+def outlook(chosen: DelegationFilter, size: int) -> RevocationOutlook:
     """Return what revoking all that a filter finds would do. Reads only."""
     meant = _meant(chosen)
     task = bulk.begin(meant)
     first, matching = bulk.sample(
-        task, size=size, most=catalogue.MOST_COUNTED, look=listing.look_on
+        task, size=size, most=catalogue.MOST_COUNTED, look=listing.fetch_full
     )
     keys = meant.rows(task.started_at).order_by("-pk").values_list("pk", flat=True)
-    return Outlook(matching, keys.first() or 0, preview([first]))
+    return RevocationOutlook(matching, keys.first() or 0, preview([first]))
 
 
-def end_some(chosen: Chosen, newest: int, origin: audit.Origin, *, reason: str, size: int) -> Batch:
+def end_some(
+    chosen: DelegationFilter, newest: int, origin: audit.RequestContext, *, reason: str, size: int
+) -> Batch:
     """End some of what a filter finds, each with all below it; the next call goes on.
 
     It may stop after any call and be repeated at any time: what ended is not found again.
@@ -114,10 +118,10 @@ def end_some(chosen: Chosen, newest: int, origin: audit.Origin, *, reason: str, 
     # A look may find nothing without being at the end
     while not (task.ended or task.is_over):
         task = bulk.next_batch(task, origin, reason=reason, most=size)
-    left = bulk.remaining(task, most=catalogue.MOST_COUNTED, look=listing.look_on)
+    left = bulk.remaining(task, most=catalogue.MOST_COUNTED, look=listing.fetch_full)
     return Batch(task.ended, left)
 
 
-def _meant(chosen: Chosen) -> Chosen:
+def _meant(chosen: DelegationFilter) -> DelegationFilter:
     # What expired has no need to be ended, unless somebody asks for just that
     return replace(chosen, state=chosen.state or STANDING, unrevoked=True)

@@ -36,7 +36,7 @@ def with_blocks(rows: QuerySet[Delegation]) -> QuerySet[Any]:
     return rows.annotate(blocks_since=since).annotate(has_blocks=Exists(found))
 
 
-def settle(row: Any, origin: audit.Origin) -> Delegation | None:
+def settle(row: Any, origin: audit.RequestContext) -> Delegation | None:
     """Cut a delegation by the blocks of its pair before it is used again.
 
     Args:
@@ -52,7 +52,7 @@ def settle(row: Any, origin: audit.Origin) -> Delegation | None:
     return _settled(row, origin) if row.has_blocks else row
 
 
-def settle_unasked(row: Delegation, origin: audit.Origin) -> Delegation:
+def settle_unasked(row: Delegation, origin: audit.RequestContext) -> Delegation:
     """Cut a delegation that no page opened before its client gets another token on it.
 
     A delegation that the user opened on a page is a record of its own: it goes on until it is
@@ -79,7 +79,9 @@ def settle_unasked(row: Delegation, origin: audit.Origin) -> Delegation:
     return left
 
 
-def settle_line(line: Iterable[Any], origin: audit.Origin, *, refusal: type[OAuthError]) -> bool:
+def settle_line(
+    line: Iterable[Any], origin: audit.RequestContext, *, refusal: type[OAuthError]
+) -> bool:
     """Cut a delegation and those above it by the blocks of their pairs; return whether any was.
 
     A block reaches what other clients hold through the records of its pair: nobody could obtain
@@ -119,7 +121,7 @@ def _refusal(row: Delegation, refusal: type[OAuthError]) -> OAuthError:
     return error
 
 
-def _settled(row: Delegation, origin: audit.Origin) -> Delegation | None:
+def _settled(row: Delegation, origin: audit.RequestContext) -> Delegation | None:
     if row.parent_id is None:
         found = blocks.of_pair(row.subject, row.delegate_client_id, since=row.allowed_at)
     else:

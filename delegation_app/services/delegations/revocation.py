@@ -22,14 +22,14 @@ from delegation_app.models import (
 from delegation_app.protocol.errors import InvalidToken, UnsupportedTokenType
 from delegation_app.protocol.secrets import digest
 from delegation_app.services import audit
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.delegations import blocks, root_lock
 from delegation_app.services.delegations import selection as delegation_selection
 from delegation_app.services.delegations.ending import announce, end_rows, end_subtree
 from delegation_app.services.delegations.selection import Selection
 from delegation_app.services.status_lists import cache
 from delegation_app.services.tokens import lookup
-from delegation_app.services.transactions import own, part
+from delegation_app.services.transactions import durable, part
 from delegation_app.toolkit import Application
 
 K = TypeVar("K", int, UUID)
@@ -51,7 +51,7 @@ class NothingToRevoke(InvalidToken):
 
 @part
 def subtree(
-    top: Delegation, origin: audit.Origin, *, reason: str, leaves_block: bool = True
+    top: Delegation, origin: audit.RequestContext, *, reason: str, leaves_block: bool = True
 ) -> int:
     """Revoke a delegation and everything below it, and return how many ended.
 
@@ -67,20 +67,24 @@ def subtree(
     Side effects: locks the root; one UPDATE of delegation rows, one audit event, one block; the
     signal `delegation_revoked` after the commit.
     """
-    root_lock.hold(top)
+    root_lock.lock_root(top)
     ended = end_subtree(top, origin, reason=reason)
     if ended and leaves_block:
         blocks.store(_taken([top], origin), origin, reason=reason)
     return ended
 
 
-def of_user(user: AbstractBaseUser, origin: audit.Origin, *, reason: str) -> int:
+def of_user(user: AbstractBaseUser, origin: audit.RequestContext, *, reason: str) -> int:
     """Revoke everything that a person has granted; see `chosen`."""
     return chosen([delegation_selection.of_user(user)], origin, reason=reason)
 
 
 def of_client(
-    application: Application, origin: audit.Origin, *, reason: str, leaves_block: bool = True
+    application: Application,
+    origin: audit.RequestContext,
+    *,
+    reason: str,
+    leaves_block: bool = True,
 ) -> int:
     """Revoke everything that a client holds, and what was made from it; see `chosen`."""
     selection = delegation_selection.of_client(application)
@@ -88,7 +92,7 @@ def of_client(
 
 
 def of_user_at_client(
-    user: AbstractBaseUser, application: Application, origin: audit.Origin, *, reason: str
+    user: AbstractBaseUser, application: Application, origin: audit.RequestContext, *, reason: str
 ) -> int:
     """Revoke what a client holds for a person, and what was made from it; see `chosen`."""
     selection = delegation_selection.of_user_at_client(user, application)
@@ -96,20 +100,24 @@ def of_user_at_client(
 
 
 def of_consent(
-    consent: ConsentRecord, origin: audit.Origin, *, reason: str, leaves_block: bool = True
+    consent: ConsentRecord, origin: audit.RequestContext, *, reason: str, leaves_block: bool = True
 ) -> int:
     """Revoke everything that stands on a consent; see `chosen`."""
     selection = delegation_selection.of_consent(consent)
     return chosen([selection], origin, reason=reason, leaves_block=leaves_block)
 
 
-def each(delegations: Iterable[Delegation], origin: audit.Origin, *, reason: str) -> int:
+def each(delegations: Iterable[Delegation], origin: audit.RequestContext, *, reason: str) -> int:
     """Revoke several delegations with what is below them; see `chosen`. Ended ones are passed."""
     return chosen(delegation_selection.each(delegations), origin, reason=reason)
 
 
 def chosen(
-    chosen: Iterable[Selection], origin: audit.Origin, *, reason: str, leaves_block: bool = True
+    chosen: Iterable[Selection],
+    origin: audit.RequestContext,
+    *,
+    reason: str,
+    leaves_block: bool = True,
 ) -> int:
     """Revoke all of several selections in one transaction, and return how many ended.
 
@@ -128,13 +136,13 @@ def chosen(
 
 
 @part
-def access_token(token: AccessToken, origin: audit.Origin, *, reason: str) -> bool:
+def access_token(token: AccessToken, origin: audit.RequestContext, *, reason: str) -> bool:
     """Revoke one access token (RFC 7009 section 2.1); tell whether this call did it.
 
     Side effects: one row, one audit event.
     """
     # An exchange that judged this token under the lock of its tree comes first, or sees this
-    root_lock.hold(token.delegation)
+    root_lock.lock_root(token.delegation)
     live = AccessToken.objects.filter(pk=token.pk, revoked_at=None)
     if not live.update(revoked_at=clock.now()):
         return False
@@ -143,7 +151,7 @@ def access_token(token: AccessToken, origin: audit.Origin, *, reason: str) -> bo
     return True
 
 
-def presented_token(text: str, client: Client, origin: audit.Origin) -> None:
+def presented_token(text: str, client: RegisteredClient, origin: audit.RequestContext) -> None:
     """Revoke what a client gives back (RFC 7009 section 2.1).
 
     A refresh token takes its delegation with it, an access token only itself. One that was revoked
@@ -178,8 +186,8 @@ def presented_token(text: str, client: Client, origin: audit.Origin) -> None:
     raise error
 
 
-@own
-def _give_back(found: lookup.Presented, origin: audit.Origin) -> None:
+@durable
+def _give_back(found: lookup.Presented, origin: audit.RequestContext) -> None:
     if isinstance(found, lookup.PresentedRefreshToken):
         subtree(found.row.delegation, origin, reason="refresh token revoked by the client")
     else:
@@ -188,7 +196,7 @@ def _give_back(found: lookup.Presented, origin: audit.Origin) -> None:
 
 @part
 def _end_chosen(
-    selected: list[Selection], origin: audit.Origin, reason: str, *, leaves_block: bool
+    selected: list[Selection], origin: audit.RequestContext, reason: str, *, leaves_block: bool
 ) -> int:
     held = _hold_trees(selected)
     pairs = [one.pair for one in selected if one.pair is not None and leaves_block]
@@ -204,7 +212,7 @@ def _end_chosen(
 def _end(
     selection: Selection,
     held: set[UUID],
-    origin: audit.Origin,
+    origin: audit.RequestContext,
     reason: str,
     *,
     leaves_block: bool,
@@ -222,7 +230,7 @@ def _end(
     return ended
 
 
-def _taken(tops: list[Delegation], origin: audit.Origin) -> list[DelegationBlock]:
+def _taken(tops: list[Delegation], origin: audit.RequestContext) -> list[DelegationBlock]:
     return [
         blocks.of_revocation(top)
         for top in tops
@@ -234,7 +242,7 @@ def _end_held(
     selection: Selection,
     held: set[UUID],
     tops: list[Delegation],
-    origin: audit.Origin,
+    origin: audit.RequestContext,
     reason: str,
 ) -> int:
     paths = dict(_held_rows(selection, held))

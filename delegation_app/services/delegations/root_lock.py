@@ -5,7 +5,7 @@ from __future__ import annotations
 from delegation_app.models import Delegation
 
 
-def hold(*delegations: Delegation) -> None:
+def lock_root(*delegations: Delegation) -> None:
     """Lock the roots of delegations until the commit, always in the same order.
 
     Whoever adds to a tree or ends a part of it comes here first, so nothing is added beside a

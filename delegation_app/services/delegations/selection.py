@@ -14,7 +14,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import CharField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 
 from delegation_app.models import ConsentRecord, Delegation, DelegationBlock
-from delegation_app.models.delegation import lineage_of
+from delegation_app.models.delegation import ancestor_clients_of
 from delegation_app.protocol.claims import user_subject
 from delegation_app.services.delegations import blocks
 from delegation_app.toolkit import Application
@@ -104,7 +104,7 @@ def _of_trees(pair: DelegationBlock, **condition: Any) -> Selection:
 
 def _held_by(application: Application, rows: QuerySet[Delegation], subject: str) -> Selection:
     held = Q(delegate=application.pk)
-    below = Q(lineage__contains=lineage_of(application.pk))
+    below = Q(lineage__contains=ancestor_clients_of(application.pk))
     trees = rows.filter(held).values("root")
     return Selection(
         rows.filter(held | (below & Q(root__in=trees))),

@@ -13,7 +13,7 @@ from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import digest
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.delegations.blocks import Authority
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Terms:
         found_by: the digest of the terms that were wanted, where something was cut from them.
     """
 
-    client: Client
+    client: RegisteredClient
     scope: Scope
     audience: Audience
     grant_type: str
@@ -102,7 +102,7 @@ class ChildTerms:
     """
 
     parent: Delegation
-    client: Client
+    client: RegisteredClient
     scope: Scope
     audience: Audience
     grant_type: str

@@ -20,9 +20,9 @@ from delegation_app.protocol.requests.parameters import MEANINGFUL, Parameters
 from delegation_app.protocol.secrets import derive_key, digest, new_secret
 from delegation_app.protocol.user_code import keyed_digest, new_user_code
 from delegation_app.services import audit
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.delegations import enforcement
-from delegation_app.services.transactions import hold, joined, own
+from delegation_app.services.transactions import advisory_lock, durable, nested
 
 # Two equal codes among the live ones come up once in billions of requests; five in a row never.
 _DRAWS: Final = 5
@@ -64,7 +64,9 @@ class Started:
     interval: int
 
 
-def start(client: Client, parameters: Parameters, origin: audit.Origin) -> Started:
+def start(
+    client: RegisteredClient, parameters: Parameters, origin: audit.RequestContext
+) -> Started:
     """Start a device's request (RFC 8628 section 3.1).
 
     Args:
@@ -102,11 +104,11 @@ def digests_of(user_code: str) -> list[str]:
     return [keyed_digest(key, user_code) for key in keys]
 
 
-@own
-def _store(row: DeviceCode, origin: audit.Origin) -> Started | OAuthError:
+@durable
+def _store(row: DeviceCode, origin: audit.RequestContext) -> Started | OAuthError:
     # In this order everywhere, so that two starts cannot wait for each other
-    hold(f"device codes of client {row.client_id_value}")
-    hold(f"device codes for address {row.address}")
+    advisory_lock(f"device codes of client {row.client_id_value}")
+    advisory_lock(f"device codes for address {row.address}")
     _refuse_too_many(row)
     _sweep(row.client_id_value)
     for _draw in range(_DRAWS):
@@ -117,7 +119,7 @@ def _store(row: DeviceCode, origin: audit.Origin) -> Started | OAuthError:
         row.digest, row.user_code_digest = digest(device_code), digests_of(user_code)[0]
         row.issued_at, row.expires_at = now, now + conf.device_code_lifetime
         try:
-            with joined():
+            with nested():
                 row.save(force_insert=True)
         except IntegrityError:
             _release(row.user_code_digest, now)

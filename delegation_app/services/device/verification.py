@@ -18,24 +18,24 @@ from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.user_code import normalised
 from delegation_app.services import audit
 from delegation_app.services.clients import lookup, throttle
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.consent import decision, screen
-from delegation_app.services.consent.decision import Answer, Decision
-from delegation_app.services.consent.fragments import plain
-from delegation_app.services.consent.request import ON_A_DEVICE, Asked
+from delegation_app.services.consent.decision import ConsentDecision, Decision
+from delegation_app.services.consent.fragments import sanitize
+from delegation_app.services.consent.request import ON_A_DEVICE, ConsentRequest
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.services.device.start import digests_of
-from delegation_app.services.transactions import own
+from delegation_app.services.transactions import durable
 
 _REFUSED = ConsentRecord.Confirmation.REFUSED
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class PendingDevice:
     """A device that waits for an answer, and what a person is asked about it."""
 
     key: int
-    asked: Asked
+    asked: ConsentRequest
 
     def as_json(self) -> dict[str, Any]:
         """Return JSON members, for a session: which device, and what was shown of it."""
@@ -47,14 +47,14 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class DeviceDecision:
     """A device about which a user has answered: the app, and the record; None for a denial."""
 
     app: str
     consent: ConsentRecord | None
 
 
-def find(typed: str, sign_in: SignIn, origin: audit.Origin) -> Waiting | None:
+def find(typed: str, sign_in: SignIn, origin: audit.RequestContext) -> PendingDevice | None:
     """Return the device that shows the code that a person typed; None if there is none.
 
     Args:
@@ -81,7 +81,7 @@ def find(typed: str, sign_in: SignIn, origin: audit.Origin) -> Waiting | None:
     return None if row is None or client is None else _waiting(row, client, sign_in)
 
 
-def again(shown: Mapping[str, Any], sign_in: SignIn) -> Waiting:
+def again(shown: Mapping[str, Any], sign_in: SignIn) -> PendingDevice:
     """Return the device whose page is answered now; much may have changed since it was shown.
 
     Args:
@@ -102,7 +102,7 @@ def again(shown: Mapping[str, Any], sign_in: SignIn) -> Waiting:
     return waiting
 
 
-def answered(shown: Mapping[str, Any], sign_in: SignIn) -> Answered | None:
+def answered(shown: Mapping[str, Any], sign_in: SignIn) -> DeviceDecision | None:
     """Return what this user answered about a device, or None. Reads only.
 
     Args:
@@ -114,17 +114,17 @@ def answered(shown: Mapping[str, Any], sign_in: SignIn) -> Answered | None:
     if record is None:
         return None
     is_denied = record.decision == Decision.DENIED or record.confirmation == _REFUSED
-    return Answered(plain(record.client_name), None if is_denied else record)
+    return DeviceDecision(sanitize(record.client_name), None if is_denied else record)
 
 
-@own
+@durable
 def allow(
-    waiting: Waiting,
+    waiting: PendingDevice,
     ticked: Scope,
-    origin: audit.Origin,
+    origin: audit.RequestContext,
     *,
     lifetime: timedelta | None,
-    shown: Callable[[Asked], screen.Text | None] = screen.compose,
+    shown: Callable[[ConsentRequest], screen.ScreenText | None] = screen.compose,
 ) -> ConsentRecord | None:
     """Record what the person allowed, and open the delegation that the device will find.
 
@@ -147,7 +147,7 @@ def allow(
     Side effects: three rows, two audit events; if it waits or is denied, two rows and one.
     """
     asked = waiting.asked
-    text, answer = decision.held_text(asked, shown), decision.judged(asked, ticked, lifetime)
+    text, answer = decision.held_text(asked, shown), decision.evaluate(asked, ticked, lifetime)
     if answer is None:
         _deny(waiting, origin, text)
         return None
@@ -160,8 +160,10 @@ def allow(
     return consent
 
 
-@own
-def deny(waiting: Waiting, origin: audit.Origin, *, text: screen.Text | None = None) -> None:
+@durable
+def deny(
+    waiting: PendingDevice, origin: audit.RequestContext, *, text: screen.ScreenText | None = None
+) -> None:
     """Record that the person said no.
 
     Args:
@@ -177,12 +179,14 @@ def deny(waiting: Waiting, origin: audit.Origin, *, text: screen.Text | None = N
     _deny(waiting, origin, text)
 
 
-def _deny(waiting: Waiting, origin: audit.Origin, text: screen.Text | None) -> None:
-    consent = decision.record(waiting.asked, Decision.DENIED, Answer(), origin, text)
+def _deny(
+    waiting: PendingDevice, origin: audit.RequestContext, text: screen.ScreenText | None
+) -> None:
+    consent = decision.record(waiting.asked, Decision.DENIED, ConsentDecision(), origin, text)
     _answer(waiting, denied_at=clock.now(), consent=consent)
 
 
-def _answer(waiting: Waiting, **columns: Any) -> None:
+def _answer(waiting: PendingDevice, **columns: Any) -> None:
     # Of answers side by side one wins. What a refused one has written so far is undone.
     if not _unanswered().filter(pk=waiting.key).update(**columns):
         raise _too_late()
@@ -202,7 +206,7 @@ def _showing(code: str) -> DeviceCode | None:
     return _unanswered().filter(user_code_digest__in=digests_of(code)).first()
 
 
-def _client_of(row: DeviceCode) -> Client | None:
+def _client_of(row: DeviceCode) -> RegisteredClient | None:
     client = lookup.find(row.client_id_value)
     # Since the device asked, its client may have been stopped, or another registered by its name
     if client is None or client.application.pk != row.client_id or not client.policy.enabled:
@@ -210,10 +214,10 @@ def _client_of(row: DeviceCode) -> Client | None:
     return client if client.may_use(names.DEVICE_CODE) else None
 
 
-def _waiting(row: DeviceCode, client: Client, sign_in: SignIn) -> Waiting:
+def _waiting(row: DeviceCode, client: RegisteredClient, sign_in: SignIn) -> PendingDevice:
     # As at a redemption: only what the client may still have
     audience = client.narrowed_audience((), row.audience)
-    asked = Asked(
+    asked = ConsentRequest(
         client=client,
         sign_in=sign_in,
         scope=client.narrowed_scope(None, row.scope, audience),
@@ -223,7 +227,7 @@ def _waiting(row: DeviceCode, client: Client, sign_in: SignIn) -> Waiting:
         leads_to=ON_A_DEVICE,
         request_digest=row.digest,
     )
-    return Waiting(row.pk, asked)
+    return PendingDevice(row.pk, asked)
 
 
 def _too_late() -> InvalidRequest:

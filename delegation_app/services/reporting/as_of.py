@@ -18,13 +18,13 @@ from delegation_app.models import Delegation
 from delegation_app.services import name_search, name_suggestions
 from delegation_app.services.name_suggestions import Sight
 from delegation_app.services.paging import Newest
-from delegation_app.services.reporting.as_of_history import Line, Records
+from delegation_app.services.reporting.as_of_history import History, Snapshot
 
 MOST: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AsOfQuery:
     """What is asked.
 
     Attributes:
@@ -41,20 +41,20 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AsOfResult:
     """The lines, newest first, and whether there may be more than `MOST`."""
 
-    lines: list[Line]
+    lines: list[Snapshot]
     is_cut: bool
 
 
-def who_could_act(question: Question) -> Answered:
+def who_could_act(question: AsOfQuery) -> AsOfResult:
     """Return who could act at that time, as far as it is on record. Reads only.
 
     A delegation that was there but could not be used is listed too, and says why.
     """
     found = _there(question).page(MOST)
-    records = Records.of(found.rows, question.when)
+    records = History.of(found.rows, question.when)
     lines = [records.line(row) for row in found.rows]
     kept = [
         line
@@ -62,10 +62,10 @@ def who_could_act(question: Question) -> Answered:
         if (not question.scope or question.scope in line.scopes)
         and (line.until is None or line.until > question.when)
     ]
-    return Answered(kept, is_cut=bool(found.older))
+    return AsOfResult(kept, is_cut=bool(found.older))
 
 
-def unknown(question: Question, sight: Sight) -> list[str]:
+def unknown(question: AsOfQuery, sight: Sight) -> list[str]:
     """Return a sentence for each name in a question that does not exist. Reads only.
 
     "Nobody" would be a false answer to a name that was mistyped.
@@ -82,7 +82,7 @@ def unknown(question: Question, sight: Sight) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
-def _there(question: Question) -> Newest[Delegation]:
+def _there(question: AsOfQuery) -> Newest[Delegation]:
     when = question.when
     # Narrowed since, perhaps, so what has expired may have had a later end then
     rows = Delegation.objects.filter(

@@ -31,7 +31,7 @@ _OF_TERMS: Final = (*_MADE, DELEGATION_NARROWED.name, DELEGATION_REVOKED.name)
 _SWITCH: Final = "clientpolicy.enabled"
 
 
-class Answer(Enum):
+class AccessAnswer(Enum):
     """Whether somebody could act."""
 
     YES = "yes"
@@ -39,7 +39,7 @@ class Answer(Enum):
     UNSURE = "unsure"
 
 
-class Gap(Enum):
+class UnknownFact(Enum):
     """What the records do not tell about one delegation."""
 
     NOT_OPENED = "not_opened"
@@ -56,7 +56,7 @@ class Gap(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Snapshot:
     """A delegation as it was.
 
     Attributes:
@@ -78,9 +78,9 @@ class Line:
     since: datetime
     until: datetime | None
     ended_at: datetime | None
-    answer: Answer
+    answer: AccessAnswer
     stopped_by: tuple[str, ...]
-    gaps: tuple[Gap, ...]
+    gaps: tuple[UnknownFact, ...]
     events: tuple[AuditEvent, ...]
 
 
@@ -89,11 +89,11 @@ class _Terms:
     scopes: Scope
     audience: tuple[str, ...]
     until: datetime | None
-    gaps: list[Gap] = field(default_factory=list)
+    gaps: list[UnknownFact] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class History:
     """What is on file about some delegations, read in a number of statements that does not grow.
 
     Attributes:
@@ -113,7 +113,7 @@ class Records:
     people: Mapping[str, Sequence[AuditEvent]]
 
     @classmethod
-    def of(cls, rows: Iterable[Delegation], when: datetime) -> Records:
+    def of(cls, rows: Iterable[Delegation], when: datetime) -> History:
         """Read what is on file; four statements."""
         ids = {UUID(public_id) for row in rows for public_id in row.chain}
         chain = {row.public_id: row for row in Delegation.objects.filter(public_id__in=ids)}
@@ -130,7 +130,7 @@ class Records:
                 switched[event.client_id_value].append(event)
         return cls(when, chain, events, switched, _disabled(clients), people)
 
-    def line(self, row: Delegation) -> Line:
+    def line(self, row: Delegation) -> Snapshot:
         """Return one of those delegations as it was."""
         chain = [self.chain[UUID(public_id)] for public_id in row.chain]
         terms = self._terms(row, chain)
@@ -142,9 +142,13 @@ class Records:
         was_active = self._was_active(row)
         if was_active is False:
             stopped += (row.subject,)
-        gaps = [*terms.gaps, *self._gaps(chain), *([Gap.PERSON] if was_active is None else [])]
-        unsure = {Gap.PERSON, Gap.CLIENT} & set(gaps)
-        return Line(
+        gaps = [
+            *terms.gaps,
+            *self._gaps(chain),
+            *([UnknownFact.PERSON] if was_active is None else []),
+        ]
+        unsure = {UnknownFact.PERSON, UnknownFact.CLIENT} & set(gaps)
+        return Snapshot(
             delegation=row,
             via=tuple(each.delegate_client_id for each in chain),
             scopes=terms.scopes,
@@ -152,7 +156,11 @@ class Records:
             since=row.issued_at,
             until=terms.until,
             ended_at=row.revoked_at,
-            answer=Answer.NO if stopped else Answer.UNSURE if unsure else Answer.YES,
+            answer=AccessAnswer.NO
+            if stopped
+            else AccessAnswer.UNSURE
+            if unsure
+            else AccessAnswer.YES,
             stopped_by=stopped,
             gaps=tuple(gaps),
             events=tuple(self._proof(row, chain)),
@@ -162,8 +170,8 @@ class Records:
         own = self.events.get(row.pk, ())
         opened = next((event for event in own if event.event in _MADE), None)
         if opened is None:
-            return _Terms(row.scopes, tuple(row.audience), row.expires_at, [Gap.NOT_OPENED])
-        gaps: list[Gap] = []
+            return _Terms(row.scopes, tuple(row.audience), row.expires_at, [UnknownFact.NOT_OPENED])
+        gaps: list[UnknownFact] = []
         until = self._first_expiry(row, opened, gaps)
         scopes, audience = _scope(opened.details), _strings(opened.details.get("audience"))
         same = _same_client(chain)
@@ -177,7 +185,7 @@ class Records:
         return _Terms(scopes, audience, until, gaps)
 
     def _first_expiry(
-        self, row: Delegation, opened: AuditEvent, gaps: list[Gap]
+        self, row: Delegation, opened: AuditEvent, gaps: list[UnknownFact]
     ) -> datetime | None:
         if "expires_at" in opened.details:
             return _time(opened.details["expires_at"])
@@ -186,7 +194,7 @@ class Records:
             if event.event == DELEGATION_NARROWED.name:
                 return _time((event.details.get("before") or {}).get("expires_at"))
         if row.last_wider_token is not None:
-            gaps.append(Gap.EXPIRY)
+            gaps.append(UnknownFact.EXPIRY)
         return row.expires_at
 
     def _narrowings(self, chain: Sequence[Delegation]) -> list[AuditEvent]:
@@ -240,12 +248,12 @@ class Records:
             return None if until is False else True
         return since if until in {None, since} else None
 
-    def _gaps(self, chain: Sequence[Delegation]) -> list[Gap]:
+    def _gaps(self, chain: Sequence[Delegation]) -> list[UnknownFact]:
         gaps = []
         clients = {each.delegate_client_id for each in chain}
         unknown = (c for c in clients & self.disabled.keys() if self.disabled[c] is None)
         if any(not self.switched.get(client) for client in unknown):
-            gaps.append(Gap.CLIENT)
+            gaps.append(UnknownFact.CLIENT)
         return gaps
 
 

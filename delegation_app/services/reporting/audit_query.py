@@ -26,7 +26,7 @@ from delegation_app.services.name_suggestions import Sight
 from delegation_app.services.paging import Cursor, Newest, Page
 from delegation_app.services.reporting import inherited_events
 from delegation_app.services.reporting.inherited_events import REACHING
-from delegation_app.services.transactions import joined
+from delegation_app.services.transactions import nested
 
 PRESETS: Final = {
     "hour": timedelta(hours=1),
@@ -47,7 +47,7 @@ _TOKEN_ID_LENGTH: Final = 27
 
 
 @dataclass(frozen=True, slots=True)
-class Trail:
+class AuditQuery:
     """Which events; what is left empty keeps all.
 
     Attributes:
@@ -157,12 +157,12 @@ def with_public_ids(rows: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
     )
 
 
-def newest(preset: str) -> datetime | None:
+def since_preset(preset: str) -> datetime | None:
     """Return since when a preset reaches; None for all."""
     return clock.now() - PRESETS[preset] if preset in PRESETS else None
 
 
-def export(trail: Trail, origin: audit.Origin, form: str) -> Iterator[AuditEvent]:
+def export(trail: AuditQuery, origin: audit.RequestContext, form: str) -> Iterator[AuditEvent]:
     """Return all events that `trail` keeps, newest first, up to now.
 
     They are read while they are taken, in constant memory. That they leave is on record before
@@ -180,7 +180,7 @@ def export(trail: Trail, origin: audit.Origin, form: str) -> Iterator[AuditEvent
     now = clock.now()
     # Without an end, the export would never catch up with its own server
     bounded = replace(trail, until=now if trail.until is None else min(trail.until, now))
-    with joined():
+    with nested():
         audit.record(AUDIT_EXPORTED, origin, details={"format": form, "filter": trail.said()})
     return bounded.events.all()
 

@@ -23,7 +23,7 @@ from delegation_app.protocol.errors import InvalidToken
 from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import event_counts, signing_keys
 from delegation_app.services.reporting.explanation_steps import (
-    Step,
+    ExplanationStep,
     expiry,
     moment,
     of_client,
@@ -53,7 +53,7 @@ _WRONG_JWT: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Explanation:
     """What was found.
 
     Attributes:
@@ -67,13 +67,13 @@ class Finding:
 
     what: str
     active: bool | None
-    steps: tuple[Step, ...]
+    steps: tuple[ExplanationStep, ...]
     conclusion: str
     delegation: Delegation | None = None
     events: tuple[AuditEvent, ...] = ()
 
 
-def explain(text: str) -> Finding:
+def explain(text: str) -> Explanation:
     """Tell what became of a request or a token. Reads only, and notes no use.
 
     Args:
@@ -92,7 +92,7 @@ def explain(text: str) -> Finding:
     return _code(secrets.digest(text)) or _by_id(text)
 
 
-def _by_id(text: str) -> Finding:
+def _by_id(text: str) -> Explanation:
     # A secret that nobody knows here must not stand in a statement, and so in a log
     if len(text) in _SECRET_LENGTHS or not _ID.fullmatch(text):
         return _unknown()
@@ -103,7 +103,7 @@ def _by_id(text: str) -> Finding:
     return _request(text) or _delegation(text) or _unknown()
 
 
-def _delegation(text: str) -> Finding | None:
+def _delegation(text: str) -> Explanation | None:
     public_id = as_uuid(text, as_typed=True)
     if public_id is None:
         return None
@@ -117,18 +117,18 @@ def _delegation(text: str) -> Finding | None:
         conclusion = _("Every token of the delegation is refused. %(why)s") % {
             "why": failed[0].text
         }
-    return Finding(_("A delegation"), None, steps, conclusion, row)
+    return Explanation(_("A delegation"), None, steps, conclusion, row)
 
 
-def _unknown() -> Finding:
+def _unknown() -> Explanation:
     conclusion = _(
         "Nothing is known here by that id, and no such token was issued here. A request that was "
         "refused among many like it is only counted; the log names it."
     )
-    return Finding(_("Unknown"), None, (), conclusion)
+    return Explanation(_("Unknown"), None, (), conclusion)
 
 
-def _request(request_id: str) -> Finding | None:
+def _request(request_id: str) -> Explanation | None:
     rows = AuditEvent.objects.filter(request_id=request_id)
     events = list(rows.select_related("delegation").order_by("occurred_at", "pk")[:_MOST])
     if not events:
@@ -144,10 +144,10 @@ def _request(request_id: str) -> Finding | None:
             conclusion = f"{conclusion} {among % {'count': times}}"
     about = next((e.delegation for e in reversed(events) if e.delegation is not None), None)
     steps = tuple(of_client(refused[-1].client_id_value)) if refused else ()
-    return Finding(_("A request"), None, steps, conclusion, about, tuple(events))
+    return Explanation(_("A request"), None, steps, conclusion, about, tuple(events))
 
 
-def _jwt(text: str) -> Finding:
+def _jwt(text: str) -> Explanation:
     what = _("An access token, signed")
     try:
         jose.verify(
@@ -162,24 +162,28 @@ def _jwt(text: str) -> Finding:
         # What was expected and what was there is for the log
         cause = error.detail.removeprefix("jwt: ").partition(":")[0]
         wrong = str(_WRONG_JWT.get(cause, _("It is not well formed (%(what)s).") % {"what": cause}))
-        return _judged(what, [Step(_("Signature"), passed=False, text=wrong)], active=False)
+        return _judged(
+            what, [ExplanationStep(_("Signature"), passed=False, text=wrong)], active=False
+        )
     words = {"issuer": conf.issuer}
-    signed = Step(_("Signature"), passed=True, text=_("It is ours: %(issuer)s.") % words)
+    signed = ExplanationStep(_("Signature"), passed=True, text=_("It is ours: %(issuer)s.") % words)
     found = lookup.find(text, allow_expired=True)
     if not isinstance(found, PresentedAccessToken):
         text = _("It was signed here, but there is no record of it.")
-        return _judged(what, [signed, Step(_("Record"), passed=False, text=text)], active=False)
+        return _judged(
+            what, [signed, ExplanationStep(_("Record"), passed=False, text=text)], active=False
+        )
     return _access_token(what, found, signed)
 
 
-def _access_token(what: str, found: PresentedAccessToken, *before: Step) -> Finding:
+def _access_token(what: str, found: PresentedAccessToken, *before: ExplanationStep) -> Explanation:
     row = found.row
     events = AuditEvent.objects.filter(jti=row.jti).select_related("delegation")
     told = list(events.order_by("occurred_at", "pk")[:_MOST])
     places = of_places(found)
     steps = [
         *before,
-        Step(
+        ExplanationStep(
             _("Record"),
             passed=True,
             text=_("It was issued on %(when)s to %(client)s for %(subject)s.")
@@ -199,29 +203,29 @@ def _access_token(what: str, found: PresentedAccessToken, *before: Step) -> Find
     return _judged(what, steps, active=active, delegation=row.delegation, events=told)
 
 
-def _token_revocation(row: AccessToken, told: Iterable[AuditEvent]) -> Step:
+def _token_revocation(row: AccessToken, told: Iterable[AuditEvent]) -> ExplanationStep:
     title = _("Token")
     if row.revoked_at is None:
-        return Step(title, passed=True, text=_("It was not revoked by itself."))
+        return ExplanationStep(title, passed=True, text=_("It was not revoked by itself."))
     text = _("It was revoked on %(when)s.") % {"when": moment(row.revoked_at)}
     proof = tuple(event for event in told if event.event == TOKEN_REVOKED.name)[-1:]
-    return Step(title, passed=False, text=text, evidence=proof)
+    return ExplanationStep(title, passed=False, text=text, evidence=proof)
 
 
-def _refresh_token(found: PresentedRefreshToken) -> Finding:
+def _refresh_token(found: PresentedRefreshToken) -> Explanation:
     row = found.row
     left = row.scope & row.delegation.scopes
-    used = Step(_("Token"), passed=True, text=_("It was not used yet."))
+    used = ExplanationStep(_("Token"), passed=True, text=_("It was not used yet."))
     if row.consumed_at is not None:
         text = _("It was used on %(when)s, and has a successor.") % {
             "when": moment(row.consumed_at)
         }
-        used = Step(_("Token"), passed=False, text=text)
+        used = ExplanationStep(_("Token"), passed=False, text=text)
     steps = [
         used,
         expiry(_("Token: time"), row.expires_at),
         *of_delegation(row.delegation),
-        Step(
+        ExplanationStep(
             _("Scopes"),
             passed=bool(left),
             text=_("It is good for %(scope)s.") % {"scope": left}
@@ -233,7 +237,7 @@ def _refresh_token(found: PresentedRefreshToken) -> Finding:
     return _judged(_("A refresh token"), steps, active=active, delegation=row.delegation)
 
 
-def _code(digest: str) -> Finding | None:
+def _code(digest: str) -> Explanation | None:
     for model, what in (
         (AuthorizationCode, _("An authorization code, which is no token")),
         (DeviceCode, _("A device code, which is no token")),
@@ -244,12 +248,12 @@ def _code(digest: str) -> Finding | None:
     return None
 
 
-def _steps_of_code(row: AuthorizationCode | DeviceCode) -> Iterator[Step]:
+def _steps_of_code(row: AuthorizationCode | DeviceCode) -> Iterator[ExplanationStep]:
     text = _("A code is redeemed at the token endpoint; a service refuses it.")
-    yield Step(_("Kind"), passed=False, text=text)
+    yield ExplanationStep(_("Kind"), passed=False, text=text)
     if row.consumed_at is not None:
         text = _("It was redeemed on %(when)s.") % {"when": moment(row.consumed_at)}
-        yield Step(_("Code"), passed=False, text=text)
+        yield ExplanationStep(_("Code"), passed=False, text=text)
     yield expiry(_("Code: time"), row.expires_at)
     if row.delegation is not None:
         yield from of_delegation(row.delegation)
@@ -257,16 +261,16 @@ def _steps_of_code(row: AuthorizationCode | DeviceCode) -> Iterator[Step]:
 
 def _judged(
     what: str,
-    steps: Iterable[Step],
+    steps: Iterable[ExplanationStep],
     *,
     active: bool,
     delegation: Delegation | None = None,
     events: Iterable[AuditEvent] = (),
-) -> Finding:
+) -> Explanation:
     steps = tuple(steps)
     conclusion = _("It is good: introspection answers “active” to those whose business it is.")
     if not active:
         failed = [step for step in steps if not step.passed]
         why = failed[0].text if failed else _("it is not active.")
         conclusion = _("It is refused. %(why)s") % {"why": why}
-    return Finding(what, active, steps, conclusion, delegation, tuple(events))
+    return Explanation(what, active, steps, conclusion, delegation, tuple(events))

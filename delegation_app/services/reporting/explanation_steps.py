@@ -21,7 +21,7 @@ from delegation_app.services.tokens.lookup import PresentedAccessToken
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ExplanationStep:
     """One thing that was looked at.
 
     Attributes:
@@ -42,16 +42,20 @@ def moment(when: datetime) -> str:
     return f"{timezone.localtime(when):%Y-%m-%d %H:%M:%S}"
 
 
-def expiry(title: str, when: datetime | None) -> Step:
+def expiry(title: str, when: datetime | None) -> ExplanationStep:
     """Look whether a time is over."""
     if when is None:
-        return Step(title, passed=True, text=_("It does not expire."))
+        return ExplanationStep(title, passed=True, text=_("It does not expire."))
     if when <= clock.now():
-        return Step(title, passed=False, text=_("It expired on %(when)s.") % {"when": moment(when)})
-    return Step(title, passed=True, text=_("It is valid until %(when)s.") % {"when": moment(when)})
+        return ExplanationStep(
+            title, passed=False, text=_("It expired on %(when)s.") % {"when": moment(when)}
+        )
+    return ExplanationStep(
+        title, passed=True, text=_("It is valid until %(when)s.") % {"when": moment(when)}
+    )
 
 
-def of_delegation(delegation: Delegation) -> Iterator[Step]:
+def of_delegation(delegation: Delegation) -> Iterator[ExplanationStep]:
     """Look at a delegation as `in_force` does: itself, its person, its client, those above."""
     related = ("delegate__delegation_policy",)
     rows = Delegation.objects.filter(public_id__in=delegation.chain).select_related(*related)
@@ -65,29 +69,29 @@ def of_delegation(delegation: Delegation) -> Iterator[Step]:
         yield _ancestor(above)
 
 
-def of_client(client_id: str) -> Iterator[Step]:
+def of_client(client_id: str) -> Iterator[ExplanationStep]:
     """Look at what of a client does not work as it is set up now."""
     client = lookup.find(client_id) if client_id else None
     if client_id and client is None:
         text = _("There is no client %(client)s.") % {"client": client_id}
-        yield Step(_("Client"), passed=False, text=text)
+        yield ExplanationStep(_("Client"), passed=False, text=text)
     for sentence in [] if client is None else setup_problems.of_client(client):
-        yield Step(_("Client, as it is set up now"), passed=False, text=sentence)
+        yield ExplanationStep(_("Client, as it is set up now"), passed=False, text=sentence)
 
 
-def of_places(found: PresentedAccessToken) -> Step:
+def of_places(found: PresentedAccessToken) -> ExplanationStep:
     """Look at what policies and resource servers leave of an access token, where it is valid."""
     told = [_place(found, identifier) for identifier in found.row.audience]
     passed = any(good for good, _text in told)
     text = " ".join(text for _good, text in told) or _("It is valid nowhere.")
-    return Step(_("Policy and resource servers"), passed=passed, text=text)
+    return ExplanationStep(_("Policy and resource servers"), passed=passed, text=text)
 
 
-def _revocation(delegation: Delegation, chain: Sequence[Delegation]) -> Step:
+def _revocation(delegation: Delegation, chain: Sequence[Delegation]) -> ExplanationStep:
     title = _("Delegation")
     if delegation.revoked_at is None:
         text = _("It is not revoked.")
-        return Step(title, passed=True, text=text, evidence=(delegation,))
+        return ExplanationStep(title, passed=True, text=text, evidence=(delegation,))
     # The event stands with whichever was chosen: this one, or one above it
     events = AuditEvent.objects.filter(
         delegation__in=[row.pk for row in chain], event=DELEGATION_REVOKED.name
@@ -98,36 +102,36 @@ def _revocation(delegation: Delegation, chain: Sequence[Delegation]) -> Step:
         "why": delegation.revocation_reason or _("no reason given"),
     }
     text = _("It was revoked on %(when)s by %(by)s: %(why)s.") % words
-    return Step(title, passed=False, text=text, evidence=(delegation, *events[:1]))
+    return ExplanationStep(title, passed=False, text=text, evidence=(delegation, *events[:1]))
 
 
-def _person(delegation: Delegation) -> Step:
+def _person(delegation: Delegation) -> ExplanationStep:
     title, user = _("Person"), delegation.principal_user
     if user is None:
         text = _("%(who)s was deleted.") % {"who": delegation.subject}
-        return Step(title, passed=False, text=text)
+        return ExplanationStep(title, passed=False, text=text)
     who = {"who": user.get_username()}
     if users_can_be_inactive() and not user.is_active:
-        return Step(title, passed=False, text=_("%(who)s is disabled.") % who)
-    return Step(title, passed=True, text=_("%(who)s is active.") % who)
+        return ExplanationStep(title, passed=False, text=_("%(who)s is disabled.") % who)
+    return ExplanationStep(title, passed=True, text=_("%(who)s is active.") % who)
 
 
-def _client(delegation: Delegation) -> Step:
+def _client(delegation: Delegation) -> ExplanationStep:
     title, client = _("Client"), {"client": delegation.delegate_client_id}
     if delegation.delegate is None:
-        return Step(title, passed=False, text=_("%(client)s was deleted.") % client)
+        return ExplanationStep(title, passed=False, text=_("%(client)s was deleted.") % client)
     if not _is_enabled(delegation):
-        return Step(title, passed=False, text=_("%(client)s is disabled.") % client)
-    return Step(title, passed=True, text=_("%(client)s is enabled.") % client)
+        return ExplanationStep(title, passed=False, text=_("%(client)s is disabled.") % client)
+    return ExplanationStep(title, passed=True, text=_("%(client)s is enabled.") % client)
 
 
-def _ancestor(above: Delegation) -> Step:
+def _ancestor(above: Delegation) -> ExplanationStep:
     # A revocation or expiry above has reached every row below; only the client is asked each time
     words = {"client": above.delegate_client_id}
     text = _("%(client)s, from which it comes, is enabled.")
     if not (passed := _is_enabled(above)):
         text = _("%(client)s, from which it comes, is disabled.")
-    return Step(_("Above"), passed=passed, text=text % words, evidence=(above,))
+    return ExplanationStep(_("Above"), passed=passed, text=text % words, evidence=(above,))
 
 
 def _is_enabled(delegation: Delegation) -> bool:

@@ -63,7 +63,7 @@ class Published:
         return hashlib.sha256(self.token).hexdigest()[:32]
 
 
-class _Local:
+class _LocalLists:
     """What this process knows without asking a cache."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class _Local:
                 self.kept.popitem(last=False)
 
 
-_local = _Local()
+_local = _LocalLists()
 # A name for each test of a site that is undone when it ends
 _undone: Final[WeakKeyDictionary[object, str]] = WeakKeyDictionary()
 

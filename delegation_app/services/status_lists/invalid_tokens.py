@@ -28,12 +28,12 @@ from delegation_app.models import (
     Delegation,
     ResourceServer,
 )
-from delegation_app.models.delegation import lineage_of
+from delegation_app.models.delegation import ancestor_clients_of
 from delegation_app.models.validity import users_can_be_inactive
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.scope import Scope
 from delegation_app.services.clients import lookup
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.transactions import database
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ def since(now: datetime) -> datetime:
     return now - LONGEST_ACCESS_TOKEN - UNEVEN
 
 
-def marked(tokens: range, now: datetime) -> set[int]:
+def ids(tokens: range, now: datetime) -> set[int]:
     """Return the keys of the tokens that must not be taken any more, though they have not expired.
 
     They are all that introspection calls inactive, or that say more than it would tell. Some say
@@ -187,7 +187,7 @@ def _below(good: QuerySet[AccessToken], disabled: Sequence[Any]) -> Iterator[int
     for some in _batches(disabled):
         # Most that a client holds was not handed on, and has nothing below it
         trees = Delegation.objects.filter(parent__delegate__in=some).order_by()
-        named = (Q(delegation__lineage__contains=lineage_of(key)) for key in some)
+        named = (Q(delegation__lineage__contains=ancestor_clients_of(key)) for key in some)
         yield from _keys(good.filter(reduce(or_, named), delegation__root__in=trees.values("root")))
 
 
@@ -202,7 +202,7 @@ def _too_wide(good: QuerySet[AccessToken], keys: Sequence[Any]) -> Iterator[int]
             yield from tokens if isinstance(tokens, list) else json.loads(tokens)
 
 
-def _clients(keys: Iterable[Any]) -> dict[Any, Client]:
+def _clients(keys: Iterable[Any]) -> dict[Any, RegisteredClient]:
     applications = toolkit.application_model()._default_manager.using(database())
     wanted = applications.filter(pk__in=keys).select_related("delegation_policy")
     rows: dict[Any, list[Any]] = defaultdict(list)
@@ -211,7 +211,7 @@ def _clients(keys: Iterable[Any]) -> dict[Any, Client]:
     return {key: lookup.from_rows(found[0], found) for key, found in rows.items()}
 
 
-def _allows(client: Client | None, scope: Scope, audience: Audience) -> bool:
+def _allows(client: RegisteredClient | None, scope: Scope, audience: Audience) -> bool:
     if client is None or not all(name in client.servers for name in audience):
         return False
     return scope <= client.known_scope(scope, audience)

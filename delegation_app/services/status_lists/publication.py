@@ -205,7 +205,7 @@ def _make(wanted: _List) -> Published:
     began, now = time.monotonic(), clock.now()
     generation, before = cache.known(wanted.number)
     _check(wanted.tokens)
-    marked = invalid_tokens.marked(wanted.range, now)
+    marked = invalid_tokens.ids(wanted.range, now)
     first = wanted.range.start
     indices = wanted.shuffle.each(token - first for token in marked)
     statuses = StatusList.marking(SIZE, indices)

@@ -15,11 +15,11 @@ from delegation_app.protocol import pkce
 from delegation_app.protocol.errors import InvalidGrant, OAuthError
 from delegation_app.protocol.secrets import code_for, derive_key, digest
 from delegation_app.services import audit
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.delegations import reuse, revocation
 from delegation_app.services.delegations.revocation import CODE_REPLAYED
 from delegation_app.services.tokens import issuing, lost_answers, reissue
-from delegation_app.services.transactions import own
+from delegation_app.services.transactions import durable
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def issue(
     handle: str,
     redirect_uri: str,
     code_challenge: str,
-    origin: audit.Origin,
+    origin: audit.RequestContext,
 ) -> str:
     """Return a new code for all of `delegation`.
 
@@ -81,7 +81,9 @@ def still_good(handle: str) -> str | None:
     return next((codes[one] for one in found), None)
 
 
-def redeem(redemption: Redemption, client: Client, origin: audit.Origin) -> issuing.Issued:
+def redeem(
+    redemption: Redemption, client: RegisteredClient, origin: audit.RequestContext
+) -> issuing.Issued:
     """Redeem a code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
 
     Raises:
@@ -99,9 +101,9 @@ def redeem(redemption: Redemption, client: Client, origin: audit.Origin) -> issu
         return _redeem(redemption, client, origin)
 
 
-@own
+@durable
 def _redeem(
-    redemption: Redemption, client: Client, origin: audit.Origin
+    redemption: Redemption, client: RegisteredClient, origin: audit.RequestContext
 ) -> issuing.Issued | OAuthError:
     code = _find(redemption.code)
     if code is None:
@@ -118,15 +120,18 @@ def _redeem(
 
 
 def _views(
-    code: AuthorizationCode, redemption: Redemption, client: Client, origin: audit.Origin
-) -> tuple[issuing.View, issuing.View]:
+    code: AuthorizationCode,
+    redemption: Redemption,
+    client: RegisteredClient,
+    origin: audit.RequestContext,
+) -> tuple[issuing.TokenGrant, issuing.TokenGrant]:
     delegation = reuse.settle_unasked(code.delegation, origin)
     held, reach = code.scope & delegation.scopes, code.audience & delegation.audience
     audience = client.narrowed_audience(redemption.resources, reach)
     # RFC 6749 section 3.3: what is left may be less, and the answer says so
     scope = client.wanted_scope(redemption.scope, held, audience)
-    whole = issuing.View(delegation, client, code.scope, code.audience)
-    return issuing.View(delegation, client, scope, audience), whole
+    whole = issuing.TokenGrant(delegation, client, code.scope, code.audience)
+    return issuing.TokenGrant(delegation, client, scope, audience), whole
 
 
 def _codes(handle: str) -> Iterator[str]:
@@ -143,7 +148,7 @@ def _find(code: str) -> AuthorizationCode | None:
 
 def mismatch_of(
     code: AuthorizationCode,
-    client: Client,
+    client: RegisteredClient,
     verifiers: Iterable[str | None],
     redirect_uris: Iterable[str],
 ) -> str:
@@ -173,7 +178,10 @@ def _consume(code: AuthorizationCode, now: datetime) -> bool:
 
 
 def _used_before(
-    code: AuthorizationCode, redemption: Redemption, client: Client, origin: audit.Origin
+    code: AuthorizationCode,
+    redemption: Redemption,
+    client: RegisteredClient,
+    origin: audit.RequestContext,
 ) -> issuing.Issued | OAuthError:
     code.refresh_from_db(fields=["consumed_at"])
     if code.consumed_at is None:
@@ -183,7 +191,7 @@ def _used_before(
     return end_replayed(code.delegation, origin)
 
 
-def end_replayed(delegation: Delegation, origin: audit.Origin) -> InvalidGrant:
+def end_replayed(delegation: Delegation, origin: audit.RequestContext) -> InvalidGrant:
     """Revoke the delegation of a code that was redeemed twice, and return the refusal."""
     # RFC 6749 section 4.1.2: a second use revokes what the first one got
     ended = revocation.subtree(delegation, origin.acting_as("system"), reason=CODE_REPLAYED)

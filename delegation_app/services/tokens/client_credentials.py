@@ -8,16 +8,16 @@ from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.errors import OAuthError, UnauthorizedClient
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.delegations import blocks, creation, enforcement, reuse
 from delegation_app.services.delegations.terms import Terms
 from delegation_app.services.tokens import issuing
-from delegation_app.services.transactions import Contended, own
+from delegation_app.services.transactions import Contended, durable
 
 
-@own
+@durable
 def issue(
-    client: Client, scope: Scope, audience: Audience, origin: audit.Origin
+    client: RegisteredClient, scope: Scope, audience: Audience, origin: audit.RequestContext
 ) -> issuing.Issued | OAuthError:
     """Issue an access token on the client's standing delegation, opened if there is none.
 
@@ -29,14 +29,14 @@ def issue(
     Side effects: locks the delegation; one row and one audit event, two of each if it is new.
     """
     terms = Terms(client, scope, audience, names.CLIENT_CREDENTIALS, client.policy.constraints)
-    delegation = standing_delegation(terms, origin)
+    delegation = own_delegation(terms, origin)
     if isinstance(delegation, OAuthError):
         return delegation
-    view = issuing.View(delegation, client, scope, audience)
-    return issuing.issue(view, origin, issuing.Manner(refusal=UnauthorizedClient))
+    view = issuing.TokenGrant(delegation, client, scope, audience)
+    return issuing.issue(view, origin, issuing.IssueOptions(refusal=UnauthorizedClient))
 
 
-def standing_delegation(terms: Terms, origin: audit.Origin) -> Delegation | OAuthError:
+def own_delegation(terms: Terms, origin: audit.RequestContext) -> Delegation | OAuthError:
     """Return the live delegation on `terms`, locked, or open it.
 
     Requests that run side by side find the same one: who opens holds the terms until the commit.

@@ -19,9 +19,9 @@ from delegation_app.protocol.errors import (
 )
 from delegation_app.protocol.secrets import digest
 from delegation_app.services import audit
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.tokens import issuing, lost_answers, reissue
-from delegation_app.services.transactions import own
+from delegation_app.services.transactions import durable
 
 # RFC 8628 section 3.5
 _SLOWER: Final = 5
@@ -42,7 +42,7 @@ class Poll:
     scope: str | None
 
 
-def poll(wanted: Poll, client: Client, origin: audit.Origin) -> issuing.Issued:
+def poll(wanted: Poll, client: RegisteredClient, origin: audit.RequestContext) -> issuing.Issued:
     """Redeem a device code for tokens, or say why not (RFC 8628 section 3.5).
 
     A second redemption ends nothing. A device that lost the answer polls on: once its interval is
@@ -70,8 +70,10 @@ def poll(wanted: Poll, client: Client, origin: audit.Origin) -> issuing.Issued:
         return _poll(wanted, client, origin)
 
 
-@own
-def _poll(wanted: Poll, client: Client, origin: audit.Origin) -> issuing.Issued | OAuthError:
+@durable
+def _poll(
+    wanted: Poll, client: RegisteredClient, origin: audit.RequestContext
+) -> issuing.Issued | OAuthError:
     now = clock.now()
     code = DeviceCode.objects.filter(digest=digest(wanted.device_code)).select_for_update().first()
     if code is None:
@@ -105,7 +107,7 @@ def _pending(code: DeviceCode, now: datetime) -> OAuthError:
 
 
 def _redeem(
-    code: DeviceCode, wanted: Poll, client: Client, origin: audit.Origin
+    code: DeviceCode, wanted: Poll, client: RegisteredClient, origin: audit.RequestContext
 ) -> issuing.Issued | OAuthError:
     now = clock.now()
     # It is a root, so it locks its tree. It is read again after a wait: a revoked one is not found
@@ -131,13 +133,13 @@ def _why_gone(code: DeviceCode, now: datetime) -> str:
 
 
 def _views(
-    delegation: Delegation, wanted: Poll, client: Client
-) -> tuple[issuing.View, issuing.View]:
+    delegation: Delegation, wanted: Poll, client: RegisteredClient
+) -> tuple[issuing.TokenGrant, issuing.TokenGrant]:
     audience = client.narrowed_audience(wanted.resources, delegation.audience)
     # RFC 6749 section 3.3: what is left may be less, and the answer says so
     scope = client.wanted_scope(wanted.scope, delegation.scopes, audience)
-    whole = issuing.View(delegation, client, delegation.scopes, delegation.audience)
-    return issuing.View(delegation, client, scope, audience), whole
+    whole = issuing.TokenGrant(delegation, client, delegation.scopes, delegation.audience)
+    return issuing.TokenGrant(delegation, client, scope, audience), whole
 
 
 def _is_retry(code: DeviceCode, delegation: Delegation, now: datetime) -> bool:

@@ -15,16 +15,16 @@ from delegation_app.protocol.errors import InvalidRequest, InvalidScope, Invalid
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import new_secret
 from delegation_app.services import audit
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.delegations import creation, enforcement
 from delegation_app.services.delegations.terms import ChildTerms
 from delegation_app.services.tokens import exchange_parties, exchange_targets, issuing
-from delegation_app.services.tokens.exchange_parties import Actors, Subject, Token
-from delegation_app.services.transactions import own
+from delegation_app.services.tokens.exchange_parties import Actors, Subject, TypedToken
+from delegation_app.services.transactions import durable
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class ExchangeRequest:
     """What a client sends to exchange a token.
 
     Attributes:
@@ -36,8 +36,8 @@ class Exchange:
         constraints: what the client itself narrows it by.
     """
 
-    subject: Token
-    actor: Token | None
+    subject: TypedToken
+    actor: TypedToken | None
     requested_type: str
     audiences: tuple[str, ...]
     resources: tuple[str, ...]
@@ -62,7 +62,9 @@ class _Judged:
         return found
 
 
-def exchange(wanted: Exchange, client: Client, origin: audit.Origin) -> issuing.Issued:
+def exchange(
+    wanted: ExchangeRequest, client: RegisteredClient, origin: audit.RequestContext
+) -> issuing.Issued:
     """Hand on the authority behind a token, and issue a token for it.
 
     Raises:
@@ -83,7 +85,7 @@ def exchange(wanted: Exchange, client: Client, origin: audit.Origin) -> issuing.
         raise
 
 
-def _judged(wanted: Exchange, subject: Subject, client: Client) -> _Judged:
+def _judged(wanted: ExchangeRequest, subject: Subject, client: RegisteredClient) -> _Judged:
     actors = exchange_parties.actors(wanted.actor, subject, client)
     audience = exchange_targets.audience_of(client, wanted.audiences, wanted.resources)
     # A client that goes further than it was allowed to would need to ask the person again.
@@ -98,10 +100,10 @@ def _judged(wanted: Exchange, subject: Subject, client: Client) -> _Judged:
 
 
 def _terms(  # noqa: PLR0917 - what the checks above have found, one by one
-    wanted: Exchange,
+    wanted: ExchangeRequest,
     subject: Subject,
     actors: Actors,
-    client: Client,
+    client: RegisteredClient,
     scope: Scope,
     audience: Audience,
 ) -> ChildTerms:
@@ -120,7 +122,7 @@ def _terms(  # noqa: PLR0917 - what the checks above have found, one by one
     )
 
 
-def _ends(parent: Delegation, client: Client) -> datetime | None:
+def _ends(parent: Delegation, client: RegisteredClient) -> datetime | None:
     # Like its parent, unless the operator wants this client's authority to end before
     seconds = client.policy.delegation_lifetime
     if seconds is None:
@@ -129,22 +131,22 @@ def _ends(parent: Delegation, client: Client) -> datetime | None:
     return ends if parent.expires_at is None else min(ends, parent.expires_at)
 
 
-@own
+@durable
 def _issue(
-    wanted: Exchange, judged: _Judged, client: Client, origin: audit.Origin
+    wanted: ExchangeRequest, judged: _Judged, client: RegisteredClient, origin: audit.RequestContext
 ) -> issuing.Issued:
     # Valid when they were read, but maybe not after the wait for the locks
-    child = creation.hand_on(judged.terms, origin, judged.presented)
+    child = creation.delegate_onward(judged.terms, origin, judged.presented)
     while child is None:
         # Of what is left, the client may stand in nothing any more
         judged = _judged(wanted, exchange_parties.subject(wanted.subject, client), client)
-        child = creation.hand_on(judged.terms, origin, judged.presented)
+        child = creation.delegate_onward(judged.terms, origin, judged.presented)
     subject, actors, terms = judged.subject, judged.actors, judged.terms
-    view = issuing.within(issuing.View(child, client, terms.scope, terms.audience))
+    view = issuing.within(issuing.TokenGrant(child, client, terms.scope, terms.audience))
     # RFC 8693 section 2.2.1: a refresh token only where the subject may be gone by then
     renewable = client.policy.refreshes_exchanged and client.may_use(names.REFRESH_TOKEN)
     renewal = issuing.renewal(view, new_secret()) if renewable else None
-    manner = issuing.Manner(
+    manner = issuing.IssueOptions(
         event=TOKEN_IMPERSONATED if actors.impersonated else TOKEN_EXCHANGED,
         refusal=InvalidRequest,
         not_after=subject.expires_at,

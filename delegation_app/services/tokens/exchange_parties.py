@@ -12,7 +12,7 @@ from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.claims import client_identity, client_subject
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.tokens import exchange_targets, lookup
 from delegation_app.services.tokens.lookup import PresentedAccessToken, PresentedRefreshToken
 
@@ -20,7 +20,7 @@ _ACCESS: Final = frozenset({names.ACCESS_TOKEN, names.JWT})
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class TypedToken:
     """A token as it was sent, with the type that it was declared to be."""
 
     text: str = field(repr=False)
@@ -63,7 +63,7 @@ class Actors:
     presented: AccessToken | None = None
 
 
-def subject(token: Token, client: Client) -> Subject:
+def subject(token: TypedToken, client: RegisteredClient) -> Subject:
     """Return the subject of an exchange.
 
     Reads only: RFC 8693 section 2.1 leaves the presented tokens as they are.
@@ -96,7 +96,7 @@ def subject(token: Token, client: Client) -> Subject:
     )
 
 
-def actors(token: Token | None, of: Subject, client: Client) -> Actors:
+def actors(token: TypedToken | None, of: Subject, client: RegisteredClient) -> Actors:
     """Return who acts with the exchanged token.
 
     Args:
@@ -126,7 +126,7 @@ def actors(token: Token | None, of: Subject, client: Client) -> Actors:
     return Actors(chain, presented=presented)
 
 
-def _find(token: Token) -> PresentedAccessToken | PresentedRefreshToken:
+def _find(token: TypedToken) -> PresentedAccessToken | PresentedRefreshToken:
     found = lookup.find(token.text)
     # RFC 8693 section 2.1: it must be valid, and of the type that it is declared to be
     if found is None or not found.active or not _is_declared(found, token.declared):
@@ -144,7 +144,7 @@ def _is_declared(found: lookup.Presented, declared: str) -> bool:
     return declared in _ACCESS and (is_jwt or declared != names.JWT)
 
 
-def _refresh_token(found: PresentedRefreshToken, client: Client) -> Subject:
+def _refresh_token(found: PresentedRefreshToken, client: RegisteredClient) -> Subject:
     # Validated as in its own grant, and not used up: only its own client may present it
     row, delegation = found.row, found.row.delegation
     if delegation.delegate_id != client.application.pk:
@@ -158,7 +158,7 @@ def _refresh_token(found: PresentedRefreshToken, client: Client) -> Subject:
     return Subject(delegation, scope, None, client.policy.may_act, "", is_own=True)
 
 
-def _actor_of(token: Token, of: Subject, client: Client) -> AccessToken:
+def _actor_of(token: TypedToken, of: Subject, client: RegisteredClient) -> AccessToken:
     found = lookup.find(token.text)
     if (
         not isinstance(found, PresentedAccessToken)
@@ -180,15 +180,15 @@ def _actor_of(token: Token, of: Subject, client: Client) -> AccessToken:
     raise _bad_actor(f"not this client's to present: {delegation.public_id}", of)
 
 
-def _holds(client: Client, found: PresentedAccessToken) -> bool:
+def _holds(client: RegisteredClient, found: PresentedAccessToken) -> bool:
     return found.row.delegation.delegate_id == client.application.pk
 
 
-def _stands_in_audience(client: Client, found: PresentedAccessToken) -> bool:
-    return bool(found.audience & Audience(exchange_targets.spoken_for(client)))
+def _stands_in_audience(client: RegisteredClient, found: PresentedAccessToken) -> bool:
+    return bool(found.audience & Audience(exchange_targets.own_resource_servers(client)))
 
 
-def _is_named(client: Client, found: PresentedAccessToken) -> bool:
+def _is_named(client: RegisteredClient, found: PresentedAccessToken) -> bool:
     return found.may_act == client.client_id
 
 

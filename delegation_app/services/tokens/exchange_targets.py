@@ -6,10 +6,12 @@ from delegation_app.models import ResourceServer
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.errors import InvalidScope
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.clients.lookup import Client, known_spelling
+from delegation_app.services.clients.lookup import RegisteredClient, known_spelling
 
 
-def audience_of(client: Client, names: tuple[str, ...], resources: tuple[str, ...]) -> Audience:
+def audience_of(
+    client: RegisteredClient, names: tuple[str, ...], resources: tuple[str, ...]
+) -> Audience:
     """Return the resource servers that a client wants a token for.
 
     Args:
@@ -31,7 +33,9 @@ def audience_of(client: Client, names: tuple[str, ...], resources: tuple[str, ..
     return client.audience(resources)
 
 
-def scope_at(client: Client, requested: str | None, held: Scope, audience: Audience) -> Scope:
+def scope_at(
+    client: RegisteredClient, requested: str | None, held: Scope, audience: Audience
+) -> Scope:
     """Return the scope of a token that is made from another one.
 
     Args:
@@ -55,7 +59,7 @@ def scope_at(client: Client, requested: str | None, held: Scope, audience: Audie
     return client.effective_scope(scope, audience)
 
 
-def spoken_for(client: Client) -> frozenset[str]:
+def own_resource_servers(client: RegisteredClient) -> frozenset[str]:
     """Return the identifiers of the active resource servers that a client is. One statement."""
     servers = ResourceServer.objects.filter(introspectors=client.application.pk, active=True)
     return frozenset(servers.values_list("identifier", flat=True))

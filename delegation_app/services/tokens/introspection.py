@@ -9,16 +9,16 @@ from delegation_app.conf import conf
 from delegation_app.models import AccessToken, Delegation, RefreshToken
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.claims import authority
-from delegation_app.protocol.constraints import Access, Moment
+from delegation_app.protocol.constraints import AccessContext, EnforcementPoint
 from delegation_app.protocol.errors import UnauthorizedClient
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.clients.lookup import Client, Server
+from delegation_app.services.clients.lookup import RegisteredClient, Server
 from delegation_app.services.tokens import lookup, usage
 
 INACTIVE: Final[dict[str, Any]] = {"active": False}
 
 
-def introspect(text: str, caller: Client) -> dict[str, Any]:
+def introspect(text: str, caller: RegisteredClient) -> dict[str, Any]:
     """Return what `caller` may know about a token (RFC 7662 section 2.2).
 
     Args:
@@ -47,11 +47,11 @@ def introspect(text: str, caller: Client) -> dict[str, Any]:
 def refusal_at(found: lookup.PresentedAccessToken, server: Server) -> str | None:
     """Return which limit of its delegation keeps a token from a service now, or None."""
     where = Audience([server.identifier])
-    access = Access(Moment.INTROSPECTION, clock.now(), audience=where)
+    access = AccessContext(EnforcementPoint.INTROSPECTION, clock.now(), audience=where)
     return found.row.delegation.constraints.refusal(access)
 
 
-def _access_token(found: lookup.PresentedAccessToken, caller: Client) -> dict[str, Any]:
+def _access_token(found: lookup.PresentedAccessToken, caller: RegisteredClient) -> dict[str, Any]:
     token = found.row
     places = [server for server in _places(found, caller) if refusal_at(found, server) is None]
     # RFC 7662 section 2.2: a resource server is told of the scopes that concern it
@@ -67,7 +67,7 @@ def _access_token(found: lookup.PresentedAccessToken, caller: Client) -> dict[st
     return answer | claims | (_record(token) if caller.policy.may_introspect_all else {})
 
 
-def _places(found: lookup.PresentedAccessToken, caller: Client) -> list[Server]:
+def _places(found: lookup.PresentedAccessToken, caller: RegisteredClient) -> list[Server]:
     """Return the resource servers that the answer is about.
 
     They are the caller's own; whoever may know of the token anyway is told of all.
@@ -93,7 +93,7 @@ def _record(token: AccessToken) -> dict[str, Any]:
     }
 
 
-def _refresh_token(token: RefreshToken, caller: Client) -> dict[str, Any]:
+def _refresh_token(token: RefreshToken, caller: RegisteredClient) -> dict[str, Any]:
     # No resource server ever has to judge a refresh token.
     if not _may_know(token.delegation, caller):
         return INACTIVE
@@ -101,7 +101,7 @@ def _refresh_token(token: RefreshToken, caller: Client) -> dict[str, Any]:
     return _answer(token, scope) if scope else INACTIVE
 
 
-def _may_know(delegation: Delegation, caller: Client) -> bool:
+def _may_know(delegation: Delegation, caller: RegisteredClient) -> bool:
     own = delegation.delegate_id == caller.application.pk
     return own or caller.policy.may_introspect_all
 

@@ -14,27 +14,27 @@ from delegation_app.models import AccessToken, Delegation, RefreshToken
 from delegation_app.protocol import jose, names, secrets
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.claims import AccessTokenClaims
-from delegation_app.protocol.constraints import Moment
+from delegation_app.protocol.constraints import EnforcementPoint
 from delegation_app.protocol.errors import InvalidGrant, InvalidScope, InvalidTarget, OAuthError
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.delegations import enforcement
 from delegation_app.services.status_lists import publication
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class TokenGrant:
     """The part of a delegation that one token shows."""
 
     delegation: Delegation
-    client: Client
+    client: RegisteredClient
     scope: Scope
     audience: Audience
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class IssueOptions:
     """What differs between the grants when a token is issued.
 
     Attributes:
@@ -57,11 +57,11 @@ class Manner:
     is_first: bool = False
 
 
-_USUAL: Final = Manner()
+_USUAL: Final = IssueOptions()
 
 
 @dataclass(frozen=True, slots=True)
-class Renewal:
+class NewRefreshToken:
     """A refresh token: its row, and its text, which exists here and in the answer only."""
 
     row: RefreshToken
@@ -83,7 +83,7 @@ class Issued:
     access: AccessToken
     claims: dict[str, Any]
     opaque: str | None = field(repr=False)
-    renewal: Renewal | None = None
+    renewal: NewRefreshToken | None = None
     token_type: str | None = None
 
     def answer(self, signer: jose.SigningIdentity) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class Issued:
         return jose.sign(self.claims, signer, typ=names.ACCESS_TOKEN_TYP)
 
 
-def within(view: View) -> View:
+def within(view: TokenGrant) -> TokenGrant:
     """Cut a view to its delegation, which may have been narrowed since the view was chosen.
 
     Raises:
@@ -132,7 +132,11 @@ def within(view: View) -> View:
 
 
 def issue(
-    view: View, origin: audit.Origin, manner: Manner = _USUAL, *, renewal: Renewal | None = None
+    view: TokenGrant,
+    origin: audit.RequestContext,
+    manner: IssueOptions = _USUAL,
+    *,
+    renewal: NewRefreshToken | None = None,
 ) -> Issued:
     """Issue an access token on a delegation, cut to what the delegation allows now.
 
@@ -167,7 +171,9 @@ def issue(
     return Issued(access, claims, opaque, renewal, manner.token_type)
 
 
-def issue_first(view: View, whole: View, origin: audit.Origin, manner: Manner = _USUAL) -> Issued:
+def issue_first(
+    view: TokenGrant, whole: TokenGrant, origin: audit.RequestContext, manner: IssueOptions = _USUAL
+) -> Issued:
     """Issue the first tokens on a delegation that a person opened.
 
     Args:
@@ -187,7 +193,9 @@ def issue_first(view: View, whole: View, origin: audit.Origin, manner: Manner = 
     return issue(view, origin, replace(manner, is_first=True), renewal=fresh)
 
 
-def renewal(view: View, text: str, *, predecessor: RefreshToken | None = None) -> Renewal:
+def renewal(
+    view: TokenGrant, text: str, *, predecessor: RefreshToken | None = None
+) -> NewRefreshToken:
     """Store a refresh token for all of `view`.
 
     Args:
@@ -207,18 +215,23 @@ def renewal(view: View, text: str, *, predecessor: RefreshToken | None = None) -
         issued_at=now,
         expires_at=_ends(now, view.client.refresh_token_lifetime, view.delegation),
     )
-    return Renewal(row, text)
+    return NewRefreshToken(row, text)
 
 
-def _count_use(view: View, origin: audit.Origin, manner: Manner) -> None:
+def _count_use(view: TokenGrant, origin: audit.RequestContext, manner: IssueOptions) -> None:
     delegation, refusal, is_counted = view.delegation, manner.refusal, manner.is_counted
     enforcement.enforce(
-        delegation, view.audience, origin, Moment.ISSUE, refusal=refusal, is_counted=is_counted
+        delegation,
+        view.audience,
+        origin,
+        EnforcementPoint.ISSUE,
+        refusal=refusal,
+        is_counted=is_counted,
     )
-    enforcement.spend(delegation, refusal=refusal, is_counted=is_counted)
+    enforcement.count_token(delegation, refusal=refusal, is_counted=is_counted)
 
 
-def _details(view: View) -> dict[str, Any]:
+def _details(view: TokenGrant) -> dict[str, Any]:
     return {
         "grant_type": view.delegation.grant_type,
         "scope": str(view.scope),
@@ -226,7 +239,7 @@ def _details(view: View) -> dict[str, Any]:
     }
 
 
-def _store(view: View, opaque: str | None, not_after: datetime | None) -> AccessToken:
+def _store(view: TokenGrant, opaque: str | None, not_after: datetime | None) -> AccessToken:
     now = clock.now().replace(microsecond=0)
     access = AccessToken.objects.create(
         jti=secrets.new_token_id(),
@@ -254,7 +267,9 @@ def _check_within(access: AccessToken) -> None:
         raise AssertionError(message)
 
 
-def _claims(access: AccessToken, client: Client, refusal: type[OAuthError]) -> dict[str, Any]:
+def _claims(
+    access: AccessToken, client: RegisteredClient, refusal: type[OAuthError]
+) -> dict[str, Any]:
     delegation = access.delegation
     claims = AccessTokenClaims(
         issuer=conf.issuer,

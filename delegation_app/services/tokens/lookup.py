@@ -35,7 +35,7 @@ class PresentedAccessToken:
     """
 
     row: AccessToken
-    client: lookup.Client | None
+    client: lookup.RegisteredClient | None
     active: bool
 
     @property
@@ -106,7 +106,7 @@ def by_id(jti: str) -> PresentedAccessToken | None:
     return _access_token(jti=jti)
 
 
-def given_back(text: str, client: lookup.Client) -> Presented | None:
+def given_back(text: str, client: lookup.RegisteredClient) -> Presented | None:
     """Return the token that a client gives back, expired or not, or None.
 
     A token of this client is found by its id as well, if the key that signed it is gone: another

@@ -29,7 +29,7 @@ _MOST: Final = 1000
 _NAME: Final = "delegation:lost-answer:"
 
 
-class _Local:
+class _LocalAnswers:
     """What this process knows without asking a cache: token ids, and until when, by digest."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class _Local:
         self.kept: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
 
-_local = _Local()
+_local = _LocalAnswers()
 
 
 @contextmanager

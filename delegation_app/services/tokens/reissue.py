@@ -13,7 +13,7 @@ from delegation_app.services import audit
 from delegation_app.services.status_lists import cache
 from delegation_app.services.tokens import issuing
 
-_AGAIN: Final = issuing.Manner(event=TOKEN_REISSUED, is_counted=False)
+_AGAIN: Final = issuing.IssueOptions(event=TOKEN_REISSUED, is_counted=False)
 
 
 def is_unused(delegation: Delegation, jti: str | None = None) -> bool:
@@ -32,7 +32,9 @@ def is_unused(delegation: Delegation, jti: str | None = None) -> bool:
     return live.exists() and not used.exists()
 
 
-def reissue(view: issuing.View, whole: issuing.View, origin: audit.Origin) -> issuing.Issued:
+def reissue(
+    view: issuing.TokenGrant, whole: issuing.TokenGrant, origin: audit.RequestContext
+) -> issuing.Issued:
     """End the tokens of a delegation, and issue its first ones again; see `tokens.issue_first`.
 
     Side effects: the rows of those tokens, and those of `tokens.issue_first`. It is no further use.

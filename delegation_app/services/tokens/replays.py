@@ -16,7 +16,7 @@ from delegation_app.protocol import secrets
 from delegation_app.protocol.errors import OAuthError
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services import audit
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.tokens import authorization_codes, rotation
 
 _REDEEMED: Final = frozenset({"code"})
@@ -30,8 +30,8 @@ PARAMETERS: Final = _REDEEMED | _REFRESHED | _EXCHANGED
 def end_replayed(
     parameters: Parameters,
     presenting: Collection[str],
-    client: Client,
-    origin: audit.Origin,
+    client: RegisteredClient,
+    origin: audit.RequestContext,
     refusal: OAuthError,
 ) -> OAuthError:
     """Revoke the delegations of used codes and refresh tokens that a refused request presents.
@@ -67,7 +67,7 @@ def end_replayed(
 
 
 def _replayed_codes(
-    parameters: Parameters, presenting: Collection[str], client: Client
+    parameters: Parameters, presenting: Collection[str], client: RegisteredClient
 ) -> Iterator[Delegation]:
     texts = _texts(parameters, _REDEEMED & set(presenting))
     if not texts:
@@ -82,7 +82,7 @@ def _replayed_codes(
 
 
 def _reused_tokens(
-    parameters: Parameters, presenting: Collection[str], client: Client
+    parameters: Parameters, presenting: Collection[str], client: RegisteredClient
 ) -> Iterator[Delegation]:
     texts = _texts(parameters, presenting)
     if not texts:

@@ -13,16 +13,23 @@ from delegation_app.models.validity import in_force
 from delegation_app.protocol import secrets
 from delegation_app.protocol.errors import InvalidGrant, OAuthError
 from delegation_app.services import audit
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.delegations import reuse, revocation
 from delegation_app.services.delegations.revocation import REFRESH_TOKEN_REUSED
 from delegation_app.services.tokens import lost_answers, reissue
-from delegation_app.services.tokens.issuing import Issued, Manner, Renewal, View, issue, renewal
-from delegation_app.services.transactions import own
+from delegation_app.services.tokens.issuing import (
+    Issued,
+    IssueOptions,
+    NewRefreshToken,
+    TokenGrant,
+    issue,
+    renewal,
+)
+from delegation_app.services.transactions import durable
 
 
 @dataclass(frozen=True, slots=True)
-class Presentation:
+class RefreshRequest:
     """What a client sends to refresh.
 
     Attributes:
@@ -36,7 +43,9 @@ class Presentation:
     resources: tuple[str, ...]
 
 
-def rotate(presentation: Presentation, client: Client, origin: audit.Origin) -> Issued:
+def rotate(
+    presentation: RefreshRequest, client: RegisteredClient, origin: audit.RequestContext
+) -> Issued:
     """Exchange a refresh token for its successor and an access token.
 
     A retry of the token that was rotated last gets the same successor as long as that is unused:
@@ -55,9 +64,9 @@ def rotate(presentation: Presentation, client: Client, origin: audit.Origin) -> 
         return _rotate(presentation, client, origin)
 
 
-@own
+@durable
 def _rotate(
-    presentation: Presentation, client: Client, origin: audit.Origin
+    presentation: RefreshRequest, client: RegisteredClient, origin: audit.RequestContext
 ) -> Issued | OAuthError:
     presented = _find(presentation.text)
     if presented is None:
@@ -65,7 +74,7 @@ def _rotate(
     # RFC 6749 section 5.2: issued to another client looks like unknown
     if presented.delegation.delegate_id != client.application.pk:
         return _refusal("another client's", presented.delegation)
-    whole = View(presented.delegation, client, presented.scope, presented.audience)
+    whole = TokenGrant(presented.delegation, client, presented.scope, presented.audience)
     # Before anything that is asked for is looked at: a reuse is one, whatever it asks for. A first
     # use that asks for too much is undone with the error.
     if not _consume(presented, clock.now()):
@@ -73,7 +82,7 @@ def _rotate(
     wanted = _narrowed(whole, presentation, origin)
     successor = secrets.successor(_keys()[0], presentation.text)
     fresh = renewal(whole, successor, predecessor=presented)
-    manner = Manner(event=TOKEN_REFRESHED, details=_named(presented))
+    manner = IssueOptions(event=TOKEN_REFRESHED, details=_named(presented))
     return issue(wanted, origin, manner, renewal=fresh)
 
 
@@ -85,7 +94,9 @@ def _find(text: str) -> RefreshToken | None:
     return rows.select_related("delegation__root").select_for_update(of=of).first()
 
 
-def _narrowed(whole: View, presentation: Presentation, origin: audit.Origin) -> View:
+def _narrowed(
+    whole: TokenGrant, presentation: RefreshRequest, origin: audit.RequestContext
+) -> TokenGrant:
     client, delegation = whole.client, reuse.settle_unasked(whole.delegation, origin)
     # The delegation may have been narrowed since the token was issued
     reach = whole.audience & delegation.audience
@@ -93,7 +104,7 @@ def _narrowed(whole: View, presentation: Presentation, origin: audit.Origin) -> 
     granted = client.narrowed_scope(presentation.scope, whole.scope, audience)
     # RFC 6749 section 3.3: an app that repeats what it was granted goes on with what is left of it
     scope = client.effective_scope(granted & delegation.scopes, audience)
-    return View(delegation, client, scope, audience)
+    return TokenGrant(delegation, client, scope, audience)
 
 
 def _consume(presented: RefreshToken, now: datetime) -> bool:
@@ -105,7 +116,10 @@ def _consume(presented: RefreshToken, now: datetime) -> bool:
 
 
 def _used_before(
-    presented: RefreshToken, presentation: Presentation, whole: View, origin: audit.Origin
+    presented: RefreshToken,
+    presentation: RefreshRequest,
+    whole: TokenGrant,
+    origin: audit.RequestContext,
 ) -> Issued | OAuthError:
     now, delegation = clock.now(), presented.delegation
     presented.refresh_from_db(fields=["consumed_at"])
@@ -122,7 +136,7 @@ def _used_before(
     return _again(presented, _narrowed(whole, presentation, origin), successor, origin)
 
 
-def retried(presented: RefreshToken, text: str, client: Client) -> Renewal | None:
+def retried(presented: RefreshToken, text: str, client: RegisteredClient) -> NewRefreshToken | None:
     """Return the successor that a client may be given once more; None if this is a reuse.
 
     Reads only: one statement, none after the retry window.
@@ -139,7 +153,7 @@ def retried(presented: RefreshToken, text: str, client: Client) -> Renewal | Non
     return None
 
 
-def end_reused(delegation: Delegation, origin: audit.Origin) -> InvalidGrant:
+def end_reused(delegation: Delegation, origin: audit.RequestContext) -> InvalidGrant:
     """Revoke the delegation of a refresh token that was used twice, and return the refusal."""
     # RFC 9700 section 4.14.2: somebody else may hold the successor, so the grant ends
     ended = revocation.subtree(
@@ -154,18 +168,21 @@ def end_reused(delegation: Delegation, origin: audit.Origin) -> InvalidGrant:
     return error
 
 
-def _unused_successor(presented: RefreshToken, text: str) -> Renewal | None:
+def _unused_successor(presented: RefreshToken, text: str) -> NewRefreshToken | None:
     row = RefreshToken.objects.filter(predecessor=presented, consumed_at=None).first()
     # The site's secret may have changed between the two requests.
     for key in _keys():
         candidate = secrets.successor(key, text)
         if row is not None and secrets.digest(candidate) == row.digest:
-            return Renewal(row, candidate)
+            return NewRefreshToken(row, candidate)
     return None
 
 
 def _again(
-    presented: RefreshToken, wanted: View, successor: Renewal, origin: audit.Origin
+    presented: RefreshToken,
+    wanted: TokenGrant,
+    successor: NewRefreshToken,
+    origin: audit.RequestContext,
 ) -> Issued:
     delegation = wanted.delegation
     # Where tokens are counted, a refresh and its retries are one
@@ -180,7 +197,7 @@ def _again(
     # A retry is also what a thief would send, so its event says where it came from
     agent = audit.printable(secrets.masked(origin.user_agent), 255)
     details = {**_named(presented), "address": origin.ip, "user_agent": agent}
-    manner = Manner(event=TOKEN_REFRESH_RETRIED, details=details, is_counted=False)
+    manner = IssueOptions(event=TOKEN_REFRESH_RETRIED, details=details, is_counted=False)
     return issue(wanted, origin, manner, renewal=successor)
 
 

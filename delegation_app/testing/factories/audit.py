@@ -10,7 +10,7 @@ from factory.declarations import LazyFunction, SubFactory
 from delegation_app.events import TOKEN_ISSUED, Event
 from delegation_app.models import AuditEvent
 from delegation_app.services import audit
-from delegation_app.services.transactions import joined
+from delegation_app.services.transactions import nested
 from delegation_app.testing.factories.base import WrittenFactory
 from delegation_app.testing.factories.delegations import DelegationFactory
 
@@ -43,7 +43,7 @@ class AuditEventFactory(WrittenFactory):
         cls, *, event: Event, actor: str, ip: str | None, request_id: str, **about: Any
     ) -> AuditEvent:
         """Write an event; see the class."""
-        origin = audit.Origin(actor=actor, ip=ip, request_id=request_id)
-        with joined():
+        origin = audit.RequestContext(actor=actor, ip=ip, request_id=request_id)
+        with nested():
             audit.record(event, origin, **about)
             return AuditEvent.objects.filter(request_id=request_id).latest("pk")

@@ -17,13 +17,13 @@ from delegation_app.protocol import names
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import digest, new_secret
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.consent import decision, screen
-from delegation_app.services.consent.request import ON_A_DEVICE, Asked
+from delegation_app.services.consent.request import ON_A_DEVICE, ConsentRequest
 from delegation_app.services.delegations import creation
 from delegation_app.services.delegations.terms import ChildTerms, SignIn, Terms
 from delegation_app.services.tokens import exchange_parties, exchange_targets
-from delegation_app.services.transactions import joined
+from delegation_app.services.transactions import nested
 from delegation_app.testing.claims import scope_of
 from delegation_app.testing.factories.base import WrittenFactory
 from delegation_app.testing.factories.parties import ClientFactory, UserFactory
@@ -69,7 +69,7 @@ class ConsentFactory(WrittenFactory):
     @classmethod
     def make(cls, *, expires_at: datetime | None, **question: Any) -> ConsentRecord:
         """Write an answer; see the class."""
-        with joined():
+        with nested():
             return _answered(_asked(**question), expires_at)
 
 
@@ -121,7 +121,7 @@ class DelegationFactory(WrittenFactory):
         **wanted: Any,
     ) -> Delegation:
         """Write a delegation; see the class."""
-        with joined():
+        with nested():
             if parent is not None:
                 return _handed_on(parent, expires_at=expires_at, **wanted)
             if hasattr(principal, "client_id"):
@@ -166,11 +166,11 @@ def _asked(
     audience: Where | None,
     constraints: Limits,
     grant_type: str | None,
-) -> Asked:
+) -> ConsentRequest:
     known = client_of(client.client_id)
     grant = _allowed(known, _ASKING if grant_type is None else (grant_type,))
     where = known.audience(identifiers(audience))
-    return Asked(
+    return ConsentRequest(
         client=known,
         sign_in=SignIn(user, clock.now().replace(microsecond=0), conf.default_acr),
         scope=_scope(known, scopes, where),
@@ -182,9 +182,9 @@ def _asked(
     )
 
 
-def _answered(asked: Asked, expires_at: datetime | None) -> ConsentRecord:
+def _answered(asked: ConsentRequest, expires_at: datetime | None) -> ConsentRecord:
     text = decision.held_text(asked, screen.compose)
-    answer = decision.judged(asked, asked.scope, asked.client.delegation_lifetime)
+    answer = decision.evaluate(asked, asked.scope, asked.client.delegation_lifetime)
     if answer is None:
         raise ValueError("The user has allowed nothing.")
     ends = min((end for end in (answer.until, expires_at) if end is not None), default=None)
@@ -214,7 +214,7 @@ def _own(
         constraints=known.policy.constraints.narrowed(_limits(constraints)),
         expires_at=expires_at,
     )
-    return creation.open_delegation(terms, ORIGIN.acting_as(known.subject))
+    return creation.create(terms, ORIGIN.acting_as(known.subject))
 
 
 def _handed_on(
@@ -240,14 +240,14 @@ def _handed_on(
         actors=_actors(parent, known),
         expires_at=_earliest(parent.expires_at, known, expires_at),
     )
-    child = creation.hand_on(terms, ORIGIN.acting_as(known.subject))
+    child = creation.delegate_onward(terms, ORIGIN.acting_as(known.subject))
     if child is None:
         message = "A part of the parent was taken from its client: lift the block first."
         raise ValueError(message)
     return child
 
 
-def _actors(parent: Delegation, client: Client) -> tuple[dict[str, str], ...]:
+def _actors(parent: Delegation, client: RegisteredClient) -> tuple[dict[str, str], ...]:
     subject = exchange_parties.Subject(
         delegation=parent,
         scope=parent.scopes,
@@ -259,13 +259,15 @@ def _actors(parent: Delegation, client: Client) -> tuple[dict[str, str], ...]:
     return exchange_parties.actors(None, subject, client).chain
 
 
-def _earliest(parent: datetime | None, client: Client, wanted: datetime | None) -> datetime | None:
+def _earliest(
+    parent: datetime | None, client: RegisteredClient, wanted: datetime | None
+) -> datetime | None:
     seconds = client.policy.delegation_lifetime
     bound = None if seconds is None else clock.now() + timedelta(seconds=seconds)
     return min((end for end in (parent, bound, wanted) if end is not None), default=None)
 
 
-def _allowed(client: Client, grant_types: tuple[str, ...]) -> str:
+def _allowed(client: RegisteredClient, grant_types: tuple[str, ...]) -> str:
     for grant_type in grant_types:
         if client.may_use(grant_type):
             return grant_type
@@ -277,7 +279,7 @@ def _redirect_host(application: Any) -> str:
     return parts.hostname or f"{parts.scheme}:"
 
 
-def _scope(client: Client, scopes: Any, audience: Any) -> Scope:
+def _scope(client: RegisteredClient, scopes: Any, audience: Any) -> Scope:
     if scopes is None:
         return client.effective_scope(client.policy.scopes, audience)
     return client.scope(str(scope_of(scopes)), audience)

@@ -11,7 +11,7 @@ from delegation_app.protocol import pkce
 from delegation_app.protocol.names import AUTHORIZATION_CODE
 from delegation_app.protocol.secrets import digest, new_secret
 from delegation_app.services.tokens import authorization_codes
-from delegation_app.services.transactions import joined
+from delegation_app.services.transactions import nested
 from delegation_app.testing import tokens
 from delegation_app.testing.factories.base import WrittenFactory
 from delegation_app.testing.factories.delegations import DelegationFactory
@@ -48,7 +48,7 @@ class AuthorizationCodeFactory(WrittenFactory):
         cls, *, delegation: Delegation, redirect_uri: str | None, code_verifier: str
     ) -> AuthorizationCode:
         """Write a code; see the class."""
-        with joined():
+        with nested():
             view = tokens.view_of(delegation)
             if view.delegation.grant_type != AUTHORIZATION_CODE:
                 raise ValueError("No code stands for a delegation of this grant type.")

@@ -41,7 +41,7 @@ class SessionOnly(SessionAuthentication):
             ) from error
 
 
-class May(BasePermission):
+class HasDelegationPermission(BasePermission):
     """Staff that may look at delegations; for deeds, that may do this deed as well.
 
     A view says in `needs` which deed its methods do.

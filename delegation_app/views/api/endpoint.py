@@ -17,11 +17,16 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from delegation_app import http
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import sign_in
 from delegation_app.views.api import errors, parsing
-from delegation_app.views.api.authentication import CHALLENGE, SIGNED_IN, May, SessionOnly
+from delegation_app.views.api.authentication import (
+    CHALLENGE,
+    SIGNED_IN,
+    HasDelegationPermission,
+    SessionOnly,
+)
 from delegation_app.views.api.parsing import Shape
 from delegation_app.views.standalone import standalone
 
@@ -62,7 +67,7 @@ class JsonOnly(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-class Endpoint(APIView):
+class ApiEndpoint(APIView):
     """An address. What the site has set for its own interfaces does not hold here, but throttling.
 
     Attributes:
@@ -153,23 +158,23 @@ class Endpoint(APIView):
         return found
 
     @property
-    def origin(self) -> Origin:
+    def origin(self) -> RequestContext:
         """Who is signed in, as the actor, and from where."""
-        return http.origin_of(self.sent, self.person.subject)
+        return http.context_of(self.sent, self.person.subject)
 
 
-class PersonEndpoint(Endpoint):
+class PersonEndpoint(ApiEndpoint):
     """For everybody who is signed in, and about their own connections only."""
 
     permission_classes = SIGNED_IN
 
 
-class OperatorEndpoint(Endpoint):
+class OperatorEndpoint(ApiEndpoint):
     """For staff.
 
     Attributes:
         needs: the permission for its deed, beside the one to look; empty if it only tells.
     """
 
-    permission_classes = (May,)
+    permission_classes = (HasDelegationPermission,)
     needs: ClassVar[str] = ""

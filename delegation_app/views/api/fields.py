@@ -22,7 +22,7 @@ _MOMENT = re.compile(
 _NAMES: Final = 100
 
 
-class Text(serializers.CharField):
+class StrictTextField(serializers.CharField):
     """Text as it was sent, and no number that is taken for text."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -35,7 +35,7 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
-class Whole(serializers.IntegerField):
+class StrictIntegerField(serializers.IntegerField):
     """A whole number; in a query ASCII digits."""
 
     def to_internal_value(self, data: Any) -> int:
@@ -47,7 +47,7 @@ class Whole(serializers.IntegerField):
         return data
 
 
-class Flag(serializers.BooleanField):
+class StrictBooleanField(serializers.BooleanField):
     """Yes or no; in a query `true` or `false`."""
 
     def to_internal_value(self, data: Any) -> bool:
@@ -59,7 +59,7 @@ class Flag(serializers.BooleanField):
         return data
 
 
-class Moment(serializers.DateTimeField):
+class StrictDateTimeField(serializers.DateTimeField):
     """A moment with its offset, told in UTC."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -86,10 +86,10 @@ class DelegationId(serializers.UUIDField):
         return found
 
 
-class Names(serializers.ListField):
+class NameListField(serializers.ListField):
     """Names, such as scopes; at least one."""
 
-    child = Text(max_length=255)
+    child = StrictTextField(max_length=255)
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"allow_empty": False, "max_length": _NAMES, **kwargs})

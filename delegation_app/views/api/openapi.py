@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from delegation_app import __version__
 from delegation_app.views.api import parsing
 from delegation_app.views.api.endpoint import (
-    Endpoint,
+    ApiEndpoint,
     Operation,
     OperatorEndpoint,
     PersonEndpoint,
@@ -107,7 +107,7 @@ class _Sessions(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
         ]
 
 
-class _Schema(Endpoint):
+class _Schema(ApiEndpoint):
     """The schema of one interface, for those who may use that.
 
     Attributes:
@@ -115,7 +115,7 @@ class _Schema(Endpoint):
         title: what it is called.
     """
 
-    about: ClassVar[type[Endpoint]]
+    about: ClassVar[type[ApiEndpoint]]
     title: ClassVar[str]
 
     def get(self, request: Request) -> Response:
@@ -140,7 +140,7 @@ class DelegationsSchema(_Schema, OperatorEndpoint):
     title = "Delegations: who lets whom do what"
 
 
-def _generator(about: type[Endpoint]) -> type[SchemaGenerator]:
+def _generator(about: type[ApiEndpoint]) -> type[SchemaGenerator]:
     class Ours(EndpointEnumerator):
         """The addresses of one interface, wherever the site has them."""
 
@@ -159,6 +159,6 @@ def _generator(about: type[Endpoint]) -> type[SchemaGenerator]:
     return Generator
 
 
-Endpoint.schema = Described()
+ApiEndpoint.schema = Described()
 # Theirs is no part of what they tell
 _Schema.schema = None

@@ -12,14 +12,14 @@ from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.scope import Scope
 from delegation_app.services.delegations import catalogue, operating
-from delegation_app.services.delegations.filters import Chosen
+from delegation_app.services.delegations.filters import DelegationFilter
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.views.api import operator_serializers as shapes
 from delegation_app.views.api import serializers
 from delegation_app.views.api.endpoint import Operation, OperatorEndpoint
-from delegation_app.views.api.signing import seal, unseal
+from delegation_app.views.api.signing import sign, verify
 
-# What the interface calls otherwise than `Chosen`
+# What the interface calls otherwise than `DelegationFilter`
 _NAMES: Final = {
     "client": "client_id",
     "last_used_before": "not_used_after",
@@ -28,7 +28,7 @@ _NAMES: Final = {
 }
 
 
-class Delegations(OperatorEndpoint):
+class DelegationListView(OperatorEndpoint):
     """All of them."""
 
     operations: ClassVar = {
@@ -46,22 +46,22 @@ class Delegations(OperatorEndpoint):
         given = self.given()
         limit, cursor = given.pop("limit"), given.pop("cursor", None)
         bound = ("delegations", as_text(given))
-        after = "" if cursor is None else unseal(cursor, *bound)
+        after = "" if cursor is None else verify(cursor, *bound)
         if after is None:
             raise InvalidRequest("The cursor is none of this list.")
         page = catalogue.listed(chosen(given), limit, after)
-        following = seal(page.older, *bound) if page.older else None
+        following = sign(page.older, *bound) if page.older else None
         return self.told({"delegations": page.rows, "next": following})
 
 
-class Delegation(OperatorEndpoint):
+class DelegationView(OperatorEndpoint):
     """One of them."""
 
     operations: ClassVar = {
         "GET": Operation(
             "getDelegation",
             "Tell all about a delegation.",
-            answer=shapes.Delegation,
+            answer=shapes.DelegationSerializer,
             also=(404,),
         )
     }
@@ -73,7 +73,7 @@ class Delegation(OperatorEndpoint):
         return self.told(_whole(catalogue.find(key)))
 
 
-class Narrow(OperatorEndpoint):
+class NarrowDelegationView(OperatorEndpoint):
     """Take away from one and from all below it."""
 
     needs = "narrow"
@@ -81,7 +81,7 @@ class Narrow(OperatorEndpoint):
         "POST": Operation(
             "narrowDelegation",
             "Leave less of a delegation and of all below it, at once for all tokens.",
-            answer=shapes.Delegation,
+            answer=shapes.DelegationSerializer,
             body=shapes.NarrowDelegation,
             also=(404,),
         )
@@ -101,7 +101,7 @@ class Narrow(OperatorEndpoint):
         return self.told(_whole(catalogue.find(key)))
 
 
-class Revoke(OperatorEndpoint):
+class RevokeDelegationView(OperatorEndpoint):
     """End one and all below it."""
 
     needs = "revoke"
@@ -135,10 +135,10 @@ class Revoke(OperatorEndpoint):
         return self.told({"ended": ended})
 
 
-def chosen(given: dict[str, Any]) -> Chosen:
+def chosen(given: dict[str, Any]) -> DelegationFilter:
     """Return the conditions that a shape has read."""
     found = {_NAMES.get(name, name): value for name, value in given.items()}
-    return Chosen(
+    return DelegationFilter(
         **found | {name: str(found[name]) for name in ("parent", "root") if name in found}
     )
 

@@ -14,12 +14,12 @@ from delegation_app.views.api import operator_serializers as shapes
 from delegation_app.views.api.endpoint import Operation, OperatorEndpoint
 from delegation_app.views.api.errors import PreviewNeeded
 from delegation_app.views.api.operator import as_text, chosen
-from delegation_app.views.api.signing import seal, unseal
+from delegation_app.views.api.signing import sign, verify
 
 CONFIRM_WITHIN: Final = 3600
 
 
-class RevokeMany(OperatorEndpoint):
+class RevokeDelegationsView(OperatorEndpoint):
     """End all that a filter finds.
 
     A dry run answers what would end, and a `confirm` for this operator, this filter and what there
@@ -54,14 +54,14 @@ class RevokeMany(OperatorEndpoint):
             "ended": 0,
             "remaining": found.matching,
             "next": found.next,
-            "confirm": seal(f"{now}.{found.newest}", *self._bound_to(given)),
+            "confirm": sign(f"{now}.{found.newest}", *self._bound_to(given)),
         }
 
     def _done(self, given: dict[str, Any]) -> dict[str, Any]:
         if not given.get("reason"):
             raise InvalidRequest("reason is missing.")
         confirm = given.get("confirm", "")
-        at, _, newest = (unseal(confirm, *self._bound_to(given)) or "0.0").partition(".")
+        at, _, newest = (verify(confirm, *self._bound_to(given)) or "0.0").partition(".")
         if clock.now().timestamp() - int(at) > CONFIRM_WITHIN:
             raise PreviewNeeded("Make a dry run first, and send the `confirm` of its answer.")
         batch = operating.end_some(

@@ -12,17 +12,22 @@ from delegation_app.services.delegations import state
 from delegation_app.services.delegations.operating import MOST_AT_ONCE
 from delegation_app.views.api.fields import (
     DelegationId,
-    Flag,
-    Moment,
-    Names,
+    NameListField,
     StateField,
-    Text,
-    Whole,
+    StrictBooleanField,
+    StrictDateTimeField,
+    StrictIntegerField,
+    StrictTextField,
 )
-from delegation_app.views.api.serializers import MOST, Reason, Shape, Tokens
+from delegation_app.views.api.serializers import (
+    MOST,
+    Reason,
+    StrictSerializer,
+    TokenCountsSerializer,
+)
 
 
-class DelegationClient(Shape):
+class DelegationClient(StrictSerializer):
     """Who holds it."""
 
     client_id = serializers.CharField(source="delegate_client_id")
@@ -33,7 +38,7 @@ class DelegationClient(Shape):
         return "" if row.delegate is None else str(row.delegate)
 
 
-class DelegationRow(Shape):
+class DelegationRow(StrictSerializer):
     """Who lets whom do what, where, since when and until when."""
 
     delegation_id = serializers.UUIDField(source="public_id")
@@ -44,10 +49,10 @@ class DelegationRow(Shape):
     scopes = serializers.ListField(child=serializers.CharField())
     audience = serializers.ListField(child=serializers.CharField())
     grant_type = serializers.CharField()
-    issued_at = Moment()
-    expires_at = Moment(allow_null=True)
-    last_used_at = Moment(allow_null=True)
-    revoked_at = Moment(allow_null=True)
+    issued_at = StrictDateTimeField()
+    expires_at = StrictDateTimeField(allow_null=True)
+    last_used_at = StrictDateTimeField(allow_null=True)
+    revoked_at = StrictDateTimeField(allow_null=True)
     revoked_by = serializers.CharField()
     revocation_reason = serializers.CharField()
     parent_id = serializers.SerializerMethodField()
@@ -65,7 +70,7 @@ class DelegationRow(Shape):
         return row.chain[-2] if row.depth else None
 
 
-class DelegationPage(Shape):
+class DelegationPage(StrictSerializer):
     """Delegations, newest first."""
 
     delegations = DelegationRow(many=True)
@@ -75,14 +80,14 @@ class DelegationPage(Shape):
     )
 
 
-class BoundedCount(Shape):
+class BoundedCount(StrictSerializer):
     """How many, as far as it was counted."""
 
     count = serializers.IntegerField()
     is_more = serializers.BooleanField(help_text="Whether there are more than that.")
 
 
-class Delegation(DelegationRow):
+class DelegationSerializer(DelegationRow):
     """One delegation with all that limits it."""
 
     constraints = serializers.ListField(child=serializers.JSONField(), source="constraint_list")
@@ -95,41 +100,41 @@ class Delegation(DelegationRow):
     consent = serializers.UUIDField(
         source="answered_by", allow_null=True, help_text="The answer that it stands on."
     )
-    auth_time = Moment(allow_null=True)
+    auth_time = StrictDateTimeField(allow_null=True)
     acr = serializers.CharField()
     uses = serializers.IntegerField(help_text="Tokens issued, if their number is limited.")
     max_uses = serializers.IntegerField(allow_null=True)
 
 
-class _Conditions(Shape):
+class _Conditions(StrictSerializer):
     """Which delegations; all conditions have to hold."""
 
     state = serializers.ChoiceField(choices=state.State.values, required=False)
-    subject = Text(required=False)
-    user = Text(required=False, max_length=255, help_text="The name of a person.")
-    client = Text(required=False, max_length=255, help_text="A client id.")
+    subject = StrictTextField(required=False)
+    user = StrictTextField(required=False, max_length=255, help_text="The name of a person.")
+    client = StrictTextField(required=False, max_length=255, help_text="A client id.")
     grant_type = serializers.ChoiceField(
         choices=[name for name, _label in grant_choices(REGISTRY)], required=False
     )
-    audience = Text(required=False, help_text="The identifier of a resource server.")
-    issued_after = Moment(required=False)
-    issued_before = Moment(required=False)
-    last_used_before = Moment(
+    audience = StrictTextField(required=False, help_text="The identifier of a resource server.")
+    issued_after = StrictDateTimeField(required=False)
+    issued_before = StrictDateTimeField(required=False)
+    last_used_before = StrictDateTimeField(
         required=False, help_text="Not used since; those never used count from their issue."
     )
     parent_id = DelegationId(required=False)
     root_id = DelegationId(required=False)
-    has_children = Flag(required=False)
+    has_children = StrictBooleanField(required=False)
 
 
 class DelegationQuery(_Conditions):
     """Which delegations, and how many at once."""
 
-    limit = Whole(default=50, min_value=1, max_value=MOST)
-    cursor = Text(required=False, max_length=400)
+    limit = StrictIntegerField(default=50, min_value=1, max_value=MOST)
+    cursor = StrictTextField(required=False, max_length=400)
 
 
-class RevocationPreview(Tokens):
+class RevocationPreview(TokenCountsSerializer):
     """What a revocation would stop."""
 
     delegations = serializers.IntegerField()
@@ -144,26 +149,28 @@ class RevokeDelegation(Reason):
 class NarrowDelegation(Reason):
     """What shall be left; what is left out stays as it is."""
 
-    scopes = Names(required=False, help_text="Those to keep.")
-    audience = Names(required=False, help_text="Those to keep.")
-    expires_at = Moment(required=False)
+    scopes = NameListField(required=False, help_text="Those to keep.")
+    audience = NameListField(required=False, help_text="Those to keep.")
+    expires_at = StrictDateTimeField(required=False)
     constraints = serializers.ListField(
         child=serializers.JSONField(), required=False, help_text="To be added."
     )
 
 
-class DelegationFilter(_Conditions):
+class DelegationFilterSerializer(_Conditions):
     """At least one condition; nothing else would be meant so."""
 
 
-class RevokeDelegations(Shape):
+class RevokeDelegations(StrictSerializer):
     """What to revoke: first with `dry_run`, then with the `confirm` of that answer."""
 
-    filter = DelegationFilter()
-    dry_run = Flag(default=True)
-    confirm = Text(required=False, max_length=400)
-    reason = Text(required=False, max_length=255, help_text="Needed unless it is a dry run.")
-    limit = Whole(
+    filter = DelegationFilterSerializer()
+    dry_run = StrictBooleanField(default=True)
+    confirm = StrictTextField(required=False, max_length=400)
+    reason = StrictTextField(
+        required=False, max_length=255, help_text="Needed unless it is a dry run."
+    )
+    limit = StrictIntegerField(
         default=MOST_AT_ONCE,
         min_value=1,
         max_value=MOST_AT_ONCE,
@@ -171,7 +178,7 @@ class RevokeDelegations(Shape):
     )
 
 
-class DelegationsRevoked(Shape):
+class DelegationsRevoked(StrictSerializer):
     """What one call did, and what is left."""
 
     dry_run = serializers.BooleanField()

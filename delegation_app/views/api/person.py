@@ -13,18 +13,18 @@ from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.scope import Scope
 from delegation_app.services.connections import actions, detail
 from delegation_app.services.connections import listing as connection_listing
-from delegation_app.services.connections.listing import Chosen, Show
+from delegation_app.services.connections.listing import ConnectionQuery, Show
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.views.api import person_serializers as shapes
 from delegation_app.views.api import serializers
 from delegation_app.views.api.endpoint import Operation, PersonEndpoint
 from delegation_app.views.api.errors import PreviewNeeded
-from delegation_app.views.api.signing import seal, unseal
+from delegation_app.views.api.signing import sign, verify
 
 CONFIRM_WITHIN: Final = 3600
 
 
-class Connections(PersonEndpoint):
+class ConnectionListView(PersonEndpoint):
     """Those that the person opened."""
 
     operations: ClassVar = {
@@ -32,7 +32,7 @@ class Connections(PersonEndpoint):
             "listConnections",
             "List what apps may do for you, newest first.",
             answer=shapes.ConnectionPage,
-            query=shapes.ConnectionQuery,
+            query=shapes.ConnectionQuerySerializer,
         )
     }
 
@@ -44,16 +44,16 @@ class Connections(PersonEndpoint):
         chosen, person = _chosen(given), self.person
         # Whose list it is, and of what: another person's or another list's cursor is none
         bound = ("connections", person.subject, given)
-        before = "" if cursor is None else unseal(cursor, *bound)
+        before = "" if cursor is None else verify(cursor, *bound)
         if before is None:
             raise InvalidRequest("The cursor is none of this list.")
-        page = Chosen(chosen.show, chosen.app, chosen.unused, limit, before)
+        page = ConnectionQuery(chosen.show, chosen.app, chosen.unused, limit, before)
         listing = connection_listing.listed(person.user, page)
-        following = seal(listing.older, *bound) if listing.older else None
+        following = sign(listing.older, *bound) if listing.older else None
         return self.told({"connections": listing.rows, "next": following})
 
 
-class Connection(PersonEndpoint):
+class ConnectionView(PersonEndpoint):
     """One of them, or one that was made from it."""
 
     operations: ClassVar = {
@@ -73,14 +73,14 @@ class Connection(PersonEndpoint):
         return self.told(_whole(self.person.user, row) | {"ending": actions.of_one(row)})
 
 
-class Narrow(PersonEndpoint):
+class NarrowConnectionView(PersonEndpoint):
     """Let an app do less, or not for so long."""
 
     operations: ClassVar = {
         "POST": Operation(
             "narrowConnection",
             "Leave only some scopes, or an earlier end, at once for all tokens.",
-            answer=shapes.Connection,
+            answer=shapes.ConnectionSerializer,
             body=shapes.NarrowConnection,
             also=(404,),
         )
@@ -97,7 +97,7 @@ class Narrow(PersonEndpoint):
         return self.told(_whole(person.user, connection_listing.owned(person.user, key)))
 
 
-class End(PersonEndpoint):
+class EndConnectionView(PersonEndpoint):
     """End one, with all that was made from it."""
 
     operations: ClassVar = {
@@ -130,7 +130,7 @@ class End(PersonEndpoint):
         return self.told({"ended": ended})
 
 
-class EndAll(PersonEndpoint):
+class EndConnectionsView(PersonEndpoint):
     """End everything, or everything of one app."""
 
     operations: ClassVar = {
@@ -155,14 +155,14 @@ class EndAll(PersonEndpoint):
         del request
         app, person = self.given()["app"], self.person
         ending = actions.of_all(person.user, app)
-        confirm = seal(str(int(clock.now().timestamp())), "end", person.subject, app)
+        confirm = sign(str(int(clock.now().timestamp())), "end", person.subject, app)
         return self.told({"ending": ending, "confirm": confirm})
 
     def post(self, request: Request) -> Response:
         """End it."""
         del request
         given, person = self.given(), self.person
-        at = unseal(given["confirm"], "end", person.subject, given["app"])
+        at = verify(given["confirm"], "end", person.subject, given["app"])
         # Also where somebody else signed in since the preview
         if at is None or clock.now().timestamp() - int(at) > CONFIRM_WITHIN:
             raise PreviewNeeded("Ask first what would end, and send the `confirm` of that answer.")
@@ -172,16 +172,16 @@ class EndAll(PersonEndpoint):
         return self.told({"ended": ended})
 
 
-def _chosen(given: dict[str, Any]) -> Chosen:
+def _chosen(given: dict[str, Any]) -> ConnectionQuery:
     show, app = Show(given["show"]), given.get("app", "")
     if "unused_days" not in given:
-        return Chosen(show, app)
+        return ConnectionQuery(show, app)
     if show is Show.ALL:
         raise InvalidRequest("Only what is live can be asked for by its use.")
-    return Chosen(Show.UNUSED, app, timedelta(days=given["unused_days"]))
+    return ConnectionQuery(Show.UNUSED, app, timedelta(days=given["unused_days"]))
 
 
 def _whole(person: Any, row: Any) -> dict[str, Any]:
-    found = detail.whole(person, row)
+    found = detail.load(person, row)
     told = {name: getattr(found, name) for name in found.__slots__}
     return told | {"tree": list(shapes.flat(found.tree))}

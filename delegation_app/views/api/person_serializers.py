@@ -7,11 +7,22 @@ from typing import Any
 
 from rest_framework import serializers
 
-from delegation_app.services.connections.detail import Node
+from delegation_app.services.connections.detail import ConnectionTreeNode
 from delegation_app.services.connections.listing import PAGE, Show
 from delegation_app.services.delegations import state
-from delegation_app.views.api.fields import Moment, Names, PairsAs, Text, Whole
-from delegation_app.views.api.serializers import MOST, MaybeReason, Shape, Tokens
+from delegation_app.views.api.fields import (
+    NameListField,
+    PairsAs,
+    StrictDateTimeField,
+    StrictIntegerField,
+    StrictTextField,
+)
+from delegation_app.views.api.serializers import (
+    MOST,
+    MaybeReason,
+    StrictSerializer,
+    TokenCountsSerializer,
+)
 
 
 class ConnectionScope(PairsAs):
@@ -21,7 +32,7 @@ class ConnectionScope(PairsAs):
     description = serializers.CharField()
 
 
-class ConnectionRow(Shape):
+class ConnectionRow(StrictSerializer):
     """What an app may do for the person who is signed in."""
 
     delegation_id = serializers.UUIDField(source="key")
@@ -29,9 +40,9 @@ class ConnectionRow(Shape):
     state = serializers.ChoiceField(choices=state.State.values)
     scopes = ConnectionScope(many=True)
     services = serializers.ListField(child=serializers.CharField(), help_text="Where, by name.")
-    granted_at = Moment(source="granted")
-    expires_at = Moment(source="expires", allow_null=True)
-    last_used_at = Moment(source="used", allow_null=True)
+    granted_at = StrictDateTimeField(source="granted")
+    expires_at = StrictDateTimeField(source="expires", allow_null=True)
+    last_used_at = StrictDateTimeField(source="used", allow_null=True)
     last_used_from = serializers.CharField(
         source="origin", help_text="The network of the last token request; may be empty."
     )
@@ -41,7 +52,7 @@ class ConnectionRow(Shape):
     )
 
 
-class ConnectionPage(Shape):
+class ConnectionPage(StrictSerializer):
     """Connections, newest first."""
 
     connections = ConnectionRow(many=True)
@@ -50,40 +61,40 @@ class ConnectionPage(Shape):
     )
 
 
-class ConnectionQuery(Shape):
+class ConnectionQuerySerializer(StrictSerializer):
     """Which connections."""
 
     show = serializers.ChoiceField(choices=[str(show.value) for show in Show], default="live")
-    unused_days = Whole(
+    unused_days = StrictIntegerField(
         required=False,
         min_value=1,
         max_value=3650,
         help_text="Only those that are live and were not used for so many days.",
     )
-    app = Text(required=False, max_length=255, help_text="A client id.")
-    limit = Whole(default=PAGE, min_value=1, max_value=MOST)
-    cursor = Text(required=False, max_length=400)
+    app = StrictTextField(required=False, max_length=255, help_text="A client id.")
+    limit = StrictIntegerField(default=PAGE, min_value=1, max_value=MOST)
+    cursor = StrictTextField(required=False, max_length=400)
 
 
-class ConnectionEvent(Shape):
+class ConnectionEvent(StrictSerializer):
     """Something that happened."""
 
-    at = Moment(source="when")
+    at = StrictDateTimeField(source="when")
     text = serializers.CharField()
 
 
-class ConnectionAnswer(Shape):
+class ConnectionAnswer(StrictSerializer):
     """What the person was asked, and said."""
 
     was_asked = serializers.BooleanField(help_text="Not so for apps that the site trusts.")
     on_a_device = serializers.BooleanField()
-    at = Moment(source="when")
+    at = StrictDateTimeField(source="when")
     origin = serializers.CharField()
     granted = ConnectionScope(many=True)
     refused = ConnectionScope(many=True)
 
 
-class ConnectionNode(Shape):
+class ConnectionNode(StrictSerializer):
     """One delegation of the tree; `parent_id` says below which it stands."""
 
     delegation_id = serializers.UUIDField()
@@ -94,7 +105,7 @@ class ConnectionNode(Shape):
     services = serializers.ListField(child=serializers.CharField())
 
 
-class ConnectionEnding(Tokens):
+class ConnectionEnding(TokenCountsSerializer):
     """What would end."""
 
     connections = serializers.IntegerField(source="opened")
@@ -103,13 +114,13 @@ class ConnectionEnding(Tokens):
     services = serializers.ListField(child=serializers.CharField())
     access_tokens = serializers.IntegerField(source="counts.access_tokens")
     refresh_tokens = serializers.IntegerField(source="counts.refresh_tokens")
-    offline_until = Moment(source="counts.offline_until", allow_null=True)
+    offline_until = StrictDateTimeField(source="counts.offline_until", allow_null=True)
     noticed_within_seconds = serializers.IntegerField(
         source="seconds", help_text="Services that verify by themselves notice after that time."
     )
 
 
-class ConnectionsEnding(Shape):
+class ConnectionsEnding(StrictSerializer):
     """What ending everything would end."""
 
     ending = ConnectionEnding()
@@ -118,7 +129,7 @@ class ConnectionsEnding(Shape):
     )
 
 
-class Connection(Shape):
+class ConnectionSerializer(StrictSerializer):
     """One connection and all around it."""
 
     connection = ConnectionRow()
@@ -131,40 +142,40 @@ class Connection(Shape):
     timeline = ConnectionEvent(source="past", many=True)
     ended_by = serializers.CharField()
     reason = serializers.CharField(source="why")
-    renews_until = Moment(allow_null=True)
+    renews_until = StrictDateTimeField(allow_null=True)
 
 
-class ConnectionWithEnding(Connection):
+class ConnectionWithEnding(ConnectionSerializer):
     """The same, with what ending it would end."""
 
     ending = ConnectionEnding()
 
 
-class NarrowConnection(Shape):
+class NarrowConnection(StrictSerializer):
     """What shall be left; what is left out stays as it is."""
 
-    scopes = Names(required=False, help_text="Those to keep.")
-    expires_at = Moment(required=False)
+    scopes = NameListField(required=False, help_text="Those to keep.")
+    expires_at = StrictDateTimeField(required=False)
 
 
 class EndConnection(MaybeReason):
     """How to end one."""
 
 
-class EndConnectionsQuery(Shape):
+class EndConnectionsQuery(StrictSerializer):
     """Of which app; of all if it is left out."""
 
-    app = Text(required=False, max_length=255, default="", help_text="A client id.")
+    app = StrictTextField(required=False, max_length=255, default="", help_text="A client id.")
 
 
 class EndConnections(MaybeReason):
     """That everything shall end, or everything of one app."""
 
-    confirm = Text(max_length=400)
-    app = Text(required=False, max_length=255, default="")
+    confirm = StrictTextField(max_length=400)
+    app = StrictTextField(required=False, max_length=255, default="")
 
 
-def flat(node: Node, parent: str | None = None) -> Iterator[dict[str, Any]]:
+def flat(node: ConnectionTreeNode, parent: str | None = None) -> Iterator[dict[str, Any]]:
     """Return a tree as a list, each node after the one above it."""
     yield {
         "delegation_id": node.key,

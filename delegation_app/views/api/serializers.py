@@ -6,23 +6,23 @@ from typing import Any
 
 from rest_framework import serializers
 
-from delegation_app.views.api.fields import Moment, Text
+from delegation_app.views.api.fields import StrictDateTimeField, StrictTextField
 
 MOST: int = 100
 
 
-class Shape(serializers.Serializer[Any]):
+class StrictSerializer(serializers.Serializer[Any]):
     """Something that is told, or read."""
 
 
-class DelegationError(Shape):
+class DelegationError(StrictSerializer):
     """Why a request was refused."""
 
     error = serializers.CharField(help_text="A stable code.")
     error_description = serializers.CharField(help_text="A sentence for people.")
 
 
-class DelegationsEnded(Shape):
+class DelegationsEnded(StrictSerializer):
     """What a deed ended."""
 
     ended = serializers.IntegerField(
@@ -30,24 +30,24 @@ class DelegationsEnded(Shape):
     )
 
 
-class Tokens(Shape):
+class TokenCountsSerializer(StrictSerializer):
     """What a revocation would stop."""
 
     access_tokens = serializers.IntegerField()
     refresh_tokens = serializers.IntegerField()
-    offline_until = Moment(
+    offline_until = StrictDateTimeField(
         allow_null=True,
         help_text="Until then a service that never asks here may go by a token; null for none.",
     )
 
 
-class Reason(Shape):
+class Reason(StrictSerializer):
     """Why; it is kept with the record."""
 
-    reason = Text(max_length=255)
+    reason = StrictTextField(max_length=255)
 
 
-class MaybeReason(Shape):
+class MaybeReason(StrictSerializer):
     """Why, if somebody wants to say so; it is kept with the record."""
 
-    reason = Text(max_length=255, required=False, allow_blank=True, default="")
+    reason = StrictTextField(max_length=255, required=False, allow_blank=True, default="")

@@ -13,7 +13,7 @@ from delegation_app.protocol.secrets import digest
 _SALT: Final = "delegation_app.api"
 
 
-def seal(value: str, *bound_to: Any) -> str:
+def sign(value: str, *bound_to: Any) -> str:
     """Return `value` with a signature over it and over all that it is bound to.
 
     Args:
@@ -23,7 +23,7 @@ def seal(value: str, *bound_to: Any) -> str:
     return f"{value}~{_signature(value, bound_to)}"
 
 
-def unseal(text: str, *bound_to: Any) -> str | None:
+def verify(text: str, *bound_to: Any) -> str | None:
     """Return what was sealed, or None if it was not sealed here for the same."""
     value, _, signature = text.partition("~")
     if not constant_time_compare(signature, _signature(value, bound_to)):

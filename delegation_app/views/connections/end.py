@@ -11,10 +11,16 @@ from delegation_app import http
 from delegation_app.services.connections import actions, listing
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import pages
-from delegation_app.views.connections.guard import door, form_of, origin_of, show, told
+from delegation_app.views.connections.guard import (
+    context_of,
+    flash,
+    for_signed_in_users,
+    form_of,
+    show,
+)
 
 
-@door("GET", "POST")
+@for_signed_in_users("GET", "POST")
 def end(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
     """Show what ending a connection would stop; end it."""
     row = listing.owned(person.user, key)
@@ -30,18 +36,18 @@ def end(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
     return show(request, person, "end.html", context)
 
 
-@door("GET", "POST")
+@for_signed_in_users("GET", "POST")
 def end_all(request: HttpRequest, person: SignIn) -> HttpResponse:
     """Show what ending everything would stop, or everything of one app; end it."""
     if request.method == "POST":
         parameters = form_of(request, person)
         ended = actions.end_all(
             person.user,
-            origin_of(request, person),
+            context_of(request, person),
             reason=parameters.get("reason") or "",
             client_id=parameters.get("app") or "",
         )
-        told(request, what="all", count=ended)
+        flash(request, what="all", count=ended)
         return pages.redirect(reverse("delegation_app:connections"))
     client_id = http.read_query(request).get("app") or ""
     context = {
@@ -57,10 +63,10 @@ def _end(request: HttpRequest, person: SignIn, row: Any) -> HttpResponse:
     is_child = row.parent_id is not None
     ended = actions.end(
         row,
-        origin_of(request, person),
+        context_of(request, person),
         reason=parameters.get("reason") or "",
     )
-    told(request, what="ended" if ended else "over", app=listing.app_name(row), count=ended)
+    flash(request, what="ended" if ended else "over", app=listing.app_name(row), count=ended)
     # Back to the tree of which it was a part
     where = ("connection", [row.root_id]) if is_child else ("connections", [])
     return pages.redirect(reverse(f"delegation_app:{where[0]}", args=where[1]))

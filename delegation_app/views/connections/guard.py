@@ -14,7 +14,7 @@ from django.utils.crypto import constant_time_compare
 from delegation_app import http
 from delegation_app.protocol.errors import InvalidRequest, OAuthError
 from delegation_app.protocol.requests.parameters import Parameters
-from delegation_app.services.audit import Origin
+from delegation_app.services.audit import RequestContext
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import csrf, pages, sign_in
 from delegation_app.views.standalone import standalone
@@ -33,7 +33,7 @@ class ShownToAnother(OAuthError):
     status = 403
 
 
-def door(
+def for_signed_in_users(
     *methods: str,
 ) -> Callable[[_View[P]], Callable[Concatenate[HttpRequest, P], HttpResponse]]:
     """Decorate a page: for people who are signed in, over https, with these methods only.
@@ -78,19 +78,19 @@ def form_of(request: HttpRequest, person: SignIn) -> Parameters:
         InvalidRequest: as `http.read_form`.
     """
     parameters = http.read_form(request)
-    if not constant_time_compare(parameters.get("person") or "", mark(person)):
+    if not constant_time_compare(parameters.get("person") or "", form_owner(person)):
         raise ShownToAnother("This page was shown to somebody else. Nothing was changed.")
     return parameters
 
 
-def mark(person: SignIn) -> str:
+def form_owner(person: SignIn) -> str:
     """Return the value of a form's field `person`."""
     return signing.Signer(salt=_SALT).signature(person.subject)
 
 
-def origin_of(request: HttpRequest, person: SignIn) -> Origin:
+def context_of(request: HttpRequest, person: SignIn) -> RequestContext:
     """Return the person as actor, and from where."""
-    return http.origin_of(request, person.subject)
+    return http.context_of(request, person.subject)
 
 
 def show(
@@ -109,7 +109,7 @@ def show(
         context: its variables.
         refused: why a form is shown again.
     """
-    whole = {"person": person.user, "mark": mark(person), "refused": refused, **context}
+    whole = {"person": person.user, "mark": form_owner(person), "refused": refused, **context}
     status = HTTPStatus.OK if refused is None else refused.status
     return pages.page(request, f"connections/{template}", whole, status=status)
 
@@ -122,12 +122,12 @@ def problem(request: HttpRequest, error: OAuthError) -> HttpResponse:
     return response
 
 
-def told(request: HttpRequest, **what: str | int) -> None:
+def flash(request: HttpRequest, **what: str | int) -> None:
     """Keep what was done, for the next page to say. A link can't put that into its address."""
     request.session[_DONE] = what
 
 
-def telling(request: HttpRequest) -> dict[str, Any] | None:
+def pop_flash(request: HttpRequest) -> dict[str, Any] | None:
     """Return what was done just now, once."""
     done: dict[str, Any] | None = request.session.pop(_DONE, None)
     return done

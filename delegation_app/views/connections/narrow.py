@@ -16,10 +16,16 @@ from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.delegations.state import State
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import pages
-from delegation_app.views.connections.guard import door, form_of, origin_of, show, told
+from delegation_app.views.connections.guard import (
+    context_of,
+    flash,
+    for_signed_in_users,
+    form_of,
+    show,
+)
 
 
-@door("GET", "POST")
+@for_signed_in_users("GET", "POST")
 def narrow(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
     """Ask what shall be left of a connection; leave only that."""
     row = listing.owned(person.user, key)
@@ -28,11 +34,11 @@ def narrow(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
     parameters = form_of(request, person)
     try:
         to = _wanted(row, parameters)
-        actions.narrow(row, to, origin_of(request, person))
+        actions.narrow(row, to, context_of(request, person))
     except OAuthError as error:
         # Somebody else may have changed it since the page was shown
         return _form(request, person, listing.owned(person.user, key), parameters, error)
-    told(request, what="narrowed", app=listing.app_name(row))
+    flash(request, what="narrowed", app=listing.app_name(row))
     return pages.redirect(reverse("delegation_app:connection", args=[key]))
 
 

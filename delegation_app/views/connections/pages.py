@@ -12,12 +12,12 @@ from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services.connections import actions, detail, pending
 from delegation_app.services.connections import listing as connection_listing
-from delegation_app.services.connections.listing import Chosen, Show
+from delegation_app.services.connections.listing import ConnectionQuery, Show
 from delegation_app.services.delegations.terms import SignIn
-from delegation_app.views.connections.guard import door, show, telling
+from delegation_app.views.connections.guard import for_signed_in_users, pop_flash, show
 
 
-@door("GET")
+@for_signed_in_users("GET")
 def listed(request: HttpRequest, person: SignIn) -> HttpResponse:
     """List what a person lets apps do: newest first, 25 on a page."""
     chosen = _chosen(http.read_query(request))
@@ -30,26 +30,26 @@ def listed(request: HttpRequest, person: SignIn) -> HttpResponse:
         "app": dict(apps).get(chosen.app, ""),
         "newer": _address(chosen, after=listing.newer) if listing.newer else "",
         "older": _address(chosen, before=listing.older) if listing.older else "",
-        "done": telling(request),
-        "waiting": pending.waiting(person.user),
+        "done": pop_flash(request),
+        "waiting": pending.pending_consents(person.user),
     }
     return show(request, person, "list.html", context)
 
 
-@door("GET")
+@for_signed_in_users("GET")
 def one(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
     """Show one connection: its answer, limits, tree and past."""
     row = connection_listing.owned(person.user, key)
     context = {
-        "whole": detail.whole(person.user, row),
+        "whole": detail.load(person.user, row),
         "is_over": actions.is_over(row),
-        "done": telling(request),
+        "done": pop_flash(request),
     }
     return show(request, person, "one.html", context)
 
 
-def _chosen(parameters: Parameters) -> Chosen:
-    chosen = Chosen(
+def _chosen(parameters: Parameters) -> ConnectionQuery:
+    chosen = ConnectionQuery(
         show=_show(parameters.get("show")),
         app=parameters.get("app") or "",
         before=parameters.get("before") or "",
@@ -67,6 +67,6 @@ def _show(text: str | None) -> Show:
         raise InvalidRequest("There is no such choice of connections.") from error
 
 
-def _address(chosen: Chosen, **anchor: str) -> str:
+def _address(chosen: ConnectionQuery, **anchor: str) -> str:
     query = {"show": chosen.show.value, **({"app": chosen.app} if chosen.app else {}), **anchor}
     return f"{reverse('delegation_app:connections')}?{urlencode(query)}"

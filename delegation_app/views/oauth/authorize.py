@@ -16,7 +16,7 @@ from delegation_app.services import audit
 from delegation_app.services.consent import authorize as consent_authorize
 from delegation_app.services.consent import history, pending_requests, validation
 from delegation_app.services.consent.pending_requests import Kind
-from delegation_app.services.consent.question import Question, must_ask
+from delegation_app.services.consent.question import ConsentQuestion, must_ask
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import csrf, pages, sign_in
 from delegation_app.views.oauth import consent_answer, consent_page, consent_session
@@ -93,7 +93,7 @@ def _ask(request: HttpRequest) -> HttpResponse:
     try:
         return _ask_person(request, arrival, proven)
     except OAuthError as error:
-        origin = http.origin_of(request)
+        origin = http.context_of(request)
         client_id = proven.client.client_id
         audit.record_refusal(error, origin, client_id=client_id, endpoint=request.path)
         raise
@@ -117,19 +117,19 @@ def _ask_person(request: HttpRequest, arrival: Arrival, proven: validation.Prove
         raise LoginRequired("The person must sign in.").redirected_to(proven.target)
     if arrival.is_anonymous:
         pending_requests.claim(arrival.handle, person.subject)
-    question = Question(asked, proven.client, person, new_secret())
+    question = ConsentQuestion(asked, proven.client, person, new_secret())
     if sign_in.is_due(request, person, interaction):
         return _sign_in_again(request, arrival, proven, question)
     return _ask_or_proceed(request, arrival, question, interaction.prompts)
 
 
 def _ask_or_proceed(
-    request: HttpRequest, arrival: Arrival, question: Question, prompts: frozenset[str]
+    request: HttpRequest, arrival: Arrival, question: ConsentQuestion, prompts: frozenset[str]
 ) -> HttpResponse:
     target = question.request.target
     if not must_ask(question, prompts):
         code = consent_authorize.proceed(
-            question, http.origin_of(request, question.sign_in.subject)
+            question, http.context_of(request, question.sign_in.subject)
         )
         return pages.redirect(target.carrying(code=code))
     if "none" in prompts:
@@ -143,7 +143,7 @@ def _ask_or_proceed(
 
 
 def _sign_in_again(
-    request: HttpRequest, arrival: Arrival, proven: validation.Proven, question: Question
+    request: HttpRequest, arrival: Arrival, proven: validation.Proven, question: ConsentQuestion
 ) -> HttpResponse:
     # The login page has sent the user back as they were. Sending them there again may never end.
     if sign_in.prompted_at(request) is None:

@@ -20,14 +20,14 @@ from delegation_app.services.consent import (
 )
 from delegation_app.services.consent.decision import AskAgain
 from delegation_app.services.consent.pending_requests import Kind, Pending
-from delegation_app.services.consent.question import Question
+from delegation_app.services.consent.question import ConsentQuestion
 from delegation_app.services.consent.repeated_answers import FirstAnswer
 from delegation_app.services.consent.screen import app_name
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import pages, sign_in
 from delegation_app.views.oauth import consent_form, consent_page, consent_session
-from delegation_app.views.oauth.consent_form import Before
-from delegation_app.views.oauth.consent_session import Seen
+from delegation_app.views.oauth.consent_form import PreviousInput
+from delegation_app.views.oauth.consent_session import ScreenFingerprint
 from delegation_app.views.pages import NoLonger
 
 _SIGN_IN = "sign-in"
@@ -57,11 +57,14 @@ def answer(request: HttpRequest) -> HttpResponse:
         if first is not None:
             return _first_answer(request, question, parameters, first)
         if not isinstance(error, AskAgain):
-            origin, client_id = http.origin_of(request, person.subject), question.client.client_id
+            origin, client_id = http.context_of(request, person.subject), question.client.client_id
             audit.record_refusal(error, origin, client_id=client_id, endpoint=request.path)
             raise
         pending_requests.replace(handle)
-        again, question = Before.of(parameters, error), question.looked_back(whole=seen.whole)
+        again, question = (
+            PreviousInput.of(parameters, error),
+            question.looked_back(whole=seen.whole),
+        )
         query = found.content["query"]
         return consent_page.consent_page(request, question, query, again, whole=seen.whole)
 
@@ -84,9 +87,9 @@ def _handle_of(request: HttpRequest) -> str:
     return http.read_form(request).get("handle") or ""
 
 
-def _question(found: Pending, seen: Seen, person: SignIn) -> Question:
+def _question(found: Pending, seen: ScreenFingerprint, person: SignIn) -> ConsentQuestion:
     asked = AuthorizationRequest.from_json(found.content["request"])
-    question = Question(asked, validation.prove_again(asked), person, found.handle)
+    question = ConsentQuestion(asked, validation.prove_again(asked), person, found.handle)
     return question.as_shown(held=Scope(seen.held.split()), known=Scope(seen.known.split()))
 
 
@@ -107,12 +110,12 @@ def _sign_out(request: HttpRequest, handle: str) -> HttpResponse:
 
 
 def _decide(
-    request: HttpRequest, question: Question, parameters: Parameters, found: Pending
+    request: HttpRequest, question: ConsentQuestion, parameters: Parameters, found: Pending
 ) -> HttpResponse:
     if consent_session.is_too_old(found):
         raise consent_form.expired()
-    origin = http.origin_of(request, question.sign_in.subject)
-    seen = Seen(**found.content["seen"])
+    origin = http.context_of(request, question.sign_in.subject)
+    seen = ScreenFingerprint(**found.content["seen"])
     if parameters.get("decision") == "deny":
         authorize.deny(question, origin, text=seen.again(question.asked))
     lifetime = durations.chosen(question.client, parameters.get("lifetime"))
@@ -125,7 +128,7 @@ def _decide(
 
 
 def _first_answer(
-    request: HttpRequest, question: Question, parameters: Parameters, first: FirstAnswer
+    request: HttpRequest, question: ConsentQuestion, parameters: Parameters, first: FirstAnswer
 ) -> HttpResponse:
     denies = parameters.get("decision") == "deny"
     ticked = Scope() if denies else Scope(parameters.all("scopes"))

@@ -9,11 +9,11 @@ from django.utils.translation import gettext as _
 
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services.consent.decision import AskAgain
-from delegation_app.services.consent.screen import Text
+from delegation_app.services.consent.screen import ScreenText
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class PreviousInput:
     """What a person answered that could not be taken, so that they need not do it again.
 
     Attributes:
@@ -27,13 +27,13 @@ class Before:
     lifetime: str
 
     @classmethod
-    def of(cls, parameters: Parameters, error: AskAgain) -> Before:
+    def of(cls, parameters: Parameters, error: AskAgain) -> PreviousInput:
         """Return what a form said that came too soon."""
         ticked = frozenset(parameters.all("scopes"))
         return cls(error.sentence, ticked, parameters.get("lifetime") or "")
 
 
-def shown(text: Text, before: Before | None = None) -> dict[str, Any]:
+def shown(text: ScreenText, before: PreviousInput | None = None) -> dict[str, Any]:
     """Return the variables of the question's own part of a page.
 
     Args:

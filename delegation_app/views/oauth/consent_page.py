@@ -7,19 +7,19 @@ from django.http import HttpRequest, HttpResponse
 from delegation_app.protocol.errors import OAuthError
 from delegation_app.services.consent import authorize
 from delegation_app.services.consent.pending_requests import Kind
-from delegation_app.services.consent.question import Question
+from delegation_app.services.consent.question import ConsentQuestion
 from delegation_app.services.consent.screen import app_name, compose
 from delegation_app.views import pages
 from delegation_app.views.oauth import consent_form, consent_session
-from delegation_app.views.oauth.consent_form import Before
-from delegation_app.views.oauth.consent_session import Seen
+from delegation_app.views.oauth.consent_form import PreviousInput
+from delegation_app.views.oauth.consent_session import ScreenFingerprint
 
 
 def consent_page(
     request: HttpRequest,
-    question: Question,
+    question: ConsentQuestion,
     query: str,
-    before: Before | None = None,
+    before: PreviousInput | None = None,
     *,
     whole: bool,
 ) -> HttpResponse:
@@ -33,7 +33,7 @@ def consent_page(
         whole: whether all is asked, also what was granted before.
     """
     text = compose(question.asked)
-    seen = Seen.of(text, question.asked, whole=whole)
+    seen = ScreenFingerprint.of(text, question.asked, whole=whole)
     content = {"query": query, "request": question.request.to_json()}
     context = {
         "handle": consent_session.keep_question(
@@ -46,7 +46,7 @@ def consent_page(
 
 
 def waiting_page(
-    request: HttpRequest, question: Question, error: authorize.AwaitsConfirmation
+    request: HttpRequest, question: ConsentQuestion, error: authorize.AwaitsConfirmation
 ) -> HttpResponse:
     """Say that an operator has to confirm the answer."""
     # RFC 6749 section 4.1.2.1: no redirect of its own, or the person would not read it
@@ -54,7 +54,9 @@ def waiting_page(
     return pages.page(request, "consent_waiting.html", context)
 
 
-def sign_in_page(request: HttpRequest, question: Question, handle: str, back: str) -> HttpResponse:
+def sign_in_page(
+    request: HttpRequest, question: ConsentQuestion, handle: str, back: str
+) -> HttpResponse:
     """Offer to sign out, where the site's login page sends signed-in users back at once.
 
     Args:

@@ -17,8 +17,8 @@ from delegation_app.conf import conf
 from delegation_app.protocol.secrets import new_secret
 from delegation_app.services.consent import pending_requests
 from delegation_app.services.consent.pending_requests import Kind, Pending, Waiter
-from delegation_app.services.consent.request import Asked
-from delegation_app.services.consent.screen import Text, compose
+from delegation_app.services.consent.request import ConsentRequest
+from delegation_app.services.consent.screen import ScreenText, compose
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import sign_in
 from delegation_app.views.pages import NoLonger
@@ -32,7 +32,7 @@ _MADE: Final = "delegation.browser"
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ScreenFingerprint:
     """What tells whether a text is the one that a person saw, without the text.
 
     Attributes:
@@ -51,12 +51,12 @@ class Seen:
     whole: bool = True
 
     @classmethod
-    def of(cls, text: Text, asked: Asked, *, whole: bool = True) -> Self:
+    def of(cls, text: ScreenText, asked: ConsentRequest, *, whole: bool = True) -> Self:
         """Return what is kept of the text of a question."""
         moment = int(text.at.timestamp())
         return cls(text.digest, text.locale, moment, str(asked.held), str(asked.known), whole)
 
-    def again(self, asked: Asked) -> Text | None:
+    def again(self, asked: ConsentRequest) -> ScreenText | None:
         """Return the text that the person saw; None if the page would say something else now."""
         text = compose(asked, datetime.fromtimestamp(self.at, UTC), self.locale)
         return text if text.digest == self.digest else None
@@ -80,7 +80,11 @@ def keep(
 
 
 def keep_question(
-    request: HttpRequest, kind: Kind, content: Mapping[str, Any], seen: Seen, asked: Asked
+    request: HttpRequest,
+    kind: Kind,
+    content: Mapping[str, Any],
+    seen: ScreenFingerprint,
+    asked: ConsentRequest,
 ) -> str:
     """Store a question that is shown, and return the handle that its form posts back."""
     whole = {**content, "seen": asdict(seen)}
@@ -101,7 +105,7 @@ def find(request: HttpRequest, handle: str, *kinds: Kind) -> Pending | None:
 
 def question(
     request: HttpRequest, kind: Kind, handle: str, person: SignIn, back: str = ""
-) -> tuple[Pending, Seen]:
+) -> tuple[Pending, ScreenFingerprint]:
     """Return the question that a form answers, and how it was shown.
 
     Args:
@@ -123,7 +127,7 @@ def question(
     if found.subject != person.subject:
         description = "This page was shown to another account than the one that is signed in now."
         raise NoLonger(description, back=back or way_back(request, found))
-    return found, Seen(**found.content["seen"])
+    return found, ScreenFingerprint(**found.content["seen"])
 
 
 def is_too_old(found: Pending) -> bool:

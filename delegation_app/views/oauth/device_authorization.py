@@ -9,11 +9,11 @@ from django.http import HttpResponse
 from delegation_app import http
 from delegation_app.addresses import endpoint
 from delegation_app.services.device import start
-from delegation_app.views.client_endpoint import Call, back_channel
+from delegation_app.views.client_endpoint import ClientRequest, client_endpoint
 
 
-@back_channel
-def device_authorization(call: Call) -> HttpResponse:
+@client_endpoint
+def device_authorization(call: ClientRequest) -> HttpResponse:
     """Give a device its two codes, and the page where a person types one of them."""
     client = call.authenticated_client()
     started = start.start(client, call.parameters, call.origin)

@@ -19,11 +19,11 @@ from delegation_app.services.consent.pending_requests import Kind
 from delegation_app.services.consent.screen import app_name, compose
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.services.device import verification
-from delegation_app.services.device.verification import Waiting
+from delegation_app.services.device.verification import PendingDevice
 from delegation_app.views import csrf, pages, sign_in
 from delegation_app.views.oauth import consent_form, consent_session
-from delegation_app.views.oauth.consent_form import Before
-from delegation_app.views.oauth.consent_session import Seen
+from delegation_app.views.oauth.consent_form import PreviousInput
+from delegation_app.views.oauth.consent_session import ScreenFingerprint
 from delegation_app.views.standalone import standalone
 
 
@@ -73,7 +73,7 @@ def _code_page(request: HttpRequest, typed: str, refused: OAuthError | None = No
 
 
 def _question_page(request: HttpRequest, typed: str, person: SignIn) -> HttpResponse:
-    origin = http.origin_of(request, person.subject)
+    origin = http.context_of(request, person.subject)
     try:
         waiting = verification.find(typed, person, origin)
     except TooManyAttempts:
@@ -88,10 +88,14 @@ def _question_page(request: HttpRequest, typed: str, person: SignIn) -> HttpResp
 
 
 def _ask(
-    request: HttpRequest, waiting: Waiting, before: Before | None = None, *, user_code: str = ""
+    request: HttpRequest,
+    waiting: PendingDevice,
+    before: PreviousInput | None = None,
+    *,
+    user_code: str = "",
 ) -> HttpResponse:
     text = compose(waiting.asked)
-    asked, seen = waiting.asked, Seen.of(text, waiting.asked)
+    asked, seen = waiting.asked, ScreenFingerprint.of(text, waiting.asked)
     context = {
         "handle": consent_session.keep_question(
             request, Kind.DEVICE, waiting.as_json(), seen, asked
@@ -103,7 +107,7 @@ def _ask(
     return pages.page(request, "device_question.html", context, status=status)
 
 
-def _wrong_code(request: HttpRequest, typed: str, origin: audit.Origin) -> HttpResponse:
+def _wrong_code(request: HttpRequest, typed: str, origin: audit.RequestContext) -> HttpResponse:
     error = InvalidRequest("There is no such code.", detail="user code unknown or expired")
     audit.record_refusal(error, origin, client_id="", endpoint=request.path)
     return _code_page(request, typed, error)
@@ -114,14 +118,14 @@ def _answer(request: HttpRequest, parameters: Parameters, person: SignIn) -> Htt
     found, seen = consent_session.question(request, Kind.DEVICE, handle, person, request.path)
     if decision not in {"allow", "deny"}:
         raise InvalidRequest("The decision must be allow or deny.")
-    origin = http.origin_of(request, person.subject)
+    origin = http.context_of(request, person.subject)
     try:
         waiting = verification.again(found.content, person)
         if consent_session.is_too_old(found):
             raise consent_form.expired()
         consent = _decide(waiting, parameters, origin, seen)
     except AskAgain as error:
-        return _ask(request, waiting, Before.of(parameters, error))
+        return _ask(request, waiting, PreviousInput.of(parameters, error))
     except OAuthError as error:
         first = None if error.recorded else verification.answered(found.content, person)
         if first is not None:
@@ -133,14 +137,19 @@ def _answer(request: HttpRequest, parameters: Parameters, person: SignIn) -> Htt
 
 
 def _answered_page(
-    request: HttpRequest, first: verification.Answered, decision: str
+    request: HttpRequest, first: verification.DeviceDecision, decision: str
 ) -> HttpResponse:
     differs = (first.consent is None) != (decision == "deny")
     context = {"app": first.app, "consent": first.consent, "differs": differs}
     return pages.page(request, "device_done.html", context, status=400 if differs else 200)
 
 
-def _decide(waiting: Waiting, parameters: Parameters, origin: audit.Origin, seen: Seen) -> Any:
+def _decide(
+    waiting: PendingDevice,
+    parameters: Parameters,
+    origin: audit.RequestContext,
+    seen: ScreenFingerprint,
+) -> Any:
     if parameters.get("decision") == "deny":
         return verification.deny(waiting, origin, text=seen.again(waiting.asked))
     lifetime = durations.chosen(waiting.asked.client, parameters.get("lifetime"))

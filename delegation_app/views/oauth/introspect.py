@@ -7,11 +7,11 @@ from django.http import HttpResponse
 from delegation_app import http
 from delegation_app.services.clients.lookup import SPEAKS_FOR
 from delegation_app.services.tokens import introspection
-from delegation_app.views.client_endpoint import Call, back_channel
+from delegation_app.views.client_endpoint import ClientRequest, client_endpoint
 
 
-@back_channel
-def introspect(call: Call) -> HttpResponse:
+@client_endpoint
+def introspect(call: ClientRequest) -> HttpResponse:
     """Say what the caller may know about a token. `token_type_hint` is not needed to find it."""
     caller = call.authenticated_client(SPEAKS_FOR)
     token = call.parameters.require("token")

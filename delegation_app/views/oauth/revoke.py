@@ -6,11 +6,11 @@ from django.http import HttpResponse
 
 from delegation_app import http
 from delegation_app.services.delegations import revocation
-from delegation_app.views.client_endpoint import Call, back_channel
+from delegation_app.views.client_endpoint import ClientRequest, client_endpoint
 
 
-@back_channel
-def revoke(call: Call) -> HttpResponse:
+@client_endpoint
+def revoke(call: ClientRequest) -> HttpResponse:
     """Revoke a token of the client that asks. `token_type_hint` is not needed to find it."""
     client = call.authenticated_client()
     token = call.parameters.require("token")

@@ -12,9 +12,9 @@ from delegation_app.grants import REGISTRY, Grant, TokenRequest
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import OAuthError, UnauthorizedClient, UnsupportedGrantType
 from delegation_app.services import signing_keys
-from delegation_app.services.clients.lookup import Client
+from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.tokens import replays
-from delegation_app.views.client_endpoint import Call, back_channel
+from delegation_app.views.client_endpoint import ClientRequest, client_endpoint
 
 # What each of these grants judges itself: a replay is one, whatever the grant then answers
 _JUDGED_BY_GRANT: Final = {
@@ -23,19 +23,19 @@ _JUDGED_BY_GRANT: Final = {
 }
 
 
-@back_channel
-def token(call: Call) -> HttpResponse:
+@client_endpoint
+def token(call: ClientRequest) -> HttpResponse:
     """Authenticate the client, let its grant issue, and answer after the commit."""
     return _answer(call, REGISTRY)
 
 
-@back_channel
-def exchange(call: Call) -> HttpResponse:
+@client_endpoint
+def exchange(call: ClientRequest) -> HttpResponse:
     """The same for RFC 8693 and nothing else, so that gateways can treat it apart."""
     return _answer(call, {names.TOKEN_EXCHANGE: REGISTRY[names.TOKEN_EXCHANGE]})
 
 
-def _answer(call: Call, grants: Mapping[str, Grant]) -> HttpResponse:
+def _answer(call: ClientRequest, grants: Mapping[str, Grant]) -> HttpResponse:
     # Only its client can replay what it was given, so that is authenticated before anything else
     # is refused. What presents nothing is refused without a statement.
     presents = any(name in call.parameters for name in replays.PARAMETERS)
@@ -55,7 +55,7 @@ def _answer(call: Call, grants: Mapping[str, Grant]) -> HttpResponse:
     return http.json_answer(issued.answer(signer))
 
 
-def _grant_of(call: Call, client: Client, grants: Mapping[str, Grant]) -> Grant:
+def _grant_of(call: ClientRequest, client: RegisteredClient, grants: Mapping[str, Grant]) -> Grant:
     if call.refusal is not None:
         raise call.refusal
     grant_type = call.parameters.require("grant_type")

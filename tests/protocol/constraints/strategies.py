@@ -5,7 +5,12 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 
 from delegation_app.protocol.audience import Audience
-from delegation_app.protocol.constraints import REGISTRY, Access, Constraints, Moment
+from delegation_app.protocol.constraints import (
+    REGISTRY,
+    AccessContext,
+    Constraints,
+    EnforcementPoint,
+)
 
 URIS = ("https://a.example.com", "https://b.example.com", "urn:example:c")
 NETWORKS = (
@@ -84,8 +89,8 @@ COLLECTION = st.builds(
     ),
 )
 ACCESS = st.builds(
-    Access,
-    st.sampled_from(Moment),
+    AccessContext,
+    st.sampled_from(EnforcementPoint),
     INSTANTS,
     ip=st.none() | st.sampled_from(ADDRESSES),
     method=st.none() | st.sampled_from(("GET", "POST", "PATCH", "*", "")),

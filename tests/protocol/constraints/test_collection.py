@@ -5,10 +5,10 @@ import pytest
 
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import (
-    Access,
+    AccessContext,
     Constraints,
+    EnforcementPoint,
     InvalidConstraint,
-    Moment,
     parse_text,
 )
 from delegation_app.protocol.errors import InvalidRequest
@@ -23,7 +23,7 @@ SERVER = {"type": "resource_servers", "identifiers": ["https://b.example.com"]}
 
 def test_access_when_now_is_naive_then_value_error():
     with pytest.raises(ValueError, match="aware"):
-        Access(Moment.ISSUE, datetime(2026, 1, 1))  # noqa: DTZ001 - what is refused here
+        AccessContext(EnforcementPoint.ISSUE, datetime(2026, 1, 1))  # noqa: DTZ001 - what is refused here
 
 
 def test_constraints_when_empty_then_false_and_permit():
@@ -31,7 +31,7 @@ def test_constraints_when_empty_then_false_and_permit():
 
     assert not constraints
     assert list(constraints) == constraints.as_json() == constraints.describe() == []
-    assert constraints.refusal(Access(Moment.ISSUE, NOW)) is None
+    assert constraints.refusal(AccessContext(EnforcementPoint.ISSUE, NOW)) is None
     assert Constraints.parse([]) == constraints
 
 
@@ -89,13 +89,13 @@ def test_constraints_when_malformed_or_unknown_then_invalid_constraint(value, re
 
 def test_refusal_when_two_refuse_then_the_first_speaks_and_only_at_its_moments():
     constraints = Constraints.parse([USES, TEN])
-    access = Access(Moment.ISSUE, NOW, ip="192.0.2.1", uses=9)
+    access = AccessContext(EnforcementPoint.ISSUE, NOW, ip="192.0.2.1", uses=9)
 
     assert constraints.refusal(access) == "It may not be used from this address."
-    assert constraints.refusal(Access(Moment.ISSUE, NOW, ip="10.0.0.1", uses=9)).startswith(
-        "It has"
-    )
-    assert constraints.refusal(Access(Moment.INTROSPECTION, NOW)) is None
+    assert constraints.refusal(
+        AccessContext(EnforcementPoint.ISSUE, NOW, ip="10.0.0.1", uses=9)
+    ).startswith("It has")
+    assert constraints.refusal(AccessContext(EnforcementPoint.INTROSPECTION, NOW)) is None
 
 
 def test_claim_when_asked_then_only_what_resource_servers_judge():
@@ -104,7 +104,9 @@ def test_claim_when_asked_then_only_what_resource_servers_judge():
 
 def test_handed_on_when_depth_is_limited_then_one_less():
     parent = Constraints.parse([DEPTH, SERVER])
-    access = Access(Moment.HAND_ON, NOW, audience=Audience(["https://b.example.com"]))
+    access = AccessContext(
+        EnforcementPoint.HAND_ON, NOW, audience=Audience(["https://b.example.com"])
+    )
 
     child = parent.handed_on()
 
@@ -130,21 +132,21 @@ def test_describe_when_asked_then_one_sentence_each():
     ]
 
 
-@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.parametrize("moment", EnforcementPoint)
 @pytest.mark.parametrize(
     "stored", [[TEN, {"type": "gone", "a": 1}], [ONE, ONE | {"networks": ["::/0"]}], {}, [None], 1]
 )
 def test_stored_when_it_cannot_be_read_then_permits_nothing_anywhere(stored, moment):
     constraints = Constraints.stored(stored)
 
-    assert constraints.refusal(Access(moment, NOW, ip="10.0.0.1", uses=0))
+    assert constraints.refusal(AccessContext(moment, NOW, ip="10.0.0.1", uses=0))
     assert (
         constraints.handed_on()
         .narrowed(by=Constraints.parse([TEN]))
-        .refusal(Access(moment, NOW, ip="10.0.0.1"))
+        .refusal(AccessContext(moment, NOW, ip="10.0.0.1"))
     )
     for written in (constraints.as_json(), constraints.claim()):
-        assert Constraints.stored(written).refusal(Access(moment, NOW, ip="10.0.0.1"))
+        assert Constraints.stored(written).refusal(AccessContext(moment, NOW, ip="10.0.0.1"))
         with pytest.raises(InvalidConstraint):
             Constraints.parse(written)
 
@@ -160,7 +162,7 @@ def test_stored_when_two_cannot_be_read_then_neither_can_what_they_leave():
         by=Constraints.stored([{"type": "gone", "a": 1}])
     )
 
-    assert both.refusal(Access(Moment.INTROSPECTION, NOW))
+    assert both.refusal(AccessContext(EnforcementPoint.INTROSPECTION, NOW))
     assert all(sentence.endswith(".") for sentence in both.describe())
 
 

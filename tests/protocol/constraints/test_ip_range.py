@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from delegation_app.protocol.constraints import Access, InvalidConstraint, Moment
+from delegation_app.protocol.constraints import AccessContext, EnforcementPoint, InvalidConstraint
 from delegation_app.protocol.constraints.ip_range import IpRange
 
 pytestmark = pytest.mark.conformance("DG-10")
@@ -13,7 +13,9 @@ def networks(*texts):
 
 
 def refusal(constraint, ip):
-    return constraint.refusal(Access(Moment.ISSUE, datetime(2026, 1, 1, tzinfo=UTC), ip=ip))
+    return constraint.refusal(
+        AccessContext(EnforcementPoint.ISSUE, datetime(2026, 1, 1, tzinfo=UTC), ip=ip)
+    )
 
 
 def test_ip_range_when_parsed_then_collapsed_and_sorted():
@@ -111,5 +113,5 @@ def test_ip_range_when_malformed_then_invalid_constraint(value):
 
 
 def test_ip_range_when_introspected_then_not_judged():
-    assert set(Moment) - {Moment.INTROSPECTION} == IpRange.JUDGED
+    assert set(EnforcementPoint) - {EnforcementPoint.INTROSPECTION} == IpRange.JUDGED
     assert networks("10.0.0.0/8", "::1").describe() == "Only from 10.0.0.0/8 or ::1/128."

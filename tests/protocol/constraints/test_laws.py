@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from delegation_app.protocol.constraints import (
     BUILT_IN,
     REGISTRY,
-    Access,
+    AccessContext,
     Constraints,
+    EnforcementPoint,
     InvalidConstraint,
-    Moment,
 )
 from tests.protocol.constraints.strategies import (
     ACCESSES,
@@ -115,14 +115,14 @@ def test_handed_on_when_judged_then_never_permits_more(kind, data, accesses):
 
 
 @every_kind
-@given(data=st.data(), now=INSTANTS, moment=st.sampled_from(Moment))
+@given(data=st.data(), now=INSTANTS, moment=st.sampled_from(EnforcementPoint))
 def test_refusal_when_nothing_is_known_then_refused_wherever_something_is_needed(
     kind, data, now, moment
 ):
     constraint = data.draw(CONSTRAINT[kind])
     needs_more_than_time = kind not in ("time_window", "max_depth")
 
-    refusal = constraint.refusal(Access(moment, now))
+    refusal = constraint.refusal(AccessContext(moment, now))
 
     assert refusal is not None or not needs_more_than_time
     assert refusal is None or (refusal.endswith(".") and len(refusal) < 80)
@@ -218,5 +218,5 @@ def test_claim_when_read_by_a_resource_server_then_it_judges_alike(constraints, 
     carried = Constraints.parse(constraints.claim())
 
     for access in accesses:
-        if access.moment is Moment.RESOURCE:
+        if access.moment is EnforcementPoint.RESOURCE:
             assert carried.refusal(access) == constraints.refusal(access)

@@ -2,10 +2,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from delegation_app.protocol.constraints import Access, InvalidConstraint, Moment
+from delegation_app.protocol.constraints import AccessContext, EnforcementPoint, InvalidConstraint
 from delegation_app.protocol.constraints.max_depth import MaxDepth
 
-ACCESS = Access(Moment.HAND_ON, datetime(2026, 1, 1, tzinfo=UTC))
+ACCESS = AccessContext(EnforcementPoint.HAND_ON, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def test_max_depth_when_handed_on_then_counts_down_to_a_refusal():
@@ -39,4 +39,4 @@ def test_max_depth_when_malformed_then_invalid_constraint(value):
 )
 def test_max_depth_when_described_then_the_number_is_told(depth, sentence):
     assert MaxDepth(depth).describe() == sentence
-    assert {Moment.HAND_ON} == MaxDepth.JUDGED
+    assert {EnforcementPoint.HAND_ON} == MaxDepth.JUDGED

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from delegation_app.protocol.constraints import Access, InvalidConstraint, Moment
+from delegation_app.protocol.constraints import AccessContext, EnforcementPoint, InvalidConstraint
 from delegation_app.protocol.constraints.max_uses import MaxUses
 
 
@@ -10,7 +10,7 @@ from delegation_app.protocol.constraints.max_uses import MaxUses
     ("uses", "permitted"), [(0, True), (1, True), (2, False), (3, False), (None, False)]
 )
 def test_max_uses_when_that_many_were_issued_then_permitted_below_the_limit(uses, permitted):
-    access = Access(Moment.ISSUE, datetime(2026, 1, 1, tzinfo=UTC), uses=uses)
+    access = AccessContext(EnforcementPoint.ISSUE, datetime(2026, 1, 1, tzinfo=UTC), uses=uses)
 
     assert (MaxUses(2).refusal(access) is None) == permitted
 
@@ -29,4 +29,4 @@ def test_max_uses_when_malformed_then_invalid_constraint(value):
 def test_max_uses_when_described_then_the_number_is_told():
     assert MaxUses(1).describe() == "At most 1 token, ever."
     assert MaxUses(5).describe() == "At most 5 tokens, ever."
-    assert {Moment.ISSUE, Moment.HAND_ON} == MaxUses.JUDGED
+    assert {EnforcementPoint.ISSUE, EnforcementPoint.HAND_ON} == MaxUses.JUDGED

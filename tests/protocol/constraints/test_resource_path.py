@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delegation_app.protocol.constraints import Access, InvalidConstraint, Moment
+from delegation_app.protocol.constraints import AccessContext, EnforcementPoint, InvalidConstraint
 from delegation_app.protocol.constraints.resource_path import ResourcePath, is_ambiguous
 
 
@@ -19,7 +19,9 @@ def rules(*items):
 
 def refusal(constraint, method, path):
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    return constraint.refusal(Access(Moment.RESOURCE, now, method=method, path=path))
+    return constraint.refusal(
+        AccessContext(EnforcementPoint.RESOURCE, now, method=method, path=path)
+    )
 
 
 METRICS = rules(rule("GET", "/metrics/"))
@@ -220,4 +222,4 @@ def test_resource_path_when_described_then_each_rule_is_told():
     constraint = rules(rule("GET HEAD", "/a", "/b"), rule("*", "/c"))
 
     assert constraint.describe() == "Only every method under /c; GET or HEAD under /a or /b."
-    assert {Moment.RESOURCE} == ResourcePath.JUDGED
+    assert {EnforcementPoint.RESOURCE} == ResourcePath.JUDGED

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from delegation_app.protocol.audience import Audience
-from delegation_app.protocol.constraints import Access, InvalidConstraint, Moment
+from delegation_app.protocol.constraints import AccessContext, EnforcementPoint, InvalidConstraint
 from delegation_app.protocol.constraints.resource_servers import ResourceServers
 
 A, B, C = (f"https://{name}.example.com" for name in "abc")
@@ -14,7 +14,9 @@ def servers(*identifiers):
 
 
 def access(audience):
-    return Access(Moment.ISSUE, datetime(2026, 1, 1, tzinfo=UTC), audience=audience)
+    return AccessContext(
+        EnforcementPoint.ISSUE, datetime(2026, 1, 1, tzinfo=UTC), audience=audience
+    )
 
 
 def test_resource_servers_when_parsed_then_sorted_and_each_once():
@@ -49,4 +51,4 @@ def test_resource_servers_when_malformed_then_invalid_constraint(value):
 def test_resource_servers_when_described_then_they_are_named():
     assert servers(A).describe() == f"Only at {A}."
     assert servers(A, B, C).describe() == f"Only at {A}, {B} or {C}."
-    assert set(Moment) == ResourceServers.JUDGED
+    assert set(EnforcementPoint) == ResourceServers.JUDGED

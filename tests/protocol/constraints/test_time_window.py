@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from delegation_app.protocol.constraints import Access, InvalidConstraint, Moment
+from delegation_app.protocol.constraints import AccessContext, EnforcementPoint, InvalidConstraint
 from delegation_app.protocol.constraints.time_window import TimeWindow
 
 OFFICE = {"days": ["mon", "tue"], "from": "09:00", "to": "17:00"}
@@ -25,7 +25,7 @@ def entry(days, start, end):
 
 
 def permits(constraint, now):
-    return constraint.refusal(Access(Moment.ISSUE, now)) is None
+    return constraint.refusal(AccessContext(EnforcementPoint.ISSUE, now)) is None
 
 
 def local(day, hour, minute=0, *, fold=0):
@@ -40,8 +40,14 @@ def test_time_window_when_outside_its_dates_then_refused():
 
     assert permits(constraint, first)
     assert permits(constraint, last - moment)
-    assert constraint.refusal(Access(Moment.ISSUE, first - moment)) == "It may not be used yet."
-    assert constraint.refusal(Access(Moment.ISSUE, last)) == "It may not be used any more."
+    assert (
+        constraint.refusal(AccessContext(EnforcementPoint.ISSUE, first - moment))
+        == "It may not be used yet."
+    )
+    assert (
+        constraint.refusal(AccessContext(EnforcementPoint.ISSUE, last))
+        == "It may not be used any more."
+    )
 
 
 def test_time_window_when_written_then_dates_are_utc():
@@ -62,7 +68,7 @@ def test_time_window_when_within_office_hours_then_permitted_by_the_local_clock(
     assert not permits(constraint, local(2, 8, 59))
     assert not permits(constraint, local(2, 17))
     assert not permits(constraint, local(4, 12))
-    refusal = constraint.refusal(Access(Moment.ISSUE, local(4, 12)))
+    refusal = constraint.refusal(AccessContext(EnforcementPoint.ISSUE, local(4, 12)))
     assert refusal == "It may not be used at this hour."
 
 
@@ -335,4 +341,4 @@ def test_time_window_when_described_then_dates_and_hours_are_told():
         "Only from 2026-01-01 00:00:00 UTC, until 2026-02-01 00:00:00 UTC,"
         " Mon, Tue 09:00-17:00 (Europe/Berlin)."
     )
-    assert set(Moment) == TimeWindow.JUDGED
+    assert set(EnforcementPoint) == TimeWindow.JUDGED

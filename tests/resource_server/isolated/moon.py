@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from delegation_app.protocol.constraints import Constraint, Moment
+from delegation_app.protocol.constraints import Constraint, EnforcementPoint
 
 
 @dataclass(frozen=True, slots=True)
 class FullMoon(Constraint):
     TYPE: ClassVar[str] = "full_moon"
-    JUDGED: ClassVar[frozenset[Moment]] = frozenset({Moment.RESOURCE})
+    JUDGED: ClassVar[frozenset[EnforcementPoint]] = frozenset({EnforcementPoint.RESOURCE})
 
     @classmethod
     def parse(cls, members):

@@ -12,7 +12,7 @@ from rest_framework.response import Response as Answer
 from delegation_app.client import Client, Credentials, NoAnswer, Response, TokenCache
 from delegation_app.protocol import names
 from delegation_app.resource_server import runtime
-from delegation_app.resource_server.on_behalf import OnBehalfOf, on_behalf_of, onward_auth
+from delegation_app.resource_server.on_behalf import OnBehalfOfMixin, on_behalf_of, onward_auth
 from delegation_app.resource_server.permissions import RequireScopes
 from tests.resource_server.isolated.service import Answering
 from tests.resource_server.issuer import ISSUER, NOW
@@ -204,7 +204,7 @@ def test_mixin_when_a_view_has_it_then_the_class_says_scope_and_address(
     members, asked, scope = case
     there = "https://b.internal.example.com"
 
-    class Report(OnBehalfOf, Answering):
+    class Report(OnBehalfOfMixin, Answering):
         onward_origins = {NEXT: there}
 
         def get(self, request):

@@ -5,11 +5,11 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delegation_app.resource_server.verifiers.token_cache import Seen, digest_of
+from delegation_app.resource_server.verifiers.token_cache import VerifiedTokenCache, digest_of
 
 
 def test_seen_when_full_then_the_oldest_goes():
-    seen = Seen[int](size=3)
+    seen = VerifiedTokenCache[int](size=3)
     for number in range(5):
         seen.put(digest_of(str(number)), number)
 
@@ -17,7 +17,7 @@ def test_seen_when_full_then_the_oldest_goes():
 
 
 def test_seen_when_put_again_then_it_is_the_newest():
-    seen = Seen[int](size=2)
+    seen = VerifiedTokenCache[int](size=2)
     for text in ("a", "b", "a", "c"):
         seen.put(digest_of(text), 1)
 
@@ -26,7 +26,7 @@ def test_seen_when_put_again_then_it_is_the_newest():
 
 
 def test_seen_when_forgotten_then_unknown():
-    seen = Seen[int]()
+    seen = VerifiedTokenCache[int]()
     seen.put(digest_of("a"), 1)
     seen.forget(digest_of("a"))
     seen.forget(digest_of("never there"))
@@ -35,7 +35,7 @@ def test_seen_when_forgotten_then_unknown():
 
 
 def test_seen_when_a_million_texts_come_then_it_stays_as_small_as_it_was():
-    seen = Seen[int](size=100)
+    seen = VerifiedTokenCache[int](size=100)
     for number in range(1_000_000):
         seen.put(number.to_bytes(32, "big"), number)
 
@@ -43,7 +43,7 @@ def test_seen_when_a_million_texts_come_then_it_stays_as_small_as_it_was():
 
 
 def test_seen_when_many_threads_write_then_never_more_than_its_size():
-    seen = Seen[int](size=10)
+    seen = VerifiedTokenCache[int](size=10)
 
     def write(start):
         for number in range(start, start + 2000):
@@ -64,7 +64,7 @@ def test_digest_when_texts_differ_then_it_differs(texts):
 
 
 def test_seen_when_looked_into_then_there_is_no_text_of_a_token():
-    seen = Seen[int]()
+    seen = VerifiedTokenCache[int]()
     seen.put(digest_of("secret-token"), 1)
 
     assert all("secret-token" not in repr(key) for key in seen)
