@@ -13,7 +13,7 @@ from delegation_app import clock as database_clock
 from delegation_app.services import caching, signing_keys
 from delegation_app.services.clients import authentication
 from delegation_app.services.status_lists import cache as status_cache
-from delegation_app.services.tokens import lost_answers, usage
+from delegation_app.services.tokens import reissue, usage
 from tests.conformance import checklist
 from tests.support import SecureClient, in_ci
 from tests.support.clock import clock  # noqa: F401 - a fixture for everybody
@@ -98,7 +98,7 @@ def _nothing_remembered():
     caching.forget()
     usage.forget()
     database_clock.forget()
-    lost_answers.forget()
+    reissue.forget()
 
 
 @pytest.fixture(autouse=True)

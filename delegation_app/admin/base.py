@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
 from django.contrib import admin
@@ -11,12 +12,16 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.functional import cached_property
+from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext_lazy as _
 
+from delegation_app import http
 from delegation_app.admin.away import AnswersWhenAway
 from delegation_app.admin.readable import ReadableAdmin
+from delegation_app.protocol.claims import user_subject
+from delegation_app.services.audit import RequestContext
 
 STYLES: Final = "delegation_app/admin.css"
 DRAWN: Final = "delegation_app/console.css"
@@ -133,3 +138,30 @@ class ReadOnlyAdmin(AnswersWhenAway, ReadableAdmin, admin.ModelAdmin):  # type: 
         if found is None:
             raise Http404(_("There is no such record."))
         return found
+
+
+def render(
+    page: ReadOnlyAdmin,
+    request: HttpRequest,
+    template: str,
+    title: str | Promise,
+    context: Mapping[str, Any],
+    *,
+    status: int = HTTPStatus.OK,
+) -> TemplateResponse:
+    """Return one of the pages of the audit trail."""
+    request.current_app = page.admin_site.name
+    shared = {
+        **page.admin_site.each_context(request),
+        "title": title,
+        "subtitle": None,
+        "opts": page.opts,
+        "media": page.media,
+    }
+    name = f"admin/delegation_app/auditevent/{template}.html"
+    return TemplateResponse(request, name, {**shared, **context}, status=status)
+
+
+def context_of(request: HttpRequest) -> RequestContext:
+    """Return the origin of what an operator does with this request."""
+    return http.context_of(request, actor=user_subject(request.user.pk))

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app import clock
 from delegation_app.models import ConsentRecord
-from delegation_app.services.consent import allowed_again
+from delegation_app.services.consent import restored
 
 _Choices = list[tuple[str, Any]]
 
@@ -57,7 +57,7 @@ class LiftedFilter(SimpleListFilter):
         if self.value() not in {self.ACTIVE, "again"}:
             return queryset
         rows = queryset.filter(lifted_at=None)
-        overcome = list(allowed_again.keys(rows.order_by("pk")))
+        overcome = list(restored.keys(rows.order_by("pk")))
         return (
             rows.filter(pk__in=overcome)
             if self.value() == "again"

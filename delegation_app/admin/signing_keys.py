@@ -11,10 +11,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from delegation_app.admin.base import ReadOnlyAdmin
+from delegation_app.admin.base import ReadOnlyAdmin, context_of
 from delegation_app.admin.confirmation import ConfirmationPage, ask, deed
 from delegation_app.admin.delegations.forms import RotationForm
-from delegation_app.admin.origin import context_of
 from delegation_app.models import SigningKey
 from delegation_app.services import signing_keys
 

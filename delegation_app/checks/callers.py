@@ -13,7 +13,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Tags, register
 from django.core.exceptions import ImproperlyConfigured
 
-from delegation_app.checks.messages import caution, error
+from delegation_app.checks.subjects import caution, error
 from delegation_app.conf import conf
 
 _LACKS: Final[dict[type, str]] = {

@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.core.checks import CheckMessage, Tags, register
 
 from delegation_app.checks import subjects
-from delegation_app.checks.messages import caution
+from delegation_app.checks.subjects import caution
 
 # Enough to see the pattern; a site may have thousands of clients.
 _MOST: Final = 20

@@ -10,7 +10,7 @@ from django.db import connections
 
 from delegation_app import clock
 from delegation_app.checks import subjects
-from delegation_app.checks.messages import caution
+from delegation_app.checks.subjects import caution
 
 
 @register(Tags.database)

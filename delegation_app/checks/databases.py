@@ -11,7 +11,7 @@ from django.db import router
 
 from delegation_app import toolkit
 from delegation_app.checks import subjects
-from delegation_app.checks.messages import caution, error
+from delegation_app.checks.subjects import caution, error
 
 SUPPORTED = ("sqlite", "postgresql")
 

@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Tags, register
 
 from delegation_app import clock
 from delegation_app.checks import subjects
-from delegation_app.checks.messages import caution
+from delegation_app.checks.subjects import caution
 
 _LONGEST: Final = timedelta(minutes=15)
 

@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, Tags, register
 from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
 from django.utils import translation
 
-from delegation_app.checks.messages import caution
+from delegation_app.checks.subjects import caution
 from delegation_app.conf import configured
 
 _WELL_KNOWN: Final = "/.well-known/oauth-authorization-server"

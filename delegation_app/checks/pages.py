@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Tags, register
 from django.shortcuts import resolve_url
 from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve
 
-from delegation_app.checks.messages import caution
+from delegation_app.checks.subjects import caution
 
 
 @register(Tags.urls)

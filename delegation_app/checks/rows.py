@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, Tags, register
 from django.db.models import F
 
 from delegation_app.checks import subjects
-from delegation_app.checks.messages import caution
+from delegation_app.checks.subjects import caution
 from delegation_app.conf import conf, configured
 
 # Enough to see the pattern; a site may have thousands of clients.

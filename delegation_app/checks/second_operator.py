@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Tags, register
 from django.urls import NoReverseMatch, reverse
 
 from delegation_app.checks import subjects
-from delegation_app.checks.messages import caution, error
+from delegation_app.checks.subjects import caution, error
 from delegation_app.conf import conf, configured
 
 _NEEDED: Final = 2

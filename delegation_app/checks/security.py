@@ -9,8 +9,7 @@ from typing import Any, Final
 from django.core.checks import CheckMessage, Tags, register
 
 from delegation_app.checks.bounds import BOUNDS
-from delegation_app.checks.messages import error
-from delegation_app.checks.subjects import several
+from delegation_app.checks.subjects import error, several
 from delegation_app.conf import configured
 from delegation_app.protocol.requests.addresses import Network, parse_network
 

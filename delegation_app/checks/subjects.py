@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from django.conf import settings
-from django.core.checks import CheckMessage
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, router
 from django.db.utils import load_backend
@@ -75,3 +76,13 @@ def found(
     except (DatabaseError, InterfaceError, ImproperlyConfigured):
         # No database, or not migrated yet: nothing to compare with
         return []
+
+
+def error(message: str, hint: str, number: str) -> Error:
+    """Return an error with a number such as E001."""
+    return Error(message, hint, id=f"delegation_app.{number}")
+
+
+def caution(message: str, hint: str, number: str) -> Caution:
+    """Return a warning with a number such as W001."""
+    return Caution(message, hint, id=f"delegation_app.{number}")

@@ -11,8 +11,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Tags, register
 
 from delegation_app.checks.bounds import BOUNDS
-from delegation_app.checks.messages import error
-from delegation_app.checks.subjects import several
+from delegation_app.checks.subjects import error, several
 from delegation_app.conf import DEFAULTS, KEEP, REVOKE, RISKS, SETTING, conf, configured
 from delegation_app.protocol.audience import is_absolute_uri
 from delegation_app.protocol.jwk import ALGORITHMS

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, register
 
 from delegation_app.checks import subjects
-from delegation_app.checks.messages import caution
+from delegation_app.checks.subjects import caution
 from delegation_app.conf import conf
 
 # https://www.postgresql.org/docs/current/runtime-config-client.html: 0 is without end

@@ -4,7 +4,7 @@ Two rules: code outside imports from this package, not from its modules; inside,
 one way (fields and base first, then registry rows, delegation, what hangs on it, audit).
 """
 
-from delegation_app.models.audit import AuditEvent
+from delegation_app.models.audit import AuditEvent, EventCount
 from delegation_app.models.authorization_code import AuthorizationCode
 from delegation_app.models.block import DelegationBlock
 from delegation_app.models.clients.client_logo import ClientLogo
@@ -16,7 +16,6 @@ from delegation_app.models.clients.secret_digest import SecretDigest
 from delegation_app.models.consent import ConsentRecord
 from delegation_app.models.delegation import Delegation
 from delegation_app.models.device_code import DeviceCode
-from delegation_app.models.event_count import EventCount
 from delegation_app.models.outbox import OutboxMessage
 from delegation_app.models.pending_request import PendingRequest
 from delegation_app.models.signing_key import SigningKey

@@ -19,8 +19,8 @@ from delegation_app.resource_server import runtime
 from delegation_app.resource_server.challenge import Challenge, metadata_url
 from delegation_app.resource_server.conf import conf
 from delegation_app.resource_server.exceptions import refusal
+from delegation_app.resource_server.permissions import needed_by
 from delegation_app.resource_server.principal import Principal
-from delegation_app.resource_server.requirements import needed_by
 
 if TYPE_CHECKING:
     # At run time it would be a circle: the framework's settings name classes of ours

@@ -10,9 +10,8 @@ from delegation_app.models import AccessToken, Delegation, ResourceServer
 from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.secrets import new_secret
-from delegation_app.services import audit, signing_keys
+from delegation_app.services import audit, signing_keys, transactions
 from delegation_app.services.clients import lookup
-from delegation_app.services.delegations import root_lock
 from delegation_app.services.tokens import issuing
 from delegation_app.services.transactions import nested
 from delegation_app.testing.claims import scope_of
@@ -113,7 +112,7 @@ def view_of(
 
     Side effects: locks the root. Call it inside a transaction.
     """
-    root_lock.lock_root(delegation)
+    transactions.lock_root(delegation)
     current = Delegation.objects.live().filter(pk=delegation.pk).first()
     if current is None:
         raise ValueError("The delegation is not live: revoked, expired or suspended.")

@@ -20,7 +20,7 @@ from delegation_app.services import audit, outbox, signing_keys
 from delegation_app.services.clients import changes, lookup, proposals, secrets
 from delegation_app.services.connections import actions
 from delegation_app.services.consent import approval, authorize, pending_requests
-from delegation_app.services.delegations import bulk, operating, revocation
+from delegation_app.services.delegations import bulk, revocation
 from delegation_app.services.delegations.filters import DelegationFilter
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.device import start as device_start
@@ -175,13 +175,13 @@ def narrow(world):
 
 def revoke_one(world):
     row, _tokens = new_root(world.alice)
-    return partial(operating.revoke_one, row, OPERATOR, reason="enough")
+    return partial(bulk.revoke_one, row, OPERATOR, reason="enough")
 
 
 def narrow_one(world):
     row, _tokens = new_root(world.alice)
     to = Narrowing(scope=Scope(["read:metrics"]))
-    return partial(operating.narrow_one, row, to, OPERATOR, reason="enough")
+    return partial(bulk.narrow_one, row, to, OPERATOR, reason="enough")
 
 
 def revoke_many(world):

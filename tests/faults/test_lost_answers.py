@@ -22,7 +22,7 @@ from delegation_app.models import (
 )
 from delegation_app.protocol.errors import OAuthError, OutcomeUnknown
 from delegation_app.services import transactions
-from delegation_app.services.tokens import lost_answers
+from delegation_app.services.tokens import reissue
 from delegation_app.signals import delegation_revoked
 from tests.faults.every_service import (
     EVERY,
@@ -178,7 +178,7 @@ def test_code_when_the_outcome_is_unknown_then_the_client_may_do_as_it_is_told(
     refused(story.redeem(code), "temporarily_unavailable", 503)
     proxy.come_back()
     if elsewhere:
-        lost_answers.forget()
+        reissue.forget()
     event = "token.issued" if point is Point.BEFORE_COMMIT else "token.reissued"
     with recorded(event):
         answer = story.redeem(code)
@@ -221,7 +221,7 @@ def test_code_when_nobody_remembers_that_its_answer_was_lost_then_it_is_a_replay
     proxy.cut(Point.AFTER_COMMIT, away=math.inf)
     unknown(story.redeem(code))
     proxy.come_back()
-    lost_answers.forget()
+    reissue.forget()
     cache.clear()
     with recorded("delegation.revoked"):
         refused(story.redeem(code), "invalid_grant")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from django.urls import resolve
 
-from delegation_app.services.delegations.catalogue import MOST_COUNTED
-from delegation_app.services.delegations.operating import MOST_AT_ONCE
+from delegation_app.services.delegations.bulk import MOST_AT_ONCE
+from delegation_app.services.delegations.listing import MOST_COUNTED
 from delegation_app.views.api import operator_serializers, person_serializers
 from delegation_app.views.api.parsing import MAX_DEPTH
 

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from delegation_app.models import Delegation
-from delegation_app.services.delegations import catalogue, listing
+from delegation_app.services.delegations import listing
 from tests.admin.conftest import browser
 from tests.admin.test_queries import add
 from tests.support import SecureClient
@@ -195,7 +195,7 @@ def test_bulk_when_in_batches_then_only_what_the_dry_run_saw_ends_and_repeating_
 
 def test_bulk_when_it_finds_more_than_anybody_counts_then_it_says_so(world, operator, monkeypatch):
     add(world, 4)
-    monkeypatch.setattr(catalogue, "MOST_COUNTED", 3)
+    monkeypatch.setattr(listing, "MOST_COUNTED", 3)
     tried = did(operator, MANY, filter={"state": "live"}, limit=1)
     assert tried["remaining"] == {"count": 3, "is_more": True}
 

@@ -5,7 +5,7 @@ from django.test import override_settings
 
 from delegation_app.events import OF_TOKENS
 from delegation_app.models import AccessToken, AuditEvent, Delegation, DeviceCode, RefreshToken
-from delegation_app.services.tokens import lost_answers
+from delegation_app.services.tokens import reissue
 from tests.support.answers import recorded, refusal_recorded, refused
 from tests.support.world import SERVICE_B, claims_of, delegation_of
 
@@ -373,17 +373,17 @@ def test_retry_when_the_delegation_has_a_limit_of_uses_then_it_takes_the_place_o
 
 
 def test_lost_answers_when_one_is_noted_then_it_is_known_for_its_time_and_bounded(monkeypatch):
-    monkeypatch.setattr(lost_answers, "_MOST", 3)
+    monkeypatch.setattr(reissue, "_MOST", 3)
     for number in range(5):
-        lost_answers._note(f"digest-{number}", f"jti-{number}")
-    assert len(lost_answers._local.kept) == 3
-    assert lost_answers.token_of("digest-4") == "jti-4"
+        reissue._note(f"digest-{number}", f"jti-{number}")
+    assert len(reissue._local.kept) == 3
+    assert reissue.token_of("digest-4") == "jti-4"
     # Through the cache, as another process would
-    assert lost_answers.token_of("digest-0") == "jti-0"
-    assert lost_answers.token_of("digest-5") is None
-    monkeypatch.setattr(lost_answers.time, "monotonic", lambda: float("inf"))
-    lost_answers.caches["default"].clear()
-    assert lost_answers.token_of("digest-4") is None
+    assert reissue.token_of("digest-0") == "jti-0"
+    assert reissue.token_of("digest-5") is None
+    monkeypatch.setattr(reissue.time, "monotonic", lambda: float("inf"))
+    reissue.caches["default"].clear()
+    assert reissue.token_of("digest-4") is None
 
 
 def test_lost_answers_when_the_cache_is_away_then_this_process_still_knows(monkeypatch):
@@ -391,8 +391,8 @@ def test_lost_answers_when_the_cache_is_away_then_this_process_still_knows(monke
         def __getitem__(self, _alias):
             raise ConnectionError
 
-    monkeypatch.setattr(lost_answers, "caches", Away())
-    lost_answers._note("digest", "jti")
-    assert lost_answers.token_of("digest") == "jti"
-    lost_answers.forget()
-    assert lost_answers.token_of("digest") is None
+    monkeypatch.setattr(reissue, "caches", Away())
+    reissue._note("digest", "jti")
+    assert reissue.token_of("digest") == "jti"
+    reissue.forget()
+    assert reissue.token_of("digest") is None

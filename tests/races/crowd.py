@@ -17,7 +17,7 @@ from delegation_app.protocol.secrets import new_secret
 from delegation_app.services import audit, signing_keys
 from delegation_app.services.clients import lookup
 from delegation_app.services.consent import authorize
-from delegation_app.services.consent.question import ConsentQuestion
+from delegation_app.services.consent.history import ConsentQuestion
 from delegation_app.services.delegations import creation
 from delegation_app.services.delegations.terms import SignIn, Terms
 from delegation_app.services.tokens import exchange, exchange_parties, issuing

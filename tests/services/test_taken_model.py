@@ -33,7 +33,7 @@ from delegation_app.services import audit
 from delegation_app.services.clients import lookup
 from delegation_app.services.connections import actions
 from delegation_app.services.consent import authorize
-from delegation_app.services.consent.question import ConsentQuestion, must_ask
+from delegation_app.services.consent.history import ConsentQuestion, must_ask
 from delegation_app.services.consent.request import ON_A_DEVICE, ConsentRequest
 from delegation_app.services.consent.screen import ScreenText
 from delegation_app.services.delegations.terms import SignIn

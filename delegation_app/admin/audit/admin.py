@@ -25,10 +25,8 @@ from delegation_app import clock
 from delegation_app.admin import labels, limits
 from delegation_app.admin.audit import as_of, details, explain
 from delegation_app.admin.audit.filter_form import TrailForm
-from delegation_app.admin.audit.page import render
-from delegation_app.admin.base import STYLES, ReadOnlyAdmin
+from delegation_app.admin.base import STYLES, ReadOnlyAdmin, context_of, render
 from delegation_app.admin.delegations import issued, summary
-from delegation_app.admin.origin import context_of
 from delegation_app.models import AuditEvent
 from delegation_app.services import event_counts
 from delegation_app.services.paging import Page

@@ -11,8 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app import clock
 from delegation_app.admin import labels
-from delegation_app.admin.audit.page import render
-from delegation_app.admin.base import ReadOnlyAdmin
+from delegation_app.admin.base import ReadOnlyAdmin, render
 from delegation_app.admin.delegations import issued, summary
 from delegation_app.admin.readable import MomentField
 from delegation_app.services.reporting import as_of

@@ -14,8 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app.admin import labels
 from delegation_app.admin.audit import details
-from delegation_app.admin.audit.page import render
-from delegation_app.admin.base import ReadOnlyAdmin
+from delegation_app.admin.base import ReadOnlyAdmin, render
 from delegation_app.admin.delegations import issued, summary
 from delegation_app.models import AuditEvent
 from delegation_app.services.reporting import explanation

@@ -16,20 +16,19 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app import toolkit
 from delegation_app.admin import labels, limits
-from delegation_app.admin.base import ReadOnlyAdmin
-from delegation_app.admin.blocks import lifting
+from delegation_app.admin.base import ReadOnlyAdmin, context_of
+from delegation_app.admin.blocks import block_text, lifting
 from delegation_app.admin.confirmation import ConfirmationPage, ask, deed
 from delegation_app.admin.delegations import summary
 from delegation_app.admin.delegations.forms import RevocationForm
 from delegation_app.admin.filters import LiftedFilter
-from delegation_app.admin.origin import context_of
 from delegation_app.conf import conf
 from delegation_app.models import Delegation, DelegationBlock
 from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import name_search
-from delegation_app.services.consent import allowed_again
-from delegation_app.services.delegations import block_text, blocks
+from delegation_app.services.consent import restored
+from delegation_app.services.delegations import blocks
 
 # A page with more is a list of its own
 _MOST: Final = 20
@@ -94,7 +93,7 @@ class BlockAdmin(ReadOnlyAdmin):
         # Of the active ones the filter has looked already
         is_judged = request.GET.get(LiftedFilter.parameter_name) == LiftedFilter.ACTIVE
         rows = [] if is_judged else [row for row in found.result_list if row.lifted_at is None]
-        times = allowed_again.times(rows)
+        times = restored.times(rows)
         for row in found.result_list:
             row.known_names, row.allowed_again_at = known, times.get(row.pk)
         return found
@@ -182,7 +181,7 @@ def names_of(found: Sequence[DelegationBlock]) -> dict[str, str]:
 def _remaining(page: BlockAdmin, block: DelegationBlock) -> list[str]:
     """Return what else binds the pair of a block, a link each."""
     rows = list(blocks.beside(block)[: _MOST + 1])
-    again = allowed_again.times(rows, subject=block.subject, client_id=block.client_id_value)
+    again = restored.times(rows, subject=block.subject, client_id=block.client_id_value)
     binding = [row for row in rows if row.pk not in again]
     known = names_of(binding)
     lines: list[str] = [
@@ -203,7 +202,7 @@ def _allowed_again_at(block: Any) -> datetime | None:
     if block.lifted_at is not None:
         return None
     if not hasattr(block, "allowed_again_at"):
-        block.allowed_again_at = allowed_again.times([block]).get(block.pk)
+        block.allowed_again_at = restored.times([block]).get(block.pk)
     found: datetime | None = block.allowed_again_at
     return found
 
@@ -224,7 +223,7 @@ def of_delegation(
     subject, client_id = row.subject, row.delegate_client_id
     found = blocks.of_pair(subject, client_id)
     if row.parent_id is None or row.allowed_at is None:
-        again = allowed_again.times(found, subject=subject, client_id=client_id)
+        again = restored.times(found, subject=subject, client_id=client_id)
     else:
         binding = {block.pk for block in blocks.of_child(row, client_id)}
         again = {block.pk: row.allowed_at for block in found if block.pk not in binding}

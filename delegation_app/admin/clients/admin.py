@@ -16,11 +16,10 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app import toolkit
 from delegation_app.admin import labels, limits
-from delegation_app.admin.base import HISTORY, STYLES
+from delegation_app.admin.base import HISTORY, STYLES, context_of
 from delegation_app.admin.clients import policy_asking
 from delegation_app.admin.clients.policy_form import PolicyForm, PolicyFormSet
 from delegation_app.admin.clients.secret import WithSecret
-from delegation_app.admin.origin import context_of
 from delegation_app.admin.proposals import hold
 from delegation_app.admin.proposals.registered import CLIENTS, Registered
 from delegation_app.admin.readable import ReadableAdmin, ReadableFields

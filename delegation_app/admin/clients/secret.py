@@ -20,9 +20,8 @@ from django.views.decorators.debug import sensitive_variables
 
 from delegation_app import http, toolkit
 from delegation_app.admin.away import AnswersWhenAway
-from delegation_app.admin.base import STYLES
+from delegation_app.admin.base import STYLES, context_of
 from delegation_app.admin.confirmation import ConfirmationPage, ask, deed
-from delegation_app.admin.origin import context_of
 from delegation_app.services.clients import secrets
 
 if TYPE_CHECKING:

@@ -6,19 +6,18 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
-from delegation_app.admin.base import ReadOnlyAdmin
+from delegation_app.admin.base import ReadOnlyAdmin, context_of
 from delegation_app.admin.blocks import admin
 from delegation_app.admin.confirmation import ConfirmationPage, ConfirmedAction, ask, consequences
 from delegation_app.admin.delegations import summary
 from delegation_app.admin.delegations.actions import tell_ended
 from delegation_app.admin.delegations.forms import RevocationForm
-from delegation_app.admin.origin import context_of
 from delegation_app.models import ConsentRecord
 from delegation_app.protocol.errors import OAuthError
 from delegation_app.services.audit import RequestContext
 from delegation_app.services.consent import approval
 from delegation_app.services.consent import authorize as consents
-from delegation_app.services.consent.question import descriptions
+from delegation_app.services.consent.history import descriptions
 from delegation_app.services.delegations import blocks, selection
 from delegation_app.services.delegations.preview import preview
 

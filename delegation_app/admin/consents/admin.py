@@ -13,13 +13,12 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app import clock
 from delegation_app.admin import labels, limits
-from delegation_app.admin.base import ReadOnlyAdmin
+from delegation_app.admin.base import ReadOnlyAdmin, context_of
 from delegation_app.admin.confirmation import deed
 from delegation_app.admin.consents import actions
 from delegation_app.admin.consents import review as consents_review
 from delegation_app.admin.delegations import summary
 from delegation_app.admin.filters import ConfirmationFilter, WithdrawnFilter
-from delegation_app.admin.origin import context_of
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import name_search

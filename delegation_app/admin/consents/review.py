@@ -14,7 +14,7 @@ from delegation_app.admin import labels
 from delegation_app.models import ConsentRecord
 from delegation_app.protocol.scope import Scope
 from delegation_app.services.consent import risk
-from delegation_app.services.consent.question import descriptions
+from delegation_app.services.consent.history import descriptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,12 @@ from delegation_app.admin.delegations import (
     issued,
     revoke_all,
     revoke_list,
-    state_icon,
     summary,
     timeline,
     tree,
     tree_svg,
 )
-from delegation_app.admin.delegations import narrow as narrowing
+from delegation_app.admin.delegations import actions as narrowing
 from delegation_app.admin.delegations.columns import RegisterAdmin
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.services.delegations import state
@@ -124,7 +123,7 @@ class DelegationAdmin(RegisterAdmin):
             ],
             "tree": around,
             "drawing": tree_svg.of(around),
-            "marks": [state_icon.mark(state) for state in Delegation.State],
+            "marks": [summary.mark(state) for state in Delegation.State],
             "timeline": timeline.of(self.admin_site, request, obj),
             "events_url": labels.list_address(
                 self.admin_site, request, AuditEvent, q=obj.public_id

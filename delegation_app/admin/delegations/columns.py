@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app import toolkit
 from delegation_app.admin.base import ReadOnlyAdmin
-from delegation_app.admin.delegations import changelist, state_icon
+from delegation_app.admin.delegations import changelist, summary
 from delegation_app.admin.delegations.changelist import RegisterChangeList
 from delegation_app.admin.delegations.filters import OF_DELEGATIONS
 from delegation_app.forms import grant_label
@@ -108,7 +108,7 @@ class RegisterAdmin(ReadOnlyAdmin):
     @admin.display(description=_("state"))
     def state_mark(self, obj: Delegation) -> str:
         """Say the state by colour, by shape and by word."""
-        return state_icon.mark(state(obj))
+        return summary.mark(state(obj))
 
     @admin.display(description=_("depth"))
     def level(self, obj: Delegation) -> str:

@@ -14,12 +14,11 @@ from django.utils.translation import gettext_lazy
 
 from delegation_app import toolkit
 from delegation_app.admin import labels
-from delegation_app.admin.base import ReadOnlyAdmin
+from delegation_app.admin.base import ReadOnlyAdmin, context_of
 from delegation_app.admin.blocks import admin
 from delegation_app.admin.confirmation import ConfirmationPage, ask, consequences
 from delegation_app.admin.delegations import actions
 from delegation_app.admin.delegations.forms import RevocationForm
-from delegation_app.admin.origin import context_of
 from delegation_app.models import Delegation
 from delegation_app.protocol.requests import reading
 from delegation_app.services.audit import RequestContext

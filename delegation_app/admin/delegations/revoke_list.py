@@ -19,11 +19,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from delegation_app import clock
-from delegation_app.admin.base import ReadOnlyAdmin
+from delegation_app.admin.base import ReadOnlyAdmin, context_of
 from delegation_app.admin.confirmation import ConfirmationPage, ask, consequences
 from delegation_app.admin.delegations import changelist, filters
 from delegation_app.admin.delegations.forms import RevocationForm
-from delegation_app.admin.origin import context_of
 from delegation_app.services.delegations import bulk
 from delegation_app.services.delegations.bulk import Task
 from delegation_app.services.delegations.filters import DelegationFilter

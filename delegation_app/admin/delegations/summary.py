@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from django.contrib.admin import AdminSite
 from django.db.models import Model
@@ -10,6 +11,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from delegation_app.admin import labels
@@ -190,3 +193,31 @@ def related(
 
 def _moment(when: datetime | None) -> str:
     return "" if when is None else date_format(timezone.localtime(when), "DATETIME_FORMAT")
+
+
+_State = Delegation.State
+
+# Each in a square of 14 units; nothing that anybody typed comes near these
+_PATHS: Final = {
+    _State.LIVE: "M7 1a6 6 0 1 0 0 12a6 6 0 1 0 0-12z",
+    _State.SUSPENDED: "M2 1h4v12h-4zM8 1h4v12h-4z",
+    _State.EXPIRED: "M7 0l7 7l-7 7l-7-7z",
+    _State.REVOKED: "M1 3l2-2l4 4l4-4l2 2l-4 4l4 4l-2 2l-4-4l-4 4l-2-2l4-4z",
+}
+
+
+def shape(state: Delegation.State) -> SafeString:
+    """Return the path of a state, for an SVG of 14 units a side."""
+    return mark_safe(f'<path d="{_PATHS[state]}"/>')  # noqa: S308 - constants of ours
+
+
+def mark(state: Delegation.State) -> SafeString:
+    """Return the state as a shape and a word."""
+    return format_html(
+        '<span class="delegation-mark delegation-{}">'
+        '<svg viewBox="0 0 14 14" width="12" height="12" aria-hidden="true" focusable="false">{}'
+        "</svg> {}</span>",
+        state.value,
+        shape(state),
+        state_word(state),
+    )

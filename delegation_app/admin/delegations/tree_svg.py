@@ -12,7 +12,7 @@ from typing import Final
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from delegation_app.admin.delegations import state_icon
+from delegation_app.admin.delegations import summary
 from delegation_app.admin.delegations.tree import Node, Tree
 
 _ROW: Final = 56
@@ -92,7 +92,7 @@ def _box(node: Node, level: int, row: int, above: int) -> Box:
         x=x,
         y=y,
         line=line,
-        shape=state_icon.shape(node.state),
+        shape=summary.shape(node.state),
         name=_cut(node.client, _NAME),
         terms=_cut(f"{node.state_word} · {terms}", _TERMS),
         said=said,

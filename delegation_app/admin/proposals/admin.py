@@ -15,11 +15,10 @@ from django.utils.translation import gettext_lazy
 
 from delegation_app import clock, toolkit
 from delegation_app.admin import labels
-from delegation_app.admin.base import ReadOnlyAdmin
+from delegation_app.admin.base import ReadOnlyAdmin, context_of
 from delegation_app.admin.confirmation import ConfirmationPage, ConfirmedAction, ask, deed
 from delegation_app.admin.delegations.forms import RevocationForm
 from delegation_app.admin.delegations.issued import Table
-from delegation_app.admin.origin import context_of
 from delegation_app.admin.proposals import changed_values, replay
 from delegation_app.models import DelegationBlock, ProposedChange, ResourceServer
 from delegation_app.protocol.errors import OAuthError

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from delegation_app import clock
 from delegation_app.admin import labels
-from delegation_app.admin.origin import context_of
+from delegation_app.admin.base import context_of
 from delegation_app.conf import conf
 from delegation_app.models import ProposedChange
 from delegation_app.services.clients import proposals, snapshots

@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
-from delegation_app.admin.origin import context_of
+from delegation_app.admin.base import context_of
 from delegation_app.admin.proposals import hold
 from delegation_app.admin.proposals.further_fields import further_fields
 from delegation_app.conf import conf

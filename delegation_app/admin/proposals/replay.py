@@ -18,8 +18,8 @@ from django.http import HttpRequest, QueryDict
 from django.utils.datastructures import MultiValueDict
 
 from delegation_app import toolkit
+from delegation_app.admin.base import context_of
 from delegation_app.admin.blocks import lifting
-from delegation_app.admin.origin import context_of
 from delegation_app.admin.proposals.registered import APPROVAL, Approval
 from delegation_app.models import ProposedChange, ResourceServer
 from delegation_app.protocol.claims import user_subject

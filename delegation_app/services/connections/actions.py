@@ -20,7 +20,7 @@ from delegation_app.services.connections import listing
 from delegation_app.services.connections.facts import service_names
 from delegation_app.services.connections.timeline import NO_REASON
 from delegation_app.services.consent import authorize
-from delegation_app.services.consent.question import LIFETIMES
+from delegation_app.services.consent.history import LIFETIMES
 from delegation_app.services.delegations import creation, revocation, selection
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.delegations.preview import Preview, preview

@@ -17,7 +17,7 @@ from delegation_app.models.validity import in_force
 from delegation_app.services.connections import facts, listing, timeline
 from delegation_app.services.connections.listing import Connection
 from delegation_app.services.connections.timeline import ConnectionEventLine
-from delegation_app.services.consent.question import descriptions
+from delegation_app.services.consent.history import descriptions
 from delegation_app.services.consent.request import ON_A_DEVICE
 from delegation_app.services.delegations.state import state
 

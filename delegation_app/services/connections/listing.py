@@ -17,7 +17,7 @@ from delegation_app.models import Delegation
 from delegation_app.protocol.errors import OAuthError
 from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services.connections import facts
-from delegation_app.services.consent.question import descriptions
+from delegation_app.services.consent.history import descriptions
 from delegation_app.services.delegations.state import state, with_state
 
 PAGE: Final = 25

@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef, Q
 from delegation_app import clock
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.services.consent.fragments import sanitize
-from delegation_app.services.consent.question import descriptions
+from delegation_app.services.consent.history import descriptions
 
 # After that nobody waits for the news any more
 _NEWS: Final = timedelta(days=30)

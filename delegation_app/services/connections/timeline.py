@@ -25,7 +25,7 @@ from delegation_app.events import (
 from delegation_app.models import AccessToken, AuditEvent, Delegation
 from delegation_app.protocol.claims import client_subject, user_subject
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.consent.question import descriptions
+from delegation_app.services.consent.history import descriptions
 
 MOST: Final = 20
 # What the record says where a person gave no reason; nothing to repeat to them

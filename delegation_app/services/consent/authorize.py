@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from delegation_app import clock
+from delegation_app.conf import conf
 from delegation_app.events import CONSENT_WITHDRAWN
 from delegation_app.models import ConsentRecord
-from delegation_app.protocol.errors import AccessDenied, InvalidRequest, OAuthError
+from delegation_app.protocol.errors import AccessDenied, InvalidRequest, OAuthError, TooManyAttempts
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import audit
-from delegation_app.services.consent import approval, decision, screen, silent_codes
+from delegation_app.services import audit, event_counts
+from delegation_app.services.consent import approval, decision, screen
 from delegation_app.services.consent.decision import ConsentDecision, Decision
-from delegation_app.services.consent.history import find_covering_consent
-from delegation_app.services.consent.question import ConsentQuestion
+from delegation_app.services.consent.history import ConsentQuestion, find_covering_consent
 from delegation_app.services.consent.request import ConsentRequest
 from delegation_app.services.delegations import revocation
 from delegation_app.services.tokens import authorization_codes
@@ -98,7 +99,7 @@ def proceed(question: ConsentQuestion, origin: audit.RequestContext) -> str:
 
     Side effects: two or three rows, as many audit events.
     """
-    silent_codes.count(question)
+    count(question)
     asked, scope = question.asked, question.request.scope
     if question.client.is_trusted:
         answer = ConsentDecision(scope, question.client.delegation_lifetime)
@@ -181,3 +182,81 @@ def _code(
         code_challenge=question.request.code_challenge,
         origin=origin,
     )
+
+
+_WINDOW = 60
+
+
+def count(question: ConsentQuestion) -> None:
+    """Count one code more of this minute.
+
+    Raises:
+        TooManyAttempts: SILENT_CODES_PER_MINUTE are reached. It may be redirected to the client
+            (RFC 6749 section 4.1.2.1: `temporarily_unavailable`).
+    """
+    seconds = int(clock.now().timestamp())
+    person, client = question.sign_in.subject, question.client.client_id
+    group = f"silent code\n{person}\n{client}"
+    if event_counts.nth(seconds // _WINDOW, group) > conf.silent_codes_per_minute:
+        error = TooManyAttempts(
+            "Too many codes for one person. Wait a minute.",
+            retry_after=_WINDOW - seconds % _WINDOW,
+            detail=f"SILENT_CODES_PER_MINUTE is {conf.silent_codes_per_minute}",
+        )
+        raise error.redirected_to(question.request.target)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAnswer:
+    """The answer that stands."""
+
+    record: ConsentRecord
+
+    @property
+    def is_denial(self) -> bool:
+        """Whether the user denied the request."""
+        return self.record.decision == Decision.DENIED
+
+    def repeat(
+        self, question: ConsentQuestion, ticked: Scope, lifetime: timedelta | None
+    ) -> str | None:
+        """Deliver it to a user who gives the same answer again. Reads only.
+
+        Args:
+            question: what was shown.
+            ticked: the scopes left ticked this time; none for a denial.
+            lifetime: the time chosen this time; None for no end.
+
+        Returns:
+            The code that was issued. None if it cannot be delivered: it was redeemed, has expired,
+            or the user now denies, allows, or allows less than the first time.
+
+        Raises:
+            AccessDenied: both answers are denials.
+            AwaitsConfirmation: it waits for an operator.
+        """
+        if self.is_denial:
+            if ticked:
+                return None
+            raise denial(question)
+        if self.record.confirmation == ConsentRecord.Confirmation.PENDING:
+            raise awaiting(question)
+        if not ticked or not self._grants_at_most(ticked | question.held, lifetime):
+            return None
+        return authorization_codes.still_good(question.handle)
+
+    def _grants_at_most(self, scope: Scope, lifetime: timedelta | None) -> bool:
+        if not self.record.scopes_granted <= scope:
+            return False
+        if lifetime is None:
+            return True
+        end = self.record.chosen_expiry
+        return end is not None and end <= self.record.decided_at + lifetime
+
+
+def find(question: ConsentQuestion) -> FirstAnswer | None:
+    """Return the answer of this user to this question; None if there is none. Reads only."""
+    asked = question.asked
+    rows = ConsentRecord.objects.filter(request_digest=asked.request_digest)
+    record = rows.filter(user=asked.sign_in.user.pk).first()
+    return None if record is None else FirstAnswer(record)

@@ -26,9 +26,9 @@ from delegation_app.protocol.errors import (
     InvalidScope,
     InvalidTarget,
 )
-from delegation_app.services import audit, outbox
+from delegation_app.services import audit, outbox, transactions
 from delegation_app.services.consent import history
-from delegation_app.services.delegations import blocks, enforcement, narrowing, reuse, root_lock
+from delegation_app.services.delegations import blocks, enforcement, narrowing, reuse
 from delegation_app.services.delegations.blocks import Authority
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.delegations.terms import ChildTerms, Terms
@@ -111,7 +111,7 @@ def delegate_onward(
     Side effects: locks the roots; those of `reuse.settle_line`; maybe one row, one audit event and
     the signal `delegation_opened` after the commit. Call it inside a transaction.
     """
-    root_lock.lock_root(terms.parent, *presented.values())
+    transactions.lock_root(terms.parent, *presented.values())
     line, child = _look(terms, presented)
     parent = line[-1] if line else None
     if parent is None or parent.pk != terms.parent.pk:
@@ -152,7 +152,7 @@ def narrow(
     Side effects: locks the root; the rows of the subtree that change, one audit event.
     """
     is_taken = blocks.leaves_block(origin, delegation.delegate_client_id)
-    root_lock.lock_root(delegation)
+    transactions.lock_root(delegation)
     current = Delegation.objects.live().filter(pk=delegation.pk).first()
     if current is None:
         raise InvalidRequest("The delegation has ended.")

@@ -17,7 +17,7 @@ from delegation_app.protocol.constraints import Constraints, InvalidConstraint
 from delegation_app.protocol.errors import InvalidRequest, InvalidScope, InvalidTarget
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
-from delegation_app.services.delegations.ending import end_subtree
+from delegation_app.services.delegations.revocation import end_subtree
 from delegation_app.services.delegations.terms import most_uses
 from delegation_app.services.status_lists import cache
 from delegation_app.toolkit import application_model

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import QuerySet
 
 from delegation_app import clock
 from delegation_app.events import DELEGATION_REVOKED, TOKEN_REVOKED
@@ -21,11 +22,10 @@ from delegation_app.models import (
 )
 from delegation_app.protocol.errors import InvalidToken, UnsupportedTokenType
 from delegation_app.protocol.secrets import digest
-from delegation_app.services import audit
+from delegation_app.services import audit, outbox, transactions
 from delegation_app.services.clients.lookup import RegisteredClient
-from delegation_app.services.delegations import blocks, root_lock
+from delegation_app.services.delegations import blocks, selection
 from delegation_app.services.delegations import selection as delegation_selection
-from delegation_app.services.delegations.ending import announce, end_rows, end_subtree
 from delegation_app.services.delegations.selection import Selection
 from delegation_app.services.status_lists import cache
 from delegation_app.services.tokens import lookup
@@ -67,7 +67,7 @@ def subtree(
     Side effects: locks the root; one UPDATE of delegation rows, one audit event, one block; the
     signal `delegation_revoked` after the commit.
     """
-    root_lock.lock_root(top)
+    transactions.lock_root(top)
     ended = end_subtree(top, origin, reason=reason)
     if ended and leaves_block:
         blocks.store(_taken([top], origin), origin, reason=reason)
@@ -142,7 +142,7 @@ def access_token(token: AccessToken, origin: audit.RequestContext, *, reason: st
     Side effects: one row, one audit event.
     """
     # An exchange that judged this token under the lock of its tree comes first, or sees this
-    root_lock.lock_root(token.delegation)
+    transactions.lock_root(token.delegation)
     live = AccessToken.objects.filter(pk=token.pk, revoked_at=None)
     if not live.update(revoked_at=clock.now()):
         return False
@@ -295,3 +295,49 @@ def _hold_trees(selected: Iterable[Selection]) -> set[UUID]:
         rows = Delegation.objects.filter(public_id__in=some).order_by("public_id")
         held.update(rows.select_for_update().values_list("public_id", flat=True))
     return held
+
+
+def end_rows(rows: QuerySet[Delegation], origin: audit.RequestContext, reason: str) -> int:
+    """Mark delegations as revoked, and return how many there were. One UPDATE."""
+    return rows.update(
+        revoked_at=clock.now(),
+        revoked_by=audit.printable(origin.actor, 300) or "system",
+        revocation_reason=audit.printable(reason, 255),
+    )
+
+
+def end_subtree(
+    top: Delegation,
+    origin: audit.RequestContext,
+    *,
+    reason: str,
+    details: Mapping[str, Any] | None = None,
+) -> int:
+    """End a delegation and everything below it; return how many ended, 0 if all had before.
+
+    Side effects: one UPDATE, one audit event, the signal `delegation_revoked` after the commit.
+    Call it inside a transaction that holds the root.
+    """
+    ended = end_rows(selection.subtree(top).rows, origin, reason)
+    if ended:
+        audit.record(
+            DELEGATION_REVOKED,
+            origin,
+            delegation=top,
+            reason=reason,
+            details={"delegations": ended, **(details or {})},
+        )
+        announce([top], reason, {top.path: ended})
+    return ended
+
+
+def announce(tops: Iterable[Delegation], reason: str, sizes: Mapping[str, int]) -> None:
+    """Send `delegation_revoked` for each of `tops` after the commit, and renew status lists.
+
+    Args:
+        tops: what was revoked by itself.
+        reason: the sentence for the record.
+        sizes: how many delegations ended with each, by path.
+    """
+    outbox.revoked(((top.public_id, sizes[top.path]) for top in tops), reason)
+    cache.changed()

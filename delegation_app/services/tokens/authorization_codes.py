@@ -18,7 +18,7 @@ from delegation_app.services import audit
 from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.delegations import reuse, revocation
 from delegation_app.services.delegations.revocation import CODE_REPLAYED
-from delegation_app.services.tokens import issuing, lost_answers, reissue
+from delegation_app.services.tokens import issuing, reissue
 from delegation_app.services.transactions import durable
 
 
@@ -97,7 +97,7 @@ def redeem(
     Side effects: locks the root; up to three rows and one audit event. A second redemption
     that proves itself revokes the delegation, unless the answer to the first one was lost here.
     """
-    with lost_answers.noted(redemption.code):
+    with reissue.noted(redemption.code):
         return _redeem(redemption, client, origin)
 
 
@@ -211,7 +211,7 @@ def is_retry(code: AuthorizationCode) -> bool:
     """Whether the client of a used code has not got the answer to its redemption. Reads only."""
     # RFC 6749 section 4.1.2 denies every second use. That the first one gave nothing away is known
     # where this server itself failed to answer it, and nowhere else.
-    jti = lost_answers.token_of(code.digest)
+    jti = reissue.token_of(code.digest)
     return jti is not None and reissue.is_unused(code.delegation, jti)
 
 

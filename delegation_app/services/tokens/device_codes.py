@@ -20,7 +20,7 @@ from delegation_app.protocol.errors import (
 from delegation_app.protocol.secrets import digest
 from delegation_app.services import audit
 from delegation_app.services.clients.lookup import RegisteredClient
-from delegation_app.services.tokens import issuing, lost_answers, reissue
+from delegation_app.services.tokens import issuing, reissue
 from delegation_app.services.transactions import durable
 
 # RFC 8628 section 3.5
@@ -66,7 +66,7 @@ def poll(wanted: Poll, client: RegisteredClient, origin: audit.RequestContext) -
     Side effects: locks the code, then the root; the time of the poll, or up to three rows and one
     audit event.
     """
-    with lost_answers.noted(wanted.device_code):
+    with reissue.noted(wanted.device_code):
         return _poll(wanted, client, origin)
 
 
@@ -144,7 +144,7 @@ def _views(
 
 def _is_retry(code: DeviceCode, delegation: Delegation, now: datetime) -> bool:
     """Whether a device has not got the answer to its last poll."""
-    jti = lost_answers.token_of(code.digest)
+    jti = reissue.token_of(code.digest)
     if jti is not None and reissue.is_unused(delegation, jti):
         return True
     # RFC 8628 section 3.5: a device that got none waits for its interval, and longer, before it

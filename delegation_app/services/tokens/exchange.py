@@ -18,7 +18,7 @@ from delegation_app.services import audit
 from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.delegations import creation, enforcement
 from delegation_app.services.delegations.terms import ChildTerms
-from delegation_app.services.tokens import exchange_parties, exchange_targets, issuing
+from delegation_app.services.tokens import exchange_parties, issuing
 from delegation_app.services.tokens.exchange_parties import Actors, Subject, TypedToken
 from delegation_app.services.transactions import durable
 
@@ -87,12 +87,12 @@ def exchange(
 
 def _judged(wanted: ExchangeRequest, subject: Subject, client: RegisteredClient) -> _Judged:
     actors = exchange_parties.actors(wanted.actor, subject, client)
-    audience = exchange_targets.audience_of(client, wanted.audiences, wanted.resources)
+    audience = exchange_parties.audience_of(client, wanted.audiences, wanted.resources)
     # A client that goes further than it was allowed to would need to ask the person again.
     if subject.is_own and not audience <= subject.delegation.audience:
         raise InvalidTarget("A client can not extend its own reach.")
     enforcement.check_reach(subject.delegation, audience)
-    scope = exchange_targets.scope_at(client, wanted.scope, subject.scope, audience)
+    scope = exchange_parties.scope_at(client, wanted.scope, subject.scope, audience)
     if wanted.requested_type == names.JWT and client.wants_opaque(audience):
         raise InvalidRequest("Tokens for this audience are opaque.")
     terms = _terms(wanted, subject, actors, client, scope, audience)

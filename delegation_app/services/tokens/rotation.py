@@ -16,7 +16,7 @@ from delegation_app.services import audit
 from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.delegations import reuse, revocation
 from delegation_app.services.delegations.revocation import REFRESH_TOKEN_REUSED
-from delegation_app.services.tokens import lost_answers, reissue
+from delegation_app.services.tokens import reissue
 from delegation_app.services.tokens.issuing import (
     Issued,
     IssueOptions,
@@ -60,7 +60,7 @@ def rotate(
 
     Side effects: locks the root; three rows and one audit event, or a revocation and its event.
     """
-    with lost_answers.noted(presentation.text):
+    with reissue.noted(presentation.text):
         return _rotate(presentation, client, origin)
 
 
@@ -148,7 +148,7 @@ def retried(presented: RefreshToken, text: str, client: RegisteredClient) -> New
     """
     since = None if presented.consumed_at is None else clock.now() - presented.consumed_at
     is_timely = since is not None and since < client.refresh_retry_window
-    if is_timely or lost_answers.token_of(presented.digest) is not None:
+    if is_timely or reissue.token_of(presented.digest) is not None:
         return _unused_successor(presented, text)
     return None
 

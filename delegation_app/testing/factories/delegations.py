@@ -22,7 +22,7 @@ from delegation_app.services.consent import decision, screen
 from delegation_app.services.consent.request import ON_A_DEVICE, ConsentRequest
 from delegation_app.services.delegations import creation
 from delegation_app.services.delegations.terms import ChildTerms, SignIn, Terms
-from delegation_app.services.tokens import exchange_parties, exchange_targets
+from delegation_app.services.tokens import exchange_parties
 from delegation_app.services.transactions import nested
 from delegation_app.testing.claims import scope_of
 from delegation_app.testing.factories.base import WrittenFactory
@@ -227,13 +227,13 @@ def _handed_on(
     expires_at: datetime | None,
 ) -> Delegation:
     known = client_of(client.client_id)
-    where = exchange_targets.audience_of(known, (), tuple(identifiers(audience)))
+    where = exchange_parties.audience_of(known, (), tuple(identifiers(audience)))
     requested = None if scopes is None else str(scope_of(scopes))
     inherited = parent.constraints.handed_on().narrowed(known.policy.constraints)
     terms = ChildTerms(
         parent=parent,
         client=known,
-        scope=exchange_targets.scope_at(known, requested, parent.scopes, where),
+        scope=exchange_parties.scope_at(known, requested, parent.scopes, where),
         audience=where,
         grant_type=_allowed(known, (names.TOKEN_EXCHANGE,)),
         constraints=inherited.narrowed(_limits(constraints)),

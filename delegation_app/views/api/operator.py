@@ -11,7 +11,7 @@ from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.delegations import catalogue, operating
+from delegation_app.services.delegations import bulk, listing
 from delegation_app.services.delegations.filters import DelegationFilter
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.views.api import operator_serializers as shapes
@@ -49,7 +49,7 @@ class DelegationListView(OperatorEndpoint):
         after = "" if cursor is None else verify(cursor, *bound)
         if after is None:
             raise InvalidRequest("The cursor is none of this list.")
-        page = catalogue.listed(chosen(given), limit, after)
+        page = listing.listed(chosen(given), limit, after)
         following = sign(page.older, *bound) if page.older else None
         return self.told({"delegations": page.rows, "next": following})
 
@@ -70,7 +70,7 @@ class DelegationView(OperatorEndpoint):
         """Tell it."""
         del request
         self.given()
-        return self.told(_whole(catalogue.find(key)))
+        return self.told(_whole(listing.find(key)))
 
 
 class NarrowDelegationView(OperatorEndpoint):
@@ -90,15 +90,15 @@ class NarrowDelegationView(OperatorEndpoint):
     def post(self, request: Request, key: str) -> Response:
         """Narrow it."""
         del request
-        row, given = catalogue.find(key), self.given()
+        row, given = listing.find(key), self.given()
         to = Narrowing(
             scope=Scope(given["scopes"]) if "scopes" in given else None,
             audience=Audience(given["audience"]) if "audience" in given else None,
             expires_at=given.get("expires_at"),
             constraints=Constraints.parse(given.get("constraints", [])),
         )
-        operating.narrow_one(row, to, self.origin, reason=given["reason"])
-        return self.told(_whole(catalogue.find(key)))
+        bulk.narrow_one(row, to, self.origin, reason=given["reason"])
+        return self.told(_whole(listing.find(key)))
 
 
 class RevokeDelegationView(OperatorEndpoint):
@@ -125,13 +125,13 @@ class RevokeDelegationView(OperatorEndpoint):
         """Tell what would stop."""
         del request
         self.given()
-        return self.told(operating.of_one(catalogue.find(key)))
+        return self.told(bulk.of_one(listing.find(key)))
 
     def post(self, request: Request, key: str) -> Response:
         """Revoke it."""
         del request
-        row, given = catalogue.find(key), self.given()
-        ended = operating.revoke_one(row, self.origin, reason=given["reason"])
+        row, given = listing.find(key), self.given()
+        ended = bulk.revoke_one(row, self.origin, reason=given["reason"])
         return self.told({"ended": ended})
 
 
@@ -152,6 +152,6 @@ def _whole(row: Any) -> Any:
     # The shape reads attributes; these are no columns
     row.constraint_list = row.constraints.as_json()
     row.limits = row.constraints.describe()
-    row.counted_children = catalogue.children(row)
+    row.counted_children = listing.children(row)
     row.answered_by = None if row.consent is None else row.consent.public_id
     return row

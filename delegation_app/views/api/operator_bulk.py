@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from delegation_app import clock
 from delegation_app.protocol.errors import InvalidRequest
-from delegation_app.services.delegations import operating
+from delegation_app.services.delegations import bulk
 from delegation_app.views.api import operator_serializers as shapes
 from delegation_app.views.api.endpoint import Operation, OperatorEndpoint
 from delegation_app.views.api.errors import PreviewNeeded
@@ -47,7 +47,7 @@ class RevokeDelegationsView(OperatorEndpoint):
         return self.told(self._tried(given) if given["dry_run"] else self._done(given))
 
     def _tried(self, given: dict[str, Any]) -> dict[str, Any]:
-        found = operating.outlook(chosen(given["filter"]), given["limit"])
+        found = bulk.outlook(chosen(given["filter"]), given["limit"])
         now = int(clock.now().timestamp())
         return {
             "dry_run": True,
@@ -64,7 +64,7 @@ class RevokeDelegationsView(OperatorEndpoint):
         at, _, newest = (verify(confirm, *self._bound_to(given)) or "0.0").partition(".")
         if clock.now().timestamp() - int(at) > CONFIRM_WITHIN:
             raise PreviewNeeded("Make a dry run first, and send the `confirm` of its answer.")
-        batch = operating.end_some(
+        batch = bulk.end_some(
             chosen(given["filter"]),
             int(newest),
             self.origin,

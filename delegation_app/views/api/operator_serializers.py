@@ -9,7 +9,7 @@ from rest_framework import serializers
 from delegation_app.forms import grant_choices
 from delegation_app.grants import REGISTRY
 from delegation_app.services.delegations import state
-from delegation_app.services.delegations.operating import MOST_AT_ONCE
+from delegation_app.services.delegations.bulk import MOST_AT_ONCE
 from delegation_app.views.api.fields import (
     DelegationId,
     NameListField,

@@ -15,8 +15,8 @@ from delegation_app.protocol.secrets import new_secret
 from delegation_app.services import audit
 from delegation_app.services.consent import authorize as consent_authorize
 from delegation_app.services.consent import history, pending_requests, validation
+from delegation_app.services.consent.history import ConsentQuestion, must_ask
 from delegation_app.services.consent.pending_requests import Kind
-from delegation_app.services.consent.question import ConsentQuestion, must_ask
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import csrf, pages, sign_in
 from delegation_app.views.oauth import consent_answer, consent_page, consent_session

@@ -11,17 +11,11 @@ from delegation_app.protocol.requests.authorization_request import Authorization
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
-from delegation_app.services.consent import (
-    authorize,
-    durations,
-    pending_requests,
-    repeated_answers,
-    validation,
-)
+from delegation_app.services.consent import authorize, durations, pending_requests, validation
+from delegation_app.services.consent.authorize import FirstAnswer
 from delegation_app.services.consent.decision import AskAgain
+from delegation_app.services.consent.history import ConsentQuestion
 from delegation_app.services.consent.pending_requests import Kind, Pending
-from delegation_app.services.consent.question import ConsentQuestion
-from delegation_app.services.consent.repeated_answers import FirstAnswer
 from delegation_app.services.consent.screen import app_name
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import pages, sign_in
@@ -53,7 +47,7 @@ def answer(request: HttpRequest) -> HttpResponse:
     try:
         return _decide(request, question, parameters, found)
     except OAuthError as error:
-        first = None if error.recorded else repeated_answers.find(question)
+        first = None if error.recorded else authorize.find(question)
         if first is not None:
             return _first_answer(request, question, parameters, first)
         if not isinstance(error, AskAgain):

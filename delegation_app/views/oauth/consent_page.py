@@ -6,8 +6,8 @@ from django.http import HttpRequest, HttpResponse
 
 from delegation_app.protocol.errors import OAuthError
 from delegation_app.services.consent import authorize
+from delegation_app.services.consent.history import ConsentQuestion
 from delegation_app.services.consent.pending_requests import Kind
-from delegation_app.services.consent.question import ConsentQuestion
 from delegation_app.services.consent.screen import app_name, compose
 from delegation_app.views import pages
 from delegation_app.views.oauth import consent_form, consent_session
