@@ -23,7 +23,7 @@ SELECT
   CASE WHEN k < 70 THEN 'token.issued' WHEN k < 85 THEN 'token.refreshed'
        WHEN k < 93 THEN 'token.exchanged' WHEN k < 97 THEN 'request.refused'
        WHEN n % 10007 = 0 THEN 'resource_server.changed'
-       ELSE (ARRAY['delegation.opened', 'delegation.revoked', 'consent.granted'])[1 + n % 3] END,
+       ELSE (ARRAY['delegation.created', 'delegation.revoked', 'consent.granted'])[1 + n % 3] END,
   CASE WHEN k BETWEEN 93 AND 96 THEN 'refused' ELSE 'done' END,
   now() - (%(total)s - n) * (7776000.0 / %(total)s) * interval '1 second',
   CASE WHEN k = 99 THEN 'user:' || n %% 20 ELSE 'client:app' || c END,

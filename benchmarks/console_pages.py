@@ -40,7 +40,7 @@ FILTERS: dict[str, dict[str, str]] = {
     "has children": {"children": "yes"},
     "has no children": {"children": "no"},
     "made from nothing": {"from": "roots"},
-    "made from another": {"from": "handed_on"},
+    "made from another": {"from": "chained"},
     "search, a person": {"q": "person4711"},
     "search, many people": {"q": "person4"},
     "search, a client of a fifth": {"q": "web"},

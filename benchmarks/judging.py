@@ -19,7 +19,7 @@ def exchange(story: Any, sizes: argparse.Namespace) -> None:
     from tests.support.world import delegation_of
 
     service = story.world.service_a_client
-    service.change(may_ask_for_constraints=True)
+    service.change(may_request_constraints=True)
     parents = {_FEW: story.tokens(), _MANY: story.tokens()}
     for children, tokens in parents.items():
         top = Delegation.objects.filter(pk=delegation_of(tokens).pk)

@@ -12,5 +12,5 @@ from typing import Final
 
 from django.dispatch import Signal
 
-delegation_opened: Final = Signal()
+delegation_created: Final = Signal()
 delegation_revoked: Final = Signal()

@@ -41,7 +41,7 @@ class Application(Protocol):
     redirect_uris: str
     skip_authorization: bool
     delegation_policy: Any
-    delegation_former_secret: Any
+    delegation_previous_secret: Any
     delegation_secret_digest: Any
 
     def get_allowed_schemes(self) -> list[str]:

@@ -9,7 +9,7 @@ from delegation_app.models.authorization_code import AuthorizationCode
 from delegation_app.models.block import DelegationBlock
 from delegation_app.models.clients.client_logo import ClientLogo
 from delegation_app.models.clients.client_policy import ClientPolicy
-from delegation_app.models.clients.previous_secret import FormerSecret
+from delegation_app.models.clients.previous_secret import PreviousSecret
 from delegation_app.models.clients.proposed_change import ProposedChange
 from delegation_app.models.clients.resource_server import ResourceServer
 from delegation_app.models.clients.secret_digest import SecretDigest
@@ -32,9 +32,9 @@ __all__ = [
     "DelegationBlock",
     "DeviceCode",
     "EventCount",
-    "FormerSecret",
     "OutboxMessage",
     "PendingRequest",
+    "PreviousSecret",
     "ProposedChange",
     "RefreshToken",
     "ResourceServer",

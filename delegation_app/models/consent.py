@@ -23,7 +23,7 @@ from delegation_app.toolkit import APPLICATION_MODEL
 class ConsentQuerySet(models.QuerySet["ConsentRecord"]):
     """Consents, and which of them still speak."""
 
-    def standing(self, now: datetime) -> ConsentQuerySet:
+    def effective(self, now: datetime) -> ConsentQuerySet:
         """Keep what was granted and neither withdrawn nor run out, nor waits for an operator."""
         kinds = ConsentRecord.Confirmation
         return self._unended(now).filter(confirmation__in=[kinds.NOT_NEEDED, kinds.CONFIRMED])

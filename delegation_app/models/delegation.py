@@ -116,7 +116,7 @@ class Delegation(PrimaryModel):
     depth = models.PositiveSmallIntegerField(_("depth"), default=0)
     # The clients of all ancestors, /key//key/. Few clients are disabled, so asking those whether
     # they stand here is cheaper than going up the tree.
-    lineage = models.TextField(_("clients above"), default="", blank=True, editable=False)
+    ancestor_clients = models.TextField(_("clients above"), default="", blank=True, editable=False)
     # Who acts, the current actor first (RFC 8693 section 4.1): identities and nothing else.
     actors = models.JSONField(_("actors"), default=empty_list, blank=True, editable=False)
 
@@ -149,7 +149,7 @@ class Delegation(PrimaryModel):
     revocation_reason = models.CharField(_("reason"), max_length=255, blank=True)
     # The newest access token when it was narrowed last: that and older ones say more than is left.
     # No time, since the root is locked: no token is issued beside a narrowing.
-    last_wider_token = models.BigIntegerField(_("last token before"), null=True, editable=False)
+    narrowed_after = models.BigIntegerField(_("last token before"), null=True, editable=False)
     last_used_at = models.DateTimeField(_("last used"), null=True)
     metadata = models.JSONField(_("metadata"), default=empty_object, blank=True)
 
@@ -249,11 +249,13 @@ class Delegation(PrimaryModel):
             self.root_id = self.parent.root_id
             self.path = f"{self.parent.path}{self.public_id.hex}/"
             self.depth = self.parent.depth + 1
-            self.lineage = self.parent.lineage + ancestor_clients_of(self.parent.delegate_id)
+            self.ancestor_clients = self.parent.ancestor_clients + ancestor_clients_of(
+                self.parent.delegate_id
+            )
 
 
 def ancestor_clients_of(client: object) -> str:
-    """Return how the client with this key stands in a `lineage`: between slashes."""
+    """Return how the client with this key stands in a `ancestor_clients`: between slashes."""
     # As the database writes it in a CAST: SQLite keeps a UUID without its dashes
     key = cast("models.ForeignKey[Any, Any]", Delegation._meta.get_field("delegate")).target_field
     connection = connections[router.db_for_write(Delegation)]

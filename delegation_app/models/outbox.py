@@ -14,15 +14,15 @@ from delegation_app.models.fields import empty_object
 class OutboxMessage(PrimaryModel):
     """A signal that was promised in the transaction of its cause, and is sent at least once."""
 
-    class Kind(models.TextChoices):
+    class MessageKind(models.TextChoices):
         """Which signal."""
 
-        OPENED = "delegation.opened", _("delegation opened")
+        OPENED = "delegation.created", _("delegation opened")
         REVOKED = "delegation.revoked", _("delegation revoked")
 
     # What receivers know it by, if it comes twice
     public_id = models.UUIDField(_("message id"), unique=True, default=uuid.uuid4, editable=False)
-    kind = models.CharField(_("kind"), max_length=32, choices=Kind.choices)
+    kind = models.CharField(_("kind"), max_length=32, choices=MessageKind.choices)
     # Ids and numbers; what may be personal stays in the record
     payload = models.JSONField(_("payload"), default=empty_object)
     created_at = models.DateTimeField(_("created"))

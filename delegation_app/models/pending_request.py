@@ -12,7 +12,7 @@ from delegation_app.models.fields import DigestField
 class PendingRequest(PrimaryModel):
     """Short-lived, and bound to one browser. Neither its handle nor the cookie is stored."""
 
-    class Kind(models.TextChoices):
+    class RequestKind(models.TextChoices):
         """What it waits for."""
 
         REQUEST = "request", _("sign-in")
@@ -21,7 +21,7 @@ class PendingRequest(PrimaryModel):
 
     digest = DigestField(_("digest of the handle"), unique=True)
     browser = DigestField(_("digest of the browser's cookie"))
-    kind = models.CharField(_("kind"), max_length=8, choices=Kind.choices)
+    kind = models.CharField(_("kind"), max_length=8, choices=RequestKind.choices)
     # Empty before the sign-in. The user who was shown a question is the only one who may answer.
     subject = models.CharField(_("subject"), max_length=300, blank=True)
     client_id_value = models.CharField(_("client id"), max_length=255)

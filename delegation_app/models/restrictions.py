@@ -27,7 +27,7 @@ class RestrictionTimes(PrimaryModel):
     # Columns that do, when they change
     TAKING: ClassVar[frozenset[str]]
 
-    tightened_at = models.DateTimeField(_("tightened"), null=True, editable=False)
+    restricted_at = models.DateTimeField(_("tightened"), null=True, editable=False)
 
     class Meta:
         abstract = True
@@ -52,8 +52,8 @@ class RestrictionTimes(PrimaryModel):
             stored: the row as it is; None if there is none.
         """
         if self.takes_from(stored):
-            return {"tightened_at": clock.now()}
-        return {"tightened_at": None if stored is None else stored.tightened_at}
+            return {"restricted_at": clock.now()}
+        return {"restricted_at": None if stored is None else stored.restricted_at}
 
     def takes_from(self, stored: Self | None) -> bool:
         """Tell whether this allows less than the stored row does, or than none did."""
@@ -62,7 +62,7 @@ class RestrictionTimes(PrimaryModel):
     @classmethod
     def stamps_of(cls, columns: Mapping[str, Any]) -> dict[str, Any]:
         """Return what an UPDATE of these columns stamps beside them."""
-        return {"tightened_at": clock.now()} if cls.TAKING & columns.keys() else {}
+        return {"restricted_at": clock.now()} if cls.TAKING & columns.keys() else {}
 
 
 T = TypeVar("T", bound=RestrictionTimes)
@@ -81,5 +81,5 @@ class RestrictionQuerySet(models.QuerySet[T]):
 
     def tighten(self) -> None:
         """Stamp them: something else took something away from them."""
-        self.update(tightened_at=clock.now())
+        self.update(restricted_at=clock.now())
         tightened.send(sender=self.model)

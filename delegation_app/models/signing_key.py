@@ -12,7 +12,7 @@ from delegation_app.protocol.jwk import ALGORITHMS
 class SigningKey(PrimaryModel):
     """A key pair, its private half encrypted."""
 
-    class State(models.TextChoices):
+    class KeyState(models.TextChoices):
         """Where it is in its life. All three are published; retired keys until `expires_at`."""
 
         NEXT = "next", _("next")
@@ -23,7 +23,7 @@ class SigningKey(PrimaryModel):
     algorithm = models.CharField(
         _("algorithm"), max_length=8, choices=[(name, name) for name in ALGORITHMS]
     )
-    state = models.CharField(_("state"), max_length=8, choices=State.choices)
+    state = models.CharField(_("state"), max_length=8, choices=KeyState.choices)
     public_jwk = models.JSONField(_("public key"))
     encrypted_private_key = models.BinaryField()
     created_at = models.DateTimeField(_("made"))

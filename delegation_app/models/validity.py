@@ -39,18 +39,22 @@ def in_force(now: datetime, prefix: str = "") -> models.Q:
         & person
         & q(delegate__isnull=False)
         & client
-        & (q(lineage="") | ~models.Q(_disabled_above(prefix)))
+        & (q(ancestor_clients="") | ~models.Q(_disabled_above(prefix)))
     )
 
 
 def _disabled_above(prefix: str) -> models.Exists:
-    lineage = models.ExpressionWrapper(
-        models.OuterRef(f"{prefix}lineage"), output_field=models.TextField()
+    ancestor_clients = models.ExpressionWrapper(
+        models.OuterRef(f"{prefix}ancestor_clients"), output_field=models.TextField()
     )
     key = Cast("application_id", models.CharField())
-    disabled = ClientPolicy.objects.filter(enabled=False).annotate(lineage=lineage)
+    disabled = ClientPolicy.objects.filter(enabled=False).annotate(
+        ancestor_clients=ancestor_clients
+    )
     return models.Exists(
-        disabled.filter(lineage__contains=Concat(models.Value("/"), key, models.Value("/")))
+        disabled.filter(
+            ancestor_clients__contains=Concat(models.Value("/"), key, models.Value("/"))
+        )
     )
 
 

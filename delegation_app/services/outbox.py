@@ -21,7 +21,7 @@ from delegation_app.conf import conf
 from delegation_app.models import Delegation, OutboxMessage
 from delegation_app.protocol.printable import logger_for
 from delegation_app.services.transactions import database, durable
-from delegation_app.signals import delegation_opened, delegation_revoked
+from delegation_app.signals import delegation_created, delegation_revoked
 
 logger = logger_for("delegation_app")
 
@@ -33,19 +33,19 @@ BATCH: Final = 100
 
 _INSERTED_AT_ONCE: Final = 500
 _LONGEST_PAUSE: Final = timedelta(hours=1)
-_Kind = OutboxMessage.Kind
+_Kind = OutboxMessage.MessageKind
 _SIGNALS: Final[Mapping[str, Signal]] = {
-    _Kind.OPENED: delegation_opened,
+    _Kind.OPENED: delegation_created,
     _Kind.REVOKED: delegation_revoked,
 }
 
 
 def opened(delegation_id: UUID) -> None:
-    """Have `delegation_opened` sent after the commit. Call it inside the transaction."""
+    """Have `delegation_created` sent after the commit. Call it inside the transaction."""
     if conf.outbox:
         _put(_Kind.OPENED, [{"delegation_id": str(delegation_id)}])
         return
-    _after_commit([(delegation_opened, {"delegation_id": delegation_id})])
+    _after_commit([(delegation_created, {"delegation_id": delegation_id})])
 
 
 def revoked(ended: Iterable[tuple[UUID, int]], reason: str) -> None:
@@ -98,7 +98,7 @@ def waiting_since() -> datetime | None:
     return oldest
 
 
-def _put(kind: OutboxMessage.Kind, payloads: list[dict[str, Any]]) -> None:
+def _put(kind: OutboxMessage.MessageKind, payloads: list[dict[str, Any]]) -> None:
     now = clock.now()
     rows = [
         OutboxMessage(kind=kind, payload=payload, created_at=now, due_at=now)

@@ -28,7 +28,7 @@ from delegation_app.services.transactions import advisory_lock, durable, durable
 
 logger = logger_for("delegation_app")
 
-_State = SigningKey.State
+_State = SigningKey.KeyState
 _LOCK: Final = "delegation:signing-keys"
 _LOOK_AGAIN: Final = 1.0
 _COMMAND: Final = "manage.py rotate_signing_keys --discard-unreadable"
@@ -285,7 +285,7 @@ def _make_first() -> None:
             )
 
 
-def _make(state: SigningKey.State, now: datetime) -> SigningKey:
+def _make(state: SigningKey.KeyState, now: datetime) -> SigningKey:
     algorithm = conf.signing_algorithm
     private = jwk.generate(algorithm)
     public = jwk.public_jwk(private, algorithm)

@@ -130,7 +130,7 @@ def _is_renewable(view: issuing.TokenGrant) -> bool:
     if grant_type == names.CLIENT_CREDENTIALS or not client.may_use(names.REFRESH_TOKEN):
         return False
     # RFC 8693 section 2.2.1: for an exchange only where the policy says so
-    return grant_type != names.TOKEN_EXCHANGE or client.policy.refreshes_exchanged
+    return grant_type != names.TOKEN_EXCHANGE or client.policy.may_refresh_exchanged_tokens
 
 
 def client_of(client_id: str) -> lookup.RegisteredClient:

@@ -21,14 +21,14 @@ LOST: Final = "Alice has lost her laptop"
 
 # What must stand in the audit trail of each delegation of the tree, in this order
 _ROOT: Final = (
-    events.DELEGATION_OPENED,
+    events.DELEGATION_CREATED,
     events.CODE_ISSUED,
     events.TOKEN_ISSUED,
     events.TOKEN_REFRESHED,
     events.DELEGATION_REVOKED,
 )
 _CHILD: Final = (
-    events.DELEGATION_HANDED_ON,
+    events.DELEGATION_CHAINED,
     events.TOKEN_EXCHANGED,
     events.TOKEN_EXCHANGED,
     events.DELEGATION_REVOKED,

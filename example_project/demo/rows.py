@@ -32,7 +32,7 @@ _KINDS: Final[Mapping[str, str]] = {
 # No client of the demo is special in any of these.
 _PLAIN: Final[Mapping[str, Any]] = {
     "token_endpoint_auth_method": "",
-    "always_ask": False,
+    "always_prompt": False,
     "may_introspect_all": False,
     "access_token_lifetime": None,
     "refresh_token_lifetime": None,

@@ -46,17 +46,17 @@ def test_list_when_searched_then_it_finds_exact_values(story, auditor):
     assert listed(auditor, q=jti) == ["token.issued"]
     assert listed(auditor, q=jti[:-1]) == []
     assert listed(auditor, q=issued.request_id) == ["token.issued"]
-    assert set(listed(auditor, q="cron")) == {"delegation.opened", "token.issued"}
+    assert set(listed(auditor, q="cron")) == {"delegation.created", "token.issued"}
     assert "consent.granted" in listed(auditor, q="alice")
-    assert "delegation.opened" in listed(auditor, q=f"user:{story.world.alice.pk}")
+    assert "delegation.created" in listed(auditor, q=f"user:{story.world.alice.pk}")
     of_delegation = listed(auditor, q=str(delegation_of(tokens).public_id))
-    trail = ["token.issued", "code.issued", "delegation.opened", "consent.granted"]
+    trail = ["token.issued", "code.issued", "delegation.created", "consent.granted"]
     assert of_delegation == trail
 
 
 def test_detail_when_opened_then_details_are_indented_and_the_delegation_is_linked(story, auditor):
     delegation = delegation_of(story.tokens())
-    event = AuditEvent.objects.get(event="delegation.opened")
+    event = AuditEvent.objects.get(event="delegation.created")
     response = auditor.get(page("auditevent", "change", event.pk))
     assert "\n  &quot;scope&quot;: &quot;read:metrics write:alerts&quot;" in (
         response.content.decode()
@@ -83,7 +83,7 @@ def detail(client, name):
 
 
 def test_detail_when_it_was_handed_on_then_the_chain_is_linked(forest, auditor):
-    facts, html = detail(auditor, "delegation.handed_on")
+    facts, html = detail(auditor, "delegation.chained")
     assert facts["Scopes"] == "read:metrics write:alerts"
     assert facts["Audience"] == "https://service-c.example.com"
     for row, name in forest.named():
@@ -91,15 +91,17 @@ def test_detail_when_it_was_handed_on_then_the_chain_is_linked(forest, auditor):
     assert facts["Chain"] in html
 
 
-@pytest.mark.parametrize("impersonates", [True, False])
-def test_detail_when_it_was_exchanged_then_actors_and_token_are_named(story, auditor, impersonates):
-    story.world.service_b_client.change(impersonates=impersonates)
+@pytest.mark.parametrize("may_impersonate", [True, False])
+def test_detail_when_it_was_exchanged_then_actors_and_token_are_named(
+    story, auditor, may_impersonate
+):
+    story.world.service_b_client.change(may_impersonate=may_impersonate)
     forest = Forest(story)
-    name = "token.impersonated" if impersonates else "token.exchanged"
+    name = "token.impersonated" if may_impersonate else "token.exchanged"
     facts, html = detail(auditor, name)
     before = claims_of(forest.answers[1]["access_token"])["jti"]
     assert facts["Exchanged token"] == before
-    expected = "Service-A" if impersonates else "Service-B, Service-A"
+    expected = "Service-A" if may_impersonate else "Service-B, Service-A"
     assert facts["Actors, the current one first"] == expected
     assert forest.answers[2]["access_token"] not in html
 

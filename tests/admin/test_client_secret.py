@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import Permission
 
 from delegation_app import toolkit
-from delegation_app.models import AuditEvent, ClientPolicy, FormerSecret
+from delegation_app.models import AuditEvent, ClientPolicy, PreviousSecret
 from delegation_app.services.clients import authentication
 from tests.admin.conftest import browser, events, page, person, text_of
 from tests.support import SecureClient
@@ -75,7 +75,7 @@ def test_secret_when_replaced_without_an_overlap_then_the_former_one_is_dead_at_
     new = shown(rotate(operator, cron, 0))
     assert not gets_in(story, OLD)
     assert gets_in(story, new)
-    assert not FormerSecret.objects.exists()
+    assert not PreviousSecret.objects.exists()
     [event] = events("client.secret_rotated")
     assert event.details == {"former_until": None}
     assert event.actor == f"user:{operator.session['_auth_user_id']}"
@@ -89,7 +89,7 @@ def test_former_secret_when_ended_then_it_is_dead_though_this_process_verified_i
     assert gets_in(story, OLD)
     assert "goes on until" in text_of(operator.get(at(cron, "change")))
     assert "End the former secret now?" in text_of(operator.get(at(cron, "end_former_secret")))
-    assert FormerSecret.objects.exists()
+    assert PreviousSecret.objects.exists()
     answer = operator.post(at(cron, "end_former_secret"), follow=True)
     assert "The former secret has ended." in text_of(answer)
     assert "goes on until" not in text_of(answer)
@@ -97,7 +97,7 @@ def test_former_secret_when_ended_then_it_is_dead_though_this_process_verified_i
     assert gets_in(story, new)
     answer = operator.post(at(cron, "end_former_secret"), follow=True)
     assert "It had ended already." in text_of(answer)
-    assert len(events("client.former_secret_ended")) == 1
+    assert len(events("client.previous_secret_ended")) == 1
 
 
 def test_secret_when_replaced_twice_then_only_the_last_two_get_in(story, cron, operator):
@@ -145,7 +145,7 @@ def test_client_when_deleted_then_its_former_secret_goes_too(cron, operator):
     rotate(operator, cron)
     answer = operator.post(at(cron, "delete"), {"post": "yes"})
     assert answer.status_code == 302
-    assert not FormerSecret.objects.exists()
+    assert not PreviousSecret.objects.exists()
 
 
 def test_client_without_a_policy_when_its_secret_is_replaced_then_it_still_has_none(
@@ -168,7 +168,7 @@ def test_secret_when_kept_readable_by_the_site_then_neither_is_after_a_replaceme
     new = shown(rotate(operator, cron))
     assert [gets_in(story, each) for each in (OLD, new)] == [True, True]
     cron.refresh_from_db()
-    kept = (cron.client_secret, *FormerSecret.objects.values_list("hashed").get())
+    kept = (cron.client_secret, *PreviousSecret.objects.values_list("hashed").get())
     assert not any(secret in text for text in kept for secret in (OLD, new))
 
 
@@ -181,10 +181,10 @@ def test_secret_when_shown_then_nothing_else_has_it(cron, operator):
     assert not any(new in str(event.details) for event in AuditEvent.objects.all())
     for deed in ("new_secret", "change", "history", "end_former_secret", "delete"):
         assert new not in operator.get(at(cron, deed)).content.decode()
-    row = FormerSecret.objects.values().get()
+    row = PreviousSecret.objects.values().get()
     cron.refresh_from_db()
-    assert new not in str([row, str(FormerSecret.objects.get()), cron.client_secret])
-    for secret in (row["hashed"], row["beside"][:9], row["successor_digest"][:9]):
+    assert new not in str([row, str(PreviousSecret.objects.get()), cron.client_secret])
+    for secret in (row["hashed"], row["current_digest"][:9], row["successor_digest"][:9]):
         assert secret not in operator.get(at(cron, "change")).content.decode()
 
 
@@ -273,6 +273,6 @@ def test_former_secret_when_it_has_ended_then_it_proves_nothing_whatever_the_cac
 ):
     rotate(operator, cron)
     assert gets_in(story, OLD)
-    past = FormerSecret.objects.get().ends_at - timedelta(days=2)
-    FormerSecret.objects.update(ends_at=past)
+    past = PreviousSecret.objects.get().ends_at - timedelta(days=2)
+    PreviousSecret.objects.update(ends_at=past)
     assert not gets_in(story, OLD)

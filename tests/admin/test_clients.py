@@ -103,7 +103,7 @@ def test_policy_when_a_stored_grant_type_is_unknown_then_it_is_not_lost(world, o
     world.web.change(grants=["urn:example:own", names.AUTHORIZATION_CODE])
     url = change_page(world.web.row)
     data = filled_in(operator, url)
-    data["delegation_policy-0-always_ask"] = "on"
+    data["delegation_policy-0-always_prompt"] = "on"
     assert operator.post(url, data).status_code == 302
     assert set(world.web.policy.grants) == {"urn:example:own", names.AUTHORIZATION_CODE}
 
@@ -186,13 +186,13 @@ def test_new_policy_when_nothing_is_changed_then_none_is_stored(bare, operator):
 
 
 def test_new_policy_when_something_is_changed_then_it_is_stored_with_the_rest(bare, operator):
-    data = filled_in(operator, change_page(bare)) | {"delegation_policy-0-always_ask": "on"}
+    data = filled_in(operator, change_page(bare)) | {"delegation_policy-0-always_prompt": "on"}
     assert operator.post(change_page(bare), data).status_code == 302
     policy = ClientPolicy.objects.get(application=bare)
-    assert policy.always_ask
+    assert policy.always_prompt
     assert policy.enabled
     assert policy.grants == [names.AUTHORIZATION_CODE, names.REFRESH_TOKEN]
-    assert changes()[0].details["fields"] == ["clientpolicy.always_ask"]
+    assert changes()[0].details["fields"] == ["clientpolicy.always_prompt"]
 
 
 def test_application_when_added_then_its_policy_comes_next_and_one_event(world, operator):

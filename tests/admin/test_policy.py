@@ -39,28 +39,28 @@ def test_policy_when_limits_are_set_then_they_are_stored_recorded_and_shown(worl
         operator,
         world.web,
         constraints=json.dumps(LIMITS),
-        may_ask_for_constraints="on",
+        may_request_constraints="on",
         may_act="service-a",
-        exchanges_refresh_tokens="on",
-        refreshes_exchanged="on",
-        impersonates="on",
+        may_exchange_refresh_tokens="on",
+        may_refresh_exchanged_tokens="on",
+        may_impersonate="on",
     )
     assert response.status_code == 302, inline_errors(response)
     policy = world.web.policy
     assert policy.constraints == Constraints.parse(LIMITS)
     assert policy.may_act == "service-a"
-    assert policy.may_ask_for_constraints
-    assert policy.impersonates
-    assert policy.exchanges_refresh_tokens
-    assert policy.refreshes_exchanged
+    assert policy.may_request_constraints
+    assert policy.may_impersonate
+    assert policy.may_exchange_refresh_tokens
+    assert policy.may_refresh_exchanged_tokens
     [event] = events("client.changed")
     assert sorted(event.details["fields"]) == [
         "clientpolicy.constraints",
-        "clientpolicy.exchanges_refresh_tokens",
-        "clientpolicy.impersonates",
+        "clientpolicy.may_exchange_refresh_tokens",
+        "clientpolicy.may_impersonate",
         "clientpolicy.may_act",
-        "clientpolicy.may_ask_for_constraints",
-        "clientpolicy.refreshes_exchanged",
+        "clientpolicy.may_request_constraints",
+        "clientpolicy.may_refresh_exchanged_tokens",
     ]
     html = operator.get(url_of(world.web)).content.decode()
     assert "{&quot;type&quot;: &quot;max_depth&quot;, &quot;depth&quot;: 1}," in html
@@ -115,16 +115,16 @@ def test_policy_when_what_is_stored_is_gone_then_other_values_can_be_saved(world
     ClientPolicy.objects.filter(pk=world.web.row.pk).update(
         constraints=Constraints.stored(unknown), may_act="left"
     )
-    assert save(operator, world.web, always_ask="on").status_code == 302
+    assert save(operator, world.web, always_prompt="on").status_code == 302
     policy = world.web.policy
-    assert policy.always_ask
+    assert policy.always_prompt
     assert policy.may_act == "left"
     assert policy.constraints.as_json() == unknown
-    assert events("client.changed")[0].details["fields"] == ["clientpolicy.always_ask"]
+    assert events("client.changed")[0].details["fields"] == ["clientpolicy.always_prompt"]
 
 
 def test_policy_when_it_is_only_viewed_then_limits_are_sentences(world, auditor):
-    world.web.change(constraints=Constraints.parse(LIMITS), impersonates=True)
+    world.web.change(constraints=Constraints.parse(LIMITS), may_impersonate=True)
     html = text_of(auditor.get(url_of(world.web)))
     assert "<li>It may be handed on at most once.</li><li>At most 5 tokens, ever.</li>" in html
     assert "<textarea" not in html.partition('id="delegation_policy')[2]

@@ -50,7 +50,7 @@ def add(world, count, start=0):
             blocked_by=delegation.subject,
         )
         AuditEvent.objects.create(
-            event="delegation.opened",
+            event="delegation.created",
             outcome="done",
             actor=f"user:{user.pk}",
             subject=f"user:{user.pk}",

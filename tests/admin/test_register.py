@@ -101,7 +101,7 @@ def test_filters_when_chosen_then_each_keeps_its_own(world, operator):
         "?used=not-quarter": [old, idle],
         "?children=yes": [old],
         "?children=no": [child, used, idle],
-        "?from=handed_on": [child],
+        "?from=chained": [child],
         "?client=app1": [used],
         "?client=app1&age=day": [],
         "?client=": [child, used, old, idle],

@@ -91,7 +91,7 @@ def _row(app):
 
 
 def test_change_when_it_only_narrows_then_it_applies_at_once(world, operator):
-    assert save(operator, world.web, scopes="read:metrics", always_ask="on").status_code == 302
+    assert save(operator, world.web, scopes="read:metrics", always_prompt="on").status_code == 302
     assert str(world.web.policy.scopes) == "read:metrics"
     assert ProposedChange.objects.count() == 0
 
@@ -159,7 +159,7 @@ def test_change_when_approved_then_it_applies_and_both_operators_are_on_record(
     [
         ("grants", {"grants": [names.AUTHORIZATION_CODE]}, ["authorization_code", "refresh_token"]),
         ("enabled", {"enabled": False}, "on"),
-        ("impersonates", {}, "on"),
+        ("may_impersonate", {}, "on"),
         ("may_act", {}, "service-a"),
         ("constraints", {}, None),
         ("delegation_lifetime", {"delegation_lifetime": 60}, ""),
@@ -184,7 +184,7 @@ def test_policy_when_a_field_widens_then_it_waits_and_applies_once_approved(
     assert proposal().state == "approved"
 
 
-@pytest.mark.parametrize("name", ["confirm_risky", "always_ask"])
+@pytest.mark.parametrize("name", ["confirm_risky", "always_prompt"])
 def test_policy_when_a_safeguard_is_taken_away_then_it_waits(world, operator, second, name):
     world.web.change(**{name: True})
     unticked(operator, world.web, name)
@@ -266,7 +266,7 @@ def test_server_when_it_widens_then_it_waits(world, operator, second):
 
 def test_change_when_saved_twice_then_it_waits_once(world, operator):
     for _ in range(2):
-        save(operator, world.web, impersonates="on")
+        save(operator, world.web, may_impersonate="on")
     assert ProposedChange.objects.count() == len(events("change.proposed")) == 1
 
 
@@ -277,7 +277,7 @@ def test_change_when_it_widens_beside_a_secret_or_a_logo_then_it_is_refused(
     world, operator, beside
 ):
     before = state_of(world.web)
-    data = filled_in(operator, url_of(world.web)) | {f"{PREFIX}impersonates": "on"}
+    data = filled_in(operator, url_of(world.web)) | {f"{PREFIX}may_impersonate": "on"}
     data |= {name: upload(PNG) if value == "logo" else value for name, value in beside.items()}
     response = operator.post(url_of(world.web), data, follow=True)
     assert "neither a secret nor a logo is kept" in text_of(response)
@@ -296,19 +296,19 @@ def test_change_when_it_is_a_secret_or_a_logo_alone_then_it_applies(world, opera
 
 
 def test_change_when_rejected_then_nothing_applies(world, operator, second):
-    save(operator, world.web, impersonates="on")
+    save(operator, world.web, may_impersonate="on")
     assert "The change was rejected." in text_of(decide(second, "reject"))
-    assert not world.web.policy.impersonates
+    assert not world.web.policy.may_impersonate
     made = proposal()
     assert (made.state, made.decided_by, made.posted) == ("rejected", subject(second), {})
     [event] = events("change.rejected")
     assert event.reason == "looked at"
     assert "This change does not wait any more." in text_of(decide(second))
-    assert not world.web.policy.impersonates
+    assert not world.web.policy.may_impersonate
 
 
 def test_change_when_its_proposer_withdraws_it_then_nothing_applies(world, operator, second):
-    save(operator, world.web, impersonates="on")
+    save(operator, world.web, may_impersonate="on")
     assert decide(second, "withdraw").status_code == 403
     assert proposal().state == "pending"
     assert "The change was withdrawn." in text_of(decide(operator, "withdraw"))
@@ -329,12 +329,12 @@ def test_change_when_another_value_stands_there_now_then_it_is_stale(world, oper
 def test_change_when_something_else_was_narrowed_meanwhile_then_that_stays_narrow(
     world, operator, second
 ):
-    save(operator, world.web, impersonates="on")
+    save(operator, world.web, may_impersonate="on")
     save(operator, world.web, scopes="read:metrics")
     decide(second)
     assert proposal().state == "stale"
     assert str(world.web.policy.scopes) == "read:metrics"
-    assert not world.web.policy.impersonates
+    assert not world.web.policy.may_impersonate
 
 
 def test_change_when_its_form_refuses_it_now_then_it_is_stale(world, operator, second):
@@ -345,21 +345,21 @@ def test_change_when_its_form_refuses_it_now_then_it_is_stale(world, operator, s
 
 
 def test_change_when_nobody_decides_for_a_week_then_it_has_expired(world, operator, second, clock):
-    save(operator, world.web, impersonates="on")
+    save(operator, world.web, may_impersonate="on")
     clock.forward(days=7)
     assert "This change does not wait any more." in text_of(decide(second))
-    assert not world.web.policy.impersonates
+    assert not world.web.policy.may_impersonate
     assert "expired" in text_of(second.get(address("change")))
     assert "0 changes waiting" in text_of(second.get(LIST))
     # It can be proposed again
-    save(operator, world.web, impersonates="on")
+    save(operator, world.web, may_impersonate="on")
     assert ProposedChange.objects.count() == 2
 
 
 def test_list_when_some_are_decided_then_it_shows_what_waits_unless_asked(world, operator, second):
-    save(operator, world.web, impersonates="on")
+    save(operator, world.web, may_impersonate="on")
     decide(second)
-    save(operator, world.cron, impersonates="on")
+    save(operator, world.cron, may_impersonate="on")
     assert list(second.get(LIST).context["cl"].result_list) == [proposal()]
     assert len(second.get(LIST, {"state": "all"}).context["cl"].result_list) == 2
     approved = second.get(LIST, {"state": "approved"}).context["cl"].result_list
@@ -372,14 +372,14 @@ def test_list_when_there_are_many_then_it_asks_no_more(
     world, operator, second, django_assert_max_num_queries
 ):
     second.get(LIST)
-    for name in ("impersonates", "may_introspect_all", "refreshes_exchanged"):
+    for name in ("may_impersonate", "may_introspect_all", "may_refresh_exchanged_tokens"):
         save(operator, world.web, **{name: "on"})
     with django_assert_max_num_queries(9):
         second.get(LIST)
 
 
 def test_page_of_a_client_when_something_waits_then_it_links_to_it(world, operator, auditor):
-    save(operator, world.web, impersonates="on")
+    save(operator, world.web, may_impersonate="on")
     for client in (operator, auditor):
         assert address("change") in text_of(client.get(url_of(world.web)))
     assert "second_operator_reason" not in text_of(auditor.get(url_of(world.web)))
@@ -388,18 +388,18 @@ def test_page_of_a_client_when_something_waits_then_it_links_to_it(world, operat
 def test_pages_when_the_setting_is_off_then_nothing_waits(world, operator, settings):
     settings.DELEGATION = {**settings.DELEGATION, "SECOND_OPERATOR": False}
     assert "second_operator_reason" not in text_of(operator.get(url_of(world.web)))
-    save(operator, world.web, impersonates="on")
-    assert world.web.policy.impersonates
+    save(operator, world.web, may_impersonate="on")
+    assert world.web.policy.may_impersonate
     assert ProposedChange.objects.count() == 0
 
 
 def test_proposal_when_the_setting_is_off_by_now_then_it_can_still_be_approved(
     world, operator, second, settings
 ):
-    save(operator, world.web, impersonates="on")
+    save(operator, world.web, may_impersonate="on")
     settings.DELEGATION = {**settings.DELEGATION, "SECOND_OPERATOR": False}
     decide(second)
-    assert world.web.policy.impersonates
+    assert world.web.policy.may_impersonate
 
 
 def test_block_when_another_operator_approves_then_it_is_lifted(story, operator, second):

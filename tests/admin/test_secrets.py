@@ -12,7 +12,7 @@ from delegation_app.models import (
     AuthorizationCode,
     ConsentRecord,
     Delegation,
-    FormerSecret,
+    PreviousSecret,
     ProposedChange,
     RefreshToken,
     ResourceServer,
@@ -40,7 +40,7 @@ def rotated(story):
     seen = secrets.mark_of(row)
     origin = audit.RequestContext()
     made = secrets.replace(row, origin, overlap=timedelta(days=1), seen=seen)
-    former = FormerSecret.objects.get()
+    former = PreviousSecret.objects.get()
     return [made.secret, former.hashed, former.successor_digest[:9], former.beside[:9]]
 
 

@@ -104,7 +104,7 @@ def test_client_when_no_token_that_it_may_exchange_reaches_it_then_page_and_why_
     world.web.change(may_act="service-a")
     assert setup_problems.of_client(lookup.find("service-a")) == []
     world.web.change(may_act="")
-    world.service_a_client.change(exchanges_refresh_tokens=True)
+    world.service_a_client.change(may_exchange_refresh_tokens=True)
     assert setup_problems.of_client(lookup.find("service-a")) == []
 
 

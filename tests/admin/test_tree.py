@@ -96,7 +96,7 @@ def test_summary_when_it_was_handed_on_then_it_says_by_whom_and_who_acts(forest,
 
 
 def test_summary_when_the_actor_is_left_out_then_it_says_so(story, auditor):
-    story.world.service_a_client.change(impersonates=True)
+    story.world.service_a_client.change(may_impersonate=True)
     forest = Forest(story)
     assert "Its tokens name no actor" in summary_of(opened(auditor, forest.middle))
 
@@ -199,7 +199,7 @@ def test_list_when_filtered_by_where_it_was_made_from_then_the_others_are_gone(f
     assert other
     bobs = Delegation.objects.get(subject=f"user:{forest.story.world.bob.pk}")
     assert listed(auditor, **{"from": "roots"}) == {root.pk, bobs.pk}
-    assert listed(auditor, **{"from": "handed_on"}) == {middle.pk, leaf.pk}
+    assert listed(auditor, **{"from": "chained"}) == {middle.pk, leaf.pk}
     assert listed(auditor, parent=root.public_id) == {middle.pk}
     assert listed(auditor, root=root.public_id) == {root.pk, middle.pk, leaf.pk}
     grant = "urn:ietf:params:oauth:grant-type:token-exchange"

@@ -32,7 +32,7 @@ def grants(story, world):
     What each needs was got before; so what is refused later is refused for the policy alone.
     """
     app = world.service_a_client
-    app.change(grants=ALL, refreshes_exchanged=True, default_audience=world.service_b)
+    app.change(grants=ALL, may_refresh_exchanged_tokens=True, default_audience=world.service_b)
     app.row.redirect_uris = "https://service-a.example.com/callback"
     app.row.authorization_grant_type = "authorization-code"
     app.row.save()
@@ -197,7 +197,7 @@ def test_f11_token_when_passed_round_and_round_then_it_never_lives_longer(story,
 @pytest.mark.conformance("TX-35", "TX-39", "DG-04")
 def test_f11_refresh_token_of_a_child_when_the_parent_ends_then_it_is_dead(story, world):
     a = world.service_a_client
-    a.change(grants=ALL, refreshes_exchanged=True)
+    a.change(grants=ALL, may_refresh_exchanged_tokens=True)
     tokens = story.tokens()
     child = handed_on(story, tokens["access_token"])
     renewed = story.refresh(child["refresh_token"], a).json()
@@ -225,7 +225,7 @@ def test_d8_access_token_when_revoked_then_what_was_made_of_it_goes_on(story, wo
 
 def test_refresh_token_of_a_child_when_replayed_then_only_its_branch_ends(story, world, clock):
     a = world.service_a_client
-    a.change(grants=ALL, refreshes_exchanged=True)
+    a.change(grants=ALL, may_refresh_exchanged_tokens=True)
     tokens = story.tokens()
     child = handed_on(story, tokens["access_token"])
     story.refresh(child["refresh_token"], a)

@@ -20,7 +20,7 @@ EMPTY_IS_FINE = {"audience", "resource", "scope", "requested_token_type", "const
 @pytest.fixture
 def form(story, world):
     """A good exchange with every parameter that there is."""
-    world.service_a_client.change(may_ask_for_constraints=True)
+    world.service_a_client.change(may_request_constraints=True)
     return as_client(
         "service-a",
         grant_type=names.TOKEN_EXCHANGE,

@@ -54,7 +54,7 @@ def stranger(world):
         names.DEVICE_CODE,
         names.TOKEN_EXCHANGE,
     ]
-    world.other.change(grants=grants, exchanges_refresh_tokens=True)
+    world.other.change(grants=grants, may_exchange_refresh_tokens=True)
     world.other.policy.audiences.add(world.service_b)
     return world.other
 

@@ -74,7 +74,7 @@ def test_retry_when_the_user_is_disabled_then_it_is_refused_and_the_family_goes_
 
 def test_replay_when_a_client_above_is_disabled_then_the_child_ends(story, world, clock):
     grants = [names.CLIENT_CREDENTIALS, names.REFRESH_TOKEN, names.TOKEN_EXCHANGE]
-    world.service_a_client.change(refreshes_exchanged=True, grants=grants)
+    world.service_a_client.change(may_refresh_exchanged_tokens=True, grants=grants)
     chain = Chain(story)
     used = [chain.answers[1]["refresh_token"]]
     for _ in range(2):
@@ -203,7 +203,7 @@ def test_retry_when_something_else_is_wrong_then_it_is_no_replay(story, family):
 def exchanging(world):
     world.web.change(
         grants=[names.AUTHORIZATION_CODE, names.REFRESH_TOKEN, names.TOKEN_EXCHANGE],
-        exchanges_refresh_tokens=True,
+        may_exchange_refresh_tokens=True,
     )
     return world.web
 

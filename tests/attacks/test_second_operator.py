@@ -39,7 +39,7 @@ def second(db):
 @pytest.fixture
 def waiting(world, operator, second):
     """A proposal of the operator: web shall impersonate."""
-    save(operator, world.web, impersonates="on")
+    save(operator, world.web, may_impersonate="on")
     return ProposedChange.objects.get()
 
 
@@ -49,7 +49,7 @@ def address(name, row):
 
 def is_untouched(world, waiting):
     waiting.refresh_from_db()
-    return waiting.state == "pending" and not world.web.policy.impersonates
+    return waiting.state == "pending" and not world.web.policy.may_impersonate
 
 
 @pytest.mark.parametrize("name", DEEDS)
@@ -85,7 +85,7 @@ def test_decision_when_the_permission_is_missing_then_403(world, waiting, name, 
 @pytest.mark.parametrize("role", ["operator", "superuser"])
 def test_decision_when_it_is_ones_own_then_no_session_can_make_it(world, role):
     first = browser(role)
-    save(first, world.web, impersonates="on")
+    save(first, world.web, may_impersonate="on")
     waiting = ProposedChange.objects.get()
     again = SecureClient()
     again.force_login(get_user_model().objects.get(username=role))
@@ -117,7 +117,7 @@ def test_decision_when_it_carries_fields_and_files_then_only_the_proposal_applie
     second.post(address("approve", waiting), form)
     policy = world.web.policy
     world.web.row.refresh_from_db()
-    assert policy.impersonates
+    assert policy.may_impersonate
     assert not policy.may_introspect_all
     assert not world.web.row.skip_authorization
     assert ClientLogo.objects.count() == 0
@@ -130,7 +130,7 @@ def test_decision_when_the_stored_form_says_something_else_then_it_is_stale(worl
     second.post(address("approve", waiting), {"reason": "x"})
     waiting.refresh_from_db()
     assert waiting.state == "stale"
-    assert not world.web.policy.impersonates
+    assert not world.web.policy.may_impersonate
     assert not world.web.policy.may_introspect_all
 
 
@@ -180,7 +180,7 @@ def test_decision_when_the_proposer_lost_the_right_then_it_is_stale(world, waiti
     second.post(address("approve", waiting), {"reason": "x"})
     waiting.refresh_from_db()
     assert waiting.state == "stale"
-    assert not world.web.policy.impersonates
+    assert not world.web.policy.may_impersonate
     assert events("client.changed") == []
 
 
@@ -193,7 +193,7 @@ def test_decision_when_the_second_operator_cannot_change_clients_then_that_is_en
     client = SecureClient()
     client.force_login(user)
     client.post(address("approve", waiting), {"reason": "x"})
-    assert world.web.policy.impersonates
+    assert world.web.policy.may_impersonate
 
 
 @pytest.mark.parametrize("key", ["4711", "nobody", "9" * 30, "a\x00b", "-1"])
@@ -206,19 +206,19 @@ def test_decision_when_there_is_no_such_proposal_then_404(second, name, key):
 def test_save_when_what_is_posted_has_a_nul_then_it_waits_all_the_same(world, operator, second):
     data = filled_in(operator, url_of(world.web))
     data |= {
-        f"{PREFIX}impersonates": "o\x00n",
+        f"{PREFIX}may_impersonate": "o\x00n",
         "made\x00up": "\x00",
         "second_operator_reason": "\x00",
     }
     assert operator.post(url_of(world.web), data).status_code == 302
     waiting = ProposedChange.objects.get()
     second.post(address("approve", waiting), {"reason": "x"})
-    assert world.web.policy.impersonates
+    assert world.web.policy.may_impersonate
 
 
 def test_reason_when_it_is_hostile_then_it_is_kept_on_one_line(world, operator):
     text = "<script>alert(1)</script>\r\n\x1b[31m" + "x" * 400
-    save(operator, world.web, impersonates="on")
+    save(operator, world.web, may_impersonate="on")
     data = filled_in(operator, url_of(world.web)) | {"second_operator_reason": text}
     data[f"{PREFIX}may_introspect_all"] = "on"
     operator.post(url_of(world.web), data)
@@ -273,7 +273,7 @@ def test_list_when_a_site_makes_it_editable_then_it_refuses_what_widens(
 
 
 def test_trail_when_a_proposal_is_stale_then_there_is_one_event_for_it(world, waiting, second):
-    ClientPolicy.objects.filter(pk=world.web.row.pk).update(impersonates=True)
+    ClientPolicy.objects.filter(pk=world.web.row.pk).update(may_impersonate=True)
     second.post(address("approve", waiting), {"reason": "x"})
     names = AuditEvent.objects.filter(event__startswith="change.").values_list("event", flat=True)
     assert sorted(names) == ["change.proposed", "change.stale"]

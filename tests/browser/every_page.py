@@ -44,7 +44,7 @@ _PROPOSED = "delegation_app_proposedchange"
 _CONSENT, _EVENT = "delegation_app_consentrecord", "delegation_app_auditevent"
 
 _FILTERED = "client=web&state=live&children=yes&age=day&used=day"
-_TRAIL = "event=delegation.opened&outcome=done&client=web&range=day"
+_TRAIL = "event=delegation.created&outcome=done&client=web&range=day"
 _WHY = "Request id, token id, or token"
 
 PAGES = (

@@ -13,7 +13,7 @@ def found(*databases):
 @pytest.fixture
 def message(db, clock):
     return OutboxMessage.objects.create(
-        kind="delegation.opened", created_at=clock.time, due_at=clock.time
+        kind="delegation.created", created_at=clock.time, due_at=clock.time
     )
 
 

@@ -252,7 +252,7 @@ def keep_request(world):
 
 def take_messages(world):
     now, payload = clock.now(), {"delegation_id": str(uuid4())}
-    kind = OutboxMessage.Kind.REVOKED
+    kind = OutboxMessage.MessageKind.REVOKED
     OutboxMessage.objects.create(kind=kind, payload=payload, created_at=now, due_at=now)
     return partial(outbox._take, 10)
 
@@ -272,13 +272,13 @@ EVERY = {
     "refresh again": (retry, "Issued", ["token.refresh_retried"]),
     "refresh token reused": (reuse, "invalid_grant", ["delegation.revoked"]),
     "device poll": (poll, "Issued", ["token.issued"]),
-    "client credentials": (client_credentials, "Issued", ["delegation.opened", "token.issued"]),
-    "exchange": (exchange, "tuple", ["delegation.handed_on", "token.exchanged"]),
-    "allow": (allow, "str", ["consent.granted", "delegation.opened", "code.issued"]),
+    "client credentials": (client_credentials, "Issued", ["delegation.created", "token.issued"]),
+    "exchange": (exchange, "tuple", ["delegation.chained", "token.exchanged"]),
+    "allow": (allow, "str", ["consent.granted", "delegation.created", "code.issued"]),
     "deny": (deny, "access_denied", ["consent.denied"]),
-    "silent": (proceed, "str", ["delegation.opened", "code.issued"]),
+    "silent": (proceed, "str", ["delegation.created", "code.issued"]),
     "device start": (start, "Started", ["device.started"]),
-    "allow a device": (allow_device, "ConsentRecord", ["consent.granted", "delegation.opened"]),
+    "allow a device": (allow_device, "ConsentRecord", ["consent.granted", "delegation.created"]),
     "deny a device": (deny_device, "NoneType", ["consent.denied"]),
     "confirm": (confirm, "NoneType", ["consent.confirmed"]),
     "refuse to confirm": (refuse, "NoneType", ["consent.confirmation_refused"]),
@@ -299,7 +299,7 @@ EVERY = {
     "narrow one": (narrow_one, "Delegation", ["delegation.narrowed"]),
     "revoke many": (revoke_many, "Task", ["delegation.revoked"]),
     "replace a secret": (replace_secret, "Replaced", ["client.secret_rotated"]),
-    "end a former secret": (end_former_secret, "True", ["client.former_secret_ended"]),
+    "end a former secret": (end_former_secret, "True", ["client.previous_secret_ended"]),
     "approve a change": (approve, "NoneType", ["change.approved"]),
     "approve what is stale": (approve_what_is_stale, "invalid_request", ["change.stale"]),
     "reject a change": (reject, "NoneType", ["change.rejected"]),

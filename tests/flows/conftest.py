@@ -9,7 +9,7 @@ def chain(story, world):
     """Web, service A and service B hold one after the other; the last two can refresh."""
     for app in (world.service_a_client, world.service_b_client):
         app.change(
-            refreshes_exchanged=True,
+            may_refresh_exchanged_tokens=True,
             grants=["client_credentials", "refresh_token", names.TOKEN_EXCHANGE],
         )
     return Chain(story)

@@ -41,7 +41,7 @@ def test_allow_when_pressed_twice_then_the_same_code_and_it_is_good(story, app):
     assert first["Location"] == second["Location"] == third["Location"]
     assert ConsentRecord.objects.count() == Delegation.objects.count() == 1
     events = AuditEvent.objects.order_by("pk").values_list("event", flat=True)
-    assert list(events) == ["consent.granted", "delegation.opened", "code.issued"]
+    assert list(events) == ["consent.granted", "delegation.created", "code.issued"]
     assert story.redeem(redirected(second)["code"], app).status_code == 200
 
 

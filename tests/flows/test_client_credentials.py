@@ -21,7 +21,7 @@ def test_public_client_when_it_asks_then_unauthorized_client(story, world, polic
 
 @pytest.mark.conformance("CC-01")
 def test_confidential_client_when_it_asks_then_it_gets_a_token(story):
-    with recorded("delegation.opened", "token.issued"):
+    with recorded("delegation.created", "token.issued"):
         response = story.client_credentials()
     assert response.status_code == 200
     never_stored(response)
@@ -103,7 +103,7 @@ def test_delegation_when_the_terms_are_the_same_then_it_is_the_same(story):
     first = story.client_credentials(scope="read:metrics write:alerts").json()
     with recorded("token.issued"):
         second = story.client_credentials(scope="write:alerts read:metrics").json()
-    with recorded("delegation.opened", "token.issued"):
+    with recorded("delegation.created", "token.issued"):
         third = story.client_credentials(scope="read:metrics").json()
     assert delegation_of(first) == delegation_of(second) != delegation_of(third)
     row = delegation_of(first)

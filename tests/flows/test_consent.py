@@ -106,7 +106,7 @@ def test_answer_when_allowed_then_one_consent_one_delegation_and_one_code_hang_t
     assert str(delegation.scopes) == str(code.scope) == "read:metrics"
     assert str(delegation.audience) == SERVICE_A
     assert delegation.expires_at == record.chosen_expiry
-    assert events() == ["consent.granted", "delegation.opened", "code.issued"]
+    assert events() == ["consent.granted", "delegation.created", "code.issued"]
 
 
 @pytest.mark.conformance("AZ-23")
@@ -215,7 +215,7 @@ def test_public_client_when_it_asks_again_then_the_person_is_asked_again(story):
 
 def test_client_when_set_to_ask_always_then_the_person_is_asked_again(story):
     story.tokens()
-    story.world.web.change(always_ask=True)
+    story.world.web.change(always_prompt=True)
     assert is_asked(story.authorize())
 
 
@@ -327,7 +327,7 @@ def test_trusted_client_when_it_asks_then_no_page_but_a_record(trusting):
     record = ConsentRecord.objects.get()
     assert (record.decision, record.text_version) == ("trusted", "")
     assert Delegation.objects.get().consent == record
-    assert events() == ["consent.skipped", "delegation.opened", "code.issued"]
+    assert events() == ["consent.skipped", "delegation.created", "code.issued"]
 
 
 def test_trusted_client_when_it_wants_the_question_then_the_person_is_asked(trusting):

@@ -101,7 +101,7 @@ def test_constraint_when_kept_then_every_door_is_open(limited, case):
         # What is handed on carries the limit.
         assert delegation_of(child).constraints == delegation_of(tokens).constraints
         claim = claims_of(child["access_token"]).get("constraints")
-        judged = EnforcementPoint.RESOURCE in REGISTRY[case.members["type"]].JUDGED
+        judged = EnforcementPoint.RESOURCE in REGISTRY[case.members["type"]].ENFORCED_AT
         assert (claim is not None) == judged
 
 
@@ -217,7 +217,7 @@ class Weekdays(Constraint):
     """A made-up constraint of another package: it permits nothing at the resource."""
 
     TYPE = "closed_shop"
-    JUDGED = frozenset({EnforcementPoint.RESOURCE})
+    ENFORCED_AT = frozenset({EnforcementPoint.RESOURCE})
 
     @classmethod
     def parse(cls, members):

@@ -27,7 +27,7 @@ def tokens(story):
 @pytest.fixture
 def asking(world):
     """Service A's client may ask for constraints."""
-    world.service_a_client.change(may_ask_for_constraints=True)
+    world.service_a_client.change(may_request_constraints=True)
 
 
 @pytest.mark.conformance("TX-37")
@@ -82,7 +82,7 @@ def test_parameter_when_wider_than_the_parent_then_the_parents_limit_stays(
     assert delegation_of(child).constraints.as_json() == [left]
     # Asking for nothing, or leaving it out, loosens nothing either.
     same = handed_on(story, token, constraints="[]")
-    assert delegation_of(same).constraints == Constraints.parse([held]).handed_on()
+    assert delegation_of(same).constraints == Constraints.parse([held]).for_child()
 
 
 def test_parameter_when_it_leaves_nothing_then_invalid_request(story, world, asking):
@@ -120,7 +120,7 @@ def test_authorization_when_it_asks_for_constraints_then_only_as_the_policy_allo
     text = json.dumps([LOCAL])
     answer = redirected(story.authorize(constraints=text))
     assert answer["error"] == "invalid_request"
-    world.web.change(may_ask_for_constraints=True)
+    world.web.change(may_request_constraints=True)
     page = story.authorize(constraints=text)
     assert "127.0.0.0/8" in page.content.decode()
     tokens = story.redeem(redirected(story.answer(page))["code"]).json()

@@ -193,7 +193,7 @@ def test_client_credentials_when_any_statement_fails_then_nothing_is_half_opened
     def check(scope, response):
         unavailable(response)
         # Every delegation has its token, every token its event.
-        opened = AuditEvent.objects.filter(event="delegation.opened").count()
+        opened = AuditEvent.objects.filter(event="delegation.created").count()
         issued = AuditEvent.objects.filter(event="token.issued").count()
         assert opened == Delegation.objects.count() == before["delegations"]
         assert issued == AccessToken.objects.count() == before["tokens"]
@@ -304,7 +304,7 @@ def test_answer_when_any_statement_fails_then_no_code_without_delegation_and_con
             "consents": ConsentRecord.objects.count(),
             "consent events": AuditEvent.objects.filter(event__startswith="consent.").count(),
             "delegations": Delegation.objects.count(),
-            "opened": AuditEvent.objects.filter(event="delegation.opened").count(),
+            "opened": AuditEvent.objects.filter(event="delegation.created").count(),
             "codes": AuthorizationCode.objects.count(),
             "code events": AuditEvent.objects.filter(event="code.issued").count(),
         }

@@ -216,7 +216,7 @@ def test_chain_when_only_a_jti_is_known_then_the_trail_leads_to_delegation_and_c
         assert found.delegation.consent.subject == found.subject
     trail = AuditEvent.objects.filter(delegation=held.delegation).order_by("id")
     assert list(trail.values_list("event", flat=True)) == [
-        "delegation.opened",
+        "delegation.created",
         "code.issued",
         "token.issued",
         "token.refreshed",

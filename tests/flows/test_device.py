@@ -388,7 +388,7 @@ def test_resource_when_the_device_names_one_then_the_token_is_for_it(story, worl
 
 
 def test_constraints_when_policy_and_device_bring_some_then_the_delegation_has_both(story, world):
-    world.tv.change(may_ask_for_constraints=True)
+    world.tv.change(may_request_constraints=True)
     wanted = '[{"type":"max_uses","uses":1}]'
     started = story.start(constraints=wanted).json()
     page = story.enter(started["user_code"])
@@ -407,7 +407,7 @@ def test_constraints_when_policy_and_device_bring_some_then_the_delegation_has_b
 def test_approval_when_given_then_consent_delegation_and_code_hang_together(story, world):
     started = story.start().json()
     page = story.enter(started["user_code"])
-    with recorded("consent.granted", "delegation.opened"):
+    with recorded("consent.granted", "delegation.created"):
         done = story.connect(page, scopes=["read:metrics"], lifetime="86400")
     assert "Go back to your device" in done.content.decode()
     record, delegation, code = (

@@ -364,7 +364,7 @@ TAKINGS = {
     "policy: limits": Taking("policy.constraints", policy(constraints=Constraints.parse([PATHS]))),
     "policy: token": Taking("policy.access_token_lifetime", policy(access_token_lifetime=60)),
     "policy: record": Taking("policy.delegation_lifetime", policy(delegation_lifetime=60)),
-    "policy: always ask": Taking("policy.always_ask", policy(always_ask=True)),
+    "policy: always ask": Taking("policy.always_prompt", policy(always_prompt=True)),
     "policy: confirmed": Taking("policy.confirm_risky", to_be_confirmed),
     "server: disabled": Taking("", server(active=False)),
     "server: scopes": Taking("", server(scopes=READ)),
@@ -480,10 +480,10 @@ def test_table_when_something_is_added_that_takes_then_it_needs_a_row_in_both_pa
 TELLS = {
     Delegation: {
         "id", "public_id", "principal_user", "principal_client", "subject", "delegate",
-        "delegate_client_id", "parent", "root", "path", "depth", "lineage", "actors", "grant_type",
+        "delegate_client_id", "parent", "root", "path", "depth", "ancestor_clients", "actors", "grant_type",
         "terms_digest", "auth_time", "acr", "issued_at", "revocation_reason", "last_used_at",
         # Which tokens a status list marks, in the column `list`
-        "last_wider_token", "metadata",
+        "narrowed_after", "metadata",
     },
     DelegationBlock: {
         "id", "public_id", "cause", "delegation", "blocked_by", "reason", "lifted_by",
@@ -507,10 +507,10 @@ def test_table_when_a_type_of_constraint_or_a_grant_is_added_then_it_is_in_the_t
 # held, or only from what a client asks for itself
 OF_POLICIES = {
     "id", "application", "default_audience", "token_endpoint_auth_method", "may_act",
-    "may_ask_for_constraints", "impersonates", "exchanges_refresh_tokens", "refreshes_exchanged",
+    "may_request_constraints", "may_impersonate", "may_exchange_refresh_tokens", "may_refresh_exchanged_tokens",
     "refresh_token_lifetime", "refresh_retry_window", "required_scopes",
     "drops_unavailable_scopes", "may_introspect_all",
-    "disabled_at", "tightened_at", "home_page", "privacy_page", "logo",
+    "disabled_at", "restricted_at", "home_page", "privacy_page", "logo",
 }  # fmt: skip
 
 

@@ -159,7 +159,7 @@ def test_trail_when_only_a_jti_is_known_then_chain_actors_and_consents_follow(ch
 def story_of(jti):
     """What the audit trail tells of one token: delegations, clients, actors, consents, in order."""
     event = AuditEvent.objects.exclude(event="request.refused").get(jti=jti)
-    opened = ("delegation.opened", "delegation.handed_on")
+    opened = ("delegation.created", "delegation.chained")
     of = {str(e.delegation.public_id): e for e in AuditEvent.objects.filter(event__in=opened)}
     chain = of[str(event.delegation.public_id)].details["chain"]
     exchanged = AuditEvent.objects.filter(event="token.exchanged", delegation=event.delegation)

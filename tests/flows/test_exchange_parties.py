@@ -22,7 +22,7 @@ def token(tokens):
 
 @pytest.mark.conformance("TX-24", "TX-25")
 def test_actor_when_there_is_no_actor_token_then_it_is_the_client(story, token):
-    with recorded("delegation.handed_on", "token.exchanged"):
+    with recorded("delegation.chained", "token.exchanged"):
         answer = handed_on(story, token)
     assert claims_of(answer["access_token"])["act"] == {
         "sub": "client:service-a", "client_id": "service-a"
@@ -223,8 +223,8 @@ def test_actor_when_it_is_the_subject_then_nobody_gains_anything(story, world):
 
 @pytest.mark.conformance("TX-25")
 def test_f13_impersonation_when_the_policy_allows_it_then_it_is_told_apart(story, world, token):
-    world.service_a_client.change(impersonates=True)
-    with recorded("delegation.handed_on", "token.impersonated"):
+    world.service_a_client.change(may_impersonate=True)
+    with recorded("delegation.chained", "token.impersonated"):
         answer = handed_on(story, token)
     claims = claims_of(answer["access_token"])
     assert "act" not in claims
@@ -237,14 +237,14 @@ def test_f13_impersonation_when_the_policy_allows_it_then_it_is_told_apart(story
 
 @pytest.mark.conformance("TX-25")
 def test_f13_impersonation_when_it_names_itself_then_it_is_an_actor(story, world, token):
-    world.service_a_client.change(impersonates=True)
+    world.service_a_client.change(may_impersonate=True)
     own = own_token(story, world.service_a_client)
     assert act_of(handed_on(story, token, **acting_with(own))) == ["service-a"]
 
 
 @pytest.mark.conformance("TX-25", "TX-27")
 def test_f13_impersonation_when_there_is_a_chain_then_its_history_stays(story, world, token):
-    world.service_b_client.change(impersonates=True)
+    world.service_b_client.change(may_impersonate=True)
     child = handed_on(story, token)
     answer = handed_on(story, child["access_token"], world.service_b_client, audience=SERVICE_C)
     assert act_of(answer) == ["service-a"]
@@ -255,5 +255,5 @@ def test_f13_impersonation_when_there_is_a_chain_then_its_history_stays(story, w
 @pytest.mark.conformance("TX-25", "TX-30")
 def test_f13_impersonation_when_may_act_names_another_then_invalid_request(story, world):
     world.web.change(may_act="service-c")
-    world.service_a_client.change(impersonates=True)
+    world.service_a_client.change(may_impersonate=True)
     refused(story.exchange(story.tokens()["access_token"]), "invalid_request")

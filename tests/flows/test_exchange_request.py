@@ -20,7 +20,7 @@ def token(story):
 
 @pytest.mark.conformance("TX-01", "TX-11", "TX-12", "TX-15", "TX-34")
 def test_exchange_when_all_is_well_then_the_answer_has_every_member(story, world, token):
-    with recorded("delegation.handed_on", "token.exchanged"):
+    with recorded("delegation.chained", "token.exchanged"):
         response = story.exchange(token)
     assert response.status_code == 200
     never_stored(response)

@@ -154,8 +154,8 @@ def foreign(forger):
 def test_f10_subject_when_declared_as_what_it_is_not_then_invalid_request(story, world):
     world.service_a_client.change(
         grants=[names.TOKEN_EXCHANGE, names.REFRESH_TOKEN],
-        exchanges_refresh_tokens=True,
-        refreshes_exchanged=True,
+        may_exchange_refresh_tokens=True,
+        may_refresh_exchanged_tokens=True,
     )
     tokens, code = story.tokens(), story.code()
     child = handed_on(story, tokens["access_token"])
@@ -190,7 +190,7 @@ def test_f2_subject_when_somebody_elses_then_it_looks_like_an_unknown_one(story,
         theirs["access_token"], theirs["refresh_token"], dead["access_token"], "unknown", "a.b.c"
     ]  # fmt: skip
     asker = world.service_c_client
-    asker.change(exchanges_refresh_tokens=True)
+    asker.change(may_exchange_refresh_tokens=True)
     answers = set()
     for text in (*texts, for_cron):
         for declared in (names.ACCESS_TOKEN, names.JWT, names.REFRESH_TOKEN_TYPE):
@@ -210,7 +210,7 @@ def test_refresh_token_when_the_policy_allows_it_then_it_is_taken_and_not_used_u
     form = {"subject_token_type": names.REFRESH_TOKEN_TYPE, "audience": SERVICE_A}
     with refusal_recorded("invalid_request", delegation=delegation_of(tokens)):
         refused(story.exchange(tokens["refresh_token"], web, **form), "invalid_request")
-    web.change(exchanges_refresh_tokens=True)
+    web.change(may_exchange_refresh_tokens=True)
     for _ in range(2):
         answer = handed_on(story, tokens["refresh_token"], web, scope="read:metrics", **form)
         assert (answer["scope"], act_of(answer)) == ("read:metrics", [])
@@ -228,7 +228,7 @@ def test_refresh_token_when_the_policy_allows_it_then_it_is_taken_and_not_used_u
 @pytest.mark.conformance("TX-40", "TX-33")
 def test_f2_refresh_token_when_another_clients_then_invalid_request(story, world):
     tokens = story.tokens()
-    world.service_a_client.change(exchanges_refresh_tokens=True)
+    world.service_a_client.change(may_exchange_refresh_tokens=True)
     with refusal_recorded("invalid_request", delegation=delegation_of(tokens)):
         response = story.exchange(
             tokens["refresh_token"], subject_token_type=names.REFRESH_TOKEN_TYPE
@@ -244,7 +244,7 @@ def test_refresh_token_when_expired_or_its_delegation_ended_then_invalid_request
     web = world.web
     web.change(
         grants=["authorization_code", "refresh_token", names.TOKEN_EXCHANGE],
-        exchanges_refresh_tokens=True,
+        may_exchange_refresh_tokens=True,
         refresh_token_lifetime=3600,
     )
     form = {"subject_token_type": names.REFRESH_TOKEN_TYPE, "audience": SERVICE_A}

@@ -134,7 +134,7 @@ def test_child_when_it_was_revoked_then_its_client_gets_no_other(chain, world):
 def test_child_when_its_client_gave_it_back_then_the_next_exchange_opens_another(chain):
     itself = RequestContext(actor=f"client:{chain.rows[1].delegate_client_id}")
     revocation.subtree(chain.rows[1], itself, reason="x")
-    with recorded("delegation.handed_on", "token.exchanged"):
+    with recorded("delegation.chained", "token.exchanged"):
         answer = handed_on(chain.story, chain.tokens[0])
     assert delegation_of(answer) not in chain.rows
     assert not chain.story.is_active(chain.tokens[1], chain.story.world.service_b_client)

@@ -116,7 +116,7 @@ def test_tokens_when_many_are_issued_then_the_use_is_written_once_a_minute(story
 def test_child_when_it_is_refreshed_then_it_is_used(story, world, clock):
     client = world.service_a_client
     grants = [*client.policy.grants, REFRESH_TOKEN]
-    client.change(refreshes_exchanged=True, grants=grants)
+    client.change(may_refresh_exchanged_tokens=True, grants=grants)
     child = story.exchange(story.tokens()["access_token"]).json()
     clock.forward(minutes=5)
     assert story.refresh(child["refresh_token"], client).status_code == 200

@@ -116,7 +116,7 @@ def test_one_when_asked_then_all_that_limits_it_is_told(chain, operator):
     assert told == got(operator, theirs(chain.rows[1]))
     assert (told["delegation_id"], told["parent_id"], told["root_id"]) == (child, root, root)
     assert (told["depth"], told["chain"], told["max_uses"]) == (1, [root, child], 3)
-    assert told["children"] == {"count": 1, "is_more": False}
+    assert told["children"] == {"count": 1, "has_more": False}
     assert (told["user"], told["client"]["name"]) == ("alice", "Service-A")
     assert [actor["client_id"] for actor in told["actors"]] == ["service-a"]
     assert len(told["limits"]) == 1
@@ -176,7 +176,7 @@ def test_bulk_when_in_batches_then_only_what_the_dry_run_saw_ends_and_repeating_
     what = {"grant_type": "authorization_code", "issued_before": kept.issued_at.isoformat()}
     with nothing_stored():
         tried = did(operator, MANY, filter=what, limit=3)
-    assert tried["remaining"] == {"count": 7, "is_more": False}
+    assert tried["remaining"] == {"count": 7, "has_more": False}
     assert (tried["next"]["delegations"], tried["dry_run"], tried["ended"]) == (3, True, 0)
     add(world, 1, start=50)
     Delegation.objects.filter(principal_user__username="person50").update(
@@ -197,7 +197,7 @@ def test_bulk_when_it_finds_more_than_anybody_counts_then_it_says_so(world, oper
     add(world, 4)
     monkeypatch.setattr(listing, "MOST_COUNTED", 3)
     tried = did(operator, MANY, filter={"state": "live"}, limit=1)
-    assert tried["remaining"] == {"count": 3, "is_more": True}
+    assert tried["remaining"] == {"count": 3, "has_more": True}
 
 
 def test_filter_when_one_look_does_not_reach_far_enough_then_pages_are_short_and_counts_exact(
@@ -218,7 +218,7 @@ def test_filter_when_one_look_does_not_reach_far_enough_then_pages_are_short_and
     assert found == [str(row.public_id) for row in (last, second, first)]
     assert len(pages) > 2
     tried = did(operator, MANY, filter=rare)
-    assert tried["remaining"] == {"count": 3, "is_more": False}
+    assert tried["remaining"] == {"count": 3, "has_more": False}
     call = {"filter": rare, "confirm": tried["confirm"], "dry_run": False, "reason": "idle"}
     told = [did(operator, MANY, limit=1, **call)["remaining"]["count"] for _ in range(3)]
     assert told == [2, 1, 0]

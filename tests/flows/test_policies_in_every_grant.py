@@ -147,7 +147,7 @@ def unblocked(case):
 PATHS = {"type": "resource_path", "rules": [{"methods": ["GET"], "prefixes": ["/a"]}]}
 LIMIT = '[{"type": "max_uses", "uses": 3}]'
 NO_REFRESH = [grant for grant in REGISTRY if grant != names.REFRESH_TOKEN]
-renewing = changed(refreshes_exchanged=True, grants=list(REGISTRY))
+renewing = changed(may_refresh_exchanged_tokens=True, grants=list(REGISTRY))
 
 TABLE = """
                             authorize  redeem  refresh  itself  exchange  exchanged  start    poll
@@ -178,7 +178,7 @@ trusted                     silent     token   token    token   token     token 
 asks for constraints        request    request request  request request   request    request request
 may ask for constraints     token      request request  request token     request    token request
 may act                     named      named   named    named   named     request    named    named
-impersonates                token      token   token    token   hidden    token      token    token
+may_impersonate                token      token   token    token   hidden    token      token    token
 exchanges refresh token     token      token   token    token   request   token      token    token
 may exchange refresh token  token      token   token    token   token     token      token    token
 refreshes exchanged         renews     renews  renews   token   renews    token      renews   renews
@@ -217,30 +217,30 @@ POLICIES = {
         "delegation_lifetime", nothing, changed(delegation_lifetime=60)
     ),
     "person inactive": Policy("", person_inactive),
-    "always ask": Policy("always_ask", changed(always_ask=True), consented),
+    "always ask": Policy("always_prompt", changed(always_prompt=True), consented),
     "drops what is unavailable": Policy(
         "drops_unavailable_scopes",
         changed(drops_unavailable_scopes=True, scopes="read:metrics read:profile"),
     ),
     "needs a scope": Policy("required_scopes", changed(required_scopes="read:metrics")),
     "confirms what is risky": Policy("confirm_risky", both(changed(confirm_risky=True), risky)),
-    "consented before": Policy("always_ask", nothing, consented),
+    "consented before": Policy("always_prompt", nothing, consented),
     "trusted": Policy("", trusted),
-    "asks for constraints": Policy("may_ask_for_constraints", asking(constraints=LIMIT)),
+    "asks for constraints": Policy("may_request_constraints", asking(constraints=LIMIT)),
     "may ask for constraints": Policy(
-        "may_ask_for_constraints",
-        both(changed(may_ask_for_constraints=True), asking(constraints=LIMIT)),
+        "may_request_constraints",
+        both(changed(may_request_constraints=True), asking(constraints=LIMIT)),
     ),
     "may act": Policy("may_act", changed(may_act="other")),
-    "impersonates": Policy("impersonates", changed(impersonates=True)),
-    "exchanges refresh token": Policy("exchanges_refresh_tokens", own_refresh_token, renewing),
+    "may_impersonate": Policy("may_impersonate", changed(may_impersonate=True)),
+    "exchanges refresh token": Policy("may_exchange_refresh_tokens", own_refresh_token, renewing),
     "may exchange refresh token": Policy(
-        "exchanges_refresh_tokens",
-        both(changed(exchanges_refresh_tokens=True), own_refresh_token),
+        "may_exchange_refresh_tokens",
+        both(changed(may_exchange_refresh_tokens=True), own_refresh_token),
         renewing,
     ),
     "refreshes exchanged": Policy(
-        "refreshes_exchanged", both(renewing, changed(refresh_token_lifetime=300))
+        "may_refresh_exchanged_tokens", both(renewing, changed(refresh_token_lifetime=300))
     ),
     "no refresh grant": Policy("grants", changed(grants=NO_REFRESH), renewing),
     "another server only": Policy(
@@ -307,7 +307,7 @@ def test_table_when_a_policy_is_added_then_it_needs_a_row_in_both_parts():
 def test_table_when_a_field_of_the_policy_is_added_then_it_needs_a_row():
     # The two times say which tokens a status list looks at, and no grant asks for them; the rest
     # says to people who an app is
-    apart = {"application", "disabled_at", "tightened_at", "home_page", "privacy_page", "logo"}
+    apart = {"application", "disabled_at", "restricted_at", "home_page", "privacy_page", "logo"}
     fields = {field.name for field in ClientPolicy._meta.get_fields()} - apart
     assert fields <= spoken_of(), fields - spoken_of()
 

@@ -8,7 +8,7 @@ from oauth2_provider.generators import ClientSecretGenerator, generate_client_se
 from oauth2_provider.settings import oauth2_settings
 
 from delegation_app import toolkit
-from delegation_app.models import AuditEvent, FormerSecret, SecretDigest
+from delegation_app.models import AuditEvent, PreviousSecret, SecretDigest
 from delegation_app.services.clients import authentication, secrets, throttle
 from tests.admin.conftest import browser
 from tests.admin.test_client_secret import rotate, shown
@@ -163,7 +163,7 @@ def test_random_secret_when_replaced_twice_then_only_the_last_two_get_in_and_non
     assert [status(story, secret, anew=True) for secret in made] == [401, 200, 200]
     # The one that a failure wastes
     assert len(hashes) == 1
-    FormerSecret.objects.update(ends_at="2020-01-01T00:00:00Z")
+    PreviousSecret.objects.update(ends_at="2020-01-01T00:00:00Z")
     assert [status(story, secret, anew=True) for secret in made] == [401, 401, 200]
 
 

@@ -34,7 +34,7 @@ def narrowed(answer, **to):
 @pytest.fixture(autouse=True)
 def renewable(world):
     for service in (world.service_a_client, world.service_b_client):
-        service.change(refreshes_exchanged=True, grants=RENEWABLE)
+        service.change(may_refresh_exchanged_tokens=True, grants=RENEWABLE)
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_service_when_a_scope_is_taken_from_one_child_then_what_is_below_the_nex
 def own_child(story, world):
     """What web was allowed at A and B, and what it exchanged of that for itself at B."""
     world.web.change(
-        refreshes_exchanged=True,
+        may_refresh_exchanged_tokens=True,
         grants=[names.AUTHORIZATION_CODE, names.REFRESH_TOKEN, names.TOKEN_EXCHANGE],
     )
     root = story.tokens(scope=READ, resource=[SERVICE_A, SERVICE_B])

@@ -432,7 +432,9 @@ def test_child_when_its_end_was_brought_forward_then_waiting_does_not_help(story
 
 def test_child_when_another_one_of_its_client_was_narrowed_then_its_refresh_token_is_cut_too(story):
     service = story.world.service_a_client
-    service.change(grants=[names.TOKEN_EXCHANGE, names.REFRESH_TOKEN], refreshes_exchanged=True)
+    service.change(
+        grants=[names.TOKEN_EXCHANGE, names.REFRESH_TOKEN], may_refresh_exchanged_tokens=True
+    )
     subject = story.tokens(scope=BOTH)["access_token"]
     both, write = (story.exchange(subject, scope=scope).json() for scope in (BOTH, WRITE))
     narrowed(delegation_of(both), scope=Scope([READ]))

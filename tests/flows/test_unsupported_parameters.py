@@ -50,8 +50,8 @@ def test_parameter_when_the_grant_does_not_look_at_it_then_refused_by_name(story
 
 
 def test_constraints_when_on_client_credentials_or_refresh_then_nothing_is_used_up(story, world):
-    world.cron.change(may_ask_for_constraints=True)
-    world.web.change(may_ask_for_constraints=True)
+    world.cron.change(may_request_constraints=True)
+    world.web.change(may_request_constraints=True)
     tokens = story.tokens()
     for ask in (
         lambda: story.client_credentials(constraints=LIMIT),

@@ -19,7 +19,7 @@ def test_story_when_refresh_token_is_revoked_then_everything_under_the_delegatio
     assert story.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert list(AuditEvent.objects.order_by("id").values_list("event", flat=True)) == [
         "consent.granted",
-        "delegation.opened",
+        "delegation.created",
         "code.issued",
         "key.created",
         "key.created",

@@ -71,8 +71,8 @@ def test_list_when_asked_for_a_time_then_it_tells_who_could_act_and_by_which_eve
         "web",
         ["web", "service-a"],
     )
-    assert [event["event"] for event in root["events"]] == ["delegation.opened"]
-    assert "delegation.handed_on #" in Run("list", "--as-of", now).out
+    assert [event["event"] for event in root["events"]] == ["delegation.created"]
+    assert "delegation.chained #" in Run("list", "--as-of", now).out
     assert Run("list", "--as-of", "2020-01-01", "--json").json == []
 
 

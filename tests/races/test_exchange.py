@@ -36,7 +36,7 @@ class Chain:
 
 def accepted(world, token):
     """Whether anybody accepts a token, who asks or verifies; all of them must agree."""
-    answer = introspection.introspect(token, lookup.find("operator-tool", lookup.SPEAKS_FOR))
+    answer = introspection.introspect(token, lookup.find("operator-tool", lookup.INTROSPECTS))
     audience = claims_of(token)["aud"]
     try:
         verified = local_verifier.verify(token, audience).scope

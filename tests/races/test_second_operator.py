@@ -43,8 +43,8 @@ def test_proposal_when_approved_and_rejected_at_once_then_one_decision_counts(
     operator = browser("operator")
     _first, others = sessions("superuser", SIZE)
     for number in range(ROUNDS):
-        world.web.change(impersonates=False)
-        save(operator, world.web, impersonates="on")
+        world.web.change(may_impersonate=False)
+        save(operator, world.web, may_impersonate="on")
         row = ProposedChange.objects.latest("pk")
         names = ["reject" if each % 4 == number % 4 else "approve" for each in range(SIZE)]
         calls = [
@@ -54,7 +54,7 @@ def test_proposal_when_approved_and_rejected_at_once_then_one_decision_counts(
         assert {answer.status_code for answer in crowd.rush(*calls)} == {302}
         row.refresh_from_db()
         assert row.state in {"approved", "rejected"}
-        assert world.web.policy.impersonates == (row.state == "approved")
+        assert world.web.policy.may_impersonate == (row.state == "approved")
     assert count("change.approved") + count("change.rejected") == ROUNDS
     assert count("client.changed") == count("change.approved")
 
@@ -66,8 +66,8 @@ def test_proposal_when_the_client_is_narrowed_beside_the_approval_then_that_is_n
     operator, second = browser("operator"), browser("superuser")
     scopes = world.web.policy.scopes
     for _ in range(ROUNDS):
-        world.web.change(impersonates=False, scopes=scopes)
-        save(operator, world.web, impersonates="on")
+        world.web.change(may_impersonate=False, scopes=scopes)
+        save(operator, world.web, may_impersonate="on")
         row = ProposedChange.objects.latest("pk")
         data = filled_in(operator, url_of(world.web)) | {f"{PREFIX}scopes": "read:metrics"}
         crowd.rush(

@@ -72,7 +72,7 @@ def test_as_of_when_it_was_opened_narrowed_and_revoked_then_each_time_has_its_ow
     assert opened.audience == (SERVICE_A,)
     assert opened.until == row.expires_at
     assert opened.ended_at > past.time("narrow")
-    assert [e.event for e in opened.events] == ["delegation.opened", "delegation.revoked"]
+    assert [e.event for e in opened.events] == ["delegation.created", "delegation.revoked"]
     [narrowed] = past.at("narrow")
     assert (narrowed.scopes, narrowed.until) == (Scope(["read:metrics"]), ends)
     assert "delegation.narrowed" in [event.event for event in narrowed.events]
@@ -268,7 +268,7 @@ def test_as_of_when_the_person_is_gone_then_subject_and_name_still_find_it(past,
 def test_as_of_when_an_older_version_opened_it_then_what_is_missing_is_told(past, story, clock):
     row = delegation_of(story.tokens())
     past.note("open")
-    opened = AuditEvent.objects.get(event="delegation.opened")
+    opened = AuditEvent.objects.get(event="delegation.created")
     del opened.details["expires_at"]
     # As a database has it that was filled by an older version
     AuditEvent.objects.filter(pk=opened.pk)._raw_delete("default")

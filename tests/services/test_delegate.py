@@ -18,7 +18,7 @@ from delegation_app.services.audit import RequestContext
 from delegation_app.services.clients import lookup
 from delegation_app.services.delegations import creation, revocation
 from delegation_app.services.delegations.terms import ChildTerms
-from delegation_app.signals import delegation_opened
+from delegation_app.signals import delegation_created
 from tests.support.answers import nothing_stored, recorded
 from tests.support.chains import last_event
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, delegation_of
@@ -53,7 +53,7 @@ def terms(parent):
         scope=READ,
         audience=Audience([SERVICE_B]),
         grant_type=names.TOKEN_EXCHANGE,
-        constraints=parent.constraints.handed_on(),
+        constraints=parent.constraints.for_child(),
         actors=({"sub": "client:service-a", "client_id": "service-a"},),
         expires_at=parent.expires_at,
     )
@@ -66,14 +66,14 @@ def hand_on(terms):
 
 @pytest.mark.conformance("TX-35", "TX-37", "DG-01", "DG-02")
 def test_child_when_within_its_parent_then_it_is_opened_once(terms, parent):
-    with recorded("delegation.handed_on"):
+    with recorded("delegation.chained"):
         child = hand_on(terms)
     with recorded():
         assert hand_on(terms) == child
     child.refresh_from_db()
     assert (child.parent, child.depth, child.scopes) == (parent, 1, READ)
     assert child.subject == parent.subject
-    assert last_event(event="delegation.handed_on").details["chain"] == child.chain
+    assert last_event(event="delegation.chained").details["chain"] == child.chain
 
 
 def wider(**changes):
@@ -141,9 +141,9 @@ def test_child_when_it_ended_then_the_same_terms_open_another(terms, clock):
 @pytest.mark.conformance("TX-38")
 def test_child_when_max_depth_is_used_up_then_refused(terms):
     child = hand_on(terms)
-    below = replace(terms, parent=child, constraints=child.constraints.handed_on())
+    below = replace(terms, parent=child, constraints=child.constraints.for_child())
     grandchild = hand_on(below)
-    last = replace(terms, parent=grandchild, constraints=grandchild.constraints.handed_on())
+    last = replace(terms, parent=grandchild, constraints=grandchild.constraints.for_child())
     with pytest.raises(InvalidRequest, match="handed on any further"):
         hand_on(last)
 
@@ -151,7 +151,7 @@ def test_child_when_max_depth_is_used_up_then_refused(terms):
 @pytest.mark.conformance("TX-38")
 def test_child_when_the_site_lowers_the_depth_then_it_counts_at_once(terms):
     child = hand_on(terms)
-    below = replace(terms, parent=child, constraints=child.constraints.handed_on())
+    below = replace(terms, parent=child, constraints=child.constraints.for_child())
     issuer = {"ISSUER": "https://as.example.com"}
     with (
         override_settings(DELEGATION={**issuer, "MAX_DEPTH": 1}),
@@ -183,12 +183,12 @@ def test_signal_when_a_child_is_opened_then_it_is_sent_once_and_after_the_commit
     def hear(delegation_id, **_):
         heard.append((delegation_id, transaction.get_connection().in_atomic_block))
 
-    delegation_opened.connect(hear)
+    delegation_created.connect(hear)
     try:
         child = hand_on(terms)
         hand_on(terms)
     finally:
-        delegation_opened.disconnect(hear)
+        delegation_created.disconnect(hear)
     assert heard == [(child.public_id, False)]
 
 

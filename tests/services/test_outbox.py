@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from delegation_app.models import Delegation, OutboxMessage
 from delegation_app.services import audit, outbox
 from delegation_app.services.delegations import revocation
-from delegation_app.signals import delegation_opened, delegation_revoked
+from delegation_app.signals import delegation_created, delegation_revoked
 from tests.support.chains import Chain
 from tests.support.world import delegation_of
 
@@ -38,18 +38,18 @@ class Ear:
         if self.failures:
             self.failures -= 1
             raise RuntimeError("the mail server is away")
-        name = "opened" if signal is delegation_opened else "revoked"
+        name = "opened" if signal is delegation_created else "revoked"
         self.heard.append((name, {k: v for k, v in values.items() if k != "sender"}))
 
 
 @contextmanager
 def listening(ear):
-    for signal in (delegation_opened, delegation_revoked):
+    for signal in (delegation_created, delegation_revoked):
         signal.connect(ear)
     try:
         yield ear
     finally:
-        for signal in (delegation_opened, delegation_revoked):
+        for signal in (delegation_created, delegation_revoked):
             signal.disconnect(ear)
 
 
@@ -121,7 +121,7 @@ def test_outbox_when_something_ends_with_what_is_below_it_then_one_message_tells
     story, outbox_on
 ):
     chain = Chain(story)
-    assert OutboxMessage.objects.filter(kind="delegation.opened").count() == 3
+    assert OutboxMessage.objects.filter(kind="delegation.created").count() == 3
     end(chain.rows[0])
     message = OutboxMessage.objects.get(kind="delegation.revoked")
     assert message.payload == {"delegation_id": str(chain.rows[0].public_id), "count": 3}
@@ -153,7 +153,7 @@ def test_outbox_when_a_receiver_fails_then_the_message_comes_again_later_with_th
     story, outbox_on, clock, caplog, name
 ):
     end(delegation_of(story.tokens()))
-    OutboxMessage.objects.filter(kind="delegation.opened").delete()
+    OutboxMessage.objects.filter(kind="delegation.created").delete()
     with listening(Ear(2, name)) as ear:
         assert outbox.deliver() == (0, 1)
         assert outbox.deliver() == (0, 0)
@@ -205,11 +205,11 @@ def test_outbox_when_a_receiver_uses_the_services_then_it_is_in_no_transaction(s
         ended.append(delegation_id)
 
     story.tokens()
-    delegation_opened.connect(receiver)
+    delegation_created.connect(receiver)
     try:
         outbox.deliver(batch=1)
     finally:
-        delegation_opened.disconnect(receiver)
+        delegation_created.disconnect(receiver)
     assert len(ended) == 2
 
 

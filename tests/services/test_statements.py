@@ -119,7 +119,7 @@ def test_exchange_when_the_child_is_new_or_exists_then_it_is_within_the_budget(
 def test_child_when_it_is_refreshed_and_asked_about_then_it_costs_what_a_root_costs(services):
     world = services.world
     grants = [*world.service_a_client.policy.grants, REFRESH_TOKEN]
-    world.service_a_client.change(refreshes_exchanged=True, grants=grants)
+    world.service_a_client.change(may_refresh_exchanged_tokens=True, grants=grants)
     child = services.exchange(services.tokens()["access_token"]).json()
     services.introspect(child["access_token"], world.service_b_client)
 

@@ -415,13 +415,13 @@ def test_client_when_its_fixture_is_loaded_then_it_is_marked(site):
 def test_policy_when_an_old_copy_is_saved_then_the_stamp_stays(site):
     copy = site.world.web.policy
     site.world.web.change(scopes="read:metrics")
-    stamp = site.world.web.policy.tightened_at
+    stamp = site.world.web.policy.restricted_at
     copy.scopes = "read:metrics"
-    copy.always_ask = True
+    copy.always_prompt = True
     copy.save()
-    assert site.world.web.policy.tightened_at == stamp
-    copy.save(update_fields=["always_ask"])
-    assert site.world.web.policy.tightened_at == stamp
+    assert site.world.web.policy.restricted_at == stamp
+    copy.save(update_fields=["always_prompt"])
+    assert site.world.web.policy.restricted_at == stamp
     assert site.marked() == HELD_BY_WEB
 
 
@@ -430,19 +430,19 @@ def test_policy_when_saved_partly_then_the_stamp_is_saved_too(site):
     copy.enabled, copy.scopes = False, "read:metrics"
     copy.save(update_fields=["enabled", "scopes"])
     stored = site.world.web.policy
-    assert None not in {stored.tightened_at, stored.disabled_at}
+    assert None not in {stored.restricted_at, stored.disabled_at}
 
 
 def test_policy_when_nothing_is_taken_then_nobody_has_to_look(site):
     copy = site.world.web.policy
-    copy.scopes, copy.always_ask = "read:metrics write:alerts read:profile delete:alerts", True
+    copy.scopes, copy.always_prompt = "read:metrics write:alerts read:profile delete:alerts", True
     copy.save()
     copy.audiences.add(site.world.service_c)
     save_server(site.world, scopes="read:metrics write:alerts delete:alerts read:profile x")
     world = site.world
     times = {
-        world.web.policy.tightened_at,
-        ResourceServer.objects.get(pk=world.service_a.pk).tightened_at,
+        world.web.policy.restricted_at,
+        ResourceServer.objects.get(pk=world.service_a.pk).restricted_at,
     }
     assert times == {None}
 
@@ -557,7 +557,7 @@ class Judged(trees.Site):
                 continue
             left = self.model.left(token)
             is_good = self.model.is_active(token) and left == (token.audience, token.scope)
-            last = row.delegation.last_wider_token
+            last = row.delegation.narrowed_after
             if not is_good or last is None or row.pk > last:
                 assert (row.pk in marked) == (not is_good), (row.pk, token.node.client.name)
 

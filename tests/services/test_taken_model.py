@@ -354,8 +354,8 @@ class Site(model_site.Site):
 TAKING = (*[Site.revoke] * 2, *[Site.narrow] * 2, *[Site.lift] * 2, Site.wait)
 APPS = (*[Site.sign_in] * 6, Site.redeem, Site.refresh, Site.end_all, Site.give_back, *TAKING)
 SERVICES = (*[Site.exchange] * 5, *[Site.refresh] * 3, Site.sign_in, Site.give_back, *TAKING)
-STANDING = (*[Site.stand] * 6, *TAKING)
-ALL = (*APPS, *SERVICES, *STANDING, Site.connect, Site.connect)
+NOT_ENDED = (*[Site.stand] * 6, *TAKING)
+ALL = (*APPS, *SERVICES, *NOT_ENDED, Site.connect, Site.connect)
 STEP = 11
 stories = st.binary(min_size=7 * STEP + 1, max_size=9 * STEP + 1)
 
@@ -376,8 +376,8 @@ def site(db, settings):
 
 def tell(site, data):
     site.reset()
-    deeds = Dice(data).pick((APPS, SERVICES, STANDING, ALL))
-    first = Site.stand if deeds is STANDING else Site.sign_in
+    deeds = Dice(data).pick((APPS, SERVICES, NOT_ENDED, ALL))
+    first = Site.stand if deeds is NOT_ENDED else Site.sign_in
     for start in range(1, len(data), STEP):
         dice = Dice(data[start : start + STEP])
         deed = dice.pick(deeds)

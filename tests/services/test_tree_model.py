@@ -44,7 +44,7 @@ def everybody():
         Client("of-b", frozenset("AC"), "B", lifetime=900, refreshes=True),
         Client("of-c", frozenset("A"), "C", frozenset({READ, WRITE}), Limits(uses=4)),
         Client(
-            "any", frozenset("ABC"), "A", impersonates=True, limits=Limits(depth=2), lifetime=500
+            "any", frozenset("ABC"), "A", may_impersonate=True, limits=Limits(depth=2), lifetime=500
         ),
     ]
 

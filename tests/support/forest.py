@@ -29,7 +29,7 @@ def grow(above: models.QuerySet[Any], children: int, client: Any) -> None:
         "parent_id": "t.id",
         "path": f"t.path || {name} || '/'",
         "depth": "t.depth + 1",
-        "lineage": "t.lineage || '/' || t.delegate_id || '/'",
+        "ancestor_clients": "t.ancestor_clients || '/' || t.delegate_id || '/'",
         "delegate_id": str(int(client.pk)),
         "delegate_client_id": f"'{client.client_id}'",
         "grant_type": "'urn:ietf:params:oauth:grant-type:token-exchange'",

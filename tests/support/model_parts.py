@@ -49,7 +49,7 @@ class Client:
     limits: Limits = NONE
     lifetime: float = NEVER
     may_act: str = ""
-    impersonates: bool = False
+    may_impersonate: bool = False
     refreshes: bool = False
     grants: tuple = (names.TOKEN_EXCHANGE, names.REFRESH_TOKEN)
     trusted: bool = False
@@ -65,8 +65,8 @@ class Client:
             delegation_lifetime=None if self.lifetime == NEVER else self.lifetime,
             constraints=constraints_of(self.limits),
             may_act=self.may_act,
-            impersonates=self.impersonates,
-            refreshes_exchanged=self.refreshes,
+            may_impersonate=self.may_impersonate,
+            may_refresh_exchanged_tokens=self.refreshes,
             trusted=self.trusted,
             public=self.public,
             redirect_uris=f"https://{self.name}.example.com/callback",
@@ -125,13 +125,15 @@ def judge_place(row, parent):
     assert row.path == (parent.path if parent else "/") + f"{row.public_id.hex}/"
     assert row.root_id == (parent.root_id if parent else row.public_id)
     assert row.depth == (parent.depth + 1 if parent else 0) <= MAX_DEPTH
-    assert row.lineage == (parent.lineage + f"/{parent.delegate_id}/" if parent else "")
+    assert row.ancestor_clients == (
+        parent.ancestor_clients + f"/{parent.delegate_id}/" if parent else ""
+    )
     if parent is None or row.revoked_at is not None:
         return
     assert parent.revoked_at is None
     assert row.scopes <= parent.scopes
     assert parent.expires_at is None or row.expires_at <= parent.expires_at
-    assert row.constraints.is_within(parent.constraints.handed_on())
+    assert row.constraints.is_within(parent.constraints.for_child())
     assert (row.subject, row.consent_id) == (parent.subject, parent.consent_id)
 
 

@@ -62,12 +62,12 @@ class Site:
         }
         self.apps = {client.name: client.register(self.servers) for client in everybody()}
         operator = make_app("tool", grants=(), audiences=[], may_introspect_all=True)
-        self.operator = lookup.find(operator.client_id, lookup.SPEAKS_FOR)
+        self.operator = lookup.find(operator.client_id, lookup.INTROSPECTS)
         self.people = {name: get_user_model().objects.create(username=name) for name in PEOPLE}
         self.signer = signing_keys.signer()
         self.clock = Clock(timezone.now().replace(microsecond=0) + timedelta(seconds=1))
         self.askers = {
-            client.speaks_for: lookup.find(client.name, lookup.SPEAKS_FOR)
+            client.speaks_for: lookup.find(client.name, lookup.INTROSPECTS)
             for client in reversed(everybody())
             if client.speaks_for
         }

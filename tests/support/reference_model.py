@@ -139,9 +139,9 @@ class Node:
         return self.client.speaks_for in self.parent.all_audience()
 
     def all_limits(self):
-        return self.limits & self.parent.handed_on() if self.parent else self.limits
+        return self.limits & self.parent.for_child() if self.parent else self.limits
 
-    def handed_on(self):
+    def for_child(self):
         return replace(self.all_limits(), depth=max(self.all_limits().depth - 1, 0))
 
     def all_scope(self):
@@ -306,9 +306,9 @@ class Model:
         targets = targets or (can if len(can) == 1 else targets)
         asked = held & client.scope if scope is None else scope
         scope = asked.intersection(*(self.servers[name] for name in targets))
-        actor = () if is_own or client.impersonates else (client.name,)
+        actor = () if is_own or client.may_impersonate else (client.name,)
         actors = parent.actors if parent.actors[:1] == actor else actor + parent.actors
-        limits = parent.handed_on() & client.limits & wanted
+        limits = parent.for_child() & client.limits & wanted
         terms = {"client": client, "parent": parent, "scope": scope, "audience": targets}
         terms |= {"limits": limits, "actors": actors, "whose": parent.whose}
         new = Node(**terms, terms=terms, ends=min(self.now + client.lifetime, parent.last()))

@@ -169,7 +169,7 @@ def test_delegation_when_a_user_grants_it_then_consent_and_events_are_there():
     assert delegation.scopes == Scope(["read:metrics"])
     assert delegation.consent.decision == ConsentRecord.Decision.GRANTED
     assert Delegation.objects.live().get() == delegation
-    assert events() == ["consent.granted", "delegation.opened"]
+    assert events() == ["consent.granted", "delegation.created"]
 
 
 def test_delegation_when_a_client_acts_for_itself_then_no_user_is_made():
@@ -255,7 +255,7 @@ def test_delegation_when_it_has_a_parent_then_it_is_within_it_and_names_the_acto
     assert child.scopes <= parent.scopes
     assert child.expires_at == parent.expires_at
     assert child.actors[0]["client_id"] == child.delegate_client_id
-    assert events()[-1] == "delegation.handed_on"
+    assert events()[-1] == "delegation.chained"
 
 
 def test_tree_when_made_then_one_call_revokes_all_of_it():
@@ -331,7 +331,7 @@ def test_token_when_no_grant_gives_it_on_such_a_delegation_then_it_is_refused(fa
 
 
 def test_refresh_token_when_the_policy_refreshes_what_was_exchanged_then_a_child_has_one():
-    exchanging = ClientFactory(policy__refreshes_exchanged=True)
+    exchanging = ClientFactory(policy__may_refresh_exchanged_tokens=True)
     child = DelegationFactory(parent=DelegationFactory(), client=exchanging)
 
     assert RefreshTokenFactory(delegation=child).text

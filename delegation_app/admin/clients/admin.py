@@ -48,15 +48,15 @@ class PolicyInline(policy_asking.ShowsLogo, ReadableFields, admin.StackedInline)
     fieldsets = (
         (None, {"fields": ("enabled", "grants", "scopes")}),
         (_("Where its tokens are valid"), {"fields": ("audiences", "default_audience")}),
-        (_("Limits"), {"fields": ("constraints", "may_ask_for_constraints")}),
+        (_("Limits"), {"fields": ("constraints", "may_request_constraints")}),
         (
             _("Handing on"),
             {
                 "fields": (
                     "may_act",
-                    "impersonates",
-                    "exchanges_refresh_tokens",
-                    "refreshes_exchanged",
+                    "may_impersonate",
+                    "may_exchange_refresh_tokens",
+                    "may_refresh_exchanged_tokens",
                 ),
                 "description": _(
                     "Needs the grant type token exchange. It may hand authority on to the "

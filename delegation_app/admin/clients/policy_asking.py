@@ -17,7 +17,7 @@ from delegation_app.services.clients import logos
 FIELDS: Final = (
     "required_scopes",
     "confirm_risky",
-    "always_ask",
+    "always_prompt",
     "home_page",
     "privacy_page",
     "current_logo",

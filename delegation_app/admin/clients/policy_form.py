@@ -43,7 +43,7 @@ class PolicyForm(KnowsScopes):
         label=_("Logo"),
         required=False,
         help_text=_("PNG, JPEG or WebP, at most 64 KiB. It is shown for clients with a secret."),
-        widget=forms.FileInput(attrs={"accept": ",".join(ClientLogo.Kind.values)}),
+        widget=forms.FileInput(attrs={"accept": ",".join(ClientLogo.ImageType.values)}),
     )
     logo_away = forms.BooleanField(label=_("No logo any more"), required=False)
     grants = forms.MultipleChoiceField(
@@ -71,21 +71,21 @@ class PolicyForm(KnowsScopes):
                 "token lives. 0: no retry. Empty: the site's setting, and for a client without a "
                 "secret at most 10."
             ),
-            "may_ask_for_constraints": _(
+            "may_request_constraints": _(
                 "Take the parameter “constraints” in its requests. It can only narrow, never widen."
             ),
             "may_act": _(
                 "The client id of the only client that may exchange the tokens of this one. It "
                 "stands in them as “may_act”. Empty: whoever a token was sent to may."
             ),
-            "impersonates": _(
+            "may_impersonate": _(
                 "Careful: what it gets without an actor token looks as if the client before it "
                 "used it. That it was this client is then told by the audit trail alone."
             ),
-            "exchanges_refresh_tokens": _(
+            "may_exchange_refresh_tokens": _(
                 "It may present its own refresh tokens for exchange, not only access tokens."
             ),
-            "refreshes_exchanged": _(
+            "may_refresh_exchanged_tokens": _(
                 "Its exchanges give a refresh token too, so it can go on when the token that it "
                 "exchanged has expired. The delegation above can still end it at any time."
             ),

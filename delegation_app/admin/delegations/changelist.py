@@ -92,7 +92,7 @@ _READERS: Final[dict[str, _Reader]] = {
     "parent": _id("parent"),
     "root": _id("root"),
     "state": _one_of("state", {state: state for state in Delegation.State.values}),
-    "from": _one_of("roots", {"roots": True, "handed_on": False}),
+    "from": _one_of("roots", {"roots": True, "chained": False}),
     "children": _one_of("has_children", {"yes": True, "no": False}),
     "age": _age("issued_after", "issued_before", "over-"),
     "used": _used,

@@ -37,7 +37,7 @@ class WaitingFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Return all, and those that were decided in some way."""
         del request, model_admin
-        decided = [each for each in ProposedChange.State.choices if each[0] != "pending"]
+        decided = [each for each in ProposedChange.ProposalState.choices if each[0] != "pending"]
         return [("all", gettext_lazy("All")), *decided]
 
     def choices(self, changelist: Any) -> Any:
@@ -50,8 +50,10 @@ class WaitingFilter(admin.SimpleListFilter):
         """Keep the chosen ones."""
         del request
         if self.value() is None:
-            return queryset.filter(state=ProposedChange.State.PENDING, expires_at__gt=clock.now())
-        if self.value() in ProposedChange.State.values:
+            return queryset.filter(
+                state=ProposedChange.ProposalState.PENDING, expires_at__gt=clock.now()
+            )
+        if self.value() in ProposedChange.ProposalState.values:
             return queryset.filter(state=self.value())
         return queryset
 
@@ -122,7 +124,7 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("state"))
     def how_far(self, obj: ProposedChange) -> str:
         """Show the state; a proposal that nobody decided in time has expired."""
-        if obj.state == ProposedChange.State.PENDING and not proposals.is_pending(obj):
+        if obj.state == ProposedChange.ProposalState.PENDING and not proposals.is_pending(obj):
             return _("expired")
         return str(obj.get_state_display())
 

@@ -139,7 +139,7 @@ class Command(BaseCommand):
             matched = len(rows)
         else:
             # What has ended by itself needs no revocation, unless it is asked for
-            asked = replace(asked, state=asked.state or state.STANDING)
+            asked = replace(asked, state=asked.state or state.NOT_ENDED)
             rows, matched = _all(asked, revoking.BATCH), asked.rows().count()
         if not matched:
             raise CommandError(
@@ -209,7 +209,7 @@ def _add_filters(parser: ArgumentParser) -> None:
     parser.add_argument("--user", type=text, default="", help="a user name, or such as user:7")
     parser.add_argument("--client", type=text, default="", help="a client id")
     parser.add_argument("--scope", type=text, default="", help="has this scope")
-    parser.add_argument("--state", default="", choices=[*state.State.values, state.STANDING])
+    parser.add_argument("--state", default="", choices=[*state.State.values, state.NOT_ENDED])
     parser.add_argument("--grant-type", type=text, default="")
     parser.add_argument("--older-than", type=arguments.age, metavar="AGE", help="90d, 12h")
 

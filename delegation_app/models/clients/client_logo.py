@@ -13,7 +13,7 @@ from delegation_app.models.fields import DigestField
 class ClientLogo(PrimaryModel):
     """An image as it was uploaded; `services.logos` has looked at what it is."""
 
-    class Kind(models.TextChoices):
+    class ImageType(models.TextChoices):
         """What may be shown. SVG is not among them: it can carry scripts and links."""
 
         PNG = "image/png", "PNG"
@@ -28,7 +28,7 @@ class ClientLogo(PrimaryModel):
         verbose_name=_("client policy"),
     )
     data = models.BinaryField(_("data"))
-    content_type = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
+    content_type = models.CharField(_("kind"), max_length=16, choices=ImageType.choices)
     # Its address: another image is another address, so that browsers may keep each for ever
     digest = DigestField(_("digest"), db_index=True)
 

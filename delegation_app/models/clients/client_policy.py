@@ -89,7 +89,7 @@ class ClientPolicy(RestrictionTimes):
             "request of which nothing is left counts as one without scope."
         ),
     )
-    always_ask = models.BooleanField(
+    always_prompt = models.BooleanField(
         _("always ask"), default=False, help_text=_("Ask the person each time, consent or not.")
     )
     required_scopes = ScopeField(
@@ -135,7 +135,7 @@ class ClientPolicy(RestrictionTimes):
     constraints = ConstraintsField(
         _("constraints"), help_text=_("Limits of everything that is opened for this client.")
     )
-    may_ask_for_constraints = models.BooleanField(
+    may_request_constraints = models.BooleanField(
         _("may ask for constraints"),
         default=False,
         help_text=_("Take the parameter “constraints”, which can only narrow."),
@@ -148,17 +148,17 @@ class ClientPolicy(RestrictionTimes):
         default="",
         help_text=_("The client id of the only client that may exchange what this one holds."),
     )
-    impersonates = models.BooleanField(
-        _("impersonates"),
+    may_impersonate = models.BooleanField(
+        _("may_impersonate"),
         default=False,
         help_text=_("Its exchanges without an actor token do not name it as the actor."),
     )
-    exchanges_refresh_tokens = models.BooleanField(
+    may_exchange_refresh_tokens = models.BooleanField(
         _("exchanges refresh tokens"),
         default=False,
         help_text=_("It may present its own refresh tokens for exchange."),
     )
-    refreshes_exchanged = models.BooleanField(
+    may_refresh_exchanged_tokens = models.BooleanField(
         _("refreshes what it exchanged"),
         default=False,
         help_text=_("Its exchanges give a refresh token too."),

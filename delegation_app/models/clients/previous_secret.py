@@ -14,14 +14,14 @@ from delegation_app.protocol.secrets import digest
 from delegation_app.toolkit import APPLICATION_MODEL
 
 
-class FormerSecret(PrimaryModel):
+class PreviousSecret(PrimaryModel):
     """One for each client whose secret was replaced with an overlap; it goes with the client."""
 
     application = models.OneToOneField(
         APPLICATION_MODEL,
         models.CASCADE,
         primary_key=True,
-        related_name="delegation_former_secret",
+        related_name="delegation_previous_secret",
         verbose_name=_("application"),
     )
     hashed = models.TextField(_("hashed"), editable=False)
@@ -31,10 +31,10 @@ class FormerSecret(PrimaryModel):
     # wrong secret costs one slow hash here too, so that nobody can time who has two.
     successor_digest = DigestField(_("digest of the new one"), editable=False)
     # Of what is stored of the new one. A secret that is set in any other way ends this one.
-    beside = DigestField(_("stands beside"), editable=False)
+    current_digest = DigestField(_("stands beside"), editable=False)
     ends_at = models.DateTimeField(_("ends"), editable=False)
 
-    objects = PrimaryManager["FormerSecret"]()
+    objects = PrimaryManager["PreviousSecret"]()
 
     class Meta:
         verbose_name = _("former secret")
@@ -46,4 +46,4 @@ class FormerSecret(PrimaryModel):
 
     def goes_on(self, stored: str, now: datetime) -> bool:
         """Tell whether it still proves its client, of whose secret `stored` is on file now."""
-        return now < self.ends_at and hmac.compare_digest(self.beside, digest(stored))
+        return now < self.ends_at and hmac.compare_digest(self.current_digest, digest(stored))

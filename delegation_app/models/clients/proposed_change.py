@@ -16,7 +16,7 @@ class ProposedChangeQuerySet(models.QuerySet["ProposedChange"]):
 
     def waiting(self, now: datetime) -> ProposedChangeQuerySet:
         """Keep what is neither decided nor expired."""
-        return self.filter(state=ProposedChange.State.PENDING, expires_at__gt=now)
+        return self.filter(state=ProposedChange.ProposalState.PENDING, expires_at__gt=now)
 
 
 class ProposedChange(PrimaryModel):
@@ -36,7 +36,7 @@ class ProposedChange(PrimaryModel):
         CHANGED = "changed", _("changed")
         LIFTED = "lifted", _("lifted")
 
-    class State(models.TextChoices):
+    class ProposalState(models.TextChoices):
         """How far it is."""
 
         PENDING = "pending", _("pending")
@@ -61,7 +61,9 @@ class ProposedChange(PrimaryModel):
     reason = models.CharField(_("reason"), max_length=255, blank=True)
     expires_at = models.DateTimeField(_("expires"))
 
-    state = models.CharField(_("state"), max_length=9, choices=State.choices, default=State.PENDING)
+    state = models.CharField(
+        _("state"), max_length=9, choices=ProposalState.choices, default=ProposalState.PENDING
+    )
     decided_by = models.CharField(_("decided by"), max_length=300, blank=True)
     decided_at = models.DateTimeField(_("decided"), null=True)
     decision_reason = models.CharField(_("reason of the decision"), max_length=255, blank=True)

@@ -29,7 +29,7 @@ class SecretDigest(PrimaryModel):
     )
     digest = DigestField(_("digest"), editable=False)
     # Of what the application stores. A secret that is set in any other way ends this row.
-    beside = DigestField(_("stands beside"), editable=False)
+    current_digest = DigestField(_("stands beside"), editable=False)
 
     objects = PrimaryManager["SecretDigest"]()
 
@@ -43,4 +43,4 @@ class SecretDigest(PrimaryModel):
 
     def is_of(self, stored: str) -> bool:
         """Return True if it is the digest of the secret whose slow hash is `stored`."""
-        return hmac.compare_digest(self.beside, digest(stored))
+        return hmac.compare_digest(self.current_digest, digest(stored))

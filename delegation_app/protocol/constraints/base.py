@@ -84,7 +84,7 @@ class Constraint(ABC):
     TYPE: ClassVar[str]
     """The member `type` of its JSON object."""
 
-    JUDGED: ClassVar[frozenset[EnforcementPoint]]
+    ENFORCED_AT: ClassVar[frozenset[EnforcementPoint]]
     """The moments at which it is enforced."""
 
     @classmethod
@@ -108,13 +108,13 @@ class Constraint(ABC):
             InvalidConstraint: nothing would be left, or the result would exceed a size limit.
         """
 
-    def handed_on(self) -> Self:
+    def for_child(self) -> Self:
         """Return what a child delegation inherits."""
         return self
 
     @abstractmethod
     def refusal(self, access: AccessContext) -> str | None:
-        """Judge an access at one of the moments in `JUDGED`.
+        """Judge an access at one of the moments in `ENFORCED_AT`.
 
         Returns:
             None if it is permitted, else one short sentence that may be shown to anybody.

@@ -76,7 +76,7 @@ class Constraints:
     def claim(self) -> list[dict[str, Any]]:
         """Return the JSON array of those that a resource server judges, for an access token."""
         return _as_json(
-            member for member in self.members if EnforcementPoint.RESOURCE in member.JUDGED
+            member for member in self.members if EnforcementPoint.RESOURCE in member.ENFORCED_AT
         )
 
     def __iter__(self) -> Iterator[Constraint]:
@@ -97,9 +97,9 @@ class Constraints:
         """
         return Constraints((*by.members, *self.members))
 
-    def handed_on(self) -> Constraints:
+    def for_child(self) -> Constraints:
         """Return what a child delegation inherits."""
-        return Constraints(constraint.handed_on() for constraint in self.members)
+        return Constraints(constraint.for_child() for constraint in self.members)
 
     def is_within(self, parent: Constraints) -> bool:
         """Tell whether this is at least as narrow as `parent`.
@@ -117,7 +117,7 @@ class Constraints:
         Returns:
             None if all permit it, else the sentence of the first that does not.
         """
-        judged = (member for member in self.members if access.moment in member.JUDGED)
+        judged = (member for member in self.members if access.moment in member.ENFORCED_AT)
         sentences = (constraint.refusal(access) for constraint in judged)
         return next((sentence for sentence in sentences if sentence is not None), None)
 

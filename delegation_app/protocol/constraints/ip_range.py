@@ -27,7 +27,7 @@ class IpRange(Constraint):
 
     TYPE: ClassVar[str] = "ip_range"
     # At introspection the caller is the resource server, so its address says nothing.
-    JUDGED: ClassVar[frozenset[EnforcementPoint]] = frozenset(
+    ENFORCED_AT: ClassVar[frozenset[EnforcementPoint]] = frozenset(
         {EnforcementPoint.ISSUE, EnforcementPoint.HAND_ON, EnforcementPoint.RESOURCE}
     )
 

@@ -22,7 +22,7 @@ class MaxDepth(Constraint):
     """The number of further generations, 0 to 32."""
 
     TYPE: ClassVar[str] = "max_depth"
-    JUDGED: ClassVar[frozenset[EnforcementPoint]] = frozenset({EnforcementPoint.HAND_ON})
+    ENFORCED_AT: ClassVar[frozenset[EnforcementPoint]] = frozenset({EnforcementPoint.HAND_ON})
 
     depth: int
 
@@ -44,7 +44,7 @@ class MaxDepth(Constraint):
         """Return the smaller of both."""
         return min(self, parent, key=lambda constraint: constraint.depth)
 
-    def handed_on(self) -> Self:
+    def for_child(self) -> Self:
         """Return one less; at 0 the handing on was refused before anybody asks."""
         return type(self)(max(self.depth - 1, 0))
 

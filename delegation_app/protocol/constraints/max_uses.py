@@ -22,7 +22,7 @@ class MaxUses(Constraint):
     """The number of tokens, at least 1. Whoever issues counts; this only compares."""
 
     TYPE: ClassVar[str] = "max_uses"
-    JUDGED: ClassVar[frozenset[EnforcementPoint]] = frozenset(
+    ENFORCED_AT: ClassVar[frozenset[EnforcementPoint]] = frozenset(
         {EnforcementPoint.ISSUE, EnforcementPoint.HAND_ON}
     )
 

@@ -62,7 +62,7 @@ class ResourcePath(Constraint):
     """Permits of which none covers another, in order. A request needs one of them."""
 
     TYPE: ClassVar[str] = "resource_path"
-    JUDGED: ClassVar[frozenset[EnforcementPoint]] = frozenset({EnforcementPoint.RESOURCE})
+    ENFORCED_AT: ClassVar[frozenset[EnforcementPoint]] = frozenset({EnforcementPoint.RESOURCE})
 
     permits: tuple[_Permit, ...]
 

@@ -27,7 +27,7 @@ class ResourceServers(Constraint):
     """The resource servers that may be reached, as a set that is never empty."""
 
     TYPE: ClassVar[str] = "resource_servers"
-    JUDGED: ClassVar[frozenset[EnforcementPoint]] = ALWAYS
+    ENFORCED_AT: ClassVar[frozenset[EnforcementPoint]] = ALWAYS
 
     allowed: Audience
 

@@ -38,7 +38,7 @@ class TimeWindow(Constraint):
     """
 
     TYPE: ClassVar[str] = "time_window"
-    JUDGED: ClassVar[frozenset[EnforcementPoint]] = ALWAYS
+    ENFORCED_AT: ClassVar[frozenset[EnforcementPoint]] = ALWAYS
 
     not_before: datetime | None = None
     not_after: datetime | None = None

@@ -24,7 +24,7 @@ class UnreadableConstraint(Constraint):
     """
 
     TYPE: ClassVar[str] = "unreadable"
-    JUDGED: ClassVar[frozenset[EnforcementPoint]] = ALWAYS
+    ENFORCED_AT: ClassVar[frozenset[EnforcementPoint]] = ALWAYS
 
     text: str
 

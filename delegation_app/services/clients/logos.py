@@ -13,9 +13,9 @@ from delegation_app.services.transactions import nested
 LARGEST: Final = 64 * 1024
 
 _KINDS: Final = (
-    (ClientLogo.Kind.PNG, re.compile(rb"\x89PNG\r\n\x1a\n")),
-    (ClientLogo.Kind.JPEG, re.compile(rb"\xff\xd8\xff")),
-    (ClientLogo.Kind.WEBP, re.compile(rb"RIFF.{4}WEBP", re.DOTALL)),
+    (ClientLogo.ImageType.PNG, re.compile(rb"\x89PNG\r\n\x1a\n")),
+    (ClientLogo.ImageType.JPEG, re.compile(rb"\xff\xd8\xff")),
+    (ClientLogo.ImageType.WEBP, re.compile(rb"RIFF.{4}WEBP", re.DOTALL)),
 )
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -24,7 +24,7 @@ class NoLogo(InvalidRequest):
     """These bytes are no picture that may be shown."""
 
 
-def kind_of(data: bytes) -> ClientLogo.Kind:
+def kind_of(data: bytes) -> ClientLogo.ImageType:
     """Return what an image is, by its first bytes: a name or a declared type proves nothing.
 
     Raises:

@@ -25,7 +25,7 @@ from delegation_app.toolkit import Application
 # Which resource servers to read with a client: those that it may get tokens for, or those in
 # whose name it may ask.
 TARGETS: Final = "delegation_policy__audiences"
-SPEAKS_FOR: Final = "introspectable_resource_servers"
+INTROSPECTS: Final = "introspectable_resource_servers"
 # A refresh token of a public client is all that a thief needs, so its reuse is noticed sooner
 _PUBLIC_RETRY_WINDOW: Final = timedelta(seconds=10)
 
@@ -313,14 +313,14 @@ def find(client_id: str, relation: str = TARGETS) -> RegisteredClient | None:
 
     Args:
         client_id: as sent.
-        relation: TARGETS or SPEAKS_FOR, the resource servers to read with it.
+        relation: TARGETS or INTROSPECTS, the resource servers to read with it.
     """
     applications = toolkit.application_model()._default_manager.using(database())
     rows = with_servers(applications.filter(client_id=client_id), relation)
     # So that no process signs with a key that is another one by now; see `keys.signer`
-    active = SigningKey.objects.filter(state=SigningKey.State.ACTIVE)
+    active = SigningKey.objects.filter(state=SigningKey.KeyState.ACTIVE)
     rows = rows.annotate(signing_kid=Subquery(active.values("kid")[:1]))
-    beside = ("delegation_policy", "delegation_former_secret", "delegation_secret_digest")
+    beside = ("delegation_policy", "delegation_previous_secret", "delegation_secret_digest")
     found = list(rows.select_related(*beside))
     return from_rows(found[0], found) if found else None
 

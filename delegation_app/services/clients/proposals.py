@@ -26,7 +26,7 @@ from delegation_app.services.transactions import database, durable, nested
 
 LIFETIME: Final = timedelta(days=7)
 
-_Kind, _State = ProposedChange.Kind, ProposedChange.State
+_Kind, _State = ProposedChange.Kind, ProposedChange.ProposalState
 
 
 class NotPending(InvalidRequest):
@@ -201,7 +201,10 @@ def _closed_as_stale(row: ProposedChange, origin: audit.RequestContext, error: S
 
 
 def _decide(
-    row: ProposedChange, state: ProposedChange.State, origin: audit.RequestContext, reason: str
+    row: ProposedChange,
+    state: ProposedChange.ProposalState,
+    origin: audit.RequestContext,
+    reason: str,
 ) -> None:
     row.state = state
     row.decided_by = audit.printable(origin.actor, 300)

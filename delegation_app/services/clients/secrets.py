@@ -11,8 +11,8 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.views.decorators.debug import sensitive_variables
 
 from delegation_app import clock, toolkit
-from delegation_app.events import FORMER_SECRET_ENDED, SECRET_ROTATED
-from delegation_app.models import FormerSecret, SecretDigest
+from delegation_app.events import PREVIOUS_SECRET_ENDED, SECRET_ROTATED
+from delegation_app.models import PreviousSecret, SecretDigest
 from delegation_app.protocol.secrets import digest, is_random, new_secret
 from delegation_app.services import audit
 from delegation_app.services.transactions import database, durable, durable_once, nested
@@ -42,13 +42,13 @@ def mark_of(application: Application) -> str:
     return salted_hmac(salt, application.client_secret, algorithm="sha256").hexdigest()
 
 
-def former_of(application: Application) -> FormerSecret | None:
+def former_of(application: Application) -> PreviousSecret | None:
     """Return the secret that a client had before, if it still goes on.
 
     No statement if the application was read by `clients.find`.
     """
     try:
-        former: FormerSecret = application.delegation_former_secret
+        former: PreviousSecret = application.delegation_previous_secret
     except ObjectDoesNotExist:
         return None
     return former if former.goes_on(application.client_secret, clock.now()) else None
@@ -56,7 +56,7 @@ def former_of(application: Application) -> FormerSecret | None:
 
 @sensitive_variables("secret")
 def quickly_judged(
-    application: Application, former: FormerSecret | None, secret: str
+    application: Application, former: PreviousSecret | None, secret: str
 ) -> bool | None:
     """Compare `secret` with the one that a client has now, as far as that needs no slow hash.
 
@@ -79,7 +79,7 @@ def quickly_judged(
 
 
 @sensitive_variables("secret")
-def quickly_judged_former(former: FormerSecret, secret: str) -> bool | None:
+def quickly_judged_former(former: PreviousSecret, secret: str) -> bool | None:
     """Compare `secret` with a former one that still goes on; see `quickly_judged`."""
     if not former.digest:
         return None
@@ -111,7 +111,7 @@ def keep_digest(application: Application, secret: str) -> None:
     row = SecretDigest(
         application_id=application.pk,
         digest=digest(secret),
-        beside=digest(application.client_secret),
+        current_digest=digest(application.client_secret),
     )
     # Of two at the same moment the row of the one whose secret is not on file any more is void
     with nested():
@@ -119,7 +119,7 @@ def keep_digest(application: Application, secret: str) -> None:
             [row],
             update_conflicts=True,
             unique_fields=["application"],
-            update_fields=["digest", "beside"],
+            update_fields=["digest", "current_digest"],
         )
 
 
@@ -168,8 +168,8 @@ def end_former(application: Application, origin: audit.RequestContext) -> bool:
     row = _locked(application)
     if row is None or former_of(row) is None:
         return False
-    FormerSecret._default_manager.filter(application=row).delete()
-    audit.record(FORMER_SECRET_ENDED, origin, client_id=row.client_id)
+    PreviousSecret._default_manager.filter(application=row).delete()
+    audit.record(PREVIOUS_SECRET_ENDED, origin, client_id=row.client_id)
     return True
 
 
@@ -180,16 +180,16 @@ def _store(row: Application, secret: str, until: datetime | None) -> None:
     row.save(update_fields=["client_secret"])
     keep_digest(row, secret)
     if until is None:
-        FormerSecret._default_manager.filter(application=row).delete()
+        PreviousSecret._default_manager.filter(application=row).delete()
         return
     former = {
         "hashed": before,
         "digest": own_digest,
         "successor_digest": digest(secret),
-        "beside": digest(row.client_secret),
+        "current_digest": digest(row.client_secret),
         "ends_at": until,
     }
-    FormerSecret._default_manager.update_or_create(application=row, defaults=former)
+    PreviousSecret._default_manager.update_or_create(application=row, defaults=former)
 
 
 def _digest_of(application: Application) -> str:

@@ -101,7 +101,7 @@ def _is_given_no_token(client: RegisteredClient) -> bool:
     """Whether a client may exchange tokens, and none that it could get hold of is for it."""
     # What these bring is issued to the client itself
     own = (names.AUTHORIZATION_CODE, names.DEVICE_CODE)
-    holds_own = any(map(client.may_use, own)) or client.policy.exchanges_refresh_tokens
+    holds_own = any(map(client.may_use, own)) or client.policy.may_exchange_refresh_tokens
     if holds_own or not client.may_use(names.TOKEN_EXCHANGE):
         return False
     servers = ResourceServer.objects.filter(introspectors=client.application.pk, active=True)

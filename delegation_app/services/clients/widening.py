@@ -107,7 +107,7 @@ CLIENT_POLICY: Final[Mapping[str, Wider]] = {
     "token_endpoint_auth_method": _looser_method,
     # A request gets less than it asked for, and never more
     "drops_unavailable_scopes": _never,
-    "always_ask": _unticked,
+    "always_prompt": _unticked,
     "required_scopes": _changed,
     "confirm_risky": _unticked,
     "home_page": _never,
@@ -119,14 +119,14 @@ CLIENT_POLICY: Final[Mapping[str, Wider]] = {
     "refresh_retry_window": _longer(lambda: default_retry_window(is_confidential=True)),
     "delegation_lifetime": _longer(lambda: conf.delegation_lifetime),
     "constraints": _looser_limits,
-    "may_ask_for_constraints": _ticked,
+    "may_request_constraints": _ticked,
     "may_act": _changed,
-    "impersonates": _ticked,
-    "exchanges_refresh_tokens": _ticked,
-    "refreshes_exchanged": _ticked,
+    "may_impersonate": _ticked,
+    "may_exchange_refresh_tokens": _ticked,
+    "may_refresh_exchanged_tokens": _ticked,
     # Written by the model and by services
     "application": _never,
-    "tightened_at": _never,
+    "restricted_at": _never,
     "disabled_at": _never,
 }
 
@@ -140,7 +140,7 @@ RESOURCE_SERVER: Final[Mapping[str, Wider]] = {
     "active": _ticked,
     # Written by the model itself
     "id": _never,
-    "tightened_at": _never,
+    "restricted_at": _never,
 }
 
 CLIENT: Final[Mapping[str, Wider]] = {

@@ -183,7 +183,7 @@ def _all(person: AbstractBaseUser, client_id: str) -> Selection:
 
 def _standing_answers(person: AbstractBaseUser, client_id: str) -> QuerySet[ConsentRecord]:
     now = clock.now()
-    still = ConsentRecord.objects.standing(now) | ConsentRecord.objects.awaiting(now)
+    still = ConsentRecord.objects.effective(now) | ConsentRecord.objects.awaiting(now)
     answers = still.filter(user=person.pk)
     if client_id:
         answers = answers.filter(client_id_value=client_id)

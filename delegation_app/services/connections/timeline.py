@@ -17,9 +17,9 @@ from django.utils.translation import ngettext
 
 from delegation_app.events import (
     BLOCK_LIFTED,
-    DELEGATION_HANDED_ON,
+    DELEGATION_CHAINED,
+    DELEGATION_CREATED,
     DELEGATION_NARROWED,
-    DELEGATION_OPENED,
     DELEGATION_REVOKED,
 )
 from delegation_app.models import AccessToken, AuditEvent, Delegation
@@ -31,12 +31,12 @@ MOST: Final = 20
 # What the record says where a person gave no reason; nothing to repeat to them
 NO_REASON: Final = "ended by the person"
 
-_MADE: Final = {DELEGATION_OPENED.name, DELEGATION_HANDED_ON.name}
+_MADE: Final = {DELEGATION_CREATED.name, DELEGATION_CHAINED.name}
 _TOLD: Final = [
     event.name
     for event in (
-        DELEGATION_OPENED,
-        DELEGATION_HANDED_ON,
+        DELEGATION_CREATED,
+        DELEGATION_CHAINED,
         DELEGATION_NARROWED,
         DELEGATION_REVOKED,
         BLOCK_LIFTED,
@@ -110,9 +110,9 @@ def _told_of(event: AuditEvent, words: Words) -> str:
         "why": words.reason(event.actor, event.reason),
     }
     match event.event:
-        case DELEGATION_OPENED.name:
+        case DELEGATION_CREATED.name:
             return _("%(app)s was connected.") % said
-        case DELEGATION_HANDED_ON.name:
+        case DELEGATION_CHAINED.name:
             return _("It was passed on to %(app)s.") % said
         case BLOCK_LIFTED.name:
             return _("A block was lifted: %(app)s may have it again.") % said

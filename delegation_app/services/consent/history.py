@@ -98,7 +98,7 @@ def with_previous_grants(asked: ConsentRequest, *, whole: bool) -> ConsentReques
     before = granted(asked)
     # RFC 8252 section 8.6: anybody can claim to be a public client, so it is asked about each time
     client = asked.client
-    again = whole or client.policy.always_ask or not client.is_confidential
+    again = whole or client.policy.always_prompt or not client.is_confidential
     if again or before == asked.scope:
         return replace(asked, known=before)
     return replace(asked, held=before)
@@ -181,7 +181,7 @@ def returning(asked: ConsentRequest) -> list[DelegationBlock]:
     bound = blocks.binding(Authority(asked.offered, asked.audience), found)
     if not bound:
         return []
-    rows = _of_pair(ConsentRecord.objects.standing(clock.now()), asked)
+    rows = _of_pair(ConsentRecord.objects.effective(clock.now()), asked)
     later = [one for one in rows[:_MOST] if _fits(one, asked)]
     return [block for block in bound if not _is_overcome(block, later, asked.offered)]
 
@@ -222,7 +222,7 @@ def _past(asked: ConsentRequest) -> _Past:
 
 def _pages(asked: ConsentRequest) -> list[Any]:
     now, rows = clock.now(), ConsentRecord.objects.all()
-    standing = rows.standing(now).filter(pk=OuterRef("pk"))
+    standing = rows.effective(now).filter(pk=OuterRef("pk"))
     if (lifetime := asked.client.delegation_lifetime) is not None:
         standing = standing.filter(decided_at__gt=now - lifetime)
     answered = rows.filter(
@@ -340,7 +340,7 @@ def must_ask(question: ConsentQuestion, prompts: frozenset[str]) -> bool:
     if client.is_trusted:
         return must_allow(question.asked)
     # RFC 8252 section 8.6: anybody can claim to be a public client, so it is asked about each time
-    if client.policy.always_ask or not client.is_confidential:
+    if client.policy.always_prompt or not client.is_confidential:
         return True
     return find_covering_consent(question.asked) is None
 

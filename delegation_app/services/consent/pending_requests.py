@@ -17,7 +17,7 @@ from delegation_app.protocol.requests.addresses import parse_address
 from delegation_app.protocol.secrets import digest, new_secret
 from delegation_app.services.transactions import durable
 
-Kind = PendingRequest.Kind
+Kind = PendingRequest.RequestKind
 
 # A sign-in may take a registration, a mail and a second factor
 _TIME_TO_SIGN_IN: Final = timedelta(hours=1)

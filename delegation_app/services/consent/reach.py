@@ -91,7 +91,7 @@ def onward(
         if permitted:
             clients |= step.clients
         seen |= last
-        constraints = constraints.handed_on()
+        constraints = constraints.for_child()
     return Onward(found, clients)
 
 

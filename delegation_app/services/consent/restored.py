@@ -164,7 +164,7 @@ def times(
     named = {block: pair for block, pair in pairs.items() if all(pair)}
     if not named:
         return {}
-    rows = ConsentRecord.objects.standing(clock.now()).filter(
+    rows = ConsentRecord.objects.effective(clock.now()).filter(
         subject__in={one for one, _client in named.values()},
         client_id_value__in={one for _subject, one in named.values()},
         decided_at__gt=min(block.blocked_at for block in named),
@@ -181,7 +181,7 @@ def keys(rows: QuerySet[DelegationBlock]) -> Iterator[int]:
 
     Side effects: none; one statement for every 500 blocks of a pair that has a later answer.
     """
-    later = ConsentRecord.objects.standing(clock.now()).filter(
+    later = ConsentRecord.objects.effective(clock.now()).filter(
         subject=OuterRef("subject"),
         client_id_value=OuterRef("client_id_value"),
         decided_at__gt=OuterRef("blocked_at"),

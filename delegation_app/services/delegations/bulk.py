@@ -23,7 +23,7 @@ from delegation_app.services.delegations.listing import Count, ListingPage, List
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.delegations.preview import Preview, preview
 from delegation_app.services.delegations.selection import Selection
-from delegation_app.services.delegations.state import STANDING
+from delegation_app.services.delegations.state import NOT_ENDED
 from delegation_app.services.transactions import durable
 
 BATCH = 500
@@ -237,4 +237,4 @@ def end_some(
 
 def _meant(chosen: DelegationFilter) -> DelegationFilter:
     # What expired has no need to be ended, unless somebody asks for just that
-    return replace(chosen, state=chosen.state or STANDING, unrevoked=True)
+    return replace(chosen, state=chosen.state or NOT_ENDED, unrevoked=True)

@@ -13,8 +13,8 @@ from django.db.models.expressions import Combinable
 from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.events import (
-    DELEGATION_HANDED_ON,
-    DELEGATION_OPENED,
+    DELEGATION_CHAINED,
+    DELEGATION_CREATED,
     Event,
 )
 from delegation_app.models import AccessToken, Delegation
@@ -52,7 +52,7 @@ def create(terms: Terms, origin: audit.RequestContext, *, just_allowed: bool = F
         AccessDenied: all of it was taken from the pair, or an operator has to confirm it first.
 
     Side effects: waits for whoever takes something from the pair; one row, one audit event; the
-    signal `delegation_opened` after the commit. Call it inside a transaction.
+    signal `delegation_created` after the commit. Call it inside a transaction.
     """
     left: Terms | None = terms
     if not just_allowed:
@@ -67,7 +67,7 @@ def create(terms: Terms, origin: audit.RequestContext, *, just_allowed: bool = F
 
 def insert(terms: Terms, origin: audit.RequestContext) -> Delegation:
     """Insert a root delegation on terms that are cut already; see `create`."""
-    return _insert(terms, origin, DELEGATION_OPENED)
+    return _insert(terms, origin, DELEGATION_CREATED)
 
 
 def cut(terms: AnyTerms) -> AnyTerms | None:
@@ -109,7 +109,7 @@ def delegate_onward(
         InvalidScope: more than the parent holds.
 
     Side effects: locks the roots; those of `reuse.settle_line`; maybe one row, one audit event and
-    the signal `delegation_opened` after the commit. Call it inside a transaction.
+    the signal `delegation_created` after the commit. Call it inside a transaction.
     """
     transactions.lock_root(terms.parent, *presented.values())
     line, child = _look(terms, presented)
@@ -191,7 +191,7 @@ def _new_child(terms: ChildTerms, origin: audit.RequestContext) -> Delegation:
     # Or the next request would undo what was taken
     if (left := cut(terms)) is None:
         raise InvalidTarget("This was taken from the client, and cannot be delegated to it again.")
-    return _insert(left, origin, DELEGATION_HANDED_ON)
+    return _insert(left, origin, DELEGATION_CHAINED)
 
 
 def _check(terms: ChildTerms, parent: Delegation, origin: audit.RequestContext) -> None:
@@ -206,7 +206,7 @@ def _check(terms: ChildTerms, parent: Delegation, origin: audit.RequestContext) 
     enforcement.enforce(
         parent, terms.audience, origin, EnforcementPoint.HAND_ON, refusal=InvalidRequest
     )
-    if not terms.constraints.is_within(parent.constraints.handed_on()):
+    if not terms.constraints.is_within(parent.constraints.for_child()):
         raise InvalidTarget("The constraints are wider than those of the subject token.")
 
 

@@ -81,7 +81,7 @@ def requested_constraints(client: RegisteredClient, text: str | None) -> Constra
     """
     if text is None:
         return Constraints()
-    if not client.policy.may_ask_for_constraints:
+    if not client.policy.may_request_constraints:
         raise InvalidRequest("This client may not ask for constraints.")
     return parse_text(text)
 

@@ -80,7 +80,7 @@ class Count:
     is_all: bool
 
     @property
-    def is_more(self) -> bool:
+    def has_more(self) -> bool:
         """Whether there are, or may be, more than that."""
         return not self.is_all
 

@@ -116,8 +116,8 @@ def apply(to: Narrowing, top: Delegation) -> list[Delegation]:
     newest = AccessToken.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     while rows := list(islice(changed, _BATCH)):
         for row in rows:
-            row.last_wider_token = newest
-        Delegation.objects.bulk_update(rows, (*_COLUMNS, "last_wider_token"))
+            row.narrowed_after = newest
+        Delegation.objects.bulk_update(rows, (*_COLUMNS, "narrowed_after"))
     cache.changed()
     return emptied
 
@@ -218,7 +218,7 @@ def _inherited(constraints: Constraints) -> Callable[[int], Constraints]:
 
     def at(distance: int) -> Constraints:
         while len(known) <= distance:
-            known.append(known[-1].handed_on())
+            known.append(known[-1].for_child())
         return known[distance]
 
     return at

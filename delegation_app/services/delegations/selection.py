@@ -104,7 +104,7 @@ def _of_trees(pair: DelegationBlock, **condition: Any) -> Selection:
 
 def _held_by(application: Application, rows: QuerySet[Delegation], subject: str) -> Selection:
     held = Q(delegate=application.pk)
-    below = Q(lineage__contains=ancestor_clients_of(application.pk))
+    below = Q(ancestor_clients__contains=ancestor_clients_of(application.pk))
     trees = rows.filter(held).values("root")
     return Selection(
         rows.filter(held | (below & Q(root__in=trees))),

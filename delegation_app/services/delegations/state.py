@@ -14,7 +14,7 @@ from delegation_app.models.validity import in_force
 State = Delegation.State
 
 # What has not ended: live, or suspended for as long as somebody is disabled
-STANDING: Final = "standing"
+NOT_ENDED: Final = "not_ended"
 
 
 def with_state(rows: QuerySet[Delegation]) -> QuerySet[Any]:
@@ -34,11 +34,11 @@ def state(row: Any) -> Delegation.State:
 def in_state(
     rows: QuerySet[Delegation], state: str, now: datetime | None = None
 ) -> QuerySet[Delegation]:
-    """Keep the delegations in a state, or the STANDING; all of them for a word that is none.
+    """Keep the delegations in a state, or the NOT_ENDED; all of them for a word that is none.
 
     Args:
         rows: among which.
-        state: a `Delegation.State`, or STANDING.
+        state: a `Delegation.State`, or NOT_ENDED.
         now: the time to judge by; the present if left out.
     """
     now = now or clock.now()
@@ -52,7 +52,7 @@ def in_state(
             return rows.filter(expires_at__lte=now, revoked_at=None)
         case State.REVOKED:
             return rows.filter(revoked_at__isnull=False)
-        case _ if state == STANDING:
+        case _ if state == NOT_ENDED:
             return not_over(rows, now)
         case _:
             return rows

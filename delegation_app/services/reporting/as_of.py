@@ -86,7 +86,7 @@ def _there(question: AsOfQuery) -> Newest[Delegation]:
     when = question.when
     # Narrowed since, perhaps, so what has expired may have had a later end then
     rows = Delegation.objects.filter(
-        Q(expires_at=None) | Q(expires_at__gt=when) | Q(last_wider_token__isnull=False),
+        Q(expires_at=None) | Q(expires_at__gt=when) | Q(narrowed_after__isnull=False),
         Q(revoked_at=None) | Q(revoked_at__gt=when),
         issued_at__lte=when,
     ).select_related("principal_user", "principal_client", "delegate")

@@ -16,9 +16,9 @@ from django.utils.dateparse import parse_datetime
 
 from delegation_app.events import (
     CLIENT_CHANGED,
-    DELEGATION_HANDED_ON,
+    DELEGATION_CHAINED,
+    DELEGATION_CREATED,
     DELEGATION_NARROWED,
-    DELEGATION_OPENED,
     DELEGATION_REVOKED,
     USER_DISABLED,
     USER_ENABLED,
@@ -26,7 +26,7 @@ from delegation_app.events import (
 from delegation_app.models import AuditEvent, ClientPolicy, Delegation
 from delegation_app.protocol.scope import Scope
 
-_MADE: Final = (DELEGATION_OPENED.name, DELEGATION_HANDED_ON.name)
+_MADE: Final = (DELEGATION_CREATED.name, DELEGATION_CHAINED.name)
 _OF_TERMS: Final = (*_MADE, DELEGATION_NARROWED.name, DELEGATION_REVOKED.name)
 _SWITCH: Final = "clientpolicy.enabled"
 
@@ -193,7 +193,7 @@ class History:
         for event in self.events.get(row.pk, ()):
             if event.event == DELEGATION_NARROWED.name:
                 return _time((event.details.get("before") or {}).get("expires_at"))
-        if row.last_wider_token is not None:
+        if row.narrowed_after is not None:
             gaps.append(UnknownFact.EXPIRY)
         return row.expires_at
 

@@ -161,7 +161,7 @@ def _live() -> Live:
 
 
 def _keys() -> Keys:
-    active = SigningKey.objects.filter(state=SigningKey.State.ACTIVE)
+    active = SigningKey.objects.filter(state=SigningKey.KeyState.ACTIVE)
     when = active.values_list("activated_at", flat=True).first()
     return Keys(when, signing_keys.unreadable())
 

@@ -128,7 +128,7 @@ def _of_revoked(good: QuerySet[AccessToken], lately: datetime) -> Iterator[int]:
 
 def _wider(good: QuerySet[AccessToken], lately: datetime) -> QuerySet[AccessToken]:
     trees = _roots(_happened(DELEGATION_NARROWED, lately))
-    return good.filter(delegation__root__in=trees, pk__lte=F("delegation__last_wider_token"))
+    return good.filter(delegation__root__in=trees, pk__lte=F("delegation__narrowed_after"))
 
 
 def _happened(event: Event, lately: datetime) -> QuerySet[AuditEvent]:
@@ -157,8 +157,8 @@ def _doubtful(lately: datetime) -> tuple[list[Any], list[Any]]:
     """Return the keys of clients: those disabled, and those that may have too wide tokens."""
     # Disabled in some way that left no time: looked at for ever
     disabled = Q(enabled=False) & (Q(disabled_at=None) | Q(disabled_at__gt=lately))
-    of_servers = ResourceServer.objects.filter(tightened_at__gt=lately).values("client_policies")
-    tightened = Q(tightened_at__gt=lately) | Q(pk__in=of_servers)
+    of_servers = ResourceServer.objects.filter(restricted_at__gt=lately).values("client_policies")
+    tightened = Q(restricted_at__gt=lately) | Q(pk__in=of_servers)
     policies = ClientPolicy.objects.filter(disabled | tightened).filter(_holds_something("pk"))
     found: dict[bool, list[Any]] = {True: [], False: []}
     for key, enabled in policies.values_list("pk", "enabled"):
@@ -171,7 +171,7 @@ def _underived(lately: datetime) -> list[Any]:
     if conf.default_audience is None:
         return []
     server = ResourceServer.objects.filter(identifier=conf.default_audience, active=True)
-    steady = server.filter(Q(tightened_at=None) | Q(tightened_at__lte=lately))
+    steady = server.filter(Q(restricted_at=None) | Q(restricted_at__lte=lately))
     if steady.exists():
         return []
     applications = toolkit.application_model()._default_manager.using(database())
@@ -187,7 +187,7 @@ def _below(good: QuerySet[AccessToken], disabled: Sequence[Any]) -> Iterator[int
     for some in _batches(disabled):
         # Most that a client holds was not handed on, and has nothing below it
         trees = Delegation.objects.filter(parent__delegate__in=some).order_by()
-        named = (Q(delegation__lineage__contains=ancestor_clients_of(key)) for key in some)
+        named = (Q(delegation__ancestor_clients__contains=ancestor_clients_of(key)) for key in some)
         yield from _keys(good.filter(reduce(or_, named), delegation__root__in=trees.values("root")))
 
 

@@ -107,7 +107,7 @@ def _terms(  # noqa: PLR0917 - what the checks above have found, one by one
     scope: Scope,
     audience: Audience,
 ) -> ChildTerms:
-    inherited = subject.delegation.constraints.handed_on()
+    inherited = subject.delegation.constraints.for_child()
     constraints = inherited.narrowed(client.policy.constraints).narrowed(wanted.constraints)
     enforcement.refuse_unreachable(constraints, audience)
     return ChildTerms(
@@ -144,7 +144,7 @@ def _issue(
     subject, actors, terms = judged.subject, judged.actors, judged.terms
     view = issuing.within(issuing.TokenGrant(child, client, terms.scope, terms.audience))
     # RFC 8693 section 2.2.1: a refresh token only where the subject may be gone by then
-    renewable = client.policy.refreshes_exchanged and client.may_use(names.REFRESH_TOKEN)
+    renewable = client.policy.may_refresh_exchanged_tokens and client.may_use(names.REFRESH_TOKEN)
     renewal = issuing.renewal(view, new_secret()) if renewable else None
     manner = issuing.IssueOptions(
         event=TOKEN_IMPERSONATED if actors.impersonated else TOKEN_EXCHANGED,

@@ -118,7 +118,7 @@ def actors(token: TypedToken | None, of: Subject, client: RegisteredClient) -> A
     if of.may_act not in {"", actor}:
         raise _bad_subject("may_act names another client", of.delegation)
     # RFC 8693 section 1.1: without an actor the token would be the subject's own
-    if token is None and client.policy.impersonates:
+    if token is None and client.policy.may_impersonate:
         return Actors(history, impersonated=True)
     identity = client_identity(actor)
     # RFC 8693 section 4.1: the outermost acts now, what was before is nested and never edited
@@ -149,7 +149,7 @@ def _refresh_token(found: PresentedRefreshToken, client: RegisteredClient) -> Su
     row, delegation = found.row, found.row.delegation
     if delegation.delegate_id != client.application.pk:
         raise _bad_subject("a refresh token of another client", delegation)
-    if not client.policy.exchanges_refresh_tokens:
+    if not client.policy.may_exchange_refresh_tokens:
         raise _refusal("This client may not exchange refresh tokens.", "policy", delegation)
     audience = row.audience & delegation.audience & Audience(client.servers)
     scope = client.known_scope(row.scope & delegation.scopes, audience)

@@ -93,7 +93,7 @@ class DelegationFactory(WrittenFactory):
         ValueError: the policy of the client has no grant type for it.
 
     Side effects: one row and one audit event, with a consent two of each; the signal
-        `delegation_opened` after the commit.
+        `delegation_created` after the commit.
     """
 
     class Meta:
@@ -229,7 +229,7 @@ def _handed_on(
     known = client_of(client.client_id)
     where = exchange_parties.audience_of(known, (), tuple(identifiers(audience)))
     requested = None if scopes is None else str(scope_of(scopes))
-    inherited = parent.constraints.handed_on().narrowed(known.policy.constraints)
+    inherited = parent.constraints.for_child().narrowed(known.policy.constraints)
     terms = ChildTerms(
         parent=parent,
         client=known,

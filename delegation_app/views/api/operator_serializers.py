@@ -84,7 +84,7 @@ class BoundedCount(StrictSerializer):
     """How many, as far as it was counted."""
 
     count = serializers.IntegerField()
-    is_more = serializers.BooleanField(help_text="Whether there are more than that.")
+    has_more = serializers.BooleanField(help_text="Whether there are more than that.")
 
 
 class DelegationSerializer(DelegationRow):

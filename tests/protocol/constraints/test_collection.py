@@ -108,7 +108,7 @@ def test_handed_on_when_depth_is_limited_then_one_less():
         EnforcementPoint.HAND_ON, NOW, audience=Audience(["https://b.example.com"])
     )
 
-    child = parent.handed_on()
+    child = parent.for_child()
 
     assert parent.refusal(access) is None
     assert child.refusal(access) == "It may not be handed on any further."
@@ -141,7 +141,7 @@ def test_stored_when_it_cannot_be_read_then_permits_nothing_anywhere(stored, mom
 
     assert constraints.refusal(AccessContext(moment, NOW, ip="10.0.0.1", uses=0))
     assert (
-        constraints.handed_on()
+        constraints.for_child()
         .narrowed(by=Constraints.parse([TEN]))
         .refusal(AccessContext(moment, NOW, ip="10.0.0.1"))
     )

@@ -113,5 +113,5 @@ def test_ip_range_when_malformed_then_invalid_constraint(value):
 
 
 def test_ip_range_when_introspected_then_not_judged():
-    assert set(EnforcementPoint) - {EnforcementPoint.INTROSPECTION} == IpRange.JUDGED
+    assert set(EnforcementPoint) - {EnforcementPoint.INTROSPECTION} == IpRange.ENFORCED_AT
     assert networks("10.0.0.0/8", "::1").describe() == "Only from 10.0.0.0/8 or ::1/128."

@@ -108,7 +108,7 @@ def test_narrowed_when_repeated_then_nothing_changes(kind, data):
 def test_handed_on_when_judged_then_never_permits_more(kind, data, accesses):
     one, own = data.draw(CONSTRAINT[kind]), data.draw(CONSTRAINT[kind])
 
-    child = narrowed(one.handed_on(), own)
+    child = narrowed(one.for_child(), own)
 
     for access in accesses:
         assert not permits(child, access) or permits(one, access)
@@ -206,7 +206,7 @@ def test_constraints_when_within_each_other_then_equal(one, other):
 
 @given(COLLECTION, ACCESSES)
 def test_constraints_when_handed_on_then_never_permit_more(parent, accesses):
-    child = parent.handed_on()
+    child = parent.for_child()
 
     assert child.is_within(parent)
     for access in accesses:

@@ -13,7 +13,7 @@ def test_max_depth_when_handed_on_then_counts_down_to_a_refusal():
     refusals = []
     for _ in range(4):
         refusals.append(constraint.refusal(ACCESS))
-        constraint = constraint.handed_on()
+        constraint = constraint.for_child()
 
     assert refusals == [None, None, *["It may not be handed on any further."] * 2]
     assert constraint == MaxDepth(0)
@@ -39,4 +39,4 @@ def test_max_depth_when_malformed_then_invalid_constraint(value):
 )
 def test_max_depth_when_described_then_the_number_is_told(depth, sentence):
     assert MaxDepth(depth).describe() == sentence
-    assert {EnforcementPoint.HAND_ON} == MaxDepth.JUDGED
+    assert {EnforcementPoint.HAND_ON} == MaxDepth.ENFORCED_AT

@@ -17,7 +17,7 @@ def test_max_uses_when_that_many_were_issued_then_permitted_below_the_limit(uses
 
 def test_max_uses_when_narrowed_then_the_smaller_and_a_child_has_the_same():
     assert MaxUses(2).narrowed(MaxUses(1)) == MaxUses(1).narrowed(MaxUses(2)) == MaxUses(1)
-    assert MaxUses(2).handed_on() == MaxUses(2)
+    assert MaxUses(2).for_child() == MaxUses(2)
 
 
 @pytest.mark.parametrize("value", [None, True, 0, -1, 2**31, 1.0, "1", [1]])
@@ -29,4 +29,4 @@ def test_max_uses_when_malformed_then_invalid_constraint(value):
 def test_max_uses_when_described_then_the_number_is_told():
     assert MaxUses(1).describe() == "At most 1 token, ever."
     assert MaxUses(5).describe() == "At most 5 tokens, ever."
-    assert {EnforcementPoint.ISSUE, EnforcementPoint.HAND_ON} == MaxUses.JUDGED
+    assert {EnforcementPoint.ISSUE, EnforcementPoint.HAND_ON} == MaxUses.ENFORCED_AT

@@ -222,4 +222,4 @@ def test_resource_path_when_described_then_each_rule_is_told():
     constraint = rules(rule("GET HEAD", "/a", "/b"), rule("*", "/c"))
 
     assert constraint.describe() == "Only every method under /c; GET or HEAD under /a or /b."
-    assert {EnforcementPoint.RESOURCE} == ResourcePath.JUDGED
+    assert {EnforcementPoint.RESOURCE} == ResourcePath.ENFORCED_AT

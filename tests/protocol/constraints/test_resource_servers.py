@@ -51,4 +51,4 @@ def test_resource_servers_when_malformed_then_invalid_constraint(value):
 def test_resource_servers_when_described_then_they_are_named():
     assert servers(A).describe() == f"Only at {A}."
     assert servers(A, B, C).describe() == f"Only at {A}, {B} or {C}."
-    assert set(EnforcementPoint) == ResourceServers.JUDGED
+    assert set(EnforcementPoint) == ResourceServers.ENFORCED_AT

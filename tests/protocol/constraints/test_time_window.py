@@ -341,4 +341,4 @@ def test_time_window_when_described_then_dates_and_hours_are_told():
         "Only from 2026-01-01 00:00:00 UTC, until 2026-02-01 00:00:00 UTC,"
         " Mon, Tue 09:00-17:00 (Europe/Berlin)."
     )
-    assert set(EnforcementPoint) == TimeWindow.JUDGED
+    assert set(EnforcementPoint) == TimeWindow.ENFORCED_AT

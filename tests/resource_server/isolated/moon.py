@@ -9,7 +9,7 @@ from delegation_app.protocol.constraints import Constraint, EnforcementPoint
 @dataclass(frozen=True, slots=True)
 class FullMoon(Constraint):
     TYPE: ClassVar[str] = "full_moon"
-    JUDGED: ClassVar[frozenset[EnforcementPoint]] = frozenset({EnforcementPoint.RESOURCE})
+    ENFORCED_AT: ClassVar[frozenset[EnforcementPoint]] = frozenset({EnforcementPoint.RESOURCE})
 
     @classmethod
     def parse(cls, members):
