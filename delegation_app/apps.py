@@ -25,12 +25,11 @@ class DelegationConfig(AppConfig):
         """Install the site's constraints and checks, and watch accounts."""
         from delegation_app import checks  # noqa: F401, PLC0415 - registers itself
         from delegation_app.services.delegations import accounts  # noqa: PLC0415 - needs the models
-        from delegation_app.services.delegations import accounts as delegation_accounts
         from delegation_app.views import sign_in  # noqa: PLC0415 - needs the models
 
         _install_constraints()
         connection_created.connect(clock.on_connection, dispatch_uid="delegation_clock")
-        delegation_accounts.connect_deletions()
+        accounts.connect_deletions()
         accounts.connect_changes()
         user_logged_in.connect(sign_in.remember, dispatch_uid="delegation_sign_in")
         _complete_admin()

@@ -1,6 +1,8 @@
 """The rules of the source tree that a machine can check."""
 
 import ast
+import re
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,47 @@ def test_one_module_makes_loggers():
 
 def test_the_package_itself_imports_nothing():
     assert list(imported("delegation_app/__init__.py")) == []
+
+
+# Each model, command and widget has its own
+BY_CONVENTION = {"Meta", "Command", "Media"}
+FOLDERS = sorted({module.rpartition("/")[0] for module in MODULES})
+
+# Words of this project's own that stand for terms of the field
+OLD_WORDS = {
+    *(
+        "asked",
+        "barred",
+        "catalogue",
+        "chosen",
+        "deed",
+        "deeds",
+        "departures",
+        "leafing",
+        "lineage",
+    ),
+    *("manner", "operating", "passing", "pulse", "readmit", "seen", "standing", "stretch", "told"),
+    *("wanted", "whole"),
+}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_folders_are_small(folder):
+    assert len([module for module in MODULES if module.rpartition("/")[0] == folder]) <= 15
+
+
+def test_a_class_name_stands_in_one_module():
+    where = defaultdict(set)
+    for module in MODULES:
+        for node in ast.walk(parse(module)):
+            if isinstance(node, ast.ClassDef) and node.name not in BY_CONVENTION:
+                where[node.name].add(module)
+    assert {name: modules for name, modules in where.items() if len(modules) > 1} == {}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_modules_and_classes_have_the_names_of_the_field(module):
+    classes = [node.name for node in ast.walk(parse(module)) if isinstance(node, ast.ClassDef)]
+    words = {word.lower() for name in classes for word in re.findall(r"[A-Z][a-z]+", name)}
+    words |= set(module.removesuffix(".py").replace("/", "_").split("_"))
+    assert words & OLD_WORDS == set()

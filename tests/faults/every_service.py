@@ -20,13 +20,14 @@ from delegation_app.services import audit, outbox, signing_keys
 from delegation_app.services.clients import changes, lookup, proposals, secrets
 from delegation_app.services.connections import actions
 from delegation_app.services.consent import approval, authorize, pending_requests
-from delegation_app.services.delegations import bulk, revocation
+from delegation_app.services.delegations import bulk
 from delegation_app.services.delegations.filters import DelegationFilter
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.device import start as device_start
 from delegation_app.services.device import verification
 from delegation_app.services.tokens import authorization_codes, device_codes, rotation
 from delegation_app.services.tokens import client_credentials as token_client_credentials
+from delegation_app.services.tokens import revocation as token_revocation
 from tests.races.crowd import new_child, new_code, new_root, question
 from tests.races.test_device import waiting
 from tests.support.world import SERVICE_B, VERIFIER
@@ -148,7 +149,7 @@ def give_back(world, kind):
     _row, tokens = new_root(world.alice)
     client = lookup.find("web")
     return partial(
-        revocation.presented_token, tokens[kind], client, audit.RequestContext("client:web")
+        token_revocation.presented_token, tokens[kind], client, audit.RequestContext("client:web")
     )
 
 

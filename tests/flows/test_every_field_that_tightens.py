@@ -480,7 +480,8 @@ def test_table_when_something_is_added_that_takes_then_it_needs_a_row_in_both_pa
 TELLS = {
     Delegation: {
         "id", "public_id", "principal_user", "principal_client", "subject", "delegate",
-        "delegate_client_id", "parent", "root", "path", "depth", "ancestor_clients", "actors", "grant_type",
+        "delegate_client_id", "parent", "root", "path", "depth", "ancestor_clients", "actors",
+        "grant_type",
         "terms_digest", "auth_time", "acr", "issued_at", "revocation_reason", "last_used_at",
         # Which tokens a status list marks, in the column `list`
         "narrowed_after", "metadata",
@@ -507,7 +508,8 @@ def test_table_when_a_type_of_constraint_or_a_grant_is_added_then_it_is_in_the_t
 # held, or only from what a client asks for itself
 OF_POLICIES = {
     "id", "application", "default_audience", "token_endpoint_auth_method", "may_act",
-    "may_request_constraints", "may_impersonate", "may_exchange_refresh_tokens", "may_refresh_exchanged_tokens",
+    "may_request_constraints", "may_impersonate", "may_exchange_refresh_tokens",
+    "may_refresh_exchanged_tokens",
     "refresh_token_lifetime", "refresh_retry_window", "required_scopes",
     "drops_unavailable_scopes", "may_introspect_all",
     "disabled_at", "restricted_at", "home_page", "privacy_page", "logo",

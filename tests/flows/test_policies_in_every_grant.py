@@ -178,7 +178,7 @@ trusted                     silent     token   token    token   token     token 
 asks for constraints        request    request request  request request   request    request request
 may ask for constraints     token      request request  request token     request    token request
 may act                     named      named   named    named   named     request    named    named
-may_impersonate                token      token   token    token   hidden    token      token    token
+may impersonate             token      token   token    token   hidden    token      token    token
 exchanges refresh token     token      token   token    token   request   token      token    token
 may exchange refresh token  token      token   token    token   token     token      token    token
 refreshes exchanged         renews     renews  renews   token   renews    token      renews   renews
@@ -232,7 +232,7 @@ POLICIES = {
         both(changed(may_request_constraints=True), asking(constraints=LIMIT)),
     ),
     "may act": Policy("may_act", changed(may_act="other")),
-    "may_impersonate": Policy("may_impersonate", changed(may_impersonate=True)),
+    "may impersonate": Policy("may_impersonate", changed(may_impersonate=True)),
     "exchanges refresh token": Policy("may_exchange_refresh_tokens", own_refresh_token, renewing),
     "may exchange refresh token": Policy(
         "may_exchange_refresh_tokens",

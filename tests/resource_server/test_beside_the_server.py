@@ -21,7 +21,7 @@ from delegation_app.services.delegations import revocation
 from delegation_app.services.tokens.local_verifier import LocalVerifier
 from tests.support.world import SERVICE_A, SERVICE_B, delegation_of
 
-LOCAL = "delegation_app.services.tokens.local_verifier.LocalVerifier"
+LOCAL = "delegation_app.verifiers.LocalVerifier"
 
 
 class Metrics(APIView):

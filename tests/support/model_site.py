@@ -25,6 +25,7 @@ from delegation_app.services.clients import authentication, lookup
 from delegation_app.services.delegations import blocks, creation, revocation
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.tokens import exchange, introspection, local_verifier, rotation
+from delegation_app.services.tokens import revocation as token_revocation
 from delegation_app.services.tokens.exchange_parties import TypedToken
 from tests.support import reference_model as model
 from tests.support.clock import Clock
@@ -214,7 +215,7 @@ class Site:
         text = self.renewals[token] if is_renewal else self.texts[token]
         with suppress(OAuthError):
             client = self.authenticated(token.node.client)
-            revocation.presented_token(text, client, self.origin(token.node.client))
+            token_revocation.presented_token(text, client, self.origin(token.node.client))
             if is_renewal:
                 self.model.revoke({token.node}, is_taken=False)
             token.revoked = True

@@ -90,8 +90,8 @@ def of_request(client: RegisteredClient, text: str | None, audience: Audience) -
     """Return the constraints of what is opened on a request: the policy's and the request's.
 
     Raises:
-        InvalidRequest: as `requested_constraints`, or the two have nothing in common, or those of the policy
-            can't be read.
+        InvalidRequest: as `requested_constraints`, or the two have nothing in common, or those of
+            the policy can't be read.
         InvalidTarget: the policy's constraints leave out the audience.
     """
     constraints = client.policy.constraints.narrowed(requested_constraints(client, text))

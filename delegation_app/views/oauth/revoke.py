@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpResponse
 
 from delegation_app import http
-from delegation_app.services.delegations import revocation
+from delegation_app.services.tokens import revocation
 from delegation_app.views.client_endpoint import ClientRequest, client_endpoint
 
 
