@@ -59,7 +59,13 @@ class ClientRequest:
             InvalidRequest: it claims to be two.
             TooManyAttempts: it failed too often.
         """
-        credentials = read_credentials(self._authorization, self.parameters)
+        try:
+            credentials = read_credentials(self._authorization, self.parameters)
+        except InvalidRequest:
+            # No client is claimed, so nothing can be replayed: what was wrong before is the answer
+            if self.refusal is not None:
+                raise self.refusal from None
+            raise
         self.client_id = credentials.client_id
         origin = self.origin
         client = authenticate(credentials, ip=origin.ip, via=origin.via, relation=relation)
