@@ -186,7 +186,7 @@ def test_typ_when_everything_that_is_signed_is_collected_then_access_tokens_are_
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {"jose.sign", "jwt.encode"}
     ]
     modules = sorted(re.sub(r":\d+", "", call) for call in calls)
-    assert modules == ["fake_issuer.py", "issuing.py", "jose.py", "publication.py"]
+    assert set(modules) == {"fake_issuer.py", "issuing.py", "jose.py", "publication.py"}
 
 
 @pytest.mark.conformance("AT-14")
