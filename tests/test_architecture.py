@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 
@@ -120,3 +121,25 @@ def test_modules_and_classes_have_the_names_of_the_field(module):
     words = {word.lower() for name in classes for word in re.findall(r"[A-Z][a-z]+", name)}
     words |= set(module.removesuffix(".py").replace("/", "_").split("_"))
     assert words & OLD_WORDS == set()
+
+
+def test_architecture_page_names_only_what_is_there():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", page))
+    assert len(named) > 20
+    assert {name for name in named if not (PACKAGE / name).is_file()} == set()
+
+
+def test_architecture_page_shows_the_layers_of_the_contracts():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    shown = page.split("## Layers")[1].split("```")[1::2]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = [c["layers"] for c in contracts["tool"]["importlinter"]["contracts"] if "layers" in c]
+    for block, contract in zip(shown, layers, strict=True):
+        lines = [line for line in block.splitlines() if line]
+        have = [set(layer.replace("delegation_app.", "").split(" | ")) for layer in contract]
+        at = [
+            next(number for number, layer in enumerate(have) if set(line.split(" | ")) <= layer)
+            for line in lines
+        ]
+        assert at == sorted(set(at))
