@@ -112,7 +112,7 @@ def signer(current: str | None = None) -> SigningIdentity:
 
     Args:
         current: the id of the key that signs now, if it was just read with something else
-            (`clients.find`). The keys are then read only if this process remembers another one, so
+            (`lookup.find`). The keys are then read only if this process remembers another one, so
             that neither a rotation elsewhere nor tables that were emptied or restored are missed.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Filters of the list of delegations. What they mean is read by `register_list.chosen`."""
+"""Filters of the list of delegations. What they mean is read by `changelist.chosen`."""
 
 from __future__ import annotations
 

@@ -317,7 +317,7 @@ def find(client_id: str, relation: str = TARGETS) -> RegisteredClient | None:
     """
     applications = toolkit.application_model()._default_manager.using(database())
     rows = with_servers(applications.filter(client_id=client_id), relation)
-    # So that no process signs with a key that is another one by now; see `keys.signer`
+    # So that no process signs with a key that is another one by now; see `signing_keys.signer`
     active = SigningKey.objects.filter(state=SigningKey.KeyState.ACTIVE)
     rows = rows.annotate(signing_kid=Subquery(active.values("kid")[:1]))
     beside = ("delegation_policy", "delegation_previous_secret", "delegation_secret_digest")

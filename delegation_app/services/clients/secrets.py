@@ -45,7 +45,7 @@ def mark_of(application: Application) -> str:
 def former_of(application: Application) -> PreviousSecret | None:
     """Return the secret that a client had before, if it still goes on.
 
-    No statement if the application was read by `clients.find`.
+    No statement if the application was read by `lookup.find`.
     """
     try:
         former: PreviousSecret = application.delegation_previous_secret
@@ -61,7 +61,7 @@ def quickly_judged(
     """Compare `secret` with the one that a client has now, as far as that needs no slow hash.
 
     Args:
-        application: the client, read by `clients.find`.
+        application: the client, read by `lookup.find`.
         former: `former_of` the client.
         secret: as sent.
 

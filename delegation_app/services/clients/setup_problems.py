@@ -65,7 +65,7 @@ def of_client(client: RegisteredClient) -> list[str]:
     """Return a sentence for each thing that does not work, in the current language.
 
     Args:
-        client: as `clients.find` returns it. Two statements more for one that exchanges tokens.
+        client: as `lookup.find` returns it. Two statements more for one that exchanges tokens.
     """
     return list(_found(client))
 

@@ -69,7 +69,7 @@ def of_all(person: AbstractBaseUser, client_id: str = "") -> Ending:
 
 @durable
 def end(row: Delegation, origin: audit.RequestContext, *, reason: str) -> int:
-    """End a delegation and all that was made from it; see `revoke.subtree`."""
+    """End a delegation and all that was made from it; see `revocation.subtree`."""
     return revocation.subtree(row, origin, reason=reason or NO_REASON)
 
 
@@ -85,7 +85,8 @@ def end_all(
     Raises:
         NoSuchConnection: there is no such app.
 
-    Side effects: those of `revoke.chosen`, and of `consent.withdraw` for each standing answer.
+    Side effects: those of `revocation.chosen`, and of `authorize.withdraw` for each effective
+    consent.
     """
     reason, answers = reason or NO_REASON, _standing_answers(person, client_id)
     # Before the trees, as every withdrawal: two of these never wait for each other
@@ -98,7 +99,7 @@ def end_all(
 
 @durable
 def narrow(row: Delegation, to: Narrowing, origin: audit.RequestContext) -> Delegation:
-    """Narrow a delegation and all below it; see `delegate.narrow`.
+    """Narrow a delegation and all below it; see `creation.narrow`.
 
     Raises:
         InvalidRequest: nothing would change.

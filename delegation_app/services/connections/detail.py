@@ -92,7 +92,7 @@ def load(person: AbstractBaseUser, row: Any) -> ConnectionDetail:
 
     Args:
         person: whose it is.
-        row: a delegation from `connections.owned`.
+        row: a delegation from `listing.owned`.
     """
     rows, is_cut = _tree(row)
     apps = {node.delegate_client_id: listing.app_name(node) for node in rows}

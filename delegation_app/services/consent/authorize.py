@@ -138,7 +138,7 @@ def withdraw(
         reason: a sentence for the record.
         leaves_block: False where all of the pair is blocked already.
 
-    Side effects: one row, one audit event, and those of `revoke.each`; a device that waits for
+    Side effects: one row, one audit event, and those of `revocation.each`; a device that waits for
     an operator is told no.
     """
     standing = ConsentRecord.objects.filter(pk=consent.pk, withdrawn_at=None)

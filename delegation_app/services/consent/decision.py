@@ -162,7 +162,7 @@ def open_on(
         origin: the person, and from where.
         just_allowed: whether the answer was given in this very transaction.
 
-    Side effects: those of `delegate.open_delegation`. Call it inside a transaction.
+    Side effects: those of `creation.create`. Call it inside a transaction.
     """
     is_answer = consent.decision == Decision.GRANTED
     # A record that nobody was asked stands on the page that was answered before, if one was

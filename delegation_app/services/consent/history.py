@@ -323,7 +323,7 @@ class ConsentQuestion:
         return replace(self, held=held & still, known=known)
 
     def looked_back(self, *, whole: bool) -> ConsentQuestion:
-        """Return it with what was granted before; see `prior.looked_back`."""
+        """Return it with what was granted before; see `history.with_previous_grants`."""
         found = with_previous_grants(self.asked, whole=whole)
         return replace(self, held=found.held, known=found.known)
 

@@ -60,7 +60,7 @@ def password_changed(user: AbstractBaseUser, origin: audit.RequestContext | None
     Returns:
         How many delegations ended.
 
-    Side effects: one audit event; with `"revoke"` those of `revoke.of_user`.
+    Side effects: one audit event; with `"revoke"` those of `revocation.of_user`.
     """
     return _changed(
         user, USER_PASSWORD_CHANGED, conf.on_password_change, "the password was changed", origin

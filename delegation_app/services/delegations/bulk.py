@@ -69,7 +69,7 @@ def advance(task: Task, origin: audit.RequestContext, *, reason: str) -> Task:
     Raises:
         RuntimeError: a transaction is open already; each batch has one of its own.
 
-    Side effects: those of `revoke.chosen`, for each batch.
+    Side effects: those of `revocation.chosen`, for each batch.
     """
     until = time.monotonic() + SECONDS
     while not task.is_over:
@@ -95,7 +95,7 @@ def remaining(task: Task, *, most: int = listing.COUNTED, look: _Look = listing.
     Args:
         task: which.
         most: counts no further.
-        look: `leafing.look_on` to count on where one look ends.
+        look: `listing.fetch_full` to count on where one look ends.
     """
     return Count(0, is_all=True) if task.is_over else _counted(_ahead(task, most, look))
 
@@ -177,7 +177,7 @@ def of_one(row: Delegation) -> Preview:
 
 @durable
 def revoke_one(row: Delegation, origin: audit.RequestContext, *, reason: str) -> int:
-    """Revoke a delegation and everything below it; see `revoke.subtree`."""
+    """Revoke a delegation and everything below it; see `revocation.subtree`."""
     return revocation.subtree(row, origin, reason=reason)
 
 
@@ -185,7 +185,7 @@ def revoke_one(row: Delegation, origin: audit.RequestContext, *, reason: str) ->
 def narrow_one(
     row: Delegation, to: Narrowing, origin: audit.RequestContext, *, reason: str
 ) -> Delegation:
-    """Narrow a delegation and everything below it; see `delegate.narrow`.
+    """Narrow a delegation and everything below it; see `creation.narrow`.
 
     Raises:
         InvalidRequest: nothing would change.
@@ -225,7 +225,7 @@ def end_some(
         reason: a sentence for the record.
         size: how many of those that the filter finds end at most.
 
-    Side effects: those of `revoke.each`, in one transaction.
+    Side effects: those of `revocation.each`, in one transaction.
     """
     task = begin(replace(_meant(chosen), last_key=newest))
     # A look may find nothing without being at the end

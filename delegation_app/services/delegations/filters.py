@@ -42,7 +42,7 @@ class DelegationFilter:
         user: the same by the name under which a person signs in, or did until it was deleted.
         client_id: of the delegate.
         parent, root: the public id of what it was made from, and of the top of its tree.
-        state: a `Delegation.State`, or `states.NOT_ENDED`.
+        state: a `Delegation.State`, or `state.NOT_ENDED`.
         grant_type: as stored.
         scope: the name of a scope that is still in it.
         audience: the identifier of a resource server that it reaches.

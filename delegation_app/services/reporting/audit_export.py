@@ -49,7 +49,7 @@ def members(event: AuditEvent) -> dict[str, Any]:
     """Return an event as JSON has it.
 
     Args:
-        event: as `trail.with_public_ids` reads it, or else its delegation and consent are read.
+        event: as `audit_query.with_public_ids` reads it, or its delegation and consent are read.
     """
     return {
         "id": event.pk,

@@ -1,7 +1,7 @@
 """Token status lists (draft-ietf-oauth-status-list-20), computed from the tables when asked for.
 
 A list covers 2 to the power of 20 access tokens whose keys follow each other. Which of them are
-marked is a question to the tables (`status_marks`), so whatever ends a token writes nothing here.
+marked is a question to the tables (`invalid_tokens`), so whatever ends a token writes nothing here.
 """
 
 from __future__ import annotations

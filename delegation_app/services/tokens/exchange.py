@@ -73,7 +73,7 @@ def exchange(
         InvalidTarget: a target is unknown or may not be had.
         InvalidScope: more than is held, or nothing that the targets know.
 
-    Side effects: those of `delegate.hand_on`, one or two token rows and one audit event.
+    Side effects: those of `creation.delegate_onward`, one or two token rows and one audit event.
     """
     subject = exchange_parties.subject(wanted.subject, client)
     try:

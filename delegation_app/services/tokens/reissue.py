@@ -46,9 +46,9 @@ def is_unused(delegation: Delegation, jti: str | None = None) -> bool:
 def reissue(
     view: issuing.TokenGrant, whole: issuing.TokenGrant, origin: audit.RequestContext
 ) -> issuing.Issued:
-    """End the tokens of a delegation, and issue its first ones again; see `tokens.issue_first`.
+    """End the tokens of a delegation, and issue its first ones again; see `issuing.issue_first`.
 
-    Side effects: the rows of those tokens, and those of `tokens.issue_first`. It is no further use.
+    Side effects: those tokens' rows, and those of `issuing.issue_first`. It is no further use.
     Call it inside a transaction that holds the root of the delegation.
     """
     delegation, now = view.delegation, clock.now()
