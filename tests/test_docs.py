@@ -1,4 +1,4 @@
-"""What the README says is what the code does."""
+"""What README and docs say is what the code does."""
 
 import ast
 import json
@@ -28,14 +28,17 @@ README = (ROOT / "README.md").read_text()
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def table(heading):
-    section = README.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
+GETTING_STARTED = (ROOT / "docs/getting-started.md").read_text()
+
+
+def table(page):
+    text = (ROOT / "docs/reference" / page).read_text()
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
 def test_readme_when_it_lists_settings_then_they_are_the_settings_with_their_defaults():
-    listed = {row[0].strip("`"): row[1].strip("`") for row in table("Settings")}
+    listed = {row[0].strip("`"): row[1].strip("`") for row in table("settings.md")}
 
     assert listed.keys() == conf.DEFAULTS.keys()
     assert listed.pop("ISSUER") == "required"
@@ -44,7 +47,7 @@ def test_readme_when_it_lists_settings_then_they_are_the_settings_with_their_def
 
 
 def test_readme_when_it_lists_endpoints_then_they_are_the_urls():
-    listed = {row[0].strip("`").lstrip("/") for row in table("Endpoints")}
+    listed = {row[0].strip("`").lstrip("/") for row in table("endpoints.md")}
     ours = [
         p for p in get_resolver().url_patterns if getattr(p, "app_name", "") == "delegation_app"
     ]
@@ -52,7 +55,7 @@ def test_readme_when_it_lists_endpoints_then_they_are_the_urls():
 
     assert listed == served
     for grant_type in grants.REGISTRY:
-        assert f"`{grant_type}`" in README
+        assert f"`{grant_type}`" in (ROOT / "docs/reference/endpoints.md").read_text()
 
 
 def test_checks_when_the_page_lists_them_then_each_number_of_the_code_is_there_once():
@@ -102,8 +105,8 @@ STATIC_URL = "static/"
 
 
 def block(containing):
-    """The code block of the README that has this text in it."""
-    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    """The code block of the first steps that has this text in it."""
+    blocks = re.findall(r"```python\n(.*?)```", GETTING_STARTED, flags=re.DOTALL)
     return dedent(next(text for text in blocks if containing in text))
 
 
@@ -137,16 +140,20 @@ def test_readme_when_its_edits_are_made_to_an_existing_project_then_it_works(tmp
     assert result.returncode == 0, result.stderr
 
 
-def test_readme_when_it_shows_pages_then_their_pictures_are_there_and_small():
-    shown = re.findall(r"!\[([^]]+)\]\(([^)]+)\)", README)
+def test_docs_when_they_show_pages_then_their_pictures_are_there_and_small():
+    shown = [
+        (text, page.parent / path)
+        for page in PAGES
+        for text, path in re.findall(r"!\[([^]]+)\]\(([^)]+)\)", page.read_text())
+    ]
 
-    assert len(shown) >= 2
-    for text, path in shown:
+    assert len(shown) >= 6
+    for text, picture in shown:
         assert len(text) > 20, "a text for those who do not see it"
-        picture = ROOT / path
         assert picture.read_bytes().startswith(b"\x89PNG")
         assert picture.stat().st_size <= 150 * 1024
-    command = re.search(r"PICTURES_DIR=(\S+) \S+ (\S+)", README)
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    command = re.search(r"PICTURES_DIR=(\S+) \S+ (\S+)", contributing)
     assert (ROOT / command[2]).exists()
     # The command leaves the pictures that are under version control as they are
     ignored = (ROOT / ".gitignore").read_text().splitlines()
@@ -199,3 +206,7 @@ def test_constraints_when_the_page_tells_how_to_write_one_then_it_works():
         own.refusal(AccessContext(EnforcementPoint.RESOURCE, now, method="POST"))
         == "Only reading is allowed."
     )
+
+
+def test_readme_is_a_page():
+    assert len(README.splitlines()) < 150

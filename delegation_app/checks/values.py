@@ -47,7 +47,7 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     return [
         *(error(f"Unknown setting {name}.", f"Known: {', '.join(DEFAULTS)}.", "E003")
           for name in configured() if name not in DEFAULTS),
-        *(error(problem, "See the settings table in the README.", "E004")
+        *(error(problem, "See docs/reference/settings.md.", "E004")
           for problem in _unusable_values()),
     ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The README's steps, followed as they stand, from an empty folder to the answer of a service.
+"""The first steps of the docs, followed from an empty folder to the answer of a service.
 
 Only the addresses differ: a port that is free takes the place of 8000 and 8001.
 """
@@ -25,6 +25,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.any_database]
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+GETTING_STARTED = (ROOT / "docs/getting-started.md").read_text()
+SETTINGS = (ROOT / "docs/reference/settings.md").read_text()
 RESOURCE_SERVERS = (ROOT / "docs/resource-server.md").read_text()
 OWN = ("DJANGO_", "DELEGATION_", "DATABASE_", "DEMO_", "REDIS_", "COV_")
 SITE = {"DJANGO_SETTINGS_MODULE": "mysite.settings"}
@@ -104,7 +106,7 @@ def answers(address):
 def new_service(folder, issuer, text=None):
     """A project with the blocks for settings and URLs, and nothing else but what each has."""
     folder.mkdir()
-    shown = blocks(text or section("Verify tokens anywhere"), "python")
+    shown = blocks(text or section("Protect an API"), "python")
     settings = shown[0].replace("https://auth.example.com", issuer)
     debug = "DEBUG = True\n" if issuer.startswith("http:") else ""
     (folder / "settings.py").write_text(SERVICE_PROJECT + debug + settings)
@@ -114,7 +116,7 @@ def new_service(folder, issuer, text=None):
 
 @pytest.mark.parametrize(
     "text",
-    [section("Verify tokens anywhere"), section("Quick start", RESOURCE_SERVERS)],
+    [section("Protect an API"), section("Quick start", RESOURCE_SERVERS)],
     ids=["README.md", "resource-server.md"],
 )
 def test_service_when_it_has_the_settings_of_the_docs_then_it_starts(tmp_path, text):
@@ -142,7 +144,9 @@ def followed(tmp_path_factory):
     """One project for the module; the last test of it may change it."""
     folder, [port] = tmp_path_factory.mktemp("site"), server.free_ports(1)
     address = f"http://127.0.0.1:{port}"
-    steps = section("Add it to your project").replace("http://127.0.0.1:8000", address)
+    steps = section("Add it to your project", GETTING_STARTED).replace(
+        "http://127.0.0.1:8000", address
+    )
     *in_steps, silenced = blocks(steps, "python")
     [urls] = [block for block in in_steps if "urlpatterns" in block]
     commands, curl = (block.strip() for block in blocks(steps, "sh"))
@@ -203,7 +207,8 @@ def test_site_when_it_is_deployed_and_silences_what_the_readme_says_then_no_warn
 
 def test_demo_when_a_service_is_started_by_itself_then_the_commands_before_it_suffice(tmp_path):
     told = re.search(
-        r"`(DEMO_SERVICE=[^`]+)`\s+starts one by itself, after `(\S[^`]+)` and `(\S[^`]+)`", README
+        r"`(DEMO_SERVICE=[^`]+)`\s+starts one by itself, after `(\S[^`]+)` and `(\S[^`]+)`",
+        SETTINGS,
     )
     own, [port] = {"DEMO_DIR": str(tmp_path)}, server.free_ports(1)
     for command in (told[2], told[3]):
