@@ -203,7 +203,7 @@ def as_oauth_error(error: Exception, request: HttpRequest) -> OAuthError:
     if isinstance(error, DataError):
         # Such as a session cookie with a NUL, which PostgreSQL refuses; waiting would not help
         logger.error("database refused a value %s", name, exc_info=error)
-        return InvalidRequest("The request has a value that can not be stored.")
+        return InvalidRequest("The request has a value that cannot be stored.")
     if isinstance(error, DATABASE_ERRORS) and not is_permanent(error):
         logger.error("database failed %s", name, exc_info=error)
         return TemporarilyUnavailable("Try again in a moment.")

@@ -69,7 +69,8 @@ def _audiences() -> Iterator[CheckMessage]:
     newest = Delegation.objects.live().order_by("-pk").values_list("audience", flat=True)[:_NEWEST]
     for audience in sorted({name for row in set(newest) for name in row} - known):
         hint = "Add the resource server again, or revoke its delegations."
-        yield caution(f"Delegations are for {audience!r}, which nobody is.", hint, "W006")
+        text = f"Delegations use the audience {audience!r}, which no resource server has."
+        yield caution(text, hint, "W006")
 
 
 def _policies() -> Iterator[CheckMessage]:

@@ -154,7 +154,7 @@ def _no_number(name: str) -> float:
 
 def _token(value: object, form: re.Pattern[str]) -> str:
     if not isinstance(value, str) or len(value) > _LONGEST_TOKEN or not form.fullmatch(value):
-        raise UnusableAnswer("the answer has no token, or one that can not be sent")
+        raise UnusableAnswer("the answer has no token, or one that cannot be sent")
     return value
 
 

@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
                 ('token_endpoint_auth_method', models.CharField(blank=True, choices=[('client_secret_basic', 'HTTP Basic'), ('client_secret_post', 'secret in the body'), ('none', 'none (public client)')], default='', help_text='Empty: Basic or body for a client with a secret.', max_length=32, verbose_name='client authentication')),
                 ('drops_unavailable_scopes', models.BooleanField(default=False, help_text='Leave scopes that it cannot get out of its requests, instead of refusing these. A request of which nothing is left counts as one without scope.', verbose_name='drops unavailable scopes')),
                 ('always_prompt', models.BooleanField(default=False, help_text='Ask the person each time, consent or not.', verbose_name='always ask')),
-                ('required_scopes', delegation_app.models.fields.ScopeField(help_text='It can not work without these. People may only allow them or deny all.', verbose_name='needed scopes')),
+                ('required_scopes', delegation_app.models.fields.ScopeField(help_text='It cannot work without these. Users may only allow all of them or deny.', verbose_name='needed scopes')),
                 ('confirm_risky', models.BooleanField(default=False, help_text='A consent to a scope of high risk waits until an operator confirms it.', verbose_name='confirm what is risky')),
                 ('home_page', models.CharField(blank=True, default='', max_length=500, validators=[delegation_app.models.fields.validate_web_address], verbose_name='home page')),
                 ('privacy_page', models.CharField(blank=True, default='', max_length=500, validators=[delegation_app.models.fields.validate_web_address], verbose_name='privacy page')),

@@ -97,7 +97,7 @@ class ConsentRecord(PrimaryModel):
     constraints = ConstraintsField(_("constraints"))
     text_version = models.CharField(_("text version"), max_length=32, blank=True)
     locale = models.CharField(_("locale"), max_length=32, blank=True)
-    # The page word for word; `services.question_text` tells what is in it. Empty: none was shown
+    # The page word for word; `services.consent.screen` tells what is in it. Empty: none was shown
     shown = models.JSONField(_("text as shown"), default=empty_object)
     chosen_expiry = models.DateTimeField(_("expires"), null=True)
 

@@ -265,7 +265,7 @@ class RequireActor(Requirement):
         client_ids: the client ids of the actors that may.
     """
 
-    contrary = "Nobody may do that on behalf of somebody else."
+    contrary = "This may not be done on behalf of another party."
 
     def __init__(self, *client_ids: str) -> None:
         super().__init__()
@@ -280,7 +280,7 @@ class RequireActor(Requirement):
         if token is None:
             return Verdict(holds=False)
         if token.actor is None:
-            reason = "Only a service that acts on behalf of somebody may do that."
+            reason = "Only a service that acts on behalf of a user may do this."
             return Verdict(holds=False, reason=reason)
         if self._client_ids and token.actor.get("client_id") not in self._client_ids:
             return Verdict(holds=False, reason="This actor may not do that.")

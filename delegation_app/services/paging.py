@@ -54,7 +54,7 @@ class Cursor:
         """
         found = _CURSOR.fullmatch(text)
         if found is None:
-            raise InvalidCursor("This is no place in the list.")
+            raise InvalidCursor("Invalid cursor.")
         direction, when, key = found.groups()
         moment = _EPOCH + int(when) * _MICROSECOND
         return cls(moment, reading.key(key), newer=direction == "n")

@@ -96,7 +96,7 @@ def test_as_of_when_a_name_does_not_exist_then_nobody_is_not_the_answer(
 
 def test_as_of_when_everything_exists_then_nobody_is_the_answer(forest, auditor):
     for query in ({"person": "bob"}, {"client": "cron"}, {"scope": "delete:alerts"}):
-        assert "Nobody, as far as it is on record." in text_of(asked(auditor, **query))
+        assert "No client could act, according to the records." in text_of(asked(auditor, **query))
 
 
 def test_as_of_when_people_may_not_be_seen_then_only_those_on_record_are_named(forest):

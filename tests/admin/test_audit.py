@@ -118,7 +118,7 @@ def test_detail_when_it_was_narrowed_then_before_and_after_are_told(forest, oper
     facts, _ = detail(operator, "delegation.narrowed")
     assert facts["Before"].startswith("read:metrics write:alerts at https://service-b.example.com")
     assert facts["After"].startswith("read:metrics at https://service-b.example.com")
-    assert "It may be handed on at most 2 times in a row." in facts["After"]
+    assert "It may be delegated onward at most 2 times in a row." in facts["After"]
     html = text_of(operator.get(page("delegation", "change", forest.middle.pk)))
     assert "Delegation narrowed" in html
     assert "too much: read:metrics write:alerts at" in html
@@ -133,7 +133,7 @@ def test_detail_when_it_was_revoked_then_it_says_how_many_ended(forest, operator
 
 def test_evidence_when_it_was_handed_on_then_its_page_has_the_events(forest, auditor):
     html = text_of(auditor.get(page("delegation", "change", forest.leaf.pk)))
-    for label in ("Delegation handed on", "Token exchanged"):
+    for label in ("Child delegation created", "Token exchanged"):
         assert label in html
     assert "read:metrics write:alerts at https://service-c.example.com" in html
 

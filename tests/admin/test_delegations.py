@@ -87,7 +87,7 @@ def test_detail_when_opened_then_it_tells_the_whole_story(story, operator):
     assert "Live until" in html
     for heading in ("Access tokens", "Refresh tokens", "Authorization codes", "Audit events"):
         assert heading in html
-    for word in ("rotated", "redeemed", "Delegation opened", "Token refreshed"):
+    for word in ("rotated", "redeemed", "Delegation created", "Token refreshed"):
         assert word in html
     assert page("consentrecord", "change", delegation.consent_id) in html
     assert page("user", "change", story.world.alice.pk, app="auth") in html

@@ -72,7 +72,7 @@ def test_timeline_when_it_was_used_and_revoked_then_each_event_is_linked(story, 
     texts = [moment.text for moment in response.context["timeline"]]
     for event in AuditEvent.objects.filter(delegation=row):
         assert page("auditevent", "change", event.pk) in html
-    for number, word in {0: "Consent granted", 1: "Delegation opened", -1: "revoked"}.items():
+    for number, word in {0: "Consent granted", 1: "Delegation created", -1: "revoked"}.items():
         assert word in str(texts[number])
     assert "stolen laptop" in html
 

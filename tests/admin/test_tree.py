@@ -81,7 +81,7 @@ def test_page_when_it_is_the_root_then_children_that_go_on_are_marked(forest, au
 def test_page_when_it_has_no_tree_then_there_is_no_link_to_one(story, auditor):
     story.tokens()
     html = text_of(opened(auditor, Delegation.objects.get()))
-    assert "Nothing was made from it." in html
+    assert "It has no child delegations." in html
     assert "?root=" not in html
 
 

@@ -123,7 +123,9 @@ def test_operator_when_narrowing_then_only_what_was_unticked_is_gone(site, trees
     page.get_by_label("Constraints to add").fill(f"[{example}]")
     page.get_by_role("button", name="Narrow").click()
     sync_api.expect(page.get_by_text("The delegation was narrowed.")).to_be_visible()
-    sync_api.expect(page.get_by_text("It may be handed on at most once.").first).to_be_visible()
+    sync_api.expect(
+        page.get_by_text("It may be delegated onward at most once.").first
+    ).to_be_visible()
     picture(page, "admin-narrowed")
     assert [
         str(each.scopes) for each in Delegation.objects.filter(root=row.root_id).order_by("depth")

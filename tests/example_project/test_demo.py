@@ -106,7 +106,7 @@ TOLD = (
     "reason=Service A asks too much of service B",
     'Bearer realm="service-b", error="invalid_token"',
     'Bearer realm="service-c", error="invalid_token"',
-    "Delegation handed on",
+    "Child delegation created",
     "Token exchanged",
     "Delegation revoked",
     "Everything was as told.",

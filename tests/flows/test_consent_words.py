@@ -72,7 +72,7 @@ def test_page_when_shown_then_one_sentence_and_the_app_and_its_reach_come_first(
     assert "Registered here 2 days ago." in html
     for address in ("https://web.example.com/about", "https://web.example.com/privacy"):
         assert f'<a href="{address}" rel="noopener noreferrer">' in html
-    assert "It may be handed on at most once." in html
+    assert "It may be delegated onward at most once." in html
     # A's client may go on to B; from there it would be a second step
     assert "May be passed on to</dt> <dd><bdi>Service B</bdi>" in html
     assert "Service C" not in html
@@ -104,10 +104,10 @@ def test_page_when_it_may_be_passed_on_and_on_then_all_who_may_get_it_are_named(
 def test_needed_scopes_when_one_is_missing_then_the_page_comes_again_and_nothing_is_granted(story):
     story.world.web.change(required_scopes="read:metrics delete:alerts")
     page = story.authorize()
-    assert "It can not work without these." in html_of(page)
+    assert "It cannot work without these." in html_of(page)
     again = story.answer(page, scopes=["write:alerts"], lifetime="3600")
     assert again.status_code == 400
-    assert "can not work without: Read metrics." in html_of(again)
+    assert "cannot work without: Read metrics." in html_of(again)
     assert not ConsentRecord.objects.exists()
     # What was chosen is kept; what the app did not ask for is not needed
     assert boxes(again) == {"read:metrics": False, "write:alerts": True}

@@ -522,7 +522,7 @@ def test_page_when_the_complete_address_is_opened_then_nothing_is_approved_befor
         f"<strong>{started['user_code']}</strong>",
         "<strong>Tv</strong>",
         "<strong>alice</strong>",
-        "Somebody else may have started this.",
+        "Another person may have started this.",
         "Read metrics",
         "<code>write:alerts</code>",
         "Service A",

@@ -92,7 +92,7 @@ def test_cycle_when_a_and_b_take_turns_then_it_is_told_in_full_until_the_limit(s
     with refusal_recorded("invalid_request", delegation=delegation_of(answer)):
         response = story.exchange(token, a, audience=SERVICE_B)
     refused(response, "invalid_request")
-    assert response.json()["error_description"] == "The authority was handed on too often."
+    assert response.json()["error_description"] == "The maximum delegation depth has been reached."
     # Not by exchanging one's own either
     refused(story.exchange(token, b, audience=SERVICE_A), "invalid_request")
 

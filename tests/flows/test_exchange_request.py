@@ -245,7 +245,7 @@ def test_f7_undeclared_parameters_when_sent_then_they_change_nothing(story, toke
     "name", ["subject_token_type", "scope", "requested_token_type", "constraints"]
 )
 def test_parameter_when_repeated_then_invalid_request(story, token, name):
-    # What can not be read unambiguously is not even recorded.
+    # What cannot be read unambiguously is not even recorded.
     with nothing_stored(), recorded():
         refused(story.exchange(token, **{name: ["a", "a"]}), "invalid_request")
 

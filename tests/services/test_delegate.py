@@ -144,7 +144,7 @@ def test_child_when_max_depth_is_used_up_then_refused(terms):
     below = replace(terms, parent=child, constraints=child.constraints.for_child())
     grandchild = hand_on(below)
     last = replace(terms, parent=grandchild, constraints=grandchild.constraints.for_child())
-    with pytest.raises(InvalidRequest, match="handed on any further"):
+    with pytest.raises(InvalidRequest, match="delegated any further"):
         hand_on(last)
 
 

@@ -110,7 +110,7 @@ class TrailForm(forms.Form):
         try:
             return Cursor.parse(self.cleaned_data["at"]) if self.cleaned_data["at"] else None
         except InvalidCursor as error:
-            raise ValidationError(_("This is no place in the list."), code="invalid") from error
+            raise ValidationError(_("Invalid cursor."), code="invalid") from error
 
     def trail(self) -> AuditQuery:
         """Return what the form asks for, once it is valid."""

@@ -130,7 +130,7 @@ class WithSecret(AnswersWhenAway, _Admin):
         self, request: HttpRequest, application: Any, form: NewSecretForm
     ) -> ConfirmationPage:
         lines = [
-            _("The new secret is shown once, on the next page. Nobody can read it again."),
+            _("The new secret is shown once, on the next page. It cannot be read again."),
             _("Tokens that it has stay valid. If its secret leaked, others may have some."),
         ]
         if secrets.former_of(application) is not None:

@@ -216,7 +216,7 @@ class ConsentAdmin(ReadOnlyAdmin):
         origin = context_of(request)
         # Four eyes; the service says the same
         if approval.is_own(record, origin.actor):
-            text = _("Somebody else has to confirm what you have allowed yourself.")
+            text = _("Another operator has to confirm what you have allowed yourself.")
             return self._nothing(request, record, text)
         if not actions.may_be_decided(record, origin):
             return self._nothing(request, record, _("There is nothing to confirm."))

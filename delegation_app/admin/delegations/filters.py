@@ -104,7 +104,7 @@ class OriginFilter(_Filter):
     parameter_name = "from"
     among = (
         ("roots", _("nothing: granted directly")),
-        ("chained", _("another: handed on")),
+        ("chained", _("another delegation")),
     )
 
 

@@ -79,7 +79,9 @@ class RevokeAllTarget:
     def question(self) -> str:
         """What will be done, in a sentence."""
         if self.user is None:
-            return _("This ends all that the client holds, whoever granted it, at once.")
+            return _(
+                "This ends everything that the client holds, from every principal, immediately."
+            )
         if self.application is None:
             return _("This ends all that this person has granted, to every client, at once.")
         return _("This ends all that this client holds for this person, at once.")
@@ -87,7 +89,7 @@ class RevokeAllTarget:
     @property
     def warnings(self) -> Sequence[str]:
         """What an operator could take for granted, and is not so."""
-        found = [_("What was made from it by other clients ends too. It can't be undone.")]
+        found = [_("Child delegations of other clients end too. This cannot be undone.")]
         pair = self.selection.pair
         found += [] if pair is None else admin.bindings(pair)
         if self.user is None:

@@ -126,7 +126,7 @@ def _question(
             in_words(left),
             *_of_sample(left),
             *consequences(preview([selection])),
-            _("What was made from them ends too. What is issued from now on is left alone."),
+            _("Child delegations end too. Delegations issued from now on are left alone."),
         ],
         button=_("Revoke all of them"),
         back=back,
@@ -153,8 +153,8 @@ def in_words(left: Count) -> str:
         )
     else:
         text = ngettext(
-            "At least %(count)d delegation is chosen; nobody counted further.",
-            "At least %(count)d delegations are chosen; nobody counted further.",
+            "At least %(count)d delegation matches.",
+            "At least %(count)d delegations match.",
             left.count,
         )
     return text % {"count": left.count}

@@ -156,7 +156,7 @@ def _standing(delegation: Delegation) -> str:
             return _("Suspended: %(why)s.") % {"why": "; ".join(_stopped_by(delegation))}
         case _:
             if delegation.expires_at is None:
-                return _("Live until somebody revokes it.")
+                return _("Live until it is revoked.")
             return _("Live until %(when)s") % {"when": _moment(delegation.expires_at)}
 
 

@@ -40,7 +40,7 @@ class Command(BaseCommand):
     # Who answers the question; a test puts somebody else here
     stdin: TextIO = sys.stdin
 
-    help = "Find delegations, show one as a tree, and revoke them with all that was made from them."
+    help = "Find delegations, show one as a tree, and revoke them with everything below them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         listing.add_argument("--limit", type=arguments.count, default=100)
         showing = deeds.add_parser("show", help="show one, and the tree around it")
         showing.add_argument("id", type=arguments.public_id)
-        ending = deeds.add_parser("revoke", help="end some, with what was made from them")
+        ending = deeds.add_parser("revoke", help="revoke some, with everything below them")
         ending.add_argument("id", nargs="*", type=arguments.public_id, default=[])
         _add_filters(ending)
         ending.add_argument("--reason", type=arguments.text, help="a sentence for the record")
@@ -157,8 +157,8 @@ class Command(BaseCommand):
         some = rows if options["id"] else _all(asked, revoking.BATCH + 1)
         counted = revoking.what_ends(some)
         words = ngettext(
-            "%(count)d delegation matches, and all that was made from it ends too.",
-            "%(count)d delegations match, and all that was made from them ends too.",
+            "%(count)d delegation matches, and everything below it ends too.",
+            "%(count)d delegations match, and everything below them ends too.",
             matched,
         ) % {"count": matched}
         words = words if counted is None else console_rows.preview(counted)
@@ -182,7 +182,9 @@ class Command(BaseCommand):
         if options["yes"]:
             return
         if not output.is_terminal(self.stdin):
-            raise CommandError("Nobody to ask: say --yes.", returncode=_NOT_CONFIRMED)
+            raise CommandError(
+                "There is no terminal to confirm at: pass --yes.", returncode=_NOT_CONFIRMED
+            )
         self.stderr.write(f"{words} This can't be undone. Type yes to go on: ", str, "")
         self.stderr.flush()
         if self.stdin.readline().strip() != "yes":

@@ -28,7 +28,7 @@ def end(
 
     It may be stopped between any two, and be begun again: what has ended is passed by.
 
-    Side effects: for each 500 a transaction; see `services.revoke.each`.
+    Side effects: for each 500 a transaction; see `revocation.each`.
     """
     done, rest = 0, iter(rows)
     while some := list(islice(rest, BATCH)):

@@ -11,7 +11,7 @@ from delegation_app.models.fields import DigestField
 
 
 class ClientLogo(PrimaryModel):
-    """An image as it was uploaded; `services.logos` has looked at what it is."""
+    """An image as it was uploaded; `services.clients.logos` has looked at what it is."""
 
     class ImageType(models.TextChoices):
         """What may be shown. SVG is not among them: it can carry scripts and links."""

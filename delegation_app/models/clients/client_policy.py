@@ -94,7 +94,7 @@ class ClientPolicy(RestrictionTimes):
     )
     required_scopes = ScopeField(
         _("needed scopes"),
-        help_text=_("It can not work without these. People may only allow them or deny all."),
+        help_text=_("It cannot work without these. Users may only allow all of them or deny."),
     )
     confirm_risky = models.BooleanField(
         _("confirm what is risky"),

@@ -50,11 +50,11 @@ class MaxDepth(Constraint):
 
     def refusal(self, access: AccessContext) -> str | None:  # noqa: ARG002 - the depth alone decides
         """Refuse when no generation is left."""
-        return None if self.depth else "It may not be handed on any further."
+        return None if self.depth else "It may not be delegated any further."
 
     def describe(self) -> str:
         """Return the sentence for people."""
         if not self.depth:
-            return "It may not be handed on."
+            return "It may not be delegated onward."
         times = "once" if self.depth == 1 else f"{self.depth} times in a row"
-        return f"It may be handed on at most {times}."
+        return f"It may be delegated onward at most {times}."

@@ -71,8 +71,8 @@ def _from_header(authorization: str) -> PresentedCredentials:
         secret = unquote_plus(secret, errors="strict")
     # Undecodable base64, UTF-8, or a header that is not ASCII: all are kinds of ValueError
     except ValueError as error:
-        raise InvalidClient("The Authorization header can not be read.") from error
+        raise InvalidClient("The Authorization header cannot be read.") from error
     if not colon or not client_id or "\x00" in decoded + client_id + secret:
-        raise InvalidClient("The Authorization header can not be read.")
+        raise InvalidClient("The Authorization header cannot be read.")
     # RFC 6749 section 2.3.1: the secret may be left out if it is empty, which is no authentication
     return PresentedCredentials(client_id, secret or None, names.BASIC if secret else names.NONE)

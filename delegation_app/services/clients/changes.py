@@ -31,7 +31,7 @@ def record_client_change(
         origin: who changed it.
         change: what was done to it.
         fields: the names of more that differs, of which no values are recorded.
-        values: what differs, see `services.recorded`; it holds no secret.
+        values: what differs, see `snapshots`; it holds no secret.
         decided: which operators proposed and approved it, if it waited for a second one.
 
     Side effects: one audit event. Call it in the transaction of the change.

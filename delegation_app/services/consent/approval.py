@@ -87,7 +87,7 @@ def _decide(
 ) -> None:
     # Four eyes: what one person alone could let through was not confirmed
     if is_own(consent, origin.actor):
-        raise OwnConsent("Somebody else has to confirm what you have allowed yourself.")
+        raise OwnConsent("Another operator has to confirm what you have allowed yourself.")
     now = clock.now()
     columns = _said(now, origin, reason, to)
     if not ConsentRecord.objects.awaiting(now).filter(pk=consent.pk).update(**columns):

@@ -186,7 +186,7 @@ def open_on(
 def _it_needs(asked: ConsentRequest, missing: Scope) -> str:
     known = toolkit.all_scopes()
     names = ", ".join(sanitize(known.get(name, name)) for name in missing)
-    sentence = _("%(app)s can not work without: %(scopes)s. Tick it too, or press Deny.")
+    sentence = _("%(app)s cannot work without: %(scopes)s. Tick it too, or press Deny.")
     return sentence % {"app": screen.app_name(asked), "scopes": names}
 
 

@@ -24,7 +24,7 @@ def content(asked: ConsentRequest) -> dict[str, Any]:
     needed = asked.offered & asked.required
     optional = asked.offered - asked.required
     if needed:
-        hint = _("It can not work without these. Allow them all, or deny.")
+        hint = _("It cannot work without these. Allow them all, or deny.")
         groups.append(_group(asked, _("It needs to"), hint, needed))
     if optional:
         hint = _("Untick what you do not want.")

@@ -165,11 +165,11 @@ def _warnings(asked: ConsentRequest, name: str) -> list[list[Piece]]:
     if asked.is_on_a_device:
         found.append(
             [
-                [STRONG, _("Somebody else may have started this.")],
+                [STRONG, _("Another person may have started this.")],
                 *fragments(
                     _(
                         " Go on only if the device is in front of you and shows this code. Never "
-                        "enter a code that somebody sent you. "
+                        "enter a code that someone sent you. "
                     )
                 ),
                 *([] if asked.client.is_confidential else anybody),

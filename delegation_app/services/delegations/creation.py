@@ -197,11 +197,14 @@ def _new_child(terms: ChildTerms, origin: audit.RequestContext) -> Delegation:
 def _check(terms: ChildTerms, parent: Delegation, origin: audit.RequestContext) -> None:
     """Refuse a child that would exceed its parent."""
     if parent.depth >= conf.max_depth:
-        raise InvalidRequest("The authority was handed on too often.", detail="MAX_DEPTH")
+        raise InvalidRequest("The maximum delegation depth has been reached.", detail="MAX_DEPTH")
     if not terms.scope <= parent.scopes:
         raise InvalidScope("The scope is more than the subject token has.")
     if not _ends_in_time(terms, parent):
-        raise InvalidRequest("The subject token ends too early.", detail="expires after parent")
+        raise InvalidRequest(
+            "The requested lifetime exceeds that of the subject token.",
+            detail="expires after parent",
+        )
     enforcement.check_reach(parent, terms.audience)
     enforcement.enforce(
         parent, terms.audience, origin, EnforcementPoint.HAND_ON, refusal=InvalidRequest

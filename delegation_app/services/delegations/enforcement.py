@@ -97,7 +97,7 @@ def of_request(client: RegisteredClient, text: str | None, audience: Audience) -
     constraints = client.policy.constraints.narrowed(requested_constraints(client, text))
     # Nobody shall be asked for what could never be used
     if constraints.get(UnreadableConstraint.TYPE) is not None:
-        raise InvalidRequest("The limits of this client can not be read.", detail="policy")
+        raise InvalidRequest("The limits of this client cannot be read.", detail="policy")
     refuse_unreachable(constraints, audience)
     return constraints
 

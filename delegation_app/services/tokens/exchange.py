@@ -90,7 +90,7 @@ def _judged(wanted: ExchangeRequest, subject: Subject, client: RegisteredClient)
     audience = exchange_parties.audience_of(client, wanted.audiences, wanted.resources)
     # A client that goes further than it was allowed to would need to ask the person again.
     if subject.is_own and not audience <= subject.delegation.audience:
-        raise InvalidTarget("A client can not extend its own reach.")
+        raise InvalidTarget("A client cannot extend its own reach.")
     enforcement.check_reach(subject.delegation, audience)
     scope = exchange_parties.scope_at(client, wanted.scope, subject.scope, audience)
     if wanted.requested_type == names.JWT and client.wants_opaque(audience):

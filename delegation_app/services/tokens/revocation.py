@@ -62,7 +62,7 @@ def presented_token(text: str, client: RegisteredClient, origin: audit.RequestCo
     # RFC 7009 section 2.2.1; but anybody can claim to be a public client, and would learn that a
     # code is good
     if is_code and client.is_confidential:
-        raise UnsupportedTokenType("An authorization code can not be revoked.")
+        raise UnsupportedTokenType("An authorization code cannot be revoked.")
     error = NothingToRevoke("There is nothing to revoke.", detail="unknown or malformed token")
     if found is not None:
         error.detail = "the token was issued to another client"

@@ -26,7 +26,7 @@ _WRONG: Final[Mapping[str, str]] = {
 
 
 class NotSignedIn(OAuthError):
-    """Nobody is signed in."""
+    """No user is signed in."""
 
     code = "not_signed_in"
     status = 401
@@ -47,7 +47,7 @@ class NotPermitted(OAuthError):
 
 
 class NotFound(OAuthError):
-    """There is none, or it is somebody else's."""
+    """It does not exist, or belongs to another user."""
 
     code = "not_found"
     status = 404

@@ -26,9 +26,9 @@ from delegation_app.views.api.serializers import DelegationError
 _ALWAYS: Final = (400, 401, 403, 429, 500, 503)
 _SAID: Final = {
     400: "Malformed, or it would change nothing.",
-    401: "Nobody is signed in.",
+    401: "No user is signed in.",
     403: "Not permitted, or the CSRF check failed.",
-    404: "There is none, or it is somebody else's.",
+    404: "It does not exist, or belongs to another user.",
     409: "Ask for a preview first.",
     415: "The body is no JSON.",
     429: "Too many requests; Retry-After says how long to wait.",

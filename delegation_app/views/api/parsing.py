@@ -67,7 +67,7 @@ def _shaped(sent: dict[str, Any], shape: Shape | None, *, is_text: bool) -> dict
 
 def _refuse_unknown(sent: Iterable[str], known: Iterable[str]) -> None:
     if unknown := sorted(set(sent) - set(known)):
-        raise InvalidRequest(f"Nobody here knows the parameter '{unknown[0][:40]}'.")
+        raise InvalidRequest(f"Unknown parameter: {unknown[0][:40]}.")
 
 
 def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _refuse_odd(value: Any, levels: int) -> None:
         raise InvalidRequest("The JSON is nested too deep.")
     if not is_storable(value):
         what = (
-            "a character that can not be stored"
+            "a character that cannot be stored"
             if isinstance(value, str)
             else ("a number that is too large")
         )

@@ -109,7 +109,7 @@ class EndConnectionView(PersonEndpoint):
         ),
         "POST": Operation(
             "endConnection",
-            "End a connection and all that was made from it. It can't be undone.",
+            "End a connection and everything below it. This cannot be undone.",
             answer=serializers.DelegationsEnded,
             body=shapes.EndConnection,
             also=(404,),
@@ -143,7 +143,7 @@ class EndConnectionsView(PersonEndpoint):
         ),
         "POST": Operation(
             "endAll",
-            "End everything that a preview told of. It can't be undone.",
+            "End everything that the preview listed. This cannot be undone.",
             answer=serializers.DelegationsEnded,
             body=shapes.EndConnections,
             also=(404, 409),

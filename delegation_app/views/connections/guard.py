@@ -79,7 +79,7 @@ def form_of(request: HttpRequest, person: SignIn) -> Parameters:
     """
     parameters = http.read_form(request)
     if not constant_time_compare(parameters.get("person") or "", form_owner(person)):
-        raise ShownToAnother("This page was shown to somebody else. Nothing was changed.")
+        raise ShownToAnother("This page was shown to another user. Nothing was changed.")
     return parameters
 
 

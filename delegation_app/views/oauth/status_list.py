@@ -28,7 +28,7 @@ def status_list(request: HttpRequest, name: str) -> HttpResponse:
     """Answer with a signed list, or with why there is none."""
     # Section 8.4: nobody is told how a token was yesterday
     if "time" in request.GET:
-        return _refused("The status at another time is not told.", 501)
+        return _refused("Historical status is not supported.", 501)
     if not _takes(request):
         response = _refused(f"Only {_MEDIA_TYPE} is offered.", 406)
         patch_vary_headers(response, ["Accept"])

@@ -111,7 +111,7 @@ def test_handed_on_when_depth_is_limited_then_one_less():
     child = parent.for_child()
 
     assert parent.refusal(access) is None
-    assert child.refusal(access) == "It may not be handed on any further."
+    assert child.refusal(access) == "It may not be delegated any further."
     assert child.is_within(parent)
     assert not parent.is_within(child)
 

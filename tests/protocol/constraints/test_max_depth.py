@@ -15,7 +15,7 @@ def test_max_depth_when_handed_on_then_counts_down_to_a_refusal():
         refusals.append(constraint.refusal(ACCESS))
         constraint = constraint.for_child()
 
-    assert refusals == [None, None, *["It may not be handed on any further."] * 2]
+    assert refusals == [None, None, *["It may not be delegated any further."] * 2]
     assert constraint == MaxDepth(0)
 
 
@@ -32,9 +32,9 @@ def test_max_depth_when_malformed_then_invalid_constraint(value):
 @pytest.mark.parametrize(
     ("depth", "sentence"),
     [
-        (0, "It may not be handed on."),
-        (1, "It may be handed on at most once."),
-        (2, "It may be handed on at most 2 times in a row."),
+        (0, "It may not be delegated onward."),
+        (1, "It may be delegated onward at most once."),
+        (2, "It may be delegated onward at most 2 times in a row."),
     ],
 )
 def test_max_depth_when_described_then_the_number_is_told(depth, sentence):

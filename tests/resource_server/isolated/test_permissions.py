@@ -187,7 +187,7 @@ def test_actor_when_refused_then_no_scope_is_offered_that_would_not_help(service
     assert answer.status_code == 403
     assert answer.data == {
         "error": "insufficient_scope",
-        "error_description": "Only a service that acts on behalf of somebody may do that.",
+        "error_description": "Only a service that acts on behalf of a user may do this.",
     }
     assert "scope" not in attributes(answer)
     assert attributes(answer)["error"] == "insufficient_scope"
