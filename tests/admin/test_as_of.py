@@ -39,7 +39,7 @@ def test_as_of_when_asked_then_each_line_says_who_by_way_of_whom_and_what_proves
     assert html.count("audit-as-yes") == 3
     assert "Delegation revoked" in html
     assert "leaves no event" in html
-    assert "Nobody" in text_of(asked(auditor))
+    assert "No client could act" in text_of(asked(auditor))
 
 
 def test_as_of_when_narrowed_to_a_client_then_the_others_are_gone(forest, auditor, an_hour_ago):

@@ -56,11 +56,11 @@ def test_policy_when_limits_are_set_then_they_are_stored_recorded_and_shown(worl
     [event] = events("client.changed")
     assert sorted(event.details["fields"]) == [
         "clientpolicy.constraints",
+        "clientpolicy.may_act",
         "clientpolicy.may_exchange_refresh_tokens",
         "clientpolicy.may_impersonate",
-        "clientpolicy.may_act",
-        "clientpolicy.may_request_constraints",
         "clientpolicy.may_refresh_exchanged_tokens",
+        "clientpolicy.may_request_constraints",
     ]
     html = operator.get(url_of(world.web)).content.decode()
     assert "{&quot;type&quot;: &quot;max_depth&quot;, &quot;depth&quot;: 1}," in html

@@ -41,7 +41,7 @@ def rotated(story):
     origin = audit.RequestContext()
     made = secrets.replace(row, origin, overlap=timedelta(days=1), seen=seen)
     former = PreviousSecret.objects.get()
-    return [made.secret, former.hashed, former.successor_digest[:9], former.beside[:9]]
+    return [made.secret, former.hashed, former.successor_digest[:9], former.current_digest[:9]]
 
 
 def proposed(settings):

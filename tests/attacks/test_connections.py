@@ -107,7 +107,7 @@ def test_form_when_another_person_signed_in_meanwhile_then_nothing_of_theirs_end
     with nothing_stored(), recorded():
         answer = post(story, ALL, person=mark)
         assert answer.status_code == 403
-        assert b"shown to somebody else" in answer.content
+        assert b"shown to another user" in answer.content
         assert post(story, at(chain.rows[0], "end"), **one).status_code == 404
         assert post(story, at(delegation_of(bobs), "end"), **one).status_code == 403
     assert story.is_active(bobs["access_token"])

@@ -155,7 +155,7 @@ def test_child_when_the_site_lowers_the_depth_then_it_counts_at_once(terms):
     issuer = {"ISSUER": "https://as.example.com"}
     with (
         override_settings(DELEGATION={**issuer, "MAX_DEPTH": 1}),
-        pytest.raises(InvalidRequest, match="too often"),
+        pytest.raises(InvalidRequest, match="maximum delegation depth"),
     ):
         hand_on(below)
 
