@@ -6,8 +6,8 @@ import sys
 import delegation_app.client
 
 MODULES = sorted(
-    f"delegation_app.client.{found.name}"
-    for found in pkgutil.iter_modules(delegation_app.client.__path__)
+    found.name
+    for found in pkgutil.walk_packages(delegation_app.client.__path__, "delegation_app.client.")
 )
 
 WITHOUT_DJANGO = """
@@ -62,12 +62,12 @@ def test_client_when_there_is_no_django_then_all_of_it_imports_and_works():
 
 def test_public_names_when_they_are_listed_then_they_are_these():
     assert delegation_app.client.__all__ == [
-        "AccessDenied", "AsService", "Attempt", "BearerAuth", "Client", "ClientCredentials",
-        "ClientError", "ConsentRequired", "Credentials", "Discovery", "Exchange", "HttpTransport",
-        "InvalidClient", "InvalidGrant", "InvalidRequest", "InvalidScope", "InvalidTarget",
-        "LoginRequired", "Metadata", "NoAnswer", "OnBehalfOf", "Refused", "Request", "Response",
-        "ServerFailed", "TemporarilyUnavailable", "TokenCache", "TokenSource", "Tokens",
-        "Transport", "UnauthorizedClient", "UnsupportedGrantType", "UnsupportedTokenType",
+        "AccessDeniedError", "AsService", "Attempt", "BearerAuth", "Client", "ClientCredentials",
+        "ClientError", "ConsentRequiredError", "Credentials", "Discovery", "Exchange", "HttpTransport",
+        "InvalidClientError", "InvalidGrantError", "InvalidRequestError", "InvalidScopeError", "InvalidTargetError",
+        "LoginRequiredError", "Metadata", "NoAnswer", "OnBehalfOf", "Refused", "Request", "Response",
+        "ServerFailed", "TemporarilyUnavailableError", "TokenCache", "TokenSource", "Tokens",
+        "Transport", "UnauthorizedClientError", "UnsupportedGrantTypeError", "UnsupportedTokenTypeError",
         "UnusableAnswer", "session",
     ]  # fmt: skip
     for name in delegation_app.client.__all__:

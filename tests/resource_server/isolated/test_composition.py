@@ -179,7 +179,7 @@ def test_challenge_when_there_is_no_token_then_it_names_what_it_takes(service, p
     [
         ([~A], {"scope": "a"}, "A token with this scope may not do that."),
         ([~(A & B)], {"scope": "a b"}, "This token may not do that."),
-        ([A & ~RequireActor()], {"scope": "a", "act": ACTOR}, "Nobody may do that on behalf of"),
+        ([A & ~RequireActor()], {"scope": "a", "act": ACTOR}, "This may not be done on behalf of"),
         ([RequireActor("x") | ~A], {"scope": "a", "act": ACTOR}, "This actor may not do that."),
     ],
 )
