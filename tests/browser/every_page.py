@@ -45,7 +45,7 @@ _CONSENT, _EVENT = "delegation_app_consentrecord", "delegation_app_auditevent"
 
 _FILTERED = "client=web&state=live&children=yes&age=day&used=day"
 _TRAIL = "event=delegation.created&outcome=done&client=web&range=day"
-_WHY = "Request id, token id, or token"
+_WHY = "Request id, token id, delegation id, or token"
 
 PAGES = (
     Page("home", "nobody", "home"),

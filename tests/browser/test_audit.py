@@ -52,10 +52,12 @@ def test_pages_when_opened_in_any_look_then_nothing_lies_outside(site, trees, vi
         picture(page, f"audit-{name}-{look}")
         assert not overflows(page), name
     page.goto(f"{admin}/why/")
-    page.get_by_label("Request id, token id, or token").fill(event.jti)
+    page.get_by_label("Request id, token id, delegation id, or token").fill(event.jti)
     page.get_by_role("button", name="Explain").click()
     sync_api.expect(page.get_by_text("It is refused. web, from which")).to_be_visible()
-    sync_api.expect(page.get_by_label("Request id, token id, or token")).to_have_value("")
+    sync_api.expect(
+        page.get_by_label("Request id, token id, delegation id, or token")
+    ).to_have_value("")
     picture(page, f"audit-why-{look}")
     assert not overflows(page)
 

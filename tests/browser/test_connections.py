@@ -71,7 +71,8 @@ class Alice:
         self.story.revoke(self.tokens(world.mobile)["refresh_token"], world.mobile)
         self.other = delegation_of(self.tokens(world.other))
         long_ago = timezone.now() - timedelta(days=100)
-        Delegation.objects.filter(pk=self.other.pk).update(issued_at=long_ago, expires_at=None)
+        times = {"issued_at": long_ago, "last_used_at": long_ago, "expires_at": None}
+        Delegation.objects.filter(pk=self.other.pk).update(**times)
         self.first = self.tokens(world.web, scopes=["read:metrics", "write:alerts"])
         self.second = self.exchanged(self.first)
         self.third = self.exchanged(self.second, world.service_b_client, audience=SERVICE_C)

@@ -63,11 +63,12 @@ def test_client_when_there_is_no_django_then_all_of_it_imports_and_works():
 def test_public_names_when_they_are_listed_then_they_are_these():
     assert delegation_app.client.__all__ == [
         "AccessDeniedError", "AsService", "Attempt", "BearerAuth", "Client", "ClientCredentials",
-        "ClientError", "ConsentRequiredError", "Credentials", "Discovery", "Exchange", "HttpTransport",
-        "InvalidClientError", "InvalidGrantError", "InvalidRequestError", "InvalidScopeError", "InvalidTargetError",
-        "LoginRequiredError", "Metadata", "NoAnswer", "OnBehalfOf", "Refused", "Request", "Response",
-        "ServerFailed", "TemporarilyUnavailableError", "TokenCache", "TokenSource", "Tokens",
-        "Transport", "UnauthorizedClientError", "UnsupportedGrantTypeError", "UnsupportedTokenTypeError",
+        "ClientError", "ConsentRequiredError", "Credentials", "Discovery", "Exchange",
+        "HttpTransport", "InvalidClientError", "InvalidGrantError", "InvalidRequestError",
+        "InvalidScopeError", "InvalidTargetError", "LoginRequiredError", "Metadata", "NoAnswer",
+        "OnBehalfOf", "Refused", "Request", "Response", "ServerFailed",
+        "TemporarilyUnavailableError", "TokenCache", "TokenSource", "Tokens", "Transport",
+        "UnauthorizedClientError", "UnsupportedGrantTypeError", "UnsupportedTokenTypeError",
         "UnusableAnswer", "session",
     ]  # fmt: skip
     for name in delegation_app.client.__all__:
