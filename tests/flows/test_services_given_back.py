@@ -2,6 +2,7 @@
 
 import pytest
 
+from delegation_app.models import ConsentRecord
 from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
 from delegation_app.services.connections import actions
@@ -142,3 +143,18 @@ def test_app_when_a_page_is_about_another_place_then_no_service_gives_it_what_it
     page = story.authorize(resource=[SERVICE_A, SERVICE_C], prompt="consent")
     assert "comes back" in page.content.decode()
     assert by_way_of_a(allowed(story, page)).status_code == 200
+
+
+def test_service_when_a_record_does_not_say_how_far_its_page_reached_then_only_its_audience_counts(
+    story,
+):
+    child = story.exchange(story.tokens()["access_token"]).json()
+    actions.end(delegation_of(child), as_alice(story), reason="")
+    page = story.authorize(resource=SERVICE_A, prompt="consent")
+    assert says(page)
+    story.answer(page)
+    record = ConsentRecord.objects.latest("pk")
+    del record.shown["reach"]
+    record.save()
+
+    assert says(story.authorize(resource=SERVICE_A, prompt="consent"))
