@@ -57,7 +57,7 @@ from tests.support.model_parts import (
     uri,
 )
 from tests.support.reference_model import EVERYWHERE, NEVER, Limits, Power
-from tests.support.taken_model import CODE, DEVICE, DEVICE_CODE, PAGE, Taken
+from tests.support.taken_model import CODE, DEVICE, DEVICE_CODE, PAGE, REACHED, Taken
 from tests.support.world import CHALLENGE, VERIFIER, claims_of
 
 MOSTLY = ("alice", "alice", "alice", "bob")
@@ -192,11 +192,11 @@ class Site(model_site.Site):
             DEVICE_CODE,
         )
 
-    def told(self, _asked):
-        """A page that says of everything taken so far that it comes back."""
+    def told(self, asked):
+        """A page that says of everything taken so far that it comes back, where it reaches."""
         found = DelegationBlock.objects.values_list("public_id", flat=True)
         marks = [[client.name, str(block)] for client in self.clients for block in found]
-        reach = [uri(name) for name in EVERYWHERE]
+        reach = [*asked.audience, *(uri(name) for name in REACHED)]
         return ScreenText({"restores": marks, "reach": reach}, "", self.clock.time)
 
     def opened(self, dice, redeem, node, lifetime):

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 from tests.support.reference_model import (
-    EVERYWHERE,
     IDLE,
     NEVER,
     Model,
@@ -15,6 +14,8 @@ from tests.support.reference_model import (
 
 CODE, DEVICE_CODE = 60, 600
 PAGE, DEVICE, TRUSTED = "page", "device", "trusted"
+# Where a page says that its services get, beside its own audience
+REACHED = frozenset("B")
 
 
 @dataclass(eq=False)
@@ -76,7 +77,7 @@ class Taken(Model):
         return [part for some in parts for part in some]
 
     def rest(self, block, node, power):
-        """What is left of a block, place by place; all pages say that it comes back everywhere."""
+        """What is left of a block, place by place; all pages say that it comes back there."""
         bound, back = block.power or power, self.given_back(block, node)
         for place in sorted(bound.audience) if bound else ():
             given = frozenset().union(*(scope for scope, where in back if place in where))
@@ -93,7 +94,7 @@ class Taken(Model):
             return [(answer.scope, answer.audience)]
         pair = root.whose[0], root.client.name
         return [
-            (one.scope, EVERYWHERE)
+            (one.scope, one.audience | REACHED)
             for one in self.answers
             if one.pair == pair and one.channel != TRUSTED and not one.withdrawn
             and self.now < one.ends and block.at <= one.at <= root.allowed
