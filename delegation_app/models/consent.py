@@ -28,17 +28,6 @@ class ConsentQuerySet(models.QuerySet["ConsentRecord"]):
         kinds = ConsentRecord.Confirmation
         return self._unended(now).filter(confirmation__in=[kinds.NOT_NEEDED, kinds.CONFIRMED])
 
-    def allowed(self) -> ConsentQuerySet:
-        """Keep what was granted and, where an operator had to confirm it, was confirmed.
-
-        Also what was withdrawn since, or has run out.
-        """
-        kinds = ConsentRecord.Confirmation
-        return self.filter(
-            decision=ConsentRecord.Decision.GRANTED,
-            confirmation__in=[kinds.NOT_NEEDED, kinds.CONFIRMED],
-        )
-
     def awaiting(self, now: datetime) -> ConsentQuerySet:
         """Keep what an operator has to confirm, and still can."""
         return self._unended(now).filter(confirmation=ConsentRecord.Confirmation.PENDING)

@@ -324,6 +324,31 @@ def test_device_when_its_page_is_denied_then_the_app_in_a_browser_is_not_concern
     assert is_silent(story.authorize(prompt="none"))
 
 
+def test_trusted_client_when_a_device_is_denied_then_its_next_request_in_a_browser_asks(
+    trusting, world
+):
+    world.web.change(grants=[*world.web.policy.grants, names.DEVICE_CODE])
+    started = trusting.start(world.web).json()
+    trusting.connect(trusting.enter(started["user_code"]), decision="deny")
+
+    assert not is_silent(trusting.authorize(prompt="none"))
+    # What is allowed on another device grants nothing here
+    again = trusting.start(world.web).json()
+    trusting.connect(trusting.enter(again["user_code"]))
+    assert not is_silent(trusting.authorize(prompt="none"))
+    assert is_silent(trusting.answer(trusting.authorize()))
+    assert is_silent(trusting.authorize(prompt="none"))
+
+
+def test_trusted_client_when_a_box_is_unticked_on_a_device_then_the_rest_goes_on(trusting, world):
+    world.web.change(grants=[*world.web.policy.grants, names.DEVICE_CODE])
+    started = trusting.start(world.web).json()
+    trusting.connect(trusting.enter(started["user_code"]), scopes=[READ])
+
+    assert not is_silent(trusting.authorize(scope=WRITE, prompt="none"))
+    assert is_silent(trusting.authorize(scope=READ, prompt="none"))
+
+
 def test_device_when_a_box_is_unticked_then_its_next_page_says_nothing_of_it(story):
     story.poll(story.approved(scope=BOTH))
     story.poll(story.approved(scope=BOTH, scopes=[READ]))

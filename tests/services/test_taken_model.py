@@ -56,8 +56,8 @@ from tests.support.model_parts import (
     explore,
     uri,
 )
-from tests.support.reference_model import NEVER, Limits
-from tests.support.taken_model import CODE, DEVICE, DEVICE_CODE, PAGE, Taken
+from tests.support.reference_model import EVERYWHERE, NEVER, Limits, Power
+from tests.support.taken_model import CODE, DEVICE, DEVICE_CODE, PAGE, REACHED, Taken
 from tests.support.world import CHALLENGE, VERIFIER, claims_of
 
 MOSTLY = ("alice", "alice", "alice", "bob")
@@ -192,11 +192,12 @@ class Site(model_site.Site):
             DEVICE_CODE,
         )
 
-    def told(self, _asked):
-        """A page that says of everything taken so far that it comes back."""
+    def told(self, asked):
+        """A page that says of everything taken so far that it comes back, where it reaches."""
         found = DelegationBlock.objects.values_list("public_id", flat=True)
         marks = [[client.name, str(block)] for client in self.clients for block in found]
-        return ScreenText({"restores": marks}, "", self.clock.time)
+        reach = [*asked.audience, *(uri(name) for name in REACHED)]
+        return ScreenText({"restores": marks, "reach": reach}, "", self.clock.time)
 
     def opened(self, dice, redeem, node, lifetime):
         """Check what was opened, and redeem the code, now or later."""
@@ -270,10 +271,10 @@ class Site(model_site.Site):
 
     def judge_taken(self, node, scope, audience, constraints, ends):
         """Compare what was issued with each block by itself: nothing of it, or within its limit."""
-        allowed = node.root().allowed
-        for block in self.model.blocks:
-            if not block.binds(node.pair(), allowed):
-                continue
+        held = Power(
+            frozenset(scope), frozenset(name for name in EVERYWHERE if uri(name) in audience)
+        )
+        for block in self.model.binding(node, held):
             what = block.power
             assert what is not None
             if not (Scope(what.scope) & scope and audience_of(what.audience) & audience):

@@ -216,16 +216,20 @@ class Model:
 
     # What was taken, and what it leaves
 
-    def cut(self, power, pair, since):
-        for block in self.blocks:
-            if power and block.binds(pair, since) and block.touches(power):
+    def binding(self, node, _power):
+        """The blocks that bind a delegation whose client would have this power by it."""
+        return [one for one in self.blocks if one.binds(node.pair(), node.root().allowed)]
+
+    def cut(self, power, node):
+        for block in self.binding(node, power):
+            if power and block.touches(power):
                 power = block.cut(power, self.now)
         return power
 
     def due(self, node):
         """What is left of a delegation when it is used: the answer on a page speaks for itself."""
         power = node.power()
-        return power if node.is_on_a_page() else self.cut(power, node.pair(), node.root().allowed)
+        return power if node.is_on_a_page() else self.cut(power, node)
 
     @contextmanager
     def settled(self, node):
@@ -285,16 +289,16 @@ class Model:
     def open(self, client, whose, power, allowed=-NEVER, *, is_asked=False):
         """A root; with `is_asked`, on the answer that was given just now."""
         node = Node(client=client, parent=None, whose=whose, allowed=allowed, **vars(power))
-        left = power if is_asked else self.cut(power, node.pair(), allowed)
+        left = power if is_asked else self.cut(power, node)
         Refused.if_any(access_denied=not left)
         vars(node).update(vars(left))
         return node
 
-    def found(self, terms, wanted, pair, allowed):
+    def found(self, terms, new):
         """The delegation on these terms with what is left of it, or what a new one would hold."""
         same = [node for node in self.nodes if node.terms == terms and self.is_live(node)]
-        left = self.cut(same[0].power(), pair, allowed) if same else None
-        return (same[0], left) if left else (None, self.cut(wanted, pair, allowed))
+        left = self.cut(same[0].power(), same[0]) if same else None
+        return (same[0], left) if left else (None, self.cut(new.power(), new))
 
     def exchange(self, client, token, targets, scope, wanted):
         with self.settled(token.node) as is_left:
@@ -312,7 +316,7 @@ class Model:
         terms = {"client": client, "parent": parent, "scope": scope, "audience": targets}
         terms |= {"limits": limits, "actors": actors, "whose": parent.whose}
         new = Node(**terms, terms=terms, ends=min(self.now + client.lifetime, parent.last()))
-        same, power = self.found(terms, new.power(), new.pair(), parent.root().allowed)
+        same, power = self.found(terms, new)
         child = same or new
         with child.within(power, self.tokens):
             scope, audience = scope & child.all_scope(), targets & child.all_audience()

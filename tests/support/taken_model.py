@@ -2,10 +2,20 @@
 
 from dataclasses import dataclass, replace
 
-from tests.support.reference_model import IDLE, NEVER, Model, Node, Power, Refused, Token
+from tests.support.reference_model import (
+    IDLE,
+    NEVER,
+    Model,
+    Node,
+    Power,
+    Refused,
+    Token,
+)
 
 CODE, DEVICE_CODE = 60, 600
 PAGE, DEVICE, TRUSTED = "page", "device", "trusted"
+# Where a page says that its services get, beside its own audience
+REACHED = frozenset("B")
 
 
 @dataclass(eq=False)
@@ -46,7 +56,7 @@ class Taken(Model):
         terms = {"client": client, "parent": None, "scope": scope, "audience": audience}
         new = Node(**terms, whose=("", None), allowed=-NEVER, limits=client.limits, ends=NEVER)
         new.terms = terms
-        same, power = self.found(terms, new.power(), new.pair(), -NEVER)
+        same, power = self.found(terms, new)
         node = same or new
         with node.within(power, self.tokens):
             Refused.if_any(
@@ -54,6 +64,41 @@ class Taken(Model):
             )
         self.nodes += [] if same else [node]
         return node, self.issue(node, scope & node.scope, audience & node.all_audience())
+
+    # What a yes gives back
+
+    def binding(self, node, power):
+        """The blocks that bind it: the older ones without what pages have given back since."""
+        allowed = node.root().allowed
+        if not node.parent or allowed == -NEVER:
+            return super().binding(node, power)
+        found = [block for block in self.blocks if block.binds(node.pair(), -NEVER)]
+        parts = ([b] if b.at >= allowed else self.rest(b, node, power) for b in found)
+        return [part for some in parts for part in some]
+
+    def rest(self, block, node, power):
+        """What is left of a block, place by place; all pages say that it comes back there."""
+        bound, back = block.power or power, self.given_back(block, node)
+        for place in sorted(bound.audience) if bound else ():
+            given = frozenset().union(*(scope for scope, where in back if place in where))
+            if scope := bound.scope - given:
+                left = replace(bound, scope=scope, audience=frozenset({place}))
+                # Of everything: without limits, whatever those of the power are
+                left = left if block.power else Power(left.scope, left.audience)
+                yield replace(block, power=left)
+
+    def given_back(self, block, node):
+        """The scopes and places of the answers that gave something of a block back."""
+        root, answer = node.root(), node.root().whose[1]
+        if node.client is root.client:
+            return [(answer.scope, answer.audience)]
+        pair = root.whose[0], root.client.name
+        return [
+            (one.scope, one.audience | REACHED)
+            for one in self.answers
+            if one.pair == pair and one.channel != TRUSTED and not one.withdrawn
+            and self.now < one.ends and block.at <= one.at <= root.allowed
+        ]  # fmt: skip
 
     # Answers
 
@@ -114,7 +159,9 @@ class Taken(Model):
         pair, power = (user, client.name), Power(scope, audience)
         page = self.covering(pair, scope, audience)
         is_taken = any(b.binds(pair, -NEVER) and b.touches(power) for b in self.blocks)
-        is_taken |= bool(scope & self.refused(self.answers, pair, audience, PAGE))
+        # Wherever it was refused
+        for channel in (PAGE, DEVICE):
+            is_taken |= bool(scope & self.refused(self.answers, pair, audience, channel))
         Refused.if_any(consent_required=not page and (is_taken or not client.trusted))
         answer = page
         if client.trusted:

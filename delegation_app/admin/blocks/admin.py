@@ -29,6 +29,7 @@ from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import name_search
 from delegation_app.services.consent import restored
 from delegation_app.services.delegations import blocks
+from delegation_app.services.delegations.blocks import Authority
 
 # A page with more is a list of its own
 _MOST: Final = 20
@@ -225,7 +226,7 @@ def of_delegation(
     if row.parent_id is None or row.allowed_at is None:
         again = restored.times(found, subject=subject, client_id=client_id)
     else:
-        binding = {block.pk for block in blocks.of_child(row, client_id)}
+        binding = {block.pk for block in blocks.of_child(row, client_id, Authority.of(row))}
         again = {block.pk: row.allowed_at for block in found if block.pk not in binding}
     kept = [block for block in found if block.pk not in again]
     over = [block for block in found if block.pk in again]

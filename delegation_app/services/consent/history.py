@@ -51,7 +51,8 @@ class _Past:
 
     Attributes:
         answers: the standing consents that fit it, newest first.
-        refused: the scopes that the user has left out or denied at any of the places.
+        refused: the scopes that the user has left out or denied at any of the places, on a page of
+            a browser or of a device.
     """
 
     answers: list[PreviousConsent]
@@ -200,7 +201,7 @@ def _covering(past: _Past, asked: ConsentRequest) -> ConsentRecord | None:
 def _past(asked: ConsentRequest) -> _Past:
     """Return what was answered before. One statement; two where anything was taken."""
     rows = _pages(asked)
-    found = [one for one in rows if one.is_standing and _fits(one, asked)]
+    found = [one for one in rows if one.is_standing and _is_alike(one, asked) and _fits(one, asked)]
     pair = (asked.sign_in.subject, asked.client.client_id)
     taken = blocks.of_pair(*pair) if any(one.has_blocks for one in found) else []
     left = {one.pk: _left(one, taken, asked) for one in found}
@@ -209,14 +210,16 @@ def _past(asked: ConsentRequest) -> _Past:
         sure = Scope(name for one in found if _is_confirmed(one) for name in left[one.pk])
         left = {pk: scope - (risk.risky(scope) - sure) for pk, scope in left.items()}
     answers: list[PreviousConsent] = []
-    refused = Scope()
+    refused = refused_here = Scope()
     # Newest first, so that the last word about each scope counts
     for one in rows:
         if one.pk in left:
-            answers.append(PreviousConsent(one, left[one.pk], left[one.pk] - refused))
+            answers.append(PreviousConsent(one, left[one.pk], left[one.pk] - refused_here))
         # What is refused at one of the places cannot be had at all of them
         if one.audience & asked.audience:
             refused |= one.scopes_refused
+            # A refusal on a device does not take back what was granted in a browser
+            refused_here |= one.scopes_refused if _is_alike(one, asked) else Scope()
     return _Past(answers, refused if len(rows) < _MOST else asked.scope)
 
 
@@ -228,7 +231,9 @@ def _pages(asked: ConsentRequest) -> list[Any]:
     answered = rows.filter(
         decision__in=(ConsentRecord.Decision.GRANTED, ConsentRecord.Decision.DENIED)
     )
-    marked = _of_pair(answered, asked).annotate(
+    # A page of the other kind grants nothing here, but what was refused on it has been refused
+    alike_or_refused = _alike(asked) | ~Q(scopes_refused="")
+    marked = _answers(answered.filter(alike_or_refused), asked).annotate(
         is_standing=Exists(standing), has_blocks=Exists(_blocks_since(asked))
     )
     return list(marked[:_MOST])
@@ -262,13 +267,22 @@ def _blocks_since(asked: ConsentRequest) -> QuerySet[DelegationBlock]:
 
 
 def _of_pair(rows: ConsentQuerySet, asked: ConsentRequest) -> QuerySet[ConsentRecord]:
-    # Who was asked about a device was not asked about what happens in a browser
+    return _answers(rows.filter(_alike(asked)), asked)
+
+
+def _answers(rows: ConsentQuerySet, asked: ConsentRequest) -> QuerySet[ConsentRecord]:
+    pair = {"user": asked.sign_in.user.pk, "client": asked.client.application}
+    return rows.filter(**pair).order_by("-decided_at", "-pk")
+
+
+def _alike(asked: ConsentRequest) -> Q:
+    # A user who is asked about a device is not asked about what happens in a browser
     on_a_device = Q(redirect_host=ON_A_DEVICE)
-    return rows.filter(
-        on_a_device if asked.is_on_a_device else ~on_a_device,
-        user=asked.sign_in.user.pk,
-        client=asked.client.application,
-    ).order_by("-decided_at", "-pk")
+    return on_a_device if asked.is_on_a_device else ~on_a_device
+
+
+def _is_alike(record: ConsentRecord, asked: ConsentRequest) -> bool:
+    return (record.redirect_host == ON_A_DEVICE) == asked.is_on_a_device
 
 
 def _fits(record: ConsentRecord, asked: ConsentRequest) -> bool:

@@ -39,10 +39,13 @@ class Restored:
         sentences: for the user, in their language.
         marks: the block behind each of them and the client that it keeps from something. The record
             of the answer keeps them: what was taken from a service comes back by these only.
+        reach: the resource servers that the answer is about, also those that are reached through
+            others: nothing comes back elsewhere. Empty where nothing comes back of a service.
     """
 
     sentences: list[str]
     marks: list[list[str]]
+    reach: list[str]
 
 
 def of(asked: ConsentRequest, app: str, onward: Onward) -> Restored:
@@ -62,10 +65,11 @@ def of(asked: ConsentRequest, app: str, onward: Onward) -> Restored:
         more = _("More was taken from %(app)s before. If you allow this, all of it comes back.")
         said = [*said[1 - _MOST :], more % {"app": app}]
     marks = [[asked.client.client_id, str(block.public_id)] for block in own]
-    of_services = _of_services(asked, onward)
+    reach = Audience([*asked.audience, *(one.identifier for one in onward.targets)])
+    of_services = _of_services(asked, onward.clients, Authority(asked.scope, reach))
     shown = list(dict.fromkeys(sentence for sentence, _mark in of_services))[:_MOST]
     marks += [mark for sentence, mark in of_services if sentence in shown]
-    return Restored([*said, *shown], marks)
+    return Restored([*said, *shown], marks, list(reach) if of_services else [])
 
 
 def _sentence(block: DelegationBlock, asked: ConsentRequest, app: str) -> str:
@@ -112,10 +116,10 @@ def _what(scope: Scope) -> str:
     return ", ".join(sanitize(known.get(name, name)) for name in scope) + "."
 
 
-def _of_services(asked: ConsentRequest, onward: Onward) -> list[tuple[str, list[str]]]:
-    clients = onward.clients - {asked.client.client_id}
-    places = [*asked.audience, *(one.identifier for one in onward.targets)]
-    authority = Authority(asked.scope, Audience(places))
+def _of_services(
+    asked: ConsentRequest, able: frozenset[str], authority: Authority
+) -> list[tuple[str, list[str]]]:
+    clients = able - {asked.client.client_id}
     taken = blocks.binding(authority, blocks.of_clients(asked.sign_in.subject, clients))
     if not taken:
         return []
@@ -127,7 +131,10 @@ def _of_services(asked: ConsentRequest, onward: Onward) -> list[tuple[str, list[
         (text % {"app": called[name], "day": _day(block.blocked_at)}, [name, str(block.public_id)])
         for block in taken
         for name in sorted({block.client_id_value} & clients if block.client_id_value else clients)
-        if (name, str(block.public_id)) not in before
+        # As far as no page has said so: a box was unticked, or a place was out of reach
+        if blocks.binding(
+            authority, blocks.rest(block, before.get((name, str(block.public_id)), []), authority)
+        )
     ]
 
 

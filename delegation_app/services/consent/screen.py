@@ -93,6 +93,7 @@ def _content(asked: ConsentRequest, at: datetime) -> dict[str, Any]:
         "notes": [*comes_back.sentences, *_notes(asked)],
         # Not shown: two texts with the same words may be about different things that were taken
         "restores": comes_back.marks,
+        "reach": comes_back.reach,
         "time": _time(asked, at),
         "foot": fragments(_("You can end this at any time under %(page)s."), page=_("Connections")),
         "deny": _("Deny"),

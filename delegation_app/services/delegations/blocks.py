@@ -9,6 +9,7 @@ What a client gives back by itself leaves no block.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -92,15 +93,17 @@ def of_clients(subject: str, client_ids: Iterable[str]) -> list[DelegationBlock]
     return list(rows.order_by("pk"))
 
 
-def of_child(row: Delegation, client_id: str) -> list[DelegationBlock]:
+def of_child(row: Delegation, client_id: str, authority: Authority) -> list[DelegationBlock]:
     """Return the blocks that bind what is passed on to a client, the oldest first.
 
-    The user answers the app at the root, not the client that gets a part of it. So a block of that
-    client is overcome only by a page of the app that said so.
+    The user answers the app at the root, not the client that gets a part of it. A block of that
+    client is overcome by pages of the app that said so, as far as they reached and were allowed; a
+    block of the app itself by the answer that the root stands on.
 
     Args:
         row: the child, or the parent that it is made from.
         client_id: of the child's delegate.
+        authority: what the child holds or shall hold.
 
     Side effects: none; one statement, and two more where a block is older than the answer.
     """
@@ -108,25 +111,27 @@ def of_child(row: Delegation, client_id: str) -> list[DelegationBlock]:
     # No page was answered
     if allowed_at is None or row.consent_id is None:
         return found
-    older = [block.blocked_at for block in found if block.blocked_at < allowed_at]
+    older = [block for block in found if block.blocked_at < allowed_at]
     if not older:
         return found
-    answers = ConsentRecord.objects.filter(pk=row.consent_id)
-    app = answers.values_list("client_id_value", flat=True).first()
-    since = [block for block in found if block.blocked_at >= allowed_at]
+    answer = ConsentRecord.objects.defer("shown").get(pk=row.consent_id)
+    app, first = answer.client_id_value, min(block.blocked_at for block in older)
     # What the app itself gets on its own tokens stands on its own page
-    if app is None or app == client_id:
-        return since if app == client_id else found
-    back = given_back(row.subject, app, since=min(older), until=allowed_at)
-    return [b for b in found if b in since or (client_id, str(b.public_id)) not in back]
+    own = [Authority(answer.scopes_granted, answer.audience)] if app == client_id else []
+    back = {} if own else given_back(row.subject, app, since=first, until=allowed_at)
+    left: list[DelegationBlock] = []
+    for block in found:
+        again = own or back.get((client_id, str(block.public_id)), [])
+        left += rest(block, again, authority) if block in older else [block]
+    return left
 
 
 def given_back(
     subject: str, client_id: str, *, since: datetime, until: datetime | None = None
-) -> set[tuple[str, str]]:
+) -> dict[tuple[str, str], list[Authority]]:
     """Return what pages of an app have said to come back, and the user has allowed.
 
-    One statement, reads only.
+    An answer that was withdrawn or has run out gives nothing back. One statement, reads only.
 
     Args:
         subject: the user.
@@ -134,15 +139,45 @@ def given_back(
         since, until: the times of the answers (UTC); None for up to now.
 
     Returns:
-        The client id and the public id of each block.
+        By client id and public id of each block: what each answer allowed, where its page reached.
     """
-    rows = ConsentRecord.objects.allowed().filter(
+    rows = ConsentRecord.objects.effective(clock.now()).filter(
         subject=subject, client_id_value=client_id, decided_at__gte=since
     )
     if until is not None:
         rows = rows.filter(decided_at__lte=until)
-    marks = rows.values_list("shown__restores", flat=True)
-    return {(name, block) for some in marks for name, block in some or ()}
+    found: dict[tuple[str, str], list[Authority]] = defaultdict(list)
+    kept = rows.values_list("shown__restores", "shown__reach", "scopes_granted", "audience")
+    for marks, reach, scopes, audience in kept:
+        # Older records do not say how far their page reached
+        allowed = Authority(scopes, audience if reach is None else Audience(reach))
+        for name, block in marks or ():
+            found[name, block].append(allowed)
+    return found
+
+
+def rest(
+    block: DelegationBlock, back: Iterable[Authority], authority: Authority
+) -> list[DelegationBlock]:
+    """Return what a block still binds beside what was given back, one block for each place.
+
+    Args:
+        block: the block; itself where nothing of it was given back.
+        back: what was given back.
+        authority: what is judged; of a block of everything, the rest within it is returned.
+    """
+    bound = authority if block.everything else Authority(block.scopes, block.audience)
+    part = [one for one in back if one.scope & bound.scope and one.audience & bound.audience]
+    if not part:
+        return [block]
+    left = []
+    for place in bound.audience:
+        given = Scope(name for one in part if place in one.audience for name in one.scope)
+        if still := bound.scope - given:
+            piece = copy(block)
+            piece.everything, piece.scopes, piece.audience = False, still, Audience([place])
+            left.append(piece)
+    return left
 
 
 def touches(block: DelegationBlock, authority: Authority) -> bool:

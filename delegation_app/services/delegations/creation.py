@@ -77,7 +77,7 @@ def cut(terms: AnyTerms) -> AnyTerms | None:
     """
     client_id = terms.client.client_id
     if isinstance(terms, ChildTerms):
-        found = blocks.of_child(terms.parent, client_id)
+        found = blocks.of_child(terms.parent, client_id, terms.authority)
     else:
         found = blocks.of_pair(terms.subject, client_id, since=terms.allowed_at)
     left = blocks.cut(terms.authority, found)

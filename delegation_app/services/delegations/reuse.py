@@ -122,18 +122,19 @@ def _refusal(row: Delegation, refusal: type[OAuthError]) -> OAuthError:
 
 
 def _settled(row: Delegation, origin: audit.RequestContext) -> Delegation | None:
+    held = Authority.of(row)
     if row.parent_id is None:
         found = blocks.of_pair(row.subject, row.delegate_client_id, since=row.allowed_at)
     else:
-        found = blocks.of_child(row, row.delegate_client_id)
-    held = Authority.of(row)
+        found = blocks.of_child(row, row.delegate_client_id, held)
     left = blocks.cut(held, found)
     # What was issued on it already stays as it is: it was not taken itself
     if left is None or left == held:
         return None if left is None else row
     system = origin.acting_as("system")
     bound = blocks.binding(held, found)
-    details = {"blocks": [str(block.public_id) for block in bound]}
+    # A block that was given back in part is there once for each place
+    details = {"blocks": list(dict.fromkeys(str(block.public_id) for block in bound))}
     to = Narrowing(
         scope=None if left.scope == held.scope else left.scope,
         audience=None if left.audience == held.audience else left.audience,
