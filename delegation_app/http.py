@@ -59,6 +59,7 @@ _LIKE_ASCII: Final = frozenset(
     {"us-ascii", "ascii", "iso-8859-1", "iso8859-1", "latin-1", "latin1", "windows-1252"}
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_HEX_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class HeaderTooLong(InvalidRequest):
@@ -188,7 +189,10 @@ def _name_for_log(request: HttpRequest) -> str:
     # The X-Request-Id of the caller stands beside ours, so that both logs can be compared
     sent = request.META.get("HTTP_X_REQUEST_ID", "")
     ours = request_id_of(request)
-    return f"{ours} (X-Request-Id {sent})" if _REQUEST_ID.fullmatch(sent) else ours
+    if not _REQUEST_ID.fullmatch(sent):
+        return ours
+    # Proxies write a UUID, or its digits alone; anything else may be a secret in the wrong header
+    return f"{ours} (X-Request-Id {sent if _HEX_ID.fullmatch(sent) else masked(sent)})"
 
 
 def as_oauth_error(error: Exception, request: HttpRequest) -> OAuthError:
@@ -198,7 +202,7 @@ def as_oauth_error(error: Exception, request: HttpRequest) -> OAuthError:
         logger.info("refused %s: %s (%.255s)", name, masked(str(error)), masked(error.detail))
         return error
     if isinstance(error, UNREADABLE):
-        logger.info("unreadable %s: %.255s", name, error)
+        logger.info("unreadable %s: %.255s", name, masked(str(error)))
         return InvalidRequest("The request could not be read.", detail=type(error).__name__)
     if isinstance(error, DataError):
         # Such as a session cookie with a NUL, which PostgreSQL refuses; waiting would not help

@@ -14,6 +14,7 @@ from jwt.utils import base64url_decode, base64url_encode
 
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.protocol.jwk import ALGORITHMS, PrivateKey
+from delegation_app.protocol.secrets import masked
 
 MAX_TOKEN_LENGTH: Final = 8 * 1024
 # Base64 makes four characters of three; the rest is for the header and the longest signature.
@@ -95,7 +96,7 @@ def fits(claims: Mapping[str, Any]) -> bool:
 
 def mismatch(cause: str, *, expected: object, got: object) -> str:
     """Return what the log says of a claim: short, and on one line, whatever the token says."""
-    return f"{cause}: expected {ascii(expected)[:_SHOWN]}, got {ascii(got)[:_SHOWN]}"
+    return f"{cause}: expected {ascii(expected)[:_SHOWN]}, got {masked(ascii(got))[:_SHOWN]}"
 
 
 def looks_like_jws(token: str) -> bool:

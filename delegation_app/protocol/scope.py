@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from delegation_app.protocol.errors import InvalidScope
+from delegation_app.protocol.secrets import masked
 
 # As much of a list of names as fits into the description of an error
 _LONGEST_LIST: Final = 120
 # What is sent is not repeated where a page could take it for markup
-_NOT_SHOWN: Final = re.compile(r"[^A-Za-z0-9 ,._:/+*~-]")
+_NOT_SHOWN: Final = re.compile(r"[^A-Za-z0-9 ,._:/+*~\[\]-]")
 
 # RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
 _TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
@@ -43,8 +44,8 @@ class Scope:
         return " ".join(self.names)
 
     def listed(self) -> str:
-        """Return the names for the description of an error: cut, and without markup."""
-        text = _NOT_SHOWN.sub("?", ", ".join(self.names))
+        """Return the names for the description of an error: masked, cut, and without markup."""
+        text = _NOT_SHOWN.sub("?", masked(", ".join(self.names)))
         return text if len(text) <= _LONGEST_LIST else f"{text[:_LONGEST_LIST]}..."
 
     def __iter__(self) -> Iterator[str]:

@@ -34,13 +34,20 @@ _CLASSES: Final = (frozenset(string.ascii_lowercase), frozenset(string.ascii_upp
 
 # Shorter ones are names and words; a secret of that length is for its site to refuse
 _LONGEST_NAME: Final = 19
-# A JWT; a word as generators write them, of all kinds; a user code, with its hyphen or without
+# A user code with whatever its reader or a sentence may put between its letters
+_USER_CODE: Final = (
+    rf"(?<![A-Z0-9])[{user_code.ALPHABET}]"
+    rf"(?:[-._/\u2010-\u2014\u2212 \u00a0\t]{{0,3}}[{user_code.ALPHABET}])"
+    rf"{{{user_code.LENGTH - 1}}}(?![A-Z0-9])"
+)
+_HAS_USER_CODE: Final = re.compile(_USER_CODE, re.ASCII | re.IGNORECASE)
+# A JWT; a word as generators write them, of all kinds, base64 with its padding included
 _MAYBE_SECRET: Final = re.compile(
-    r"eyJ[\w-]*(?:\.[\w-]*)+"
-    rf"|[\w~-]{{{_LONGEST_NAME + 1},}}"
-    rf"|(?<!\w)(?:[{user_code.ALPHABET}]{{4}}-?){{2}}(?!\w)",
+    rf"eyJ[\w-]*(?:\.[\w-]*)+|[\w~+/-]{{{_LONGEST_NAME + 1},}}={{0,2}}|{_USER_CODE}",
     re.ASCII | re.IGNORECASE,
 )
+# What paths and the names of products and time zones consist of
+_PART: Final = re.compile(r"[A-Z]?[a-z]*[0-9]*|[A-Z]+[0-9]*")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _WORDS: Final = re.compile(r"[a-z~_-]+|[A-Z~_-]+")
 
@@ -107,7 +114,9 @@ def masked(text: str) -> str:
     """Return text that a caller sent, for logs and audit: what may be a secret shows its hint only.
 
     People confuse fields, so a secret may stand where a name belongs. Masked are JWTs, user codes,
-    and words of 20 characters or more with a digit or in both cases; UUIDs are no secrets here.
+    and words of 20 characters or more with a digit or in both cases, base64 included. UUIDs and
+    words that are shorter or of one case alone are no secrets here. Mask before you cut: what is
+    left of a secret may look like none.
 
     Args:
         text: any text, of any length.
@@ -126,12 +135,25 @@ def masked_name(name: str) -> str:
 
 def _hinted(found: re.Match[str]) -> str:
     text = found[0]
-    is_word = len(text) > _LONGEST_NAME and _WORDS.fullmatch(text)
-    return text if is_word or _UUID.fullmatch(text) else _hint_of(text)
+    if len(text) <= _LONGEST_NAME or _HAS_USER_CODE.search(text):
+        return _hint_of(text)
+    if _is_path(text):
+        return "".join(map(masked, re.split(r"([+/])", text)))
+    bare = text.rstrip("=")
+    return text if _WORDS.fullmatch(bare) or _UUID.fullmatch(bare) else _hint_of(text)
+
+
+def _is_path(text: str) -> bool:
+    # Random base64 has letters of both cases, and not only at the beginning of its parts
+    if not ("/" in text or "+" in text):
+        return False
+    is_mixed = text not in {text.lower(), text.upper()}
+    return not is_mixed or all(map(_PART.fullmatch, re.split(r"[+/~_-]", text.rstrip("="))))
 
 
 def _hint_of(text: str) -> str:
-    return f"[masked {hint(text)}]"
+    # So few are the user codes that the beginning of a digest names one
+    return "[masked]" if _HAS_USER_CODE.search(text) else f"[masked {hint(text)}]"
 
 
 def derive_key(secret: str, purpose: str) -> bytes:

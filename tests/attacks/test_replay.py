@@ -6,7 +6,7 @@ from delegation_app.models import AuditEvent
 from delegation_app.protocol import names
 from tests.support.answers import nothing_stored, recorded, refused
 from tests.support.chains import Chain
-from tests.support.world import SERVICE_A, SERVICE_B, VERIFIER, delegation_of
+from tests.support.world import REDIRECT_URI, SERVICE_A, SERVICE_B, VERIFIER, delegation_of
 
 READ = "read:metrics"
 
@@ -184,6 +184,31 @@ def test_code_when_replayed_without_its_proof_and_with_a_header_then_nothing_end
     data = {**family.request("code"), **changes}
     refused(story.post("/oauth/token", data, story.world.web, HTTP_DPOP="x"), "invalid_request")
     assert family.goes_on()
+
+
+@pytest.mark.parametrize("name", ["redirect_uri", "code_verifier"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_code_when_replayed_with_a_right_and_a_wrong_proof_then_the_family_ends(
+    story, family, name, is_first
+):
+    right = {"redirect_uri": REDIRECT_URI, "code_verifier": VERIFIER}[name]
+    both_values = [right, "https://x"] if is_first else ["https://x", right]
+    data = {**family.request("code"), name: both_values}
+    refused(story.token(**data), "invalid_grant")
+    assert family.ended_by_replay()
+
+
+def test_code_when_replayed_with_two_wrong_redirect_uris_then_nothing_ends(story, family):
+    data = {**family.request("code"), "redirect_uri": ["https://x", "https://y"]}
+    refused(story.token(**data), "invalid_request")
+    assert family.goes_on()
+
+
+def test_code_when_unused_and_sent_with_a_right_and_a_wrong_redirect_uri_then_it_stays_good(story):
+    code = story.code()
+    data = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
+    refused(story.token(**data, redirect_uri=[REDIRECT_URI, "https://x"]), "invalid_request")
+    assert story.redeem(code).status_code == 200
 
 
 def test_retry_when_something_else_is_wrong_then_it_is_no_replay(story, family):

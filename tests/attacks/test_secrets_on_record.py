@@ -15,7 +15,8 @@ from tests.support.world import FORM, SERVICE_A, SERVICE_B, VERIFIER, App
 
 KINDS = (
     "client secret", "typed secret", "code", "verifier", "access token", "opaque token",
-    "refresh token", "device code", "user code",
+    "refresh token", "device code", "user code", "spaced user code", "dotted user code",
+    "base64 secret",
 )  # fmt: skip
 
 FORMS = {
@@ -88,6 +89,9 @@ def secret_of(story, kind):
         "refresh token": lambda: story.tokens()["refresh_token"],
         "device code": lambda: story.start().json()["device_code"],
         "user code": lambda: story.start().json()["user_code"],
+        "spaced user code": lambda: story.start().json()["user_code"].replace("-", " "),
+        "dotted user code": lambda: story.start().json()["user_code"].replace("-", "."),
+        "base64 secret": lambda: "Zk3+9dQ/x7Lm2Rt/Vw8Yp+Nc4Hb/Ke6Ts1+Gf5Ja/Xu0==",
     }
     return makers[kind]() if kind in makers else story.tokens()["access_token"]
 
@@ -105,8 +109,12 @@ def test_form_when_a_secret_stands_in_any_parameter_then_it_is_not_on_record(
                 story.post(path, data, app)
     story.post(path, {secret: "x", "grant_type": "x"}, world.web)
     story.post(path, {secret: ["x", "x"], "grant_type": "x"}, world.web)
-    story.post(path, {"x": secret}, world.web, HTTP_USER_AGENT=secret, HTTP_DPOP=secret)
+    headers = dict.fromkeys(("HTTP_USER_AGENT", "HTTP_DPOP", "HTTP_X_REQUEST_ID"), secret)
+    story.post(path, {"x": secret}, world.web, **headers)
     assert secret not in on_record()
+    if "user code" in kind:
+        # So few bits that its digest names it
+        assert hint(secret) not in on_record()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -156,6 +164,31 @@ def test_scope_when_unknown_then_its_name_is_on_record(story):
     assert AuditEvent.objects.latest("pk").details["detail"] == "Unknown scope: delete:everything."
     story.client_credentials(resource=f"{SERVICE_A}/typo")
     assert AuditEvent.objects.latest("pk").details["detail"].startswith(f"{SERVICE_A}/typo is not")
+
+
+@pytest.mark.parametrize("kept", range(6, 43, 4))
+def test_text_when_it_is_cut_inside_of_a_secret_then_no_part_of_that_is_on_record(
+    story, world, on_record, kept
+):
+    secret = story.tokens()["refresh_token"]
+    for longest in (40, 64, 120, 200, 255):
+        # A list of names, a name by itself, and an address that a proxy has forwarded
+        text = "!" * (longest - kept - 2)
+        story.client_credentials(scope=f"{text} {secret}")
+        name = f"{'.' * (longest - kept)}{secret}"
+        story.client_credentials(scope=name)
+        story.post("/oauth/token", {name: ["x", "x"]}, world.web)
+        story.wire.post("/oauth/token", {"x": "y"}, HTTP_X_FORWARDED_FOR=name, HTTP_FORWARDED=name)
+        story.browser.get(f"/connections/api/?{quote(name)}=1")
+    assert secret[:6] not in on_record()
+
+
+@pytest.mark.parametrize(
+    "sent", ["from-the-proxy-1", "1b4e28ba-2fa1-41d2-883f-0016d3cca427", "0123456789abcdef" * 2]
+)
+def test_log_when_a_proxy_names_the_request_then_it_has_that_name(story, on_record, sent):
+    story.post("/oauth/token", {"grant_type": "x"}, story.world.web, HTTP_X_REQUEST_ID=sent)
+    assert f"(X-Request-Id {sent})" in on_record()
 
 
 def test_retry_when_its_user_agent_is_a_secret_then_only_a_hint_is_on_record(story, on_record):

@@ -12,12 +12,16 @@ from delegation_app.protocol.constraints import REGISTRY, Constraints, Enforceme
 from delegation_app.protocol.constraints.base import Constraint, InvalidConstraint, check_members
 from delegation_app.protocol.errors import InvalidToken, OutsideLimits
 from delegation_app.protocol.verified_token import Call
+from delegation_app.services.audit import RequestContext
+from delegation_app.services.delegations import creation
+from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.tokens import local_verifier
 from tests.support.answers import refusal_recorded, refused
 from tests.support.chains import handed_on
 from tests.support.world import SERVICE_A, SERVICE_B, claims_of, delegation_of
 
 ISSUER = {"ISSUER": "https://as.example.com"}
+READ, BOTH = "read:metrics", "read:metrics write:alerts"
 INSIDE, OUTSIDE = "10.1.2.3", "192.0.2.1"
 # A Wednesday, ten in the morning
 NOON = datetime(2030, 1, 2, 10, 0, tzinfo=UTC)
@@ -244,6 +248,48 @@ def forgotten():
     yield
     REGISTRY.clear()
     REGISTRY.update(before)
+
+
+@dataclass(frozen=True, slots=True)
+class Restless(Constraint):
+    """A constraint whose `narrowed` is never the same again, as `Constraint` does not permit."""
+
+    TYPE = "restless"
+    ENFORCED_AT = frozenset({EnforcementPoint.HAND_ON})
+    # What a loop without a bound would pass
+    MOST = 100
+
+    times: int
+
+    @classmethod
+    def parse(cls, members):
+        return cls(members["times"])
+
+    def as_json(self):
+        return {"type": self.TYPE, "times": self.times}
+
+    def narrowed(self, parent):
+        return Restless(min(max(self.times, parent.times) + 1, self.MOST))
+
+    def refusal(self, access):
+        return None
+
+    def describe(self):
+        return "Always something else."
+
+
+def test_exchange_when_a_constraint_is_cut_without_an_end_then_it_is_refused(story, forgotten):
+    install(Restless)
+    one, two = (story.client_credentials(scope=scope).json() for scope in (READ, BOTH))
+    limits = Narrowing(constraints=Constraints([Restless(1)]))
+    creation.narrow(delegation_of(one), limits, RequestContext(actor="user:99"), reason="x")
+    before = delegation_of(two)
+
+    refused(story.exchange(two["access_token"]), "invalid_request")
+
+    detail = AuditEvent.objects.latest("pk").details["detail"]
+    assert detail == "its constraints are different each time they are narrowed"
+    assert delegation_of(two).constraints == before.constraints
 
 
 def test_constraint_of_another_package_when_set_then_it_is_installed_and_judged(story, forgotten):

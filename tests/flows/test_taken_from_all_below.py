@@ -232,6 +232,69 @@ def test_audience_when_narrowed_then_a_child_of_the_client_at_both_keeps_the_res
     assert claims_of(again["access_token"])["aud"] == SERVICE_A
 
 
+@pytest.fixture
+def through_service(story, world):
+    """What web was allowed at A and C, gave service A at B, and has back from there at C and A."""
+    world.web.policy.audiences.add(world.service_c)
+    world.service_b.introspectors.add(world.web.row)
+    grants = [names.AUTHORIZATION_CODE, names.REFRESH_TOKEN, names.TOKEN_EXCHANGE]
+    world.web.change(may_refresh_exchanged_tokens=True, grants=grants)
+    root = story.tokens(scope=READ, resource=[SERVICE_A, SERVICE_C])
+    given = story.exchange(root["access_token"]).json()
+    targets = ([SERVICE_C], [SERVICE_A, SERVICE_C])
+    back = [
+        story.exchange(given["access_token"], world.web, audience=one).json() for one in targets
+    ]
+    return root, given, *back
+
+
+def test_audience_when_narrowed_then_its_client_loses_it_behind_a_service_too(
+    story, world, through_service, clock
+):
+    root, given, at_c, at_both = through_service
+    before = clock.time
+    clock.forward(seconds=5)
+    narrowed(root, audience=Audience([SERVICE_A]))
+    clock.forward(seconds=5)
+
+    assert not story.is_active(at_c["access_token"], world.service_c_client)
+    assert story.refresh(at_c["refresh_token"]).json()["error"] == "invalid_grant"
+    assert not story.is_active(at_both["access_token"], world.service_c_client)
+    again = story.refresh(at_both["refresh_token"]).json()
+    assert claims_of(again["access_token"])["aud"] == SERVICE_A
+    # The service between was given nothing of what is taken
+    assert story.is_active(given["access_token"], world.service_b_client)
+    row = delegation_of(at_both)
+    assert audience_at(row, before) == (SERVICE_A, SERVICE_C)
+    assert audience_at(row, clock.time) == tuple(row.audience) == (SERVICE_A,)
+
+
+def test_audience_when_taken_behind_a_service_then_those_below_go_on_if_they_stand_in_the_rest(
+    story, world, through_service
+):
+    root, _given, _at_c, at_both = through_service
+    token = at_both["access_token"]
+    at_a = story.exchange(token, audience=SERVICE_B).json()
+    at_c = story.exchange(token, world.service_c_client, audience=SERVICE_A).json()
+    narrowed(root, audience=Audience([SERVICE_A]))
+
+    assert story.is_active(at_a["access_token"], world.service_b_client)
+    assert not story.is_active(at_c["access_token"], world.service_a_client)
+
+
+def test_audience_when_taken_behind_a_service_then_those_in_its_own_rest_go_on(
+    story, world, through_service
+):
+    world.web.policy.audiences.add(world.service_b)
+    root, given, *_ = through_service
+    back = story.exchange(given["access_token"], world.web, audience=[SERVICE_B, SERVICE_C]).json()
+    below = story.exchange(back["access_token"], world.service_b_client, audience=SERVICE_A).json()
+    narrowed(root, audience=Audience([SERVICE_A]))
+
+    assert delegation_of(back).audience == Audience([SERVICE_B])
+    assert story.is_active(below["access_token"], world.service_a_client)
+
+
 def test_cron_when_its_audience_is_narrowed_then_its_own_child_there_ends(story, world):
     world.cron.change(grants=[names.CLIENT_CREDENTIALS, names.TOKEN_EXCHANGE])
     world.cron.policy.audiences.add(world.service_b)

@@ -1,5 +1,8 @@
+import base64
 import re
+import secrets as stdlib_secrets
 import string
+import time
 
 import pytest
 from django.utils.crypto import get_random_string
@@ -94,3 +97,45 @@ def test_is_random_when_many_are_made_then_nearly_all_are_known():
 )
 def test_is_random_when_it_may_have_been_typed_then_false(text):
     assert not secrets.is_random(text, generated=len(text) if len(text) != 43 else 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "delete:everything", "https://service-a.example/v1/metrics/hour24/latest", "Mozilla/5.0",
+        "America/Argentina/Buenos_Aires", "application/x-www-form-urlencoded", "HTTP/1.1 GET POST",
+        "/things/1b4e28ba-2fa1-41d2-883f-0016d3cca427/parts", "python-requests/2.32",
+        "urn:ietf:params:oauth:grant-type:token-exchange", "a-name-that-is-longer-than-others",
+    ],
+)  # fmt: skip
+def test_masked_when_text_holds_no_secret_then_it_stays(text):
+    assert secrets.masked(text) == text
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["WDJB-MJHT", "wdjb mjht", "WDJB.MJHT", "WDJBMJHT", "W D J B M J H T", "WD JB MJ HT",
+     "WDJB_MJHT", "WDJB \u2013 MJHT", "wdjb-mjht-is-what-the-device-shows",
+     "/oauth/device/WDJB-MJHT/Code1"],
+)  # fmt: skip
+def test_masked_when_text_is_a_user_code_then_it_has_no_hint(code):
+    assert secrets.masked(f"code={code}.") == "code=[masked]."
+
+
+def test_masked_when_text_is_long_then_it_takes_no_time_by_its_square():
+    # By its square it would be minutes
+    for text in ("eyJ" * 300_000, "a/" * 400_000, "b c " * 200_000, "aB+" * 300_000):
+        started = time.process_time()
+        secrets.masked(text)
+        assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize("alphabet", ["standard", "urlsafe"])
+def test_masked_when_text_is_random_base64_then_it_is_never_readable(alphabet):
+    encode = {"standard": base64.b64encode, "urlsafe": base64.urlsafe_b64encode}[alphabet]
+    for size in (20, 32, 40):
+        made = [encode(stdlib_secrets.token_bytes(size)).decode() for _ in range(500)]
+        for one in made:
+            # A few have what could be a user code in them
+            shown = {f"x: [masked {secrets.hint(one)}]", "x: [masked]"}
+            assert secrets.masked(f"x: {one}") in shown

@@ -87,6 +87,8 @@ class Block:
 
 class Node:
     whose, actors, terms, revoked, uses, changed = (), (), None, False, 0, 0
+    # After how many tokens it came about; what was taken of its audience, and after how many
+    born, taken = 0, ()
 
     def __init__(self, **values):
         vars(self).update(values)
@@ -111,6 +113,7 @@ class Node:
         before = dict(vars(self))
         power = power or Power(frozenset(), frozenset())
         self.changed = self.changed if power == self.power() else tokens
+        self.take(power.audience, tokens)
         vars(self).update(vars(power))
         try:
             yield
@@ -118,6 +121,10 @@ class Node:
             vars(self).clear()
             vars(self).update(before)
             raise
+
+    def take(self, left, tokens):
+        """Leave a part of its audience, here and where its client has it back from others below."""
+        self.taken = (*self.taken, (self.all_audience() - left, tokens))
 
     def power(self):
         return Power(self.all_scope(), self.all_audience(), self.all_limits(), self.last())
@@ -127,7 +134,9 @@ class Node:
         return bool(self.parent) and self.parent.client is self.client
 
     def all_audience(self):
-        return self.audience & self.parent.all_audience() if self.is_own() else self.audience
+        mine = [above for above in self.line()[1:] if above.client is self.client]
+        gone = [what for above in mine for what, tokens in above.taken if self.born < tokens]
+        return self.audience.difference(*gone)
 
     def is_given(self):
         """Whether its client has it by what is left above, where it stands or by its name."""
@@ -273,6 +282,7 @@ class Model:
             gone.append(Power(scope, audience, limits, bound))
         found = [what for what in gone if what.scope and what.audience]
         self.blocks += [Block(node.pair(), self.now, what) for what in found]
+        node.take(audience, self.tokens)
         node.scope, node.audience, node.ends, node.limits = scope, audience, ends, left.limits
         node.changed = self.tokens
 
@@ -315,7 +325,8 @@ class Model:
         limits = parent.for_child() & client.limits & wanted
         terms = {"client": client, "parent": parent, "scope": scope, "audience": targets}
         terms |= {"limits": limits, "actors": actors, "whose": parent.whose}
-        new = Node(**terms, terms=terms, ends=min(self.now + client.lifetime, parent.last()))
+        born = {"terms": terms, "born": self.tokens}
+        new = Node(**terms, **born, ends=min(self.now + client.lifetime, parent.last()))
         same, power = self.found(terms, new)
         child = same or new
         with child.within(power, self.tokens):

@@ -20,6 +20,8 @@ from ipaddress import (
 )
 from typing import Any, Final, TypeAlias
 
+from delegation_app.protocol.secrets import masked
+
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -126,7 +128,7 @@ def sender_of(
     if address is not None:
         return Sender(address)
     surest = _text(_hop(peer)) or peer or SOCKET
-    claim = forwarded_for.rpartition(",")[2].strip(" \t")[:_LONGEST_CLAIM]
+    claim = masked(forwarded_for.rpartition(",")[2].strip(" \t"))[:_LONGEST_CLAIM]
     return Sender(None, (surest, f"{surest} {claim}") if claim else (surest,))
 
 

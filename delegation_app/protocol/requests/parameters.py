@@ -8,6 +8,7 @@ from typing import Final, Self
 from urllib.parse import parse_qsl
 
 from delegation_app.protocol.errors import InvalidRequest
+from delegation_app.protocol.secrets import masked
 
 # The longest legitimate request carries a few tokens of some KiB each.
 MAX_LENGTH: Final = 64 * 1024
@@ -126,7 +127,9 @@ class Parameters:
         """Return the refusal of a request in which a parameter stands twice, or None."""
         for name, count in Counter(name for name, _ in self._pairs).items():
             if count > 1 and name not in REPEATABLE:
-                return InvalidRequest("A parameter was sent more than once.", detail=name[:40])
+                return InvalidRequest(
+                    "A parameter was sent more than once.", detail=masked(name)[:40]
+                )
         return None
 
 

@@ -164,15 +164,17 @@ def _narrow_row(row: Delegation, to: Narrowing, constraints: Constraints) -> Non
 class _Reach:
     """What an audience that is taken from a delegation leaves of those below it.
 
-    A client that has exchanged its own token holds the same authority twice, so it loses the
-    audience there too. What another client was given goes on while that client could still be
-    given it: it stands in what is left, or `may_act` names it.
+    A client that has exchanged a token of its own authority holds it twice, also where the token
+    came back to it through other clients, so it loses the audience there too. What another client
+    was given goes on while that client could still be given it: it stands in what is left, or
+    `may_act` names it.
     """
 
     def __init__(self, top: Delegation, audience: Audience) -> None:
-        self.top, self.audience = top, audience
+        self.top, self.taken = top, top.audience - audience
         # By key, the audience of those that have lost a part of it
         self.left: dict[int, Audience] = {}
+        self._heard: dict[Audience, set[object]] = {}
 
     def narrow(self, row: Delegation) -> None:
         """Take from a row, after all above it.
@@ -180,12 +182,10 @@ class _Reach:
         Raises:
             InvalidTarget: nothing of it is left.
         """
-        if row.pk == self.top.pk:
-            self._keep(row, self.audience)
+        if row.delegate_id == self.top.delegate_id:
+            self._keep(row, row.audience - self.taken)
         elif (above := self.left.get(row.parent_id or 0)) is None:
             return
-        elif row.delegate_id == self.top.delegate_id:
-            self._keep(row, row.audience & above)
         elif not self._is_given(row.delegate_id, above):
             raise InvalidTarget("Its client does not stand in what is left of the audience.")
 
@@ -196,13 +196,14 @@ class _Reach:
             row.audience = self.left[row.pk] = audience
 
     def _is_given(self, client: object, above: Audience) -> bool:
-        return client in self._named or any((name, client) in self._heard for name in above)
+        return client in self._named or client in self._in(above)
 
-    @cached_property
-    def _heard(self) -> set[tuple[str, object]]:
-        # Also of those that are switched off: they may come back
-        servers = ResourceServer.objects.filter(identifier__in=self.audience)
-        return set(servers.values_list("identifier", "introspectors"))
+    def _in(self, audience: Audience) -> set[object]:
+        if audience not in self._heard:
+            # Also of those that are switched off: they may come back
+            servers = ResourceServer.objects.filter(identifier__in=audience)
+            self._heard[audience] = set(servers.values_list("introspectors", flat=True))
+        return self._heard[audience]
 
     @cached_property
     def _named(self) -> set[object]:

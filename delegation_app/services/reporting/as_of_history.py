@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from itertools import takewhile
 from typing import Any, Final
 from uuid import UUID
 
@@ -180,8 +179,7 @@ class History:
             scopes &= _scope(after)
             until = _earlier(until, _time(after.get("expires_at")))
             if event.delegation_id in same:
-                left = _strings(after.get("audience"))
-                audience = tuple(name for name in audience if name in left)
+                audience = _without_taken(audience, event)
         return _Terms(scopes, audience, until, gaps)
 
     def _first_expiry(
@@ -258,9 +256,16 @@ class History:
 
 
 def _same_client(chain: Sequence[Delegation]) -> set[int]:
-    """Return the last of a chain and those right above it of its client: they share an audience."""
+    """Return those of a chain whose audience the last one loses too; see `narrowing`."""
     client = chain[-1].delegate_client_id
-    return {row.pk for row in takewhile(lambda row: row.delegate_client_id == client, chain[::-1])}
+    return {row.pk for row in chain if row.delegate_client_id == client}
+
+
+def _without_taken(audience: Iterable[str], event: AuditEvent) -> tuple[str, ...]:
+    before, after = (
+        _strings((event.details.get(name) or {}).get("audience")) for name in ("before", "after")
+    )
+    return tuple(name for name in audience if name not in before or name in after)
 
 
 def _events_of(rows: Iterable[Delegation]) -> QuerySet[AuditEvent]:

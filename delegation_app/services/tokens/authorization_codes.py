@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -150,7 +150,7 @@ def mismatch_of(
     code: AuthorizationCode,
     client: RegisteredClient,
     verifiers: Iterable[str | None],
-    redirect_uris: Iterable[str],
+    redirect_uris: Collection[str],
 ) -> str:
     """Return what shows that a code is not the caller's to redeem; empty if nothing does.
 
@@ -158,7 +158,7 @@ def mismatch_of(
         code: with its delegation.
         client: who presents it.
         verifiers: the values of `code_verifier`, of which one has to prove it.
-        redirect_uris: the values of `redirect_uri`.
+        redirect_uris: the values of `redirect_uri`, of which one has to be equal if any was sent.
     """
     # OAuth 2.1 section 7.5.2: none of these ends anything, or a thief of a code could do harm
     if code.delegation.delegate_id != client.application.pk:
@@ -167,7 +167,7 @@ def mismatch_of(
     if not any(pkce.proves(verifier, code.code_challenge) for verifier in verifiers):
         return "code_verifier"
     # OAuth 2.1 section 10.2: it may be left out; RFC 6749 section 4.1.3: if sent, it must be equal
-    if any(uri != code.redirect_uri for uri in redirect_uris):
+    if redirect_uris and code.redirect_uri not in redirect_uris:
         return "redirect_uri"
     return ""
 

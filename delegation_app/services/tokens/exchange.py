@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from delegation_app import clock
+from delegation_app.conf import conf
 from delegation_app.events import TOKEN_EXCHANGED, TOKEN_IMPERSONATED
 from delegation_app.models import Delegation
 from delegation_app.protocol import names
@@ -135,12 +136,7 @@ def _ends(parent: Delegation, client: RegisteredClient) -> datetime | None:
 def _issue(
     wanted: ExchangeRequest, judged: _Judged, client: RegisteredClient, origin: audit.RequestContext
 ) -> issuing.Issued:
-    # Valid when they were read, but maybe not after the wait for the locks
-    child = creation.delegate_onward(judged.terms, origin, judged.presented)
-    while child is None:
-        # Of what is left, the client may stand in nothing any more
-        judged = _judged(wanted, exchange_parties.subject(wanted.subject, client), client)
-        child = creation.delegate_onward(judged.terms, origin, judged.presented)
+    child, judged = _child(wanted, judged, client, origin)
     subject, actors, terms = judged.subject, judged.actors, judged.terms
     view = issuing.within(issuing.TokenGrant(child, client, terms.scope, terms.audience))
     # RFC 8693 section 2.2.1: a refresh token only where the subject may be gone by then
@@ -154,3 +150,22 @@ def _issue(
         details={"subject_jti": subject.jti, "chain": child.chain, "actors": child.actors},
     )
     return issuing.issue(view, origin, manner, renewal=renewal)
+
+
+def _child(
+    wanted: ExchangeRequest, judged: _Judged, client: RegisteredClient, origin: audit.RequestContext
+) -> tuple[Delegation, _Judged]:
+    """Return the child, and what was judged again where a part of its parent was cut meanwhile."""
+    # A round that cuts leaves nothing to cut. Only where a constraint of the site's own narrows to
+    # something else each time would there be no end, under the lock of the root.
+    for _round in range(conf.max_depth + 1):
+        # Valid when they were read, but maybe not after the wait for the locks
+        child = creation.delegate_onward(judged.terms, origin, judged.presented)
+        if child is not None:
+            return child, judged
+        # Of what is left, the client may stand in nothing any more
+        judged = _judged(wanted, exchange_parties.subject(wanted.subject, client), client)
+    raise InvalidRequest(
+        "The subject token cannot be exchanged.",
+        detail="its constraints are different each time they are narrowed",
+    )

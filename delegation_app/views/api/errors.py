@@ -10,6 +10,7 @@ from rest_framework import exceptions
 
 from delegation_app import http
 from delegation_app.protocol.errors import InvalidRequest, OAuthError, TooManyAttempts
+from delegation_app.protocol.secrets import masked
 
 # Sentences of our own: the framework's are translated, and some quote what was sent
 _WRONG: Final[Mapping[str, str]] = {
@@ -102,7 +103,11 @@ def _of_framework(error: exceptions.APIException) -> Exception:
             return (
                 error
                 if error.status_code >= exceptions.APIException.status_code
-                else (InvalidRequest("The request was refused.", detail=str(error.detail)[:200]))
+                else (
+                    InvalidRequest(
+                        "The request was refused.", detail=masked(str(error.detail))[:200]
+                    )
+                )
             )
 
 

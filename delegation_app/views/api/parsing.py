@@ -13,6 +13,7 @@ from delegation_app import http
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.requests.parameters import decode
 from delegation_app.protocol.requests.reading import is_storable
+from delegation_app.protocol.secrets import masked
 from delegation_app.views.api.errors import UnsupportedMediaType
 
 JSON: Final = "application/json"
@@ -67,14 +68,14 @@ def _shaped(sent: dict[str, Any], shape: Shape | None, *, is_text: bool) -> dict
 
 def _refuse_unknown(sent: Iterable[str], known: Iterable[str]) -> None:
     if unknown := sorted(set(sent) - set(known)):
-        raise InvalidRequest(f"Unknown parameter: {unknown[0][:40]}.")
+        raise InvalidRequest(f"Unknown parameter: {masked(unknown[0])[:40]}.")
 
 
 def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise InvalidRequest(f"The parameter '{name[:40]}' was sent more than once.")
+            raise InvalidRequest(f"The parameter '{masked(name)[:40]}' was sent more than once.")
         found[name] = value
     return found
 
