@@ -88,9 +88,9 @@ def test_services_when_a_commit_is_cut_then_each_is_done_once_and_answers_as_eve
 
 def test_services_when_they_own_their_transaction_then_each_is_cut_above():
     modules = [
-        importlib.import_module(f"{services.__name__}.{module.name}")
-        for module in pkgutil.iter_modules(services.__path__)
-        if module.name != "transactions"
+        importlib.import_module(module.name)
+        for module in pkgutil.walk_packages(services.__path__, f"{services.__name__}.")
+        if module.name != transactions.__name__
     ]
     owned = {
         f"{module.__name__.rpartition('.')[2]}.{name}"

@@ -34,7 +34,7 @@ def test_audit_when_filtered_then_scripts_get_the_same_as_json(story):
     [told] = map(json.loads, run("--json", f"--jti={jti}").splitlines())
     assert (told["event"], told["jti"]) == ("token.issued", jti)
     assert told["delegation"] == str(delegation_of(tokens).public_id)
-    assert run("--json", f"--jti=-{jti[1:]}") == ""
+    assert run("--json", f"--jti=-{jti[2:]}") == ""
     for filters in (["alice"], ["--user", "alice"], ["--client", "web"], ["--last", "1h"]):
         assert jti in run("--json", *filters)
     assert run("--last", "1h", "--until", "2020-01-01") == ""

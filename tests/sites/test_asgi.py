@@ -66,7 +66,9 @@ def asgi(build):
             ASGI_APPLICATION="asgi.application",
             files={"crowd.py": SCRIPT},
         ).migrated()
-        site.evaluate("keys.signer().kid", "from delegation_app.services import keys")
+        site.evaluate(
+            "signing_keys.signer().kid", "from delegation_app.services import signing_keys"
+        )
         call = f"left_behind({CROWD}, {NAME!r})"
         return site, site.evaluate(call, "from crowd import left_behind")
 
