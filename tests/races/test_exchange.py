@@ -6,7 +6,8 @@ from unittest import mock
 
 import pytest
 
-from delegation_app.models import AccessToken, Delegation
+from delegation_app import clock
+from delegation_app.models import AccessToken, Delegation, DelegationBlock
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
@@ -23,10 +24,16 @@ ROUNDS = 100
 OPERATOR = audit.RequestContext(actor="user:9")
 
 
+def lift_blocks():
+    """What the round before took from the services stays taken: no page here names it."""
+    DelegationBlock.objects.filter(lifted_at=None).update(lifted_at=clock.now(), lifted_by="user:9")
+
+
 class Chain:
-    """A person's delegation at A, which was handed on to B, and from there to C."""
+    """A user's delegation at A, which was delegated onward to B, and from there to C."""
 
     def __init__(self, world):
+        lift_blocks()
         root, first = new_root(world.alice)
         middle, second = new_child(first["access_token"], "service-a", SERVICE_B)
         parent, third = new_child(second["access_token"], "service-b", SERVICE_C)
@@ -155,7 +162,8 @@ def test_exchange_when_beside_a_narrowing_then_no_token_is_wider_than_what_is_le
 
 
 def forest(world):
-    """Trees of two people at two clients, each handed on: their roots and their answers."""
+    """Trees of two users at two clients, each with a child: their roots and their answers."""
+    lift_blocks()
     trees = [new_root(user, app) for user in (world.alice, world.bob) for app in ("web", "other")]
     for _, answer in trees:
         new_child(answer["access_token"], "service-a", SERVICE_B)
