@@ -183,7 +183,7 @@ def _leave_out_soak(config, items):
 
 def _put_in_order(items):
     # The longest first, or they are what everything waits for at the end
-    items.sort(key=lambda item: item.get_closest_marker("race") is None)
+    items.sort(key=lambda item: not {"race", "slow"} & {mark.name for mark in item.iter_markers()})
     if connection.vendor != "postgresql":
         return
     for item in items:
