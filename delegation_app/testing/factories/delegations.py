@@ -1,4 +1,4 @@
-"""Consents, and the delegations that stand on them."""
+"""Consents and delegations."""
 
 from __future__ import annotations
 
@@ -29,28 +29,27 @@ from delegation_app.testing.factories.base import WrittenFactory
 from delegation_app.testing.factories.parties import ClientFactory, UserFactory
 from delegation_app.testing.tokens import ORIGIN, Where, client_of, identifiers
 
-_ASKING: Final = (names.AUTHORIZATION_CODE, names.DEVICE_CODE)
+_WITH_CONSENT: Final = (names.AUTHORIZATION_CODE, names.DEVICE_CODE)
 
 Limits = Constraints | Iterable[Mapping[str, Any]]
 
 
 class ConsentFactory(WrittenFactory):
-    """The answer of a user who has allowed all that a client asked for.
+    """The consent of a user to everything that a client requests.
 
     Parameters:
-        user: who answers.
-        client: the application that asks.
-        scopes: names separated by spaces, or an iterable of names; None for all that the client
-            may have.
+        user: who consents.
+        client: the requesting application.
+        scopes: names separated by spaces, or an iterable of names; None for all of the client.
         audience: resource servers or their identifiers; None for the client's default.
-        constraints: limits as JSON objects, beside those of the client's policy.
-        grant_type: `authorization_code` or that of devices; None for the first one that the
+        constraints: limits as JSON objects, besides those of the client's policy.
+        grant_type: `authorization_code` or the device grant; None for the first one that the
             client's policy allows.
-        expires_at: the end that the user chose; None for no end of its own.
+        expires_at: the expiry that the user selected, or None.
 
     Raises:
-        InvalidScope, InvalidTarget: the client cannot ask for that.
-        ValueError: the policy of the client has no grant type that asks users.
+        InvalidScope, InvalidTarget: the client cannot request this.
+        ValueError: the policy of the client has no grant type with consent.
 
     Side effects: one row, one audit event.
     """
@@ -67,29 +66,28 @@ class ConsentFactory(WrittenFactory):
     expires_at = None
 
     @classmethod
-    def make(cls, *, expires_at: datetime | None, **question: Any) -> ConsentRecord:
-        """Write an answer; see the class."""
+    def _make(cls, *, expires_at: datetime | None, **requested: Any) -> ConsentRecord:
         with nested():
-            return _answered(_asked(**question), expires_at)
+            return _consent(_request(**requested), expires_at)
 
 
 class DelegationFactory(WrittenFactory):
     """A live delegation.
 
     Parameters:
-        principal: a user, whose consent is written as well, or an application that acts for
-            itself; without meaning for a child.
+        principal: a user, whose consent is written too, or an application that acts for itself;
+            ignored for a child.
         client: the delegate; for a principal that is an application, that application.
-        scopes: names separated by spaces, or an iterable of names; None for all that the client
-            may have, and for a child for all of the parent's that it may have.
+        scopes: names separated by spaces, or an iterable of names; None for all of the client, and
+            for a child for all that the parent has too.
         audience: resource servers or their identifiers; None for the client's default.
-        constraints: limits as JSON objects, beside those of the client's policy.
-        expires_at: its end; None for that of its policy or its parent, which bounds it anyway.
-        parent: the delegation that is handed on to `client` by a token exchange.
+        constraints: limits as JSON objects, besides those of the client's policy.
+        expires_at: its expiry; None for that of its policy or its parent, which bounds it anyway.
+        parent: the delegation that a token exchange delegates onward to `client`.
 
     Raises:
         InvalidScope, InvalidTarget, InvalidRequest: the services refuse such a delegation.
-        AccessDenied: it was taken from the client before, or an operator has to confirm it.
+        AccessDenied: reissue is blocked for the client, or an operator has to approve it.
         ValueError: the policy of the client has no grant type for it.
 
     Side effects: one row and one audit event, with a consent two of each; the signal
@@ -112,41 +110,40 @@ class DelegationFactory(WrittenFactory):
     expires_at = None
 
     @classmethod
-    def make(
+    def _make(
         cls,
         *,
         parent: Delegation | None,
         principal: Any,
         expires_at: datetime | None,
-        **wanted: Any,
+        **requested: Any,
     ) -> Delegation:
-        """Write a delegation; see the class."""
         with nested():
             if parent is not None:
-                return _handed_on(parent, expires_at=expires_at, **wanted)
+                return _delegated_onward(parent, expires_at=expires_at, **requested)
             if hasattr(principal, "client_id"):
-                return _own(principal, expires_at=expires_at, **wanted)
-            asked = _asked(user=principal, grant_type=None, **wanted)
-            consent = _answered(asked, expires_at)
-            origin = ORIGIN.acting_as(asked.sign_in.subject)
-            return decision.open_on(asked, consent, asked.scope, origin, just_allowed=True)
+                return _own(principal, expires_at=expires_at, **requested)
+            request = _request(user=principal, grant_type=None, **requested)
+            consent = _consent(request, expires_at)
+            origin = ORIGIN.acting_as(request.sign_in.subject)
+            return decision.open_on(request, consent, request.scope, origin, just_allowed=True)
 
     @classmethod
     def tree(cls, depth: int = 3, *, children: int = 1, **root: Any) -> list[Delegation]:
-        """Write a delegation and what was made from it.
+        """Write a delegation with its descendants.
 
-        Each child is held by a client of its own, at a resource server of its own.
+        Each child has its own client and its own resource server.
 
         Args:
-            depth: how many levels there are, the root's included.
-            children: how many children each delegation above the last level has; 1 is a chain.
+            depth: the number of levels, with the root's.
+            children: the number of children above the last level; 1 for a chain.
             root: parameters of the root.
 
         Returns:
             The delegations, level by level, the root first.
 
         Raises:
-            InvalidRequest: it is deeper than MAX_DEPTH.
+            InvalidRequest: the tree is deeper than MAX_DEPTH.
 
         Side effects: those of each delegation.
         """
@@ -158,7 +155,7 @@ class DelegationFactory(WrittenFactory):
         return tree
 
 
-def _asked(
+def _request(
     *,
     user: Any,
     client: Any,
@@ -168,7 +165,7 @@ def _asked(
     grant_type: str | None,
 ) -> ConsentRequest:
     known = client_of(client.client_id)
-    grant = _allowed(known, _ASKING if grant_type is None else (grant_type,))
+    grant = _allowed(known, _WITH_CONSENT if grant_type is None else (grant_type,))
     where = known.audience(identifiers(audience))
     return ConsentRequest(
         client=known,
@@ -182,15 +179,15 @@ def _asked(
     )
 
 
-def _answered(asked: ConsentRequest, expires_at: datetime | None) -> ConsentRecord:
-    text = decision.held_text(asked, screen.compose)
-    answer = decision.evaluate(asked, asked.scope, asked.client.delegation_lifetime)
-    if answer is None:
+def _consent(request: ConsentRequest, expires_at: datetime | None) -> ConsentRecord:
+    text = decision.held_text(request, screen.compose)
+    granted = decision.evaluate(request, request.scope, request.client.delegation_lifetime)
+    if granted is None:
         raise ValueError("The user has allowed nothing.")
-    ends = min((end for end in (answer.until, expires_at) if end is not None), default=None)
-    answer = replace(answer, until=ends)
-    origin = ORIGIN.acting_as(asked.sign_in.subject)
-    return decision.record(asked, ConsentRecord.Decision.GRANTED, answer, origin, text)
+    ends = min((end for end in (granted.until, expires_at) if end is not None), default=None)
+    granted = replace(granted, until=ends)
+    origin = ORIGIN.acting_as(request.sign_in.subject)
+    return decision.record(request, ConsentRecord.Decision.GRANTED, granted, origin, text)
 
 
 def _own(
@@ -217,7 +214,7 @@ def _own(
     return creation.create(terms, ORIGIN.acting_as(known.subject))
 
 
-def _handed_on(
+def _delegated_onward(
     parent: Delegation,
     *,
     client: Any,
@@ -242,8 +239,7 @@ def _handed_on(
     )
     child = creation.delegate_onward(terms, ORIGIN.acting_as(known.subject))
     if child is None:
-        message = "A part of the parent was taken from its client: lift the block first."
-        raise ValueError(message)
+        raise ValueError("Reissue is blocked for this client: lift the block first.")
     return child
 
 
@@ -260,11 +256,11 @@ def _actors(parent: Delegation, client: RegisteredClient) -> tuple[dict[str, str
 
 
 def _earliest(
-    parent: datetime | None, client: RegisteredClient, wanted: datetime | None
+    parent: datetime | None, client: RegisteredClient, requested: datetime | None
 ) -> datetime | None:
     seconds = client.policy.delegation_lifetime
     bound = None if seconds is None else clock.now() + timedelta(seconds=seconds)
-    return min((end for end in (parent, bound, wanted) if end is not None), default=None)
+    return min((end for end in (parent, bound, requested) if end is not None), default=None)
 
 
 def _allowed(client: RegisteredClient, grant_types: tuple[str, ...]) -> str:
