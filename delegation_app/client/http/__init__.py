@@ -1,1 +1,1 @@
-"""Sending requests: sessions, deadlines and what survives a fork."""
+"""HTTP: sessions with deadlines, and safety after a fork."""

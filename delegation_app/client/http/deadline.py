@@ -1,8 +1,11 @@
-"""An HTTP adapter whose requests end in time, whatever the peer does.
+"""An HTTP adapter with one deadline for a whole request, against peers that exhaust threads.
 
-The time limits of `requests` hold for each single read, so a peer that sends one byte now and
-then, in the body or in the headers, keeps a thread for ever. Here the time of all of it is
-limited: of looking up the name, connecting, shaking hands, and every read until the end.
+The timeouts of `requests` hold for each single read, so a peer that drips one byte now and then
+holds a thread for ever. Each class here answers one way to do that:
+
+- `_TimedSocket`, `_TimedResponse`: dripping a status line, headers, chunk sizes, body or trailers;
+- `_open_socket`: a name with many addresses that never accept, or a slow TLS handshake;
+- `_resolve`: a DNS server that does not answer, since a resolver has no timeout.
 """
 
 from __future__ import annotations
@@ -27,16 +30,16 @@ from delegation_app.protocol.requests.addresses import parse_address
 
 CONNECT_SECONDS: Final = 2.0
 _POOL: Final = 32
-_Place = tuple[int, int, int, str, Any]
+_Address = tuple[int, int, int, str, Any]
 
-_give_up: ContextVar[float] = ContextVar("give_up")
+_deadline: ContextVar[float] = ContextVar("deadline")
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """Sends with a limit to the time of it all.
+    """Sends with one deadline.
 
     Args:
-        total_seconds: from the call until the last byte of the body, however that is read.
+        total_seconds: from the call until the last byte of the body, also of a streamed one.
     """
 
     def __init__(self, total_seconds: float) -> None:
@@ -44,7 +47,7 @@ class DeadlineAdapter(HTTPAdapter):
         super().__init__(pool_maxsize=_POOL)
 
     def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
-        """Use connections that know the time."""
+        """Use connections with a deadline."""
         super().init_poolmanager(*arguments, **named)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
@@ -57,26 +60,26 @@ class DeadlineAdapter(HTTPAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """Send; see `HTTPAdapter.send`. A `timeout` of the caller holds within the total."""
+        """Send; see `HTTPAdapter.send`. A caller's `timeout` applies within the total."""
         if timeout is None:
             timeout = (min(CONNECT_SECONDS, self._total_seconds), self._total_seconds)
-        token = _give_up.set(time.monotonic() + self._total_seconds)
+        token = _deadline.set(time.monotonic() + self._total_seconds)
         try:
             return super().send(request, stream, timeout, verify, cert, proxies)
         finally:
-            _give_up.reset(token)
+            _deadline.reset(token)
 
 
 class _TimedSocket(io.RawIOBase):
-    """The reading end of a connection: each read may take what is left of the time."""
+    """The reading end of a connection: each read may take the remaining time."""
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__()
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
-        self._each = sock.gettimeout()
-        # Remembered, since a streamed body is read when the call is long over
-        self._give_up = _give_up.get()
+        self._read_timeout = sock.gettimeout()
+        # Stored, since a streamed body is read after the call has returned
+        self._deadline = _deadline.get()
 
     def readable(self) -> bool:
         return True
@@ -85,8 +88,8 @@ class _TimedSocket(io.RawIOBase):
         return self._raw.fileno()
 
     def readinto(self, buffer: Any) -> int | None:
-        left = _left(self._give_up)
-        self._sock.settimeout(left if self._each is None else min(left, self._each))
+        left, each = _left(self._deadline), self._read_timeout
+        self._sock.settimeout(left if each is None else min(left, each))
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
@@ -94,20 +97,20 @@ class _TimedSocket(io.RawIOBase):
         super().close()
 
 
-class _Answer(HTTPResponse):
+class _TimedResponse(HTTPResponse):
     def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
         super().__init__(sock, *arguments, **named)
         self.fp.close()
-        # Everything is read through this: status, headers, chunk sizes, trailers
+        # Status, headers, chunk sizes, body and trailers are all read through this
         self.fp = io.BufferedReader(_TimedSocket(sock))
 
 
 class _Connection(HTTPConnection):
-    response_class = _Answer
+    response_class = _TimedResponse
 
     def _new_conn(self) -> socket.socket:
         try:
-            return _connected(self.host, self.port or self.default_port)
+            return _open_socket(self.host, self.port or self.default_port)
         except TimeoutError as error:
             raise ConnectTimeoutError(self, "no connection in time") from error
         except (OSError, UnicodeError) as error:
@@ -126,25 +129,25 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-def _left(give_up: float) -> float:
-    left = give_up - time.monotonic()
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError
     return left
 
 
-def _connected(host: str, port: int) -> socket.socket:
-    give_up = _give_up.get()
+def _open_socket(host: str, port: int) -> socket.socket:
+    deadline = _deadline.get()
     failure: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
-    for family, kind, protocol, _, address in _places(host, port, _left(give_up)):
+    for family, kind, protocol, _, address in _resolve(host, port, _left(deadline)):
         sock = None
         try:
             sock = socket.socket(family, kind, protocol)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(min(CONNECT_SECONDS, _left(give_up)))
+            sock.settimeout(min(CONNECT_SECONDS, _left(deadline)))
             sock.connect(address)
-            # For shaking hands, which has one limit for all of its reads
-            sock.settimeout(_left(give_up))
+            # For the TLS handshake, where one timeout covers all reads
+            sock.settimeout(_left(deadline))
         except OSError as error:
             failure = error
             if sock is not None:
@@ -154,27 +157,26 @@ def _connected(host: str, port: int) -> socket.socket:
     raise failure
 
 
-def _places(host: str, port: int, seconds: float) -> list[_Place]:
-    """Look up where to connect to. A resolver knows no limit, so somebody else waits for it."""
+def _resolve(host: str, port: int, seconds: float) -> list[_Address]:
     if parse_address(host.strip("[]")) is not None:
-        return _looked_up(host.strip("[]"), port)
-    answers: queue.SimpleQueue[list[_Place] | Exception] = queue.SimpleQueue()
+        return _lookup(host.strip("[]"), port)
+    results: queue.SimpleQueue[list[_Address] | Exception] = queue.SimpleQueue()
 
-    def ask() -> None:
+    def run() -> None:
         try:
-            answers.put(_looked_up(host, port))
+            results.put(_lookup(host, port))
         except (OSError, UnicodeError) as error:
-            answers.put(error)
+            results.put(error)
 
-    threading.Thread(target=ask, name="delegation-resolver", daemon=True).start()
+    threading.Thread(target=run, name="delegation-resolver", daemon=True).start()
     try:
-        answer = answers.get(timeout=seconds)
+        result = results.get(timeout=seconds)
     except queue.Empty:
         raise TimeoutError from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
-def _looked_up(host: str, port: int) -> list[_Place]:
+def _lookup(host: str, port: int) -> list[_Address]:
     return [*socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]

@@ -1,4 +1,4 @@
-"""Sessions of `requests` that the environment and the other side have no say in."""
+"""Sessions of `requests` that neither the environment nor a server can redirect."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from typing import Final
 import requests
 from requests.auth import AuthBase
 
+from delegation_app.client.http import fork_safety
 from delegation_app.client.http.deadline import DeadlineAdapter
-from delegation_app.client.http.fork_safety import renew_after_fork
 
 API_SECONDS: Final = 30.0
 
 
 class BoundedSession(requests.Session):
-    """A session without redirects, cookies, proxies of the environment and a user's `.netrc`.
+    """A session without redirects, cookies, proxies of the environment and `.netrc`.
 
-    A redirect is an answer like any other: followed, it would carry a token or a secret to
-    wherever it leads. Safe to share between threads, and a child process opens connections of its
-    own. A verified certificate is required; `verify` may name another bundle of authorities.
+    Each closes a leak: a followed redirect would carry a token to another server, a cookie would
+    link calls for different users, and a proxy or `.netrc` of the environment would see or replace
+    the credentials. Safe to share between threads; a child process opens its own connections. A
+    verified certificate is required; `verify` may name another bundle of authorities.
 
     Args:
-        total_seconds: how long one request may take in all, until the last byte is read.
+        total_seconds: the time limit for one request, until the last byte is read.
     """
 
     def __init__(self, total_seconds: float) -> None:
@@ -30,30 +31,30 @@ class BoundedSession(requests.Session):
         self._total_seconds = total_seconds
         self.trust_env = False
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self.renew()
-        renew_after_fork(self)
+        self.reset_after_fork()
+        fork_safety.register(self)
 
-    def renew(self) -> None:
-        """Start with no connection; those of a parent process stay that process's."""
+    def reset_after_fork(self) -> None:
+        """Start without connections: two processes on one connection would mix up responses."""
         for scheme in ("https://", "http://"):
             self.mount(scheme, DeadlineAdapter(self._total_seconds))
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Tell that an answer leads nowhere, also where a caller allows redirects.
+        """Return None for every response, even if a caller allows redirects.
 
-        Even one that is not followed would have its body read whole, however long that is.
+        `requests` would read the whole body of a redirect that it does not follow.
         """
 
 
 def session(
     auth: AuthBase | None = None, *, total_seconds: float = API_SECONDS
 ) -> requests.Session:
-    """Return a session for calls of an API.
+    """Return a session for API calls.
 
     Args:
         auth: such as `AsService` or `OnBehalfOf`.
-        total_seconds: how long one call may take in all.
+        total_seconds: the time limit for one call.
     """
-    made = BoundedSession(total_seconds)
-    made.auth = auth
-    return made
+    bounded = BoundedSession(total_seconds)
+    bounded.auth = auth
+    return bounded
