@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol import names
+from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import digest, new_secret
@@ -66,9 +67,10 @@ class ConsentFactory(WrittenFactory):
     expires_at = None
 
     @classmethod
-    def _make(cls, *, expires_at: datetime | None, **requested: Any) -> ConsentRecord:
+    def _make(cls, *, user: Any, grant_type: str | None, **fields: Any) -> ConsentRecord:
+        requested = _Requested(**fields)
         with nested():
-            return _consent(_request(**requested), expires_at)
+            return _consent(_request(user, requested, grant_type), requested.expires_at)
 
 
 class DelegationFactory(WrittenFactory):
@@ -110,21 +112,15 @@ class DelegationFactory(WrittenFactory):
     expires_at = None
 
     @classmethod
-    def _make(
-        cls,
-        *,
-        parent: Delegation | None,
-        principal: Any,
-        expires_at: datetime | None,
-        **requested: Any,
-    ) -> Delegation:
+    def _make(cls, *, parent: Delegation | None, principal: Any, **fields: Any) -> Delegation:
+        requested = _Requested(**fields)
         with nested():
             if parent is not None:
-                return _delegated_onward(parent, expires_at=expires_at, **requested)
+                return _delegated_onward(parent, requested)
             if hasattr(principal, "client_id"):
-                return _own(principal, expires_at=expires_at, **requested)
-            request = _request(user=principal, grant_type=None, **requested)
-            consent = _consent(request, expires_at)
+                return _own(principal, requested)
+            request = _request(principal, requested)
+            consent = _consent(request, requested.expires_at)
             origin = ORIGIN.acting_as(request.sign_in.subject)
             return decision.open_on(request, consent, request.scope, origin, just_allowed=True)
 
@@ -155,26 +151,37 @@ class DelegationFactory(WrittenFactory):
         return tree
 
 
-def _request(
-    *,
-    user: Any,
-    client: Any,
-    scopes: Any,
-    audience: Where | None,
-    constraints: Limits,
-    grant_type: str | None,
-) -> ConsentRequest:
-    known = client_of(client.client_id)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Requested:
+    client: Any
+    scopes: Any
+    audience: Where | None
+    constraints: Limits
+    expires_at: datetime | None
+
+    def limits(self) -> Constraints:
+        if isinstance(self.constraints, Constraints):
+            return self.constraints
+        return Constraints.parse([dict(members) for members in self.constraints])
+
+    def scope(self, client: RegisteredClient, audience: Audience) -> Scope:
+        if self.scopes is None:
+            return client.effective_scope(client.policy.scopes, audience)
+        return client.scope(str(scope_of(self.scopes)), audience)
+
+
+def _request(user: Any, requested: _Requested, grant_type: str | None = None) -> ConsentRequest:
+    known = client_of(requested.client.client_id)
     grant = _allowed(known, _WITH_CONSENT if grant_type is None else (grant_type,))
-    where = known.audience(identifiers(audience))
+    where = known.audience(identifiers(requested.audience))
     return ConsentRequest(
         client=known,
         sign_in=SignIn(user, clock.now().replace(microsecond=0), conf.default_acr),
-        scope=_scope(known, scopes, where),
+        scope=requested.scope(known, where),
         audience=where,
-        constraints=known.policy.constraints.narrowed(_limits(constraints)),
+        constraints=known.policy.constraints.narrowed(requested.limits()),
         grant_type=grant,
-        leads_to=ON_A_DEVICE if grant == names.DEVICE_CODE else _redirect_host(client),
+        leads_to=ON_A_DEVICE if grant == names.DEVICE_CODE else _redirect_host(requested.client),
         request_digest=digest(new_secret()),
     )
 
@@ -184,58 +191,43 @@ def _consent(request: ConsentRequest, expires_at: datetime | None) -> ConsentRec
     granted = decision.evaluate(request, request.scope, request.client.delegation_lifetime)
     if granted is None:
         raise ValueError("The user has allowed nothing.")
-    ends = min((end for end in (granted.until, expires_at) if end is not None), default=None)
-    granted = replace(granted, until=ends)
+    granted = replace(granted, until=_earliest(granted.until, expires_at))
     origin = ORIGIN.acting_as(request.sign_in.subject)
     return decision.record(request, ConsentRecord.Decision.GRANTED, granted, origin, text)
 
 
-def _own(
-    principal: Any,
-    *,
-    client: Any,
-    scopes: Any,
-    audience: Where | None,
-    constraints: Limits,
-    expires_at: datetime | None,
-) -> Delegation:
-    if principal.client_id != client.client_id:
+def _own(principal: Any, requested: _Requested) -> Delegation:
+    if principal.client_id != requested.client.client_id:
         raise ValueError("A client grants to itself only: leave out `client`.")
-    known = client_of(client.client_id)
-    where = known.audience(identifiers(audience))
+    known = client_of(principal.client_id)
+    where = known.audience(identifiers(requested.audience))
     terms = Terms(
         client=known,
-        scope=_scope(known, scopes, where),
+        scope=requested.scope(known, where),
         audience=where,
         grant_type=_allowed(known, (names.CLIENT_CREDENTIALS,)),
-        constraints=known.policy.constraints.narrowed(_limits(constraints)),
-        expires_at=expires_at,
+        constraints=known.policy.constraints.narrowed(requested.limits()),
+        expires_at=requested.expires_at,
     )
     return creation.create(terms, ORIGIN.acting_as(known.subject))
 
 
-def _delegated_onward(
-    parent: Delegation,
-    *,
-    client: Any,
-    scopes: Any,
-    audience: Where | None,
-    constraints: Limits,
-    expires_at: datetime | None,
-) -> Delegation:
-    known = client_of(client.client_id)
-    where = exchange_parties.audience_of(known, (), tuple(identifiers(audience)))
-    requested = None if scopes is None else str(scope_of(scopes))
+def _delegated_onward(parent: Delegation, requested: _Requested) -> Delegation:
+    known = client_of(requested.client.client_id)
+    where = exchange_parties.audience_of(known, (), tuple(identifiers(requested.audience)))
+    scope = None if requested.scopes is None else str(scope_of(requested.scopes))
+    lifetime = known.policy.delegation_lifetime
+    bound = None if lifetime is None else clock.now() + timedelta(seconds=lifetime)
     inherited = parent.constraints.for_child().narrowed(known.policy.constraints)
     terms = ChildTerms(
         parent=parent,
         client=known,
-        scope=exchange_parties.scope_at(known, requested, parent.scopes, where),
+        scope=exchange_parties.scope_at(known, scope, parent.scopes, where),
         audience=where,
         grant_type=_allowed(known, (names.TOKEN_EXCHANGE,)),
-        constraints=inherited.narrowed(_limits(constraints)),
+        constraints=inherited.narrowed(requested.limits()),
         actors=_actors(parent, known),
-        expires_at=_earliest(parent.expires_at, known, expires_at),
+        expires_at=_earliest(parent.expires_at, bound, requested.expires_at),
     )
     child = creation.delegate_onward(terms, ORIGIN.acting_as(known.subject))
     if child is None:
@@ -255,12 +247,8 @@ def _actors(parent: Delegation, client: RegisteredClient) -> tuple[dict[str, str
     return exchange_parties.actors(None, subject, client).chain
 
 
-def _earliest(
-    parent: datetime | None, client: RegisteredClient, requested: datetime | None
-) -> datetime | None:
-    seconds = client.policy.delegation_lifetime
-    bound = None if seconds is None else clock.now() + timedelta(seconds=seconds)
-    return min((end for end in (parent, bound, requested) if end is not None), default=None)
+def _earliest(*moments: datetime | None) -> datetime | None:
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def _allowed(client: RegisteredClient, grant_types: tuple[str, ...]) -> str:
@@ -273,17 +261,3 @@ def _allowed(client: RegisteredClient, grant_types: tuple[str, ...]) -> str:
 def _redirect_host(application: Any) -> str:
     parts = urlsplit(application.redirect_uris.split()[0])
     return parts.hostname or f"{parts.scheme}:"
-
-
-def _scope(client: RegisteredClient, scopes: Any, audience: Any) -> Scope:
-    if scopes is None:
-        return client.effective_scope(client.policy.scopes, audience)
-    return client.scope(str(scope_of(scopes)), audience)
-
-
-def _limits(constraints: Limits) -> Constraints:
-    return (
-        constraints
-        if isinstance(constraints, Constraints)
-        else Constraints.parse([dict(members) for members in constraints])
-    )
