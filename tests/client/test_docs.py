@@ -11,7 +11,7 @@ from delegation_app import client as package
 from delegation_app.client import discovery, errors
 from delegation_app.client.cache import single_flight
 from delegation_app.client.cache import token_cache as kept
-from delegation_app.client.http import deadline, sessions, transport
+from delegation_app.client.http import sessions, transport
 from delegation_app.protocol.scope import Scope
 from tests.client.fakes import ISSUER, REDIRECT_URI, SERVICE, client_of
 from tests.client.test_client import callback as brought
@@ -111,4 +111,4 @@ def test_page_when_it_has_numbers():
     assert (discovery.REFRESH_SECONDS, discovery.MAX_AGE_SECONDS) == (600, 86400)
     assert (transport.TOTAL_SECONDS, transport.MAX_BYTES) == (5, 1024 * 1024)
     assert sessions.API_SECONDS == 30
-    assert deadline.CONNECT_SECONDS < transport.TOTAL_SECONDS
+    assert sessions.CONNECT_SECONDS < transport.TOTAL_SECONDS

@@ -10,7 +10,7 @@ import traceback
 import pytest
 
 from delegation_app.client.errors import ClientError, NoAnswer
-from delegation_app.client.http import deadline
+from delegation_app.client.http import sessions
 from delegation_app.client.http.transport import HttpTransport, Request
 from tests.client.peers import drips, header, is_silent, peer, says
 
@@ -102,8 +102,8 @@ def test_send_when_a_name_has_many_dead_addresses(monkeypatch):
             raise TimeoutError
 
     place = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 443))
-    monkeypatch.setattr(deadline, "_lookup", lambda host, port: [place] * 1000)
-    monkeypatch.setattr(deadline.socket, "socket", Dead)
+    monkeypatch.setattr(sessions, "_lookup", lambda host, port: [place] * 1000)
+    monkeypatch.setattr(sessions.socket, "socket", Dead)
     with pytest.raises(NoAnswer, match="Timeout"):
         HttpTransport(total_seconds=0.35).send(posted("https://as.example.com/token"))
 
@@ -307,16 +307,16 @@ def pair():
 
 @pytest.fixture
 def in_five_seconds():
-    token = deadline._deadline.set(time.monotonic() + 5)
+    token = sessions._deadline.set(time.monotonic() + 5)
     yield
-    deadline._deadline.reset(token)
+    sessions._deadline.reset(token)
 
 
 def read(pair, limit):
     ours, theirs = pair
     ours.settimeout(limit)
     theirs.sendall(b"x")
-    reading = deadline._TimedSocket(ours)
+    reading = sessions._TimedSocket(ours)
     buffer = bytearray(1)
     assert reading.readinto(buffer) == 1
     reading.close()
@@ -335,9 +335,9 @@ def test_read_when_a_read_may_take_less_than_is_left(pair, in_five_seconds):
 def test_read_when_the_time_is_up(pair):
     ours, theirs = pair
     theirs.sendall(b"x")
-    token = deadline._deadline.set(time.monotonic())
-    reading = deadline._TimedSocket(ours)
-    deadline._deadline.reset(token)
+    token = sessions._deadline.set(time.monotonic())
+    reading = sessions._TimedSocket(ours)
+    sessions._deadline.reset(token)
 
     with pytest.raises(TimeoutError):
         reading.readinto(bytearray(1))

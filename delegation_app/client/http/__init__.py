@@ -1,1 +1,1 @@
-"""HTTP: sessions with deadlines, and safety after a fork."""
+"""HTTP: bounded sessions, and safety after a fork."""

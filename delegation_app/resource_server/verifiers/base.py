@@ -98,7 +98,16 @@ class CachingVerifier(ABC):
         return self._audience
 
     def verify(self, text: str, call: Call = Call()) -> VerifiedToken:
-        """Verify an access token; see `Verifier.verify`.
+        """Verify an access token.
+
+        Args:
+            text: the token as presented.
+            call: the request that presents it.
+
+        Raises:
+            InvalidToken: the token is not valid; the description does not say why.
+            OutsideLimits: the token is valid, but a constraint does not permit this call.
+            TemporarilyUnavailable: its validity is unknown at the moment.
 
         Side effects: network; see the class.
         """

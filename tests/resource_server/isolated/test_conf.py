@@ -15,7 +15,7 @@ from delegation_app.resource_server import runtime
 from delegation_app.resource_server.conf import DEFAULTS, conf
 from delegation_app.resource_server.verifiers.introspection import IntrospectionVerifier
 from delegation_app.resource_server.verifiers.offline import OfflineVerifier
-from tests.resource_server.isolated.moon import FullMoon
+from tests.resource_server.isolated.site_constraint import FullMoon
 from tests.resource_server.issuer import AUDIENCE, ISSUER
 
 PAGE = (Path(__file__).parents[3] / "docs" / "resource-server.md").read_text(encoding="utf-8")
@@ -142,6 +142,6 @@ def test_client_when_asked_for_twice(configure):
 def test_constraints_when_a_site_has_its_own(configure, monkeypatch):
     monkeypatch.setitem(REGISTRY, "full_moon", None)
     del REGISTRY["full_moon"]
-    configure(CONSTRAINTS=["tests.resource_server.isolated.moon.FullMoon"])
+    configure(CONSTRAINTS=["tests.resource_server.isolated.site_constraint.FullMoon"])
     apps.get_app_config("delegation_resource_server").ready()
     assert REGISTRY["full_moon"] is FullMoon
