@@ -13,15 +13,15 @@ from delegation_app.protocol.scope import Scope
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """What was asked, after the client and the redirect URI were proven and all was checked.
+    """A validated authorization request.
 
     Attributes:
-        client_id: the client that asks.
-        target: where the answer goes.
-        scope: what it asks for.
-        audience: where.
+        client_id: the requesting client.
+        target: the redirect target of the response.
+        scope: the requested scope.
+        audience: the requested resource servers.
         code_challenge: the S256 challenge (RFC 7636).
-        constraints: the limits of the client's policy and those that it asks for.
+        constraints: the limits of the client's policy and of the request.
     """
 
     client_id: str

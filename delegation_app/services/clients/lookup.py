@@ -168,7 +168,7 @@ class RegisteredClient:
         Raises:
             InvalidTarget: more than was granted, or nothing of it is active any more.
         """
-        requested = _parsed(resources, granted.identifiers)
+        requested = _parsed(resources, granted.names)
         # RFC 8707 section 2.2: at the token endpoint the granted resources or a part of them
         if not requested <= granted or not all(name in self.servers for name in requested):
             raise InvalidTarget("A resource was not granted or is not available.")
