@@ -9,7 +9,7 @@ from delegation_app.models import ClientPolicy, Delegation
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.services import audit
 from delegation_app.services.delegations import revocation
-from example_project.api.neighbours import authentication_of
+from example_project.api.same_process import authentication_of
 from example_project.api.services import SERVICE_A
 from example_project.api.views import MetricsView, ReportView
 from example_project.demo.browser import TIMEOUT
@@ -206,8 +206,8 @@ def test_report_when_the_middle_is_revoked_for_good_then_a_says_so_and_works(cli
     answer = client.get(REPORT, **headers(token))
     assert answer.status_code == 403
     assert answer.json() == {
-        "error": "refused_further_on",
-        "error_description": "service_a could not ask service_b.",
+        "error": "onward_refused",
+        "error_description": "service_a could not call service_b.",
         "hop": "service_a -> service_b",
         "step": "exchange",
         "status": 400,
