@@ -71,7 +71,7 @@ _own_site = _site("DEMO_SERVICE_SITE", _service.key)
 SERVICE_SITES = {_service.next.key: _site("DEMO_NEXT_SITE", _service.next.key)}
 
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", "") or get_random_secret_key()
-ALLOWED_HOSTS: list[str] = env.list("DJANGO_ALLOWED_HOSTS", [])
+ALLOWED_HOSTS: list[str] = env.list("DJANGO_ALLOWED_HOSTS", [], subcast=str.strip)
 if not ALLOWED_HOSTS and not DEBUG:
     ALLOWED_HOSTS = [urlsplit(_own_site).hostname or ""]
 
@@ -102,7 +102,7 @@ DELEGATION_RESOURCE_SERVER: dict[str, Any] = {
     "RESOURCE_NAME": _service.key.replace("_", " ").capitalize(),
     "SCOPES": ("read:metrics", "write:alerts"),
     # Proxies whose X-Forwarded-For is trusted; behind any other, the caller's address is unknown
-    "TRUSTED_PROXIES": env.list("DJANGO_TRUSTED_PROXIES", []),
+    "TRUSTED_PROXIES": env.list("DJANGO_TRUSTED_PROXIES", [], subcast=str.strip),
 }
 
 REST_FRAMEWORK: dict[str, Any] = {

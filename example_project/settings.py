@@ -37,7 +37,7 @@ else:
     SECRET_KEY = env.str("DJANGO_SECRET_KEY")
     ISSUER = env.str("DELEGATION_ISSUER")
 
-ALLOWED_HOSTS: list[str] = env.list("DJANGO_ALLOWED_HOSTS", [])
+ALLOWED_HOSTS: list[str] = env.list("DJANGO_ALLOWED_HOSTS", [], subcast=str.strip)
 if not ALLOWED_HOSTS and not DEBUG:
     ALLOWED_HOSTS = [urlsplit(ISSUER).hostname or ""]
 
@@ -134,7 +134,7 @@ LOGOUT_REDIRECT_URL = "/accounts/login/"
 DELEGATION: dict[str, Any] = {
     "ISSUER": ISSUER,
     # Proxies whose X-Forwarded-For is trusted; behind any other, the caller's address is unknown
-    "TRUSTED_PROXIES": env.list("DJANGO_TRUSTED_PROXIES", []),
+    "TRUSTED_PROXIES": env.list("DJANGO_TRUSTED_PROXIES", [], subcast=str.strip),
     # High-risk scopes are never preselected.
     "SCOPE_RISKS": {
         "read:metrics": "low",

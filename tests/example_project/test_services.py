@@ -1,5 +1,12 @@
 """Three services: each takes its own tokens only, and passes authority on to the next one."""
 
+import base64
+import re
+import shlex
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import urlsplit
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse
@@ -26,6 +33,24 @@ def headers(token):
 
 def get(client, name, token):
     return client.get(reverse(name), **headers(token))
+
+
+def test_exchange_of_the_client_page_works(client, alice, apps, demo_world):
+    page = (Path(__file__).parents[2] / "docs/client.md").read_text()
+    [command] = re.findall(r"```sh\n(curl .*?)```", page, flags=re.DOTALL)
+    secret = demo_world["clients"]["service_a"]["client_secret"]
+    words = shlex.split(command.replace("\\\n", " ").replace("$SECRET", secret))
+    options = list(pairwise(words))
+    body = "&".join(value for option, value in options if option == "-d")
+    [credentials] = [value for option, value in options if option == "-u"]
+    answer = client.post(
+        urlsplit(words[1]).path,
+        body.replace("$TOKEN", alice.tokens(apps["web"])["access_token"]),
+        content_type="application/x-www-form-urlencoded",
+        HTTP_AUTHORIZATION=f"Basic {base64.b64encode(credentials.encode()).decode()}",
+    )
+    assert answer.status_code == 200, answer.content
+    assert get(client, "service_b:metrics", answer.json()["access_token"]).status_code == 200
 
 
 def reports(answer):
