@@ -100,7 +100,7 @@ class Transcript:
     def _answer_lines(self, answer: Response) -> list[str]:
         lines = [f"{answer.status_code} {answer.reason}", *_header_lines(answer)]
         kind = answer.headers.get("Content-Type", "")
-        if "html" in kind:
+        if "html" in kind and answer.text:
             title = BeautifulSoup(answer.text, "html.parser").title
             lines.append(f"Page: {' '.join(title.get_text().split())}" if title else "Page")
         if "json" in kind:

@@ -170,9 +170,9 @@ def test_postgresql_session_has_timeouts(name, value):
 
 @pytest.mark.postgresql
 @pytest.mark.django_db
-def test_threads_share_a_postgresql_connection():
+def test_threads_share_postgresql_connections():
     entry = database_url.parse(os.environ["TEST_DATABASE_URL"], pool=True)
-    handler = ConnectionHandler({"pooled": entry})
+    handler = ConnectionHandler({"default": {}, "pooled": entry})
 
     def process_id():
         with handler["pooled"].cursor() as cursor:
@@ -186,4 +186,5 @@ def test_threads_share_a_postgresql_connection():
         with ThreadPoolExecutor(1) as thread:
             ids.add(thread.submit(process_id).result())
     handler["pooled"].close_pool()
-    assert len(ids) == 1
+    # The pool may open a second one while the first is being made
+    assert len(ids) <= 2
