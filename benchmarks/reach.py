@@ -63,13 +63,11 @@ class Stage:
     def open(self) -> Opened:
         """Let Alice consent once more, and hand it on to B."""
         from example_project.api.services import SERVICE_B
-        from example_project.demo.browser import page_of
 
         scene = self._scene
         attempt = scene.web.begin("read:metrics")
-        shown = scene.alice.get(attempt.url)
-        form = page_of(shown).form_with("scopes")
-        callback = scene.alice.submit(shown, form, decision="allow").headers["Location"]
+        scene.alice.open(attempt.url)
+        callback = scene.alice.submit("scopes", decision="allow").headers["Location"]
         tokens = self.web.redeem(attempt, callback)
         service_a = scene.apps["service_a"]
         child = service_a.exchange(tokens.access_token, SERVICE_B.audience, "read:metrics")
@@ -77,8 +75,8 @@ class Stage:
         return Opened(
             tokens.refresh_token or "",
             (
-                lambda: scene.web.ask(tokens.access_token, "GET", at_a).status_code,
-                lambda: service_a.ask(child.access_token, "GET", at_b).status_code,
+                lambda: scene.web.call(tokens.access_token, "GET", at_a).status_code,
+                lambda: service_a.call(child.access_token, "GET", at_b).status_code,
             ),
         )
 
@@ -201,15 +199,13 @@ def main(number: int, over: float, keyless: float) -> bool:
     with tempfile.TemporaryDirectory() as name, database(Path(name)) as url:
         from django.db import connections
 
-        from example_project.demo import seed, site
-        from example_project.demo.server import free_ports
+        from example_project.demo import seed, servers
 
         world = seed.make()
         connections.close_all()
-        ports = site.Ports(*free_ports(3))
-        proxy = Proxy(ports.server)
-        own = {"DATABASE_URL": url}
-        with site.running(ports, world, issuer=proxy.address, of_the_server=own) as running:
+        ports = servers.free_ports(3)
+        proxy = Proxy(ports[0])
+        with servers.running(ports, world, issuer=proxy.address, DATABASE_URL=url) as running:
             stage = Stage(running, world)
             kept = [
                 revocations(stage, number, over),

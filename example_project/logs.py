@@ -1,4 +1,4 @@
-"""What is logged, and where. Needs no settings, so they can use it."""
+"""Logging. Needs no settings, so the settings can use it."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ def to_console(level: str) -> dict[str, Any]:
     """Return the value of LOGGING.
 
     Args:
-        level: the least severe message of ours that is told; of others, warnings.
+        level: the least severe level of our own loggers; of others, warnings are logged.
     """
     return {
         "version": 1,

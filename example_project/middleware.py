@@ -1,4 +1,4 @@
-"""What every answer of this site carries."""
+"""The Content-Security-Policy of every response."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ HEADER = "Content-Security-Policy"
 
 
 class ContentSecurityPolicyMiddleware:
-    """Give a strict policy to every answer that does not bring its own."""
+    """Set a strict policy on every response that has none."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

@@ -1,4 +1,4 @@
-"""Settings of service A or service B as a process of its own: a resource server, no database.
+"""Settings of service A or B in a process of its own: a resource server without a database.
 
 ======================== ===================================================== ===================
 Variable                 Meaning                                               Default
@@ -6,12 +6,12 @@ Variable                 Meaning                                               D
 DEMO_SERVICE             service_a or service_b                                required
 DELEGATION_ISSUER        the authorization server; required in production      127.0.0.1:8000
 DEMO_SERVICE_SITE        the origin of this service; required in production    127.0.0.1:8001, 8002
-DEMO_NEXT_SITE           the origin of the service that it asks; likewise      127.0.0.1:8002, 8000
+DEMO_NEXT_SITE           the origin of the service that it calls; likewise      127.0.0.1:8002, 8000
 DEMO_CLIENT_SECRET       the secret of its client                              from DEMO_DIR
 DJANGO_DEBUG             1 for development, 0 for production                   1
-DJANGO_SECRET_KEY        signs nothing here; Django wants one                  made for the process
+DJANGO_SECRET_KEY        signs nothing here; Django requires one               random
 DJANGO_ALLOWED_HOSTS     comma-separated host names                            the service's host
-DJANGO_TRUST_PROXY_PROTO 1 if a proxy always sets X-Forwarded-Proto itself     0
+DJANGO_TRUST_PROXY_PROTO 1 if a proxy always overwrites X-Forwarded-Proto       0
 DJANGO_TRUSTED_PROXIES   its networks, comma-separated; unix for a socket      none
 DJANGO_HSTS_SECONDS      how long browsers insist on https                     a year
 DJANGO_LOG_LEVEL         the least severe message that is logged               INFO
@@ -19,7 +19,6 @@ DEMO_DIR                 where seed_demo keeps the credentials                 .
 ======================== ===================================================== ===================
 """
 
-import os
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -28,16 +27,17 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
 from delegation_app.resource_server.challenge import WELL_KNOWN
-from example_project import environment, logs
+from example_project import logs
 from example_project.api.services import BY_KEY
 from example_project.demo import credentials
+from example_project.environment import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-LOCAL_DIR = Path(os.environ.get("DEMO_DIR") or BASE_DIR / ".demo")
+LOCAL_DIR = Path(env.str("DEMO_DIR", "") or BASE_DIR / ".demo")
 
-DEBUG = environment.flag("DJANGO_DEBUG", default=True)
+DEBUG = env.bool("DJANGO_DEBUG", default=True)
 
-_AT_HOME: Final = {
+_LOCAL: Final = {
     "issuer": "http://127.0.0.1:8000",
     "service_a": "http://127.0.0.1:8001",
     "service_b": "http://127.0.0.1:8002",
@@ -47,23 +47,19 @@ _AT_HOME: Final = {
 
 
 def _site(variable: str, key: str) -> str:
-    given = os.environ.get(variable)
-    if not given and not DEBUG:
-        raise ImproperlyConfigured(f"{variable} is not set: it is the URL of {key}.")
-    return given or _AT_HOME[key]
+    return env.str(variable, "") or _LOCAL[key] if DEBUG else env.str(variable)
 
 
 def _stored_secret(key: str) -> str:
     try:
-        secret = credentials.secret_of(LOCAL_DIR / "credentials.json", key)
-    except credentials.Unreadable:
-        secret = None
-    if secret is None:
-        raise ImproperlyConfigured(f"{key} has no DEMO_CLIENT_SECRET: run manage.py seed_demo.")
-    return secret
+        return credentials.load(LOCAL_DIR / "credentials.json").clients[key]
+    except (credentials.Unreadable, KeyError):
+        raise ImproperlyConfigured(
+            f"{key} has no DEMO_CLIENT_SECRET: run manage.py seed_demo."
+        ) from None
 
 
-DEMO_SERVICE = environment.required("DEMO_SERVICE", "it says which service this is.")
+DEMO_SERVICE = env.str("DEMO_SERVICE")
 _service = BY_KEY.get(DEMO_SERVICE)
 if _service is None or _service.next is None:
     raise ImproperlyConfigured(
@@ -74,12 +70,12 @@ ISSUER = _site("DELEGATION_ISSUER", "issuer")
 _own_site = _site("DEMO_SERVICE_SITE", _service.key)
 SERVICE_SITES = {_service.next.key: _site("DEMO_NEXT_SITE", _service.next.key)}
 
-SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or get_random_secret_key()
-ALLOWED_HOSTS = environment.items("DJANGO_ALLOWED_HOSTS")
+SECRET_KEY = env.str("DJANGO_SECRET_KEY", "") or get_random_secret_key()
+ALLOWED_HOSTS: list[str] = env.list("DJANGO_ALLOWED_HOSTS", [], subcast=str.strip)
 if not ALLOWED_HOSTS and not DEBUG:
     ALLOWED_HOSTS = [urlsplit(_own_site).hostname or ""]
 
-# The whole of it: no accounts, no sessions, no tables
+# No accounts, no sessions, no tables
 DATABASES: dict[str, Any] = {}
 INSTALLED_APPS = ["rest_framework", "delegation_app.resource_server"]
 MIDDLEWARE = [
@@ -96,40 +92,40 @@ TIME_ZONE = "UTC"
 DELEGATION_RESOURCE_SERVER: dict[str, Any] = {
     "ISSUER": ISSUER,
     "AUDIENCE": _service.audience,
-    # No call for each request: the issuer's published keys, and its status lists
+    # No call per request: the issuer's published keys and its status lists
     "VERIFIER": "offline",
     "CLIENT_ID": _service.key,
-    "CLIENT_SECRET": os.environ.get("DEMO_CLIENT_SECRET") or _stored_secret(_service.key),
+    "CLIENT_SECRET": env.str("DEMO_CLIENT_SECRET", "") or _stored_secret(_service.key),
     "REALM": _service.realm,
-    # The audience is a name of the demo, at which nobody is at home
+    # The audience is an identifier only; no server has that address
     "METADATA_URL": _own_site + WELL_KNOWN,
     "RESOURCE_NAME": _service.key.replace("_", " ").capitalize(),
     "SCOPES": ("read:metrics", "write:alerts"),
-    # Whose X-Forwarded-For is believed; behind any other proxy the address of a caller is unknown
-    "TRUSTED_PROXIES": environment.items("DJANGO_TRUSTED_PROXIES"),
+    # Proxies whose X-Forwarded-For is trusted; behind any other, the caller's address is unknown
+    "TRUSTED_PROXIES": env.list("DJANGO_TRUSTED_PROXIES", [], subcast=str.strip),
 }
 
 REST_FRAMEWORK: dict[str, Any] = {
-    # Each view names how it authenticates; one that forgets to is closed.
+    # Each view names its authentication classes; one that names none is closed.
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    # Django's anonymous user comes with tables
+    # Django's anonymous user needs django.contrib.auth
     "UNAUTHENTICATED_USER": None,
 }
 
 X_FRAME_OPTIONS = "DENY"
 SECURE_SSL_REDIRECT = not DEBUG
 if not DEBUG:
-    SECURE_HSTS_SECONDS = int(os.environ.get("DJANGO_HSTS_SECONDS") or 365 * 24 * 3600)
+    SECURE_HSTS_SECONDS = env.int("DJANGO_HSTS_SECONDS", 365 * 24 * 3600)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    if environment.flag("DJANGO_TRUST_PROXY_PROTO", default=False):
+    if env.bool("DJANGO_TRUST_PROXY_PROTO", default=False):
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 SILENCED_SYSTEM_CHECKS = [
-    "security.W003",  # there is no cookie that another site could misuse
+    "security.W003",  # no cookie, so no request to forge
     "security.W021",  # HSTS preload binds the whole domain, which this service does not own alone
 ]
 
-LOGGING: dict[str, Any] = logs.to_console(os.environ.get("DJANGO_LOG_LEVEL") or "INFO")
+LOGGING: dict[str, Any] = logs.to_console(env.str("DJANGO_LOG_LEVEL", "INFO"))

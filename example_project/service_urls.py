@@ -1,4 +1,4 @@
-"""Where a service has what, in a process of its own."""
+"""The URLs of a service in a process of its own."""
 
 from django.urls import include, path
 

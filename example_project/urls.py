@@ -1,15 +1,14 @@
-"""Where things are in the process of the authorization server."""
+"""The URLs of the authorization server's process."""
 
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from example_project.accounts import SignIn
-from example_project.api.neighbours import mounted
+from example_project.api.same_process import mounted
 from example_project.api.services import SERVICE_A, SERVICE_B, SERVICE_C
-from example_project.home import Home
+from example_project.pages import Home, SignIn
 
-# Pages of Django and of this site say so, too, while the database is away
+# 503 instead of 500 while the database is down, for the pages of Django and of this site too
 handler500 = "delegation_app.views.unavailable.handler500"
 
 urlpatterns = [

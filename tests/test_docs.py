@@ -5,8 +5,11 @@ import json
 import os
 import pkgutil
 import re
+import shlex
 import subprocess
 import sys
+import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from textwrap import dedent
 
@@ -21,6 +24,10 @@ from delegation_app.protocol.constraints import (
     Constraints,
     EnforcementPoint,
 )
+from delegation_app.resource_server.verifiers import offline
+from delegation_app.testing.factories import UserFactory
+from delegation_app.testing.fake_issuer import FakeIssuer
+from example_project import database_url
 from tests import consequences
 
 ROOT = Path(__file__).parent.parent
@@ -28,7 +35,37 @@ README = (ROOT / "README.md").read_text()
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+SOURCE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"]
 GETTING_STARTED = (ROOT / "docs/getting-started.md").read_text()
+
+
+# The tests that run the code of each page
+RUN_BY = {
+    "CONTRIBUTING.md": "test_docs.py",
+    "README.md": "sites/test_getting_started.py",
+    "docs/api.md": "flows/test_api_docs.py",
+    "docs/checks.md": "test_docs.py",
+    "docs/client.md": "client/test_docs.py",
+    "docs/constraints.md": "test_docs.py",
+    "docs/getting-started.md": "sites/test_getting_started.py",
+    "docs/operating.md": "management/test_operating.py",
+    "docs/resource-server.md": "test_docs.py",
+    "docs/testing.md": "testing/test_docs.py",
+}
+
+
+def fenced(page, language):
+    """The code blocks of a page in a language."""
+    text = (ROOT / page).read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+def in_tree(page, target):
+    """The file that a link or a picture of a page names; None for other sites."""
+    path = re.sub(rf"^{re.escape(SOURCE)}/(blob|raw)/main/", "", target)
+    if path != target:
+        return ROOT / path
+    return None if re.match("https?:", target) else page.parent / target
 
 
 def table(page):
@@ -142,7 +179,7 @@ def test_readme_when_its_edits_are_made_to_an_existing_project_then_it_works(tmp
 
 def test_docs_when_they_show_pages_then_their_pictures_are_there_and_small():
     shown = [
-        (text, page.parent / path)
+        (text, in_tree(page, path))
         for page in PAGES
         for text, path in re.findall(r"!\[([^]]+)\]\(([^)]+)\)", page.read_text())
     ]
@@ -175,8 +212,102 @@ def test_docs_when_they_name_what_is_in_the_package_then_it_is_there(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_docs_when_they_link_to_a_file_then_it_is_there(page):
-    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
-        assert (page.parent / target).exists(), target
+    for target in re.findall(r"\]\((?!#)([^)#]+)", page.read_text()):
+        path = in_tree(page, target)
+        assert path is None or path.exists(), target
+
+
+def test_readme_when_it_is_shown_on_a_package_index_then_its_links_work():
+    targets = re.findall(r"\]\(([^)]+)\)", README)
+    assert [target for target in targets if not target.startswith("https://")] == []
+
+
+# Code blocks
+
+
+def test_docs_when_a_page_has_code_then_a_test_runs_it():
+    with_code = {
+        path.relative_to(ROOT).as_posix()
+        for path in PAGES
+        if re.search(r"^ *```(sh|python|json)$", path.read_text(), flags=re.MULTILINE)
+    }
+    assert with_code == RUN_BY.keys()
+    for page, test in RUN_BY.items():
+        assert Path(page).name in (ROOT / "tests" / test).read_text()
+
+
+def test_contributing_when_it_has_commands_then_they_name_what_is_there():
+    tools, paths = set(), set()
+    for line in "".join(fenced("CONTRIBUTING.md", "sh")).splitlines():
+        words = shlex.split(line)
+        tools |= {
+            word.removeprefix(".venv/bin/") for word in words if word.startswith(".venv/bin/")
+        }
+        paths |= {word for word in words if word.startswith(("docs", "tests/", "requirements"))}
+    assert {"pip", "ruff", "mypy", "pytest", "sphinx-build"} <= tools
+    assert [name for name in tools if not Path(sys.executable).with_name(name).exists()] == []
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_docs_when_they_name_a_benchmark_then_it_is_there():
+    text = "".join(page.read_text() for page in PAGES)
+    modules = set(re.findall(r"python -m (benchmarks\.\w+)", text))
+    assert len(modules) > 5
+    assert [name for name in modules if find_spec(name) is None] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", "".join(fenced("docs/checks.md", "sh")).splitlines())
+def test_checks_when_a_command_of_the_page_is_run_then_it_works(tmp_path, command):
+    own = {
+        "DJANGO_DEBUG": "0",
+        "DJANGO_SECRET_KEY": "".join(chr(33 + (7 * i) % 90) for i in range(60)),
+        "DELEGATION_ISSUER": "https://auth.example.com",
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
+        "REDIS_URL": "redis://127.0.0.1:1",
+    }
+    program, *arguments = shlex.split(command, comments=True)
+    done = subprocess.run(
+        [sys.executable, program, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "example_project.settings", **own},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.django_db
+def test_operating_when_it_shows_settings_then_they_are_known_and_those_of_the_example():
+    blocks = fenced("docs/operating.md", "python")
+    timeouts, pool = (
+        ast.literal_eval(f"{{{block}}}")["OPTIONS"] for block in blocks if block.startswith('"OPT')
+    )
+    known = {**database_url.POSTGRES_OPTIONS, "options": database_url.POSTGRES_SESSION}
+    assert (timeouts, pool) == (known, {"pool": database_url.POOL})
+    for block in blocks:
+        if not block.startswith('"OPT'):
+            site = {"user": UserFactory()}
+            exec(block, site)  # noqa: S102 - what the page shows
+            assert site.get("DELEGATION", {}).keys() <= conf.DEFAULTS.keys()
+
+
+def test_resource_server_when_the_page_shows_code_then_it_runs(monkeypatch):
+    issuer = FakeIssuer("https://auth.example.com", "https://service-a.example.com")
+    monkeypatch.setattr(offline, "OfflineVerifier", lambda *_arguments: issuer.verifier())
+    text = issuer.token(scope="read:metrics")
+    for block in fenced("docs/resource-server.md", "python"):
+        page = {"__name__": "page", "text": text}
+        exec(block, page)  # noqa: S102 - what the page shows
+        if "verifier.verify(text" in block and "Flask" not in block:
+            assert page["token"].allows(["read:metrics"])
+    # The last block is a service on Flask
+    service = page["app"].test_client()
+    refused = service.get("/")
+    assert refused.status_code == 401
+    assert refused.headers["WWW-Authenticate"].startswith("Bearer realm=")
+    assert service.get("/", headers={"Authorization": f"Bearer {text}"}).status_code == 404
 
 
 CONSTRAINTS = (ROOT / "docs/constraints.md").read_text()

@@ -25,5 +25,12 @@ def test_docs_when_built_as_a_site_then_nothing_is_amiss(tmp_path):
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    reference = (tmp_path / "site/reference/client.html").read_text()
-    assert 'id="delegation_app.client.Client.exchange"' in reference
+    for page, text in {
+        "client": 'id="delegation_app.client.Client.exchange"',
+        "commands": "--dry-run",
+        "errors": "invalid_target",
+        "events": "consent.granted",
+        "server": 'id="delegation_app.conf',
+        "testing": 'id="delegation_app.testing.fake_issuer.FakeIssuer.token"',
+    }.items():
+        assert text in (tmp_path / f"site/reference/{page}.html").read_text()

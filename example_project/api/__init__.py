@@ -1,1 +1,1 @@
-"""A protected API: what a service has to do to let people's apps in, and nobody else."""
+"""A protected API: three resource servers that call each other on behalf of users."""

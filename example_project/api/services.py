@@ -1,4 +1,4 @@
-"""The three services of the example. None trusts another one more for being its neighbour."""
+"""The three services. None trusts another more for running in the same process."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,14 +8,14 @@ from django.conf import settings
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service of its own: no token for another one is taken.
+    """A service that accepts tokens for its own audience only.
 
     Attributes:
         key: its client id at the authorization server, and the namespace of its URLs.
-        audience: its identifier, which must stand in `aud`.
-        path: what its addresses begin with, whichever process serves them.
-        next: the service that it asks when it is asked for a report.
-        patience: how many seconds it waits for that one; less than whoever asks it waits.
+        audience: its identifier, which `aud` must contain.
+        path: the prefix of its URLs in every process.
+        next: the service that it calls for a report.
+        patience: its timeout for that call in seconds, shorter than that of its own caller.
     """
 
     key: str
@@ -26,15 +26,12 @@ class Service:
 
     @property
     def realm(self) -> str:
-        """What a challenge calls it."""
+        """Its name in challenges."""
         return self.key.replace("_", "-")
 
     @property
     def site(self) -> str:
-        """Its origin, as the other services reach it.
-
-        One in a process of its own has one of its own; else it is the issuer's.
-        """
+        """Its origin for the other services; without a process of its own, that of the issuer."""
         return str(settings.SERVICE_SITES.get(self.key, settings.ISSUER))
 
     @property

@@ -1,4 +1,4 @@
-"""Where a service has what."""
+"""The URLs of a service."""
 
 from django.urls import URLPattern, path
 from rest_framework.authentication import BaseAuthentication
@@ -16,14 +16,14 @@ def of(
     """Return the URLs of a service and their namespace, for `include`.
 
     Args:
-        service: whose they are.
-        authentication: how it knows who asks.
+        service: the service.
+        authentication: verifies its tokens.
         client_of: see `downstream.report_of_next`.
     """
-    given = {"service": service, "authentication_classes": [authentication]}
+    options = {"service": service, "authentication_classes": [authentication]}
     patterns = [
-        path("metrics", MetricsView.as_view(**given), name="metrics"),
-        path("alerts", AlertsView.as_view(**given), name="alerts"),
-        path("report", ReportView.as_view(**given, client_of=client_of), name="report"),
+        path("metrics", MetricsView.as_view(**options), name="metrics"),
+        path("alerts", AlertsView.as_view(**options), name="alerts"),
+        path("report", ReportView.as_view(**options, client_of=client_of), name="report"),
     ]
     return patterns, service.key

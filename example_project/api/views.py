@@ -1,4 +1,4 @@
-"""What a service offers: small resources, each behind a scope."""
+"""The resources of a service, each protected by a scope."""
 
 import threading
 import time
@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Final, cast
 
 from django.core.exceptions import ImproperlyConfigured
 from rest_framework import serializers
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -16,18 +18,32 @@ from delegation_app.protocol.scope import Scope
 from delegation_app.resource_server.permissions import RequireScopes
 from delegation_app.resource_server.principal import Principal
 from example_project.api import downstream
-from example_project.api.parsers import BoundedJSONParser
 from example_project.api.services import Service
 
 STARTED: Final = time.monotonic()
 
 
+class BoundedJSONParser(JSONParser):
+    """JSON; a body that is nested too deep for Python is refused."""
+
+    def parse(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the parsed body.
+
+        Raises:
+            ParseError: it is not JSON, or nested too deep.
+        """
+        try:
+            return super().parse(*args, **kwargs)
+        except RecursionError as error:
+            raise ParseError("The JSON is nested too deep.") from error
+
+
 class ProtectedView(APIView):
-    """A view that answers tokens only. It needs no cookie, so there is none to forge.
+    """A view that accepts tokens only: without cookies, there is no request to forge.
 
     Attributes:
-        service: whose view it is.
-        required_scopes: what a token must allow.
+        service: the service that it belongs to.
+        required_scopes: what the token must have.
     """
 
     permission_classes = [RequireScopes()]
@@ -35,12 +51,11 @@ class ProtectedView(APIView):
     required_scopes: ClassVar[Scope]
     service: Service | None = None
 
-    @property
-    def at(self) -> Service:
-        """The service that is asked.
+    def own_service(self) -> Service:
+        """Return the service of this view.
 
         Raises:
-            ImproperlyConfigured: the URLs do not say which.
+            ImproperlyConfigured: the URLs name none.
         """
         if self.service is None:
             raise ImproperlyConfigured(f"{type(self).__name__} belongs to no service.")
@@ -48,12 +63,12 @@ class ProtectedView(APIView):
 
 
 class MetricsView(ProtectedView):
-    """How this process is doing."""
+    """Figures about the process."""
 
     required_scopes = Scope(["read:metrics"])
 
     def get(self, request: Request) -> Response:
-        """Return a few numbers."""
+        """Return uptime, CPU time and threads."""
         metrics = {
             "uptime_seconds": round(time.monotonic() - STARTED, 3),
             "cpu_seconds": round(time.process_time(), 3),
@@ -63,13 +78,13 @@ class MetricsView(ProtectedView):
 
 
 class AlertSerializer(serializers.Serializer[dict[str, str]]):
-    """What an alert says."""
+    """The body of an alert."""
 
     message = serializers.CharField(max_length=200, default="Look at this.")
 
 
 class AlertsView(ProtectedView):
-    """Alerts. They are answered and forgotten: this is an example."""
+    """Alerts. This example does not store them."""
 
     required_scopes = Scope(["write:alerts"])
 
@@ -82,28 +97,29 @@ class AlertsView(ProtectedView):
 
 
 class ReportView(ProtectedView):
-    """What this service says, and what the next one says when it is asked in the same name."""
+    """The report of this service and of those that it calls on behalf of the same user."""
 
     required_scopes = Scope(["read:metrics"])
     client_of: downstream.ClientOf | None = None
 
     def get(self, request: Request) -> Response:
-        """Ask the next service, and answer for all of them."""
-        further = downstream.report_of_next(self.at, request, self.required_scopes, self.client_of)
+        """Return the report."""
+        service = self.own_service()
+        scope = self.required_scopes
         answer = {
-            "service": self.at.key,
+            "service": service.key,
             "uptime_seconds": round(time.monotonic() - STARTED, 3),
             "authority": authority(request),
-            "next": further,
+            "next": downstream.report_of_next(service, request, scope, self.client_of),
         }
         return Response(answer)
 
 
 def authority(request: Request) -> dict[str, Any]:
-    """Return who acted for whom, by which record, and how far it reaches.
+    """Return who acts for whom, by which delegation, and with which scopes.
 
-    `actor` is who acts now, and None if the client itself was let in. `history` decides nothing:
-    it tells through whose hands the authority came (RFC 8693 section 4.1).
+    `actor` is the current actor, or None if the client acts directly. `history` has the earlier
+    actors, and must not decide anything (RFC 8693 section 4.1).
     """
     principal = cast("Principal", request.user)
     return {

@@ -1,1 +1,1 @@
-"""The demo: its people and apps, and the story that they play on a real server."""
+"""The demo: a world of users and apps, and a story that runs on real servers (README.md)."""

@@ -1,41 +1,26 @@
-"""Writing the story down as it happens: requests, answers, claims; secrets are cut short."""
+"""The transcript of the story: requests, answers and claims, with secrets cut short."""
 
 import json
 import os
 import re
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from io import TextIOBase
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from django.utils.termcolors import colorize
+from bs4 import BeautifulSoup
 from requests import PreparedRequest, Response
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
 
-# Names of form fields, query parameters and JSON members whose values nobody else may have
-SECRET: Final = frozenset(
-    {
-        "access_token",
-        "client_secret",
-        "code",
-        "code_verifier",
-        "csrfmiddlewaretoken",
-        "device_code",
-        "handle",
-        "password",
-        "prompted",
-        "resume",
-        "refresh_token",
-        "state",
-        "subject_token",
-        "token",
-    }
+# Form fields, query parameters and JSON members that hold secrets
+SECRET: Final = re.compile(
+    "((access|refresh|subject)_)?token|(device_)?code|code_verifier|client_secret|password"
+    "|state|handle|prompted|resume|csrfmiddlewaretoken"
 )
 _SHOWN: Final = 6
-_WIDTH: Final = 94
-_LEAST: Final = 40
-# How the admin shows a cell without a value
-_EMPTY: Final = "-"
+_WIDTH: Final = 100
 
 
 def shortened(value: str) -> str:
@@ -44,162 +29,127 @@ def shortened(value: str) -> str:
 
 
 class Transcript:
-    """A story, told to a stream.
+    """Writes the story to a stream.
 
     Args:
-        stream: where to.
-        colours: whether to use any; by default on a terminal that wants them (NO_COLOR).
+        stream: None is standard output.
+        colours: whether a terminal may have any; NO_COLOR is respected too.
 
     Attributes:
-        home: the origin whose addresses are told without it; None for all.
+        home: the origin that is left out of the addresses of requests.
     """
 
-    def __init__(self, stream: TextIOBase, *, colours: bool | None = None) -> None:
-        self._stream = stream
-        self._on_terminal = stream.isatty()
-        wanted = self._on_terminal and not os.environ.get("NO_COLOR")
-        self._colours = wanted if colours is None else colours and wanted
-        self.home: str | None = None
-        self._read: dict[str | None, str] = {}
+    def __init__(self, stream: IO[str] | None = None, *, colours: bool = True) -> None:
+        self._console = Console(
+            file=stream,
+            color_system="auto" if colours and not os.environ.get("NO_COLOR") else None,
+            markup=False,
+            highlight=False,
+            emoji=False,
+        )
+        if not self._console.is_terminal:
+            self._console.width = _WIDTH
+        self.home = ""
+        self._documents: dict[str | None, str] = {}
 
-    def say(self, text: str = "") -> None:
+    def say(self, text: str = "", style: str = "") -> None:
         """Write a line."""
-        self._stream.write(f"{text}\n")
-        self._stream.flush()
+        self._console.print(Text(text, style), soft_wrap=True)
 
-    def progress(self, text: str) -> None:
-        """Show what is waited for, on a terminal only; an empty text takes it away."""
-        if self._on_terminal:
-            self._stream.write(f"\r\x1b[K{text}")
-            self._stream.flush()
+    def status(self, text: str) -> Status:
+        """Show progress during a `with` block, on a terminal only."""
+        return self._console.status(text)
 
-    def chapter(self, number: int, title: str) -> None:
+    def heading(self, number: int, title: str) -> None:
         """Begin a step."""
-        self.say()
-        self.say(self._styled(f"{number:>2}. {title}", opts=("bold",)))
+        self.say(f"\n{number:>2}. {title}", "bold")
 
     def exchange(self, answer: Response) -> None:
         """Show a request and its answer."""
-        self._block("→", _request_lines(answer.request, self.home), fg="cyan")
-        self._block("←", self._once(answer), fg="blue")
+        self._block("→", "cyan", _request_lines(answer.request, self.home))
+        self._block("←", "blue", self._answer_lines(answer))
 
     def facts(self, title: str, facts: Mapping[str, Any]) -> None:
         """Show names and values, such as claims."""
-        self.say(f"      {self._styled(title, opts=('bold',))}")
-        width = max(map(len, facts), default=0)
-        self._block(" ", [f"{name:<{width}}  {_plain(value)}" for name, value in facts.items()])
+        self.rows(title, [(name, _plain(value)) for name, value in facts.items()])
 
-    def rows(self, rows: Sequence[Sequence[str]], *, always: int = 1) -> None:
-        """Show a table: its first columns, and the others as far as their cells differ.
+    def rows(self, title: str, rows: Iterable[Sequence[str]]) -> None:
+        """Show a table."""
+        self.say(f"      {title}", "bold")
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        for row in rows:
+            grid.add_row("    ", *(Text(cell, overflow="fold") for cell in row))
+        self._console.print(grid)
 
-        Args:
-            rows: the cells, row by row.
-            always: how many columns are shown even if their cells are all the same.
-        """
-        columns = [
-            column
-            for number, column in enumerate(zip(*rows, strict=True))
-            if number < always or len(set(column)) > 1
-        ]
-        widths = [max(map(len, column)) for column in columns[:-1]]
-        taken = sum(width + 2 for width in widths)
-        # The last column is prose. It goes on below itself, or below the row if that is too long.
-        below = _WIDTH - taken < _LEAST
-        indent = " " * (widths[0] + 4 if below and widths else taken)
-        for row in zip(*columns, strict=True):
-            cells = zip(row, widths, strict=False)
-            start = "".join(f"{cell:<{width}}  " for cell, width in cells)
-            pieces = textwrap.wrap(row[-1], _WIDTH - len(indent)) or [""]
-            if below:
-                self.say(f"      {start}".rstrip())
-                start = indent
-            for number, piece in enumerate(pieces if not below or row[-1] != _EMPTY else []):
-                self.say(f"      {indent if number else start}{piece}".rstrip())
+    def succeeded(self, outcome: str) -> None:
+        """End a step that went well."""
+        self.say(f"    ✓ {outcome}", "green")
 
-    def as_told(self, text: str) -> None:
-        """End a step well."""
-        self.say(self._styled(f"    ✓ {text}", fg="green"))
+    def failed(self, what: str, *, expected: object, got: object) -> None:
+        """End a step that failed."""
+        self.say(f"    ✗ {what}", "bold red")
+        self.say(f"      expected  {expected}\n      got       {got}")
 
-    def not_as_told(self, what: str, *, expected: object, got: object) -> None:
-        """End a step badly."""
-        self.say(self._styled(f"    ✗ {what}", fg="red", opts=("bold",)))
-        self.say(f"      expected  {expected}")
-        self.say(f"      got       {got}")
+    def _block(self, mark: str, style: str, lines: Iterable[str]) -> None:
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        for number, line in enumerate(lines):
+            cell = Text(line, overflow="fold")
+            grid.add_row("   ", Text("" if number else mark, style), cell)
+        self._console.print(grid)
 
-    def _once(self, answer: Response) -> list[str]:
-        lines = _answer_lines(answer)
-        is_json = "json" in answer.headers.get("Content-Type", "")
-        if answer.request.method != "GET" or not is_json:
-            return lines
-        # Every app reads the same metadata.
-        before = self._read.get(answer.request.url)
-        self._read[answer.request.url] = lines[-1]
-        return [*lines[:-1], "the same as before"] if before == lines[-1] else lines
-
-    def _block(self, mark: str, lines: Iterable[str], fg: str | None = None) -> None:
-        pieces = [piece for line in lines for piece in _wrapped(line)]
-        for number, piece in enumerate(pieces):
-            self.say(f"    {' ' if number else self._styled(mark, fg=fg)} {piece}")
-
-    def _styled(self, text: str, fg: str | None = None, opts: tuple[str, ...] = ()) -> str:
-        return colorize(text, opts=opts, **({"fg": fg} if fg else {})) if self._colours else text
+    def _answer_lines(self, answer: Response) -> list[str]:
+        lines = [f"{answer.status_code} {answer.reason}", *_header_lines(answer)]
+        kind = answer.headers.get("Content-Type", "")
+        if "html" in kind and answer.text:
+            title = BeautifulSoup(answer.text, "html.parser").title
+            lines.append(f"Page: {' '.join(title.get_text().split())}" if title else "Page")
+        if "json" in kind:
+            body = json.dumps(_without_secrets(answer.json()), ensure_ascii=False)
+            # Every app reads the same metadata.
+            known = self._documents.get(answer.request.url) == body
+            lines.append("(as before)" if known and answer.request.method == "GET" else body)
+            self._documents[answer.request.url] = body
+        return lines
 
 
-def _request_lines(request: PreparedRequest, home: str | None) -> list[str]:
-    parts = urlsplit(request.url or "")
-    origin = f"{parts.scheme}://{parts.netloc}"
-    place = f"{'' if home in {None, origin} else origin}{parts.path}"
-    query = _pairs(parse_qsl(parts.query), "&")
-    lines = [f"{request.method} {place}{'?' if query else ''}{query}"]
+def _request_lines(request: PreparedRequest, home: str) -> list[str]:
+    address, _, query = (request.url or "").removeprefix(home).partition("?")
+    shown = _pairs(query, "&")
+    lines = [f"{request.method} {address}{'?' if shown else ''}{shown}"]
     if "Authorization" in request.headers:
         scheme, _, value = str(request.headers["Authorization"]).partition(" ")
         lines.append(f"Authorization: {scheme} {shortened(value)}")
     if request.body:
         body = request.body if isinstance(request.body, str) else request.body.decode()
         is_json = "json" in str(request.headers.get("Content-Type"))
-        lines.append(_json(json.loads(body)) if is_json else _pairs(parse_qsl(body), "  "))
+        lines.append(_plain(json.loads(body)) if is_json else _pairs(body, "  "))
     return lines
 
 
-def _answer_lines(answer: Response) -> list[str]:
-    lines = [f"{answer.status_code} {answer.reason}"]
+def _header_lines(answer: Response) -> Iterable[str]:
     if "Location" in answer.headers:
-        address, _, query = answer.headers["Location"].partition("?")
-        shown = _pairs(parse_qsl(query), "&")
-        lines.append(f"Location: {address}{'?' if shown else ''}{shown}")
+        parts = urlsplit(answer.headers["Location"])
+        query = f"?{_pairs(parts.query, '&')}" if parts.query else ""
+        yield f"Location: {parts._replace(query='').geturl()}{query}"
     if "WWW-Authenticate" in answer.headers:
-        lines.append(f"WWW-Authenticate: {answer.headers['WWW-Authenticate']}")
-    kind = answer.headers.get("Content-Type", "")
-    if "json" in kind:
-        lines.append(_json(answer.json()))
-    elif "html" in kind and answer.text:
-        title = re.search(r"<title>(.*?)</title>", answer.text, re.DOTALL)
-        lines.append(f"a page: {' '.join(title[1].split())}" if title else "a page")
-    return lines
+        yield f"WWW-Authenticate: {answer.headers['WWW-Authenticate']}"
 
 
-def _wrapped(line: str) -> list[str]:
-    return textwrap.wrap(line, _WIDTH, subsequent_indent="  ", break_on_hyphens=False) or [""]
-
-
-def _pairs(pairs: list[tuple[str, str]], separator: str) -> str:
-    return separator.join(f"{name}={_shown(name, value)}" for name, value in pairs)
+def _pairs(query: str, separator: str) -> str:
+    return separator.join(f"{name}={_shown(name, value)}" for name, value in parse_qsl(query))
 
 
 def _shown(name: str, value: str) -> str:
-    if name in SECRET:
+    if SECRET.fullmatch(name):
         return shortened(value)
-    # An address within the site may carry a whole request in its query, secrets and all.
-    path, asked, _ = value.partition("?")
-    return f"{path}?…" if asked and value.startswith("/") else value
+    # A path may carry a whole authorization request in its query, secrets included.
+    path, question_mark, _ = value.partition("?")
+    return f"{path}?…" if question_mark and value.startswith("/") else value
 
 
 def _plain(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(_without_secrets(value), ensure_ascii=False)
+    structured = isinstance(value, dict | list)
+    return json.dumps(_without_secrets(value), ensure_ascii=False) if structured else str(value)
 
 
 def _without_secrets(value: Any) -> Any:
@@ -208,6 +158,6 @@ def _without_secrets(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return {
-        name: shortened(str(item)) if name in SECRET else _without_secrets(item)
+        name: shortened(str(item)) if SECRET.fullmatch(name) else _without_secrets(item)
         for name, item in value.items()
     }

@@ -1,5 +1,6 @@
-"""Who and what there is in the demo, as plain values. `seed` writes it into a database."""
+"""The users, services and clients of the demo, as plain values; `seed` writes them."""
 
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -8,12 +9,19 @@ from delegation_app.protocol import names
 from delegation_app.protocol.scope import Scope
 from example_project.api.services import SERVICE_A, SERVICE_B, SERVICE_C
 
+# Three white bars on blue, a PNG
+LOGO: Final = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAGAAAABgCAIAAABt+uBvAAAApklEQVR42u3c0QkAIAhAQf9bsRWbsTYIIaiQk7eA9y1G"
+    "60ObAgEgQIAAAQIECJAAAQIECBAgQIBUCGimBxAgQIAAAQIECBAgQIAAAQIECNB7oPP1AAECBAgQIECAAAECBAgQIECA"
+    "AN0D+mE9QIAAAQIECBAgQIAAAQIECBAgQIAAAQIECBAgQIAAAQIEyPGC5yaAAAkQIECAAAECBEiAAAECBAhQmRZSL50F"
+    "V27ynQAAAABJRU5ErkJggg=="
+)
 USERS: Final = ("alice", "bob", "operator", "auditor")
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A resource server: somewhere a token can be valid."""
+    """A resource server."""
 
     identifier: str
     name: str
@@ -25,15 +33,15 @@ class Client:
     """A client and its limits.
 
     Attributes:
-        name: as people are shown it.
+        name: as users read it.
         grants: the grant types that it may use.
-        scopes: all that it may ever have.
-        audiences: the services that it may get tokens for; the first is its default.
-        redirect_uris: where codes may be sent to.
-        public: whether it can't keep a secret.
-        speaks_for: the service that it is; it may introspect that service's tokens.
-        site: where people read about it; empty for what people never see.
-        colour: of its logo, as red, green and blue; None for no logo.
+        scopes: all that it may obtain.
+        audiences: the services that it may obtain tokens for; the first is the default.
+        redirect_uris: where codes may be sent.
+        public: whether it has no secret.
+        service: the service that it is, whose tokens it may introspect.
+        site: its home page; empty for clients that no user sees.
+        logo: an image, or None.
     """
 
     name: str
@@ -42,9 +50,9 @@ class Client:
     audiences: tuple[str, ...]
     redirect_uris: tuple[str, ...] = ()
     public: bool = False
-    speaks_for: str | None = None
+    service: str | None = None
     site: str = ""
-    colour: tuple[int, int, int] | None = None
+    logo: bytes | None = None
 
 
 _METRICS: Final = Scope(["read:metrics", "write:alerts"])
@@ -66,7 +74,7 @@ CLIENTS: Final[Mapping[str, Client]] = {
         ("service_a",),
         redirect_uris=("https://web.example.com/callback",),
         site="https://web.example.com",
-        colour=(11, 92, 173),
+        logo=LOGO,
     ),
     "mobile": Client(
         "Mobile app",
@@ -77,10 +85,10 @@ CLIENTS: Final[Mapping[str, Client]] = {
         public=True,
         site="https://mobile.example.com",
     ),
-    "service_a": Client("Service A", _SERVICE, _METRICS, ("service_b",), speaks_for="service_a"),
-    "service_b": Client("Service B", _SERVICE, _METRICS, ("service_c",), speaks_for="service_b"),
-    # The end of the line: it only asks whether what it was shown is good.
-    "service_c": Client("Service C", (), Scope(), (), speaks_for="service_c"),
+    "service_a": Client("Service A", _SERVICE, _METRICS, ("service_b",), service="service_a"),
+    "service_b": Client("Service B", _SERVICE, _METRICS, ("service_c",), service="service_b"),
+    # The last service only introspects.
+    "service_c": Client("Service C", (), Scope(), (), service="service_c"),
     "cron": Client("Cron job", (names.CLIENT_CREDENTIALS,), _METRICS, ("service_a",)),
     "tv": Client(
         "TV app",

@@ -8,7 +8,7 @@ from delegation_app import toolkit
 from delegation_app.models import AuditEvent, ResourceServer
 from delegation_app.protocol import names
 from delegation_app.services.clients import logos
-from example_project.demo.logo import png
+from example_project.demo.world import LOGO
 from tests.admin.conftest import events, page, text_of
 from tests.admin.test_clients import filled_in
 from tests.admin.test_policy import LIMITS, PREFIX, save, url_of
@@ -141,7 +141,7 @@ def test_applications_when_deleted_in_bulk_then_each_has_its_values(world, opera
 
 
 def test_logo_when_it_is_replaced_and_dropped_then_its_digest_is_recorded(world, operator):
-    logos.put(world.web.policy, png((1, 2, 3)))
+    logos.put(world.web.policy, LOGO)
     digest = logos.address_of(world.web.policy)
     assert save(operator, world.web, logo_away="on").status_code == 302
     details = recorded()

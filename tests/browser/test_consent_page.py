@@ -9,7 +9,7 @@ from delegation_app import toolkit
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.services.clients import logos
-from example_project.demo.logo import png
+from example_project.demo.world import LOGO
 from tests.browser.test_pages import lowest_contrast, overflows, picture, sign_in
 from tests.support.world import PASSWORD, Story
 
@@ -34,7 +34,7 @@ def asking(site, settings):
             privacy_page="https://metrics.example.com/privacy",
             constraints=Constraints.parse(limits),
         )
-    logos.put(site.world.web.policy, png((11, 92, 173)))
+    logos.put(site.world.web.policy, LOGO)
     return site
 
 

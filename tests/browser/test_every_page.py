@@ -10,7 +10,7 @@ from delegation_app.models import AuditEvent, ConsentRecord, ResourceServer
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.services.clients import logos
 from delegation_app.services.delegations import bulk
-from example_project.demo.logo import png
+from example_project.demo.world import LOGO
 from tests.browser.every_page import PAGES
 from tests.browser.look import AXE_SCRIPT, NARROW, Look
 from tests.support import forest, require_or_skip
@@ -46,7 +46,7 @@ def town(site, settings, monkeypatch):
             constraints=Constraints.parse(LIMITS),
         )
     site.world.mobile.change(required_scopes="delete:alerts")
-    logos.put(site.world.web.policy, png((11, 92, 173)))
+    logos.put(site.world.web.policy, LOGO)
     for app in site.world.apps.values():
         app.row.refresh_from_db()
     town = Town(site.world)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from example_project.demo import server
+from example_project.demo import servers
 
 pytestmark = pytest.mark.slow
 
@@ -118,13 +118,13 @@ def test_service_when_its_secret_is_in_the_demo_s_file_then_it_is_found_there(tm
 @pytest.mark.parametrize(
     ("own", "why"),
     [
-        ({}, "DEMO_SERVICE is not set"),
+        ({}, '"DEMO_SERVICE" not set'),
         ({"DEMO_SERVICE": "service_c"}, "must be service_a or service_b, not 'service_c'"),
         ({"DEMO_SERVICE": "service_a"}, "no DEMO_CLIENT_SECRET: run manage.py seed_demo"),
-        (SERVICE_A | {"DJANGO_DEBUG": "0"}, "DELEGATION_ISSUER is not set"),
+        (SERVICE_A | {"DJANGO_DEBUG": "0"}, '"DELEGATION_ISSUER" not set'),
         (
             SERVICE_A | {"DJANGO_DEBUG": "0", "DELEGATION_ISSUER": "https://as.example.com"},
-            "DEMO_SERVICE_SITE is not set",
+            '"DEMO_SERVICE_SITE" not set',
         ),
     ],
 )
@@ -138,14 +138,15 @@ def test_service_when_something_is_missing_then_it_does_not_start(tmp_path, own,
 
 
 @pytest.fixture
-def alone(tmp_path):
+def alone(tmp_path, settings):
     """Service A, whose authorization server does not answer."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
     own = environment(tmp_path, **SERVICE_A, DELEGATION_ISSUER=nobody)
-    service = server.Server("service A", server.free_ports(1)[0], tmp_path / "log", own)
+    settings.LOCAL_DIR = tmp_path
+    service = servers.Server("service A", servers.free_ports(1)[0], own)
     try:
-        service.wait_until_it_answers("/")
+        service.wait_until_ready("/")
         yield service.address
     finally:
         service.stop()

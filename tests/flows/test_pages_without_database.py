@@ -93,7 +93,7 @@ def test_handler_when_something_else_is_wrong_then_500_as_ever(world, monkeypatc
     def broken(*_args, **_kwargs):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("example_project.home.Home.get", broken)
+    monkeypatch.setattr("example_project.pages.Home.get", broken)
     response = SecureClient(raise_request_exception=False).get("/")
     assert response.status_code == 500
     assert b"database" not in response.content

@@ -18,7 +18,7 @@ from textwrap import dedent
 import pytest
 import requests
 
-from example_project.demo import server
+from example_project.demo import servers
 from tests.sites.first_token import CLIENT, SERVER
 
 pytestmark = [pytest.mark.slow, pytest.mark.any_database]
@@ -142,7 +142,7 @@ class Followed:
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
     """One project for the module; the last test of it may change it."""
-    folder, [port] = tmp_path_factory.mktemp("site"), server.free_ports(1)
+    folder, [port] = tmp_path_factory.mktemp("site"), servers.free_ports(1)
     address = f"http://127.0.0.1:{port}"
     steps = section("Add it to your project", GETTING_STARTED).replace(
         "http://127.0.0.1:8000", address
@@ -210,7 +210,7 @@ def test_demo_when_a_service_is_started_by_itself_then_the_commands_before_it_su
         r"`(DEMO_SERVICE=[^`]+)`\s+starts one by itself, after `(\S[^`]+)` and `(\S[^`]+)`",
         SETTINGS,
     )
-    own, [port] = {"DEMO_DIR": str(tmp_path)}, server.free_ports(1)
+    own, [port] = {"DEMO_DIR": str(tmp_path)}, servers.free_ports(1)
     for command in (told[2], told[3]):
         run(command, ROOT, **own)
 

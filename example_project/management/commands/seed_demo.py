@@ -1,4 +1,4 @@
-"""`manage.py seed_demo`: the demo's users and clients, made or found."""
+"""`manage.py seed_demo`: the users and clients of the demo."""
 
 import json
 from argparse import ArgumentParser
@@ -11,19 +11,19 @@ from example_project.demo import seed
 
 
 class Command(BaseCommand):
-    """Make the demo's users, services and clients, and print what they are known by."""
+    """Seed the users, services and clients of the demo, and print their credentials."""
 
-    help = "Make or find the demo's users, services and clients, and print their credentials."
+    help = "Seed the users, services and clients of the demo, and print their credentials."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take --json."""
-        parser.add_argument("--json", action="store_true", help="print one JSON object, no more")
+        """Add --json."""
+        parser.add_argument("--json", action="store_true", help="print one JSON object only")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Seed, and print.
 
         Raises:
-            CommandError: there are no tables, or the file of credentials is damaged.
+            CommandError: the tables are missing, or the file of credentials is damaged.
         """
         try:
             world = seed.make()
@@ -32,21 +32,17 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(world, indent=2))
         else:
-            self.stdout.write("\n".join(_table(world)))
+            self.stdout.write("\n".join(_lines(world)))
 
 
-def _table(world: Mapping[str, Any]) -> Iterator[str]:
-    yield f"Issuer     {world['issuer']}"
-    yield ""
-    yield f"{'User':<10} Password"
+def _lines(world: Mapping[str, Any]) -> Iterator[str]:
+    yield f"Issuer     {world['issuer']}\n\n{'User':<10} Password"
     for user in world["users"].values():
         yield f"{user['username']:<10} {user['password']}"
-    yield ""
-    yield f"{'Service':<10} Audience"
+    yield f"\n{'Service':<10} Audience"
     for name, identifier in world["audiences"].items():
         yield f"{name:<10} {identifier}"
-    yield ""
-    yield f"{'Client':<10} {'Secret':<44} Scopes"
+    yield f"\n{'Client':<10} {'Secret':<44} Scopes"
     for client in world["clients"].values():
         secret = client["client_secret"] or "none: public"
         yield f"{client['client_id']:<10} {secret:<44} {' '.join(client['scopes'])}".rstrip()

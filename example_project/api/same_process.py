@@ -1,6 +1,6 @@
-"""Services that share the authorization server's process: a development setup, and service C.
+"""Services in the process of the authorization server: for development, and service C.
 
-None of them has settings of its own, so each is told here how it verifies and who it is.
+They have no settings of their own, so their verifier and their client are configured here.
 """
 
 from functools import lru_cache
@@ -10,7 +10,7 @@ from django.urls import URLResolver, include, path
 
 from delegation_app.client import Client, Credentials
 from delegation_app.resource_server.authentication import BearerAuthentication
-from delegation_app.services.tokens.local_verifier import LocalVerifier
+from delegation_app.verifiers import LocalVerifier
 from example_project.api import urls
 from example_project.api.downstream import NoCredentials
 from example_project.api.services import Service
@@ -18,28 +18,26 @@ from example_project.demo import credentials
 
 
 def mounted(service: Service) -> URLResolver:
-    """Mount a service in the process of the authorization server."""
+    """Return the URLs of a service in this process."""
     return path(service.path, include(urls.of(service, authentication_of(service), client_of)))
 
 
 def authentication_of(service: Service) -> type[BearerAuthentication]:
-    """Return how a service knows who asks: it looks each token up in the tables beside it."""
+    """Return the authentication of a service, which looks up each token in the tables."""
     verifier = LocalVerifier(service.audience)
     return BearerAuthentication.using(verifier, realm=service.realm, metadata_url="")
 
 
 def client_of(service: Service) -> Client:
-    """Return the client of a service, with the tokens that it got so far.
+    """Return the client of a service, with its cached tokens.
 
     Raises:
-        NoCredentials: its secret is not where the demo keeps them.
+        NoCredentials: the demo has no secret for it.
     """
     try:
-        secret = credentials.secret_of(settings.DEMO_CREDENTIALS, service.key)
-    except (credentials.Unreadable, OSError):
-        secret = None
-    if secret is None:
-        raise NoCredentials("It has no secret: run manage.py seed_demo.")
+        secret = credentials.load(settings.DEMO_CREDENTIALS).clients[service.key]
+    except (credentials.Unreadable, OSError, KeyError):
+        raise NoCredentials("It has no secret: run manage.py seed_demo.") from None
     return _client(settings.ISSUER, service.key, secret)
 
 
