@@ -1,4 +1,4 @@
-"""The schema of both interfaces. Only this module imports drf-spectacular, the extra [openapi]."""
+"""The OpenAPI schema. Only this module imports drf-spectacular, the extra [openapi]."""
 
 from __future__ import annotations
 
@@ -13,30 +13,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from delegation_app import __version__
+from delegation_app.services.clients.lookup import INTROSPECTS
 from delegation_app.views.api import parsing
-from delegation_app.views.api.endpoint import (
-    ApiEndpoint,
-    Operation,
-    OperatorEndpoint,
-    PersonEndpoint,
-)
+from delegation_app.views.api.endpoint import ApiEndpoint, OperatorEndpoint, PersonEndpoint
 from delegation_app.views.api.serializers import DelegationError
+from delegation_app.views.endpoint import Endpoint, Operation
+from delegation_app.views.page_view import PageView
 
-# Every operation can be refused like that
-_ALWAYS: Final = (400, 401, 403, 429, 500, 503)
-_SAID: Final = {
-    400: "Malformed, or it would change nothing.",
-    401: "No user is signed in.",
-    403: "Not permitted, or the CSRF check failed.",
+_ALSO: Final = {
     404: "It does not exist, or belongs to another user.",
+    406: "No acceptable representation.",
     409: "Ask for a preview first.",
-    415: "The body is no JSON.",
-    429: "Too many requests; Retry-After says how long to wait.",
-    500: "Something unexpected; it was logged.",
-    503: (
-        "The database does not answer. Nothing was done, unless the description says that this is "
-        "not known. Retry-After says how long to wait."
-    ),
+    410: "All tokens of this list have expired.",
+    501: "Historical status is not supported.",
 }
 _NAMES: Final = ("delegationSession", "delegationCsrf")
 
@@ -45,6 +34,10 @@ class Described(AutoSchema):
     """What the operations of our addresses say of themselves."""
 
     view: Any
+
+    def is_excluded(self) -> bool:
+        """Leave out the forms of pages, which only these pages send."""
+        return self.method not in self.view.operations
 
     def get_operation_id(self) -> str:
         """Return the stable name."""
@@ -61,6 +54,8 @@ class Described(AutoSchema):
 
     def get_tags(self) -> list[str]:
         """Group them by whom they are for."""
+        if not isinstance(self.view, ApiEndpoint):
+            return ["oauth"]
         return ["connections" if isinstance(self.view, PersonEndpoint) else "delegations"]
 
     def get_override_parameters(self) -> list[Any]:
@@ -74,11 +69,17 @@ class Described(AutoSchema):
     def get_response_serializers(self) -> Any:
         """Return the answer, and all refusals."""
         operation = self._operation
-        refusals = {*_ALWAYS, *operation.also, *(() if operation.body is None else (415,))}
-        told: dict[int, Any] = {200: operation.answer}
-        return told | {
-            status: OpenApiResponse(DelegationError, description=_SAID[status])
-            for status in sorted(refusals)
+        statuses = {**self.view.statuses, **{status: _ALSO[status] for status in operation.also}}
+        if isinstance(self.view, ApiEndpoint) and operation.body is not None:
+            statuses[415] = "The body is no JSON."
+        error = None if isinstance(self.view, PageView) else DelegationError
+        answers: dict[Any, Any] = {
+            (200, operation.media_type): operation.answer
+            or OpenApiResponse(None, description="Done.")
+        }
+        return answers | {
+            status: OpenApiResponse(error, description=statuses[status])
+            for status in sorted(statuses)
         }
 
     @property
@@ -104,6 +105,27 @@ class _Sessions(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
         return [
             {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME},
             {"type": "apiKey", "in": "header", "name": header},
+        ]
+
+
+class _Clients(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself
+    """The methods of RFC 6749 section 2.3; public clients send their `client_id` alone."""
+
+    target_class = "delegation_app.views.client_authentication.ClientAuthentication"
+    match_subclasses = True
+    name = ["client_secret_basic", "client_secret_post"]
+
+    def get_security_requirement(self, auto_schema: Any) -> Any:
+        """Return the methods, of which a request uses one."""
+        methods: list[dict[str, Any]] = [{name: []} for name in self.name]
+        return methods if auto_schema.view.relation == INTROSPECTS else [*methods, {}]
+
+    def get_security_definition(self, auto_schema: Any) -> Any:
+        """Return both; OpenAPI knows none for credentials in a form."""
+        in_form = "No HTTP scheme: client_id and client_secret stand in the form."
+        return [
+            {"type": "http", "scheme": "basic"},
+            {"type": "http", "scheme": "client_secret_post", "description": in_form},
         ]
 
 
@@ -159,6 +181,6 @@ def _generator(about: type[ApiEndpoint]) -> type[SchemaGenerator]:
     return Generator
 
 
-ApiEndpoint.schema = Described()
+Endpoint.schema = Described()
 # Theirs is no part of what they tell
 _Schema.schema = None
