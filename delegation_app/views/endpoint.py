@@ -178,7 +178,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
 
 def as_refusal(error: Exception, refusals: Refusals) -> Exception:
     """Return the protocol error for an exception of a framework; any other one as it is."""
-    for kind, refusal in {**refusals, **_COMMON}.items():
+    for kind, refusal in (*refusals.items(), *_COMMON.items()):
         if isinstance(error, kind):
             return refusal(error)
     return error

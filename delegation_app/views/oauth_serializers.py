@@ -11,6 +11,7 @@ from rest_framework.fields import (
     ChoiceField,
     DictField,
     IntegerField,
+    JSONField,
     ListField,
 )
 from rest_framework.serializers import Serializer
@@ -63,7 +64,7 @@ INTROSPECT: Final = Operation(
         (),
         ("iss", "sub", "client_id", "scope", "token_type", "jti", "delegation_id"),
         active=BooleanField(),
-        aud=ListField(child=CharField(), required=False, help_text="A text if it is one."),
+        aud=JSONField(required=False, help_text="One text, or a list of them."),
         **{name: IntegerField(required=False) for name in ("iat", "nbf", "exp")},
         **{name: DictField(required=False) for name in ("act", "may_act", "delegation")},
     ),

@@ -67,7 +67,7 @@ def test_endpoints_when_the_settings_of_the_site_are_hostile_then_nothing_change
     story, world, request
 ):
     operator = browser("operator")
-    (listed,) = story.wire.get("/oauth/status").json()["status_lists"]
+    listed = story.wire.get("/oauth/status").json()["status_lists"][0]
 
     def answers():
         issued = story.client_credentials(world.service_a_client)
@@ -187,7 +187,7 @@ def test_token_when_a_permission_of_the_site_denies_then_it_is_refused_and_recor
             return False
 
     mount("oauth/token", oauth.TokenView.as_view(permission_classes=[Refuses]))
-    with refusal_recorded("unauthorized_client", client_id="cron"):
+    with refusal_recorded("unauthorized_client", actor="client:cron"):
         response = story.client_credentials()
     refused(response, "unauthorized_client")
     assert response.json()["error_description"] == "Come back tomorrow."
@@ -198,6 +198,16 @@ def test_token_when_a_permission_of_the_site_denies_then_it_is_refused_and_recor
     assert not principal.has_perm("delegation_app.view_delegation")
     assert principal == ClientPrincipal(principal.client)
     assert hash(principal) == hash(ClientPrincipal(principal.client))
+
+
+def test_token_when_a_permission_of_the_site_raises_then_it_is_refused_alike(story, mount):
+    class Raises(Nobody):
+        def has_permission(self, request, view):
+            raise exceptions.PermissionDenied
+
+    mount("oauth/token", oauth.TokenView.as_view(permission_classes=[Raises]))
+    with refusal_recorded("unauthorized_client"):
+        refused(story.client_credentials(), "unauthorized_client")
 
 
 def test_token_when_an_authentication_of_the_site_fails_then_it_is_a_401_as_ours(story, mount):

@@ -36,38 +36,30 @@ class Described(AutoSchema):
     view: Any
 
     def is_excluded(self) -> bool:
-        """Leave out the forms of pages, which only these pages send."""
         return self.method not in self.view.operations
 
     def get_operation_id(self) -> str:
-        """Return the stable name."""
         return self._operation.name
 
     def get_summary(self) -> str | None:
-        """Return the sentence."""
         return self._operation.summary
 
     def get_description(self) -> str:  # type: ignore[override]  # as its own base has it
-        """Return what the class says where that is more than one line."""
-        text = (type(self.view).__doc__ or "").strip()
+        text = (type(self.view).__doc__ or "").partition("Attributes:")[0].strip()
         return text.partition("\n")[2].strip().replace("\n    ", "\n")
 
     def get_tags(self) -> list[str]:
-        """Group them by whom they are for."""
         if not isinstance(self.view, ApiEndpoint):
             return ["oauth"]
         return ["connections" if isinstance(self.view, PersonEndpoint) else "delegations"]
 
     def get_override_parameters(self) -> list[Any]:
-        """Return the query."""
         return [] if self._operation.query is None else [self._operation.query]
 
     def get_request_serializer(self) -> Any:
-        """Return the body."""
         return self._operation.body
 
     def get_response_serializers(self) -> Any:
-        """Return the answer, and all refusals."""
         operation = self._operation
         statuses = {**self.view.statuses, **{status: _ALSO[status] for status in operation.also}}
         if isinstance(self.view, ApiEndpoint) and operation.body is not None:
@@ -95,12 +87,9 @@ class _Sessions(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
     name = list(_NAMES)
 
     def get_security_requirement(self, auto_schema: Any) -> Any:
-        """Return what a request has to bring, all of it together."""
         return {name: [] for name in (_NAMES if auto_schema.method == "POST" else _NAMES[:1])}
 
     def get_security_definition(self, auto_schema: Any) -> Any:
-        """Return where either stands."""
-        del auto_schema
         header = settings.CSRF_HEADER_NAME.removeprefix("HTTP_").replace("_", "-")
         return [
             {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME},
@@ -116,12 +105,10 @@ class _Clients(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     name = ["client_secret_basic", "client_secret_post"]
 
     def get_security_requirement(self, auto_schema: Any) -> Any:
-        """Return the methods, of which a request uses one."""
         methods: list[dict[str, Any]] = [{name: []} for name in self.name]
         return methods if auto_schema.view.relation == INTROSPECTS else [*methods, {}]
 
     def get_security_definition(self, auto_schema: Any) -> Any:
-        """Return both; OpenAPI knows none for credentials in a form."""
         in_form = "No HTTP scheme: client_id and client_secret stand in the form."
         return [
             {"type": "http", "scheme": "basic"},
@@ -141,8 +128,6 @@ class _Schema(ApiEndpoint):
     title: ClassVar[str]
 
     def get(self, request: Request) -> Response:
-        """Answer the schema."""
-        del request
         parsing.from_query(self.sent, None)
         schema: dict[str, Any] = _generator(self.about)().get_schema(public=True)  # type: ignore[no-untyped-call]
         return Response({**schema, "info": {"title": self.title, "version": __version__}})
@@ -167,11 +152,8 @@ def _generator(about: type[ApiEndpoint]) -> type[SchemaGenerator]:
         """The addresses of one interface, wherever the site has them."""
 
         def should_include_endpoint(self, path: str, callback: Any) -> bool:
-            """Tell whether it is one of those."""
-            del path
-            return issubclass(getattr(callback, "cls", object), about) and bool(
-                callback.cls.operations
-            )
+            view = getattr(callback, "cls", object)
+            return issubclass(view, about) and bool(view.operations)
 
     class Generator(SchemaGenerator):
         """Looks at those only."""
