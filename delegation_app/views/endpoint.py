@@ -27,7 +27,7 @@ from delegation_app.protocol.secrets import masked
 from delegation_app.services.audit import RequestContext
 from delegation_app.views.standalone import standalone
 
-_JSON: Final = DjangoJSONEncoder(separators=(",", ":"))
+_JSON: Final = DjangoJSONEncoder()
 
 # What stands for an exception of a framework
 Refusals = Mapping[type[Exception], Callable[[Any], OAuthError]]

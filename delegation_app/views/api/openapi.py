@@ -152,7 +152,7 @@ def _generator(about: type[ApiEndpoint]) -> type[SchemaGenerator]:
         """The addresses of one interface, wherever the site has them."""
 
         def should_include_endpoint(self, path: str, callback: Any) -> bool:
-            view = getattr(callback, "cls", object)
+            view: Any = getattr(callback, "cls", object)
             return issubclass(view, about) and bool(view.operations)
 
     class Generator(SchemaGenerator):
