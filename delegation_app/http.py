@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import DatabaseError, DataError, InterfaceError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import RawPostDataException, UnreadablePostError
 
@@ -215,13 +213,6 @@ def as_oauth_error(error: Exception, request: HttpRequest) -> OAuthError:
     return ServerError("Something went wrong. It was logged.")
 
 
-def json_answer(body: Mapping[str, Any], status: int = 200) -> JsonResponse:
-    """Return a JSON answer that nobody may store (RFC 6749 section 5.1)."""
-    response = JsonResponse(dict(body), status=status)
-    never_stored(response)
-    return response
-
-
 def never_stored(response: HttpResponse) -> None:
     """Mark an answer as nobody's to store (RFC 6749 section 5.1)."""
     response["Cache-Control"] = "no-store"
@@ -232,6 +223,3 @@ def with_error_headers(response: HttpResponse, error: OAuthError) -> None:
     """Add what the status of an error asks for."""
     if error.retry_after is not None:
         response["Retry-After"] = str(error.retry_after)
-    # RFC 9110 section 15.5.2: a 401 says how to authenticate
-    if error.status == HTTPStatus.UNAUTHORIZED:
-        response["WWW-Authenticate"] = 'Basic realm="delegation", charset="UTF-8"'

@@ -7,19 +7,11 @@ from importlib.util import find_spec
 from django.urls import URLPattern, path
 
 from delegation_app import urls_well_known
+from delegation_app.views import oauth
 from delegation_app.views.api import operator, operator_bulk, person
 from delegation_app.views.connections import pages
 from delegation_app.views.connections.end import end, end_all
 from delegation_app.views.connections.narrow import narrow
-from delegation_app.views.oauth.authorize import authorize
-from delegation_app.views.oauth.device_authorization import device_authorization
-from delegation_app.views.oauth.device_page import device_page
-from delegation_app.views.oauth.introspect import introspect
-from delegation_app.views.oauth.jwks import jwks
-from delegation_app.views.oauth.logo import logo
-from delegation_app.views.oauth.revoke import revoke
-from delegation_app.views.oauth.status_list import status_list, status_lists
-from delegation_app.views.oauth.token import exchange, token
 
 app_name = "delegation_app"
 
@@ -35,17 +27,21 @@ if find_spec("drf_spectacular") is not None:
 
 urlpatterns = [
     *schemas,
-    path("oauth/authorize", authorize, name="authorize"),
-    path("oauth/token", token, name="token"),
-    path("oauth/exchange", exchange, name="exchange"),
-    path("oauth/device_authorization", device_authorization, name="device_authorization"),
-    path("oauth/device", device_page, name="device"),
-    path("oauth/revoke", revoke, name="revoke"),
-    path("oauth/introspect", introspect, name="introspect"),
-    path("oauth/jwks", jwks, name="jwks"),
-    path("oauth/logo/<str:name>", logo, name="logo"),
-    path("oauth/status", status_lists, name="status-lists"),
-    path("oauth/status/<str:name>", status_list, name="status-list"),
+    path("oauth/authorize", oauth.AuthorizeView.as_view(), name="authorize"),
+    path("oauth/token", oauth.TokenView.as_view(), name="token"),
+    path("oauth/exchange", oauth.ExchangeView.as_view(), name="exchange"),
+    path(
+        "oauth/device_authorization",
+        oauth.DeviceAuthorizationView.as_view(),
+        name="device_authorization",
+    ),
+    path("oauth/device", oauth.DeviceView.as_view(), name="device"),
+    path("oauth/revoke", oauth.RevocationView.as_view(), name="revoke"),
+    path("oauth/introspect", oauth.IntrospectionView.as_view(), name="introspect"),
+    path("oauth/jwks", oauth.JwksView.as_view(), name="jwks"),
+    path("oauth/logo/<str:name>", oauth.LogoView.as_view(), name="logo"),
+    path("oauth/status", oauth.StatusListsView.as_view(), name="status-lists"),
+    path("oauth/status/<str:name>", oauth.StatusListView.as_view(), name="status-list"),
     path("connections/", pages.listed, name="connections"),
     path("connections/end", end_all, name="connections-end"),
     # Before the pages: their keys are never `api`

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from delegation_app.views.oauth.metadata import metadata
+from delegation_app.views.oauth.metadata import MetadataView
 
 app_name = "delegation_app_well_known"
 
 urlpatterns = [
-    path(".well-known/oauth-authorization-server", metadata, name="metadata"),
+    path(".well-known/oauth-authorization-server", MetadataView.as_view(), name="metadata"),
     # RFC 8414 section 3.1: the issuer's path comes after the well-known part
-    path(".well-known/oauth-authorization-server/<path:issuer_path>", metadata, name="metadata-of"),
+    path(
+        ".well-known/oauth-authorization-server/<path:issuer_path>",
+        MetadataView.as_view(schema=None),
+        name="metadata-of",
+    ),
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from inspect import unwrap
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -56,7 +55,7 @@ def check_languages(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def _is_metadata(path: str) -> bool:
-    from delegation_app.views.oauth.metadata import metadata  # noqa: PLC0415 - apps not ready above
+    from delegation_app.views.oauth import MetadataView  # noqa: PLC0415 - apps not ready above
 
     # What the web server takes away from each address never gets to Django
     if not path.startswith(get_script_prefix()):
@@ -66,7 +65,7 @@ def _is_metadata(path: str) -> bool:
             match = resolve(f"/{path.removeprefix(get_script_prefix())}")
     except Resolver404:
         return False
-    return unwrap(match.func) is unwrap(metadata)
+    return issubclass(getattr(match.func, "cls", object), MetadataView)
 
 
 def _reversed(name: str, language: str | None = None) -> str:

@@ -2,85 +2,156 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Final
+from typing import Any, ClassVar, Final, NoReturn
 
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.csrf import csrf_exempt
+from rest_framework import exceptions
+from rest_framework.request import Request
+from rest_framework.response import Response
 
-from delegation_app import http, primary
-from delegation_app.protocol.errors import InvalidRequest, OAuthError, TooManyAttempts
-from delegation_app.protocol.requests.client_auth import read_credentials
+from delegation_app import http
+from delegation_app.protocol.errors import (
+    InvalidClient,
+    InvalidRequest,
+    OAuthError,
+    TooManyAttempts,
+    UnauthorizedClient,
+)
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services import audit
-from delegation_app.services.clients.authentication import authenticate
 from delegation_app.services.clients.lookup import TARGETS, RegisteredClient
-from delegation_app.views.standalone import standalone
+from delegation_app.views.client_authentication import (
+    ClientAuthentication,
+    ClientRequest,
+    FormParser,
+)
+from delegation_app.views.endpoint import Endpoint, Refusals, WrongMethod, as_refusal
 
 _DAY: Final = "86400"
+_DENIED: Final = "This client may not do this."
 
 
-class ClientRequest:
-    """One request to a back-channel endpoint, read and not yet judged.
+class ClientEndpoint(Endpoint):
+    """POST only, form only, by an authenticated client; JSON errors, audited refusals.
 
     Attributes:
+        relation: which resource servers are read with the client.
         parameters: the form.
-        refusal: why it cannot be served, whoever sends it; None if it can.
-        origin: where it comes from; the actor is the client once that is authenticated.
-        client_id: the client that it claims to be, for the audit trail.
+        refusal: why the request cannot be served, whatever client sends it; None if it can.
+        context: where it comes from; the actor is the client once that is authenticated.
+        client: the client, once authenticated.
     """
 
-    def __init__(self, request: HttpRequest) -> None:
-        http.require_https(request)
-        self.parameters: Parameters = http.read_form(request)
-        self.refusal = _unusable(request, self.parameters)
-        self.origin = http.context_of(request)
-        self.client_id = ""
-        self._endpoint = request.path
-        self._authorization: str | None = request.META.get("HTTP_AUTHORIZATION")
+    authentication_classes = (ClientAuthentication,)
+    parser_classes = (FormParser,)
+    http_method_names = ["post", "options"]
+    refusals: ClassVar[Refusals] = {
+        exceptions.NotAuthenticated: lambda _: InvalidClient("Client authentication failed."),
+        exceptions.AuthenticationFailed: lambda _: InvalidClient("Client authentication failed."),
+        exceptions.PermissionDenied: lambda _: UnauthorizedClient(_DENIED),
+        # RFC 6749 section 3.2: the client MUST use POST
+        exceptions.MethodNotAllowed: lambda _: WrongMethod("Use POST."),
+    }
+    statuses = {
+        400: "Malformed, or refused; `error` says why (RFC 6749 section 5.2).",
+        401: "Client authentication failed.",
+        429: "Too many requests; Retry-After says how long to wait.",
+        500: "Something unexpected; it was logged.",
+        503: "The database does not answer. Retry-After says how long to wait.",
+    }
+    relation: ClassVar[str] = TARGETS
+    parameters = Parameters(())
+    context = audit.RequestContext()
+    refusal: OAuthError | None = None
+    client: RegisteredClient
+    request: ClientRequest
+    _is_read = False
 
-    def authenticated_client(self, relation: str = TARGETS) -> RegisteredClient:
-        """Authenticate the client that sent this, unless it cannot be served anyway.
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        return ClientRequest(
+            request,
+            parsers=self.get_parsers(),
+            authenticators=self.get_authenticators(),
+            negotiator=self.get_content_negotiator(),
+            parser_context=self.get_parser_context(request),
+        )
 
-        Raises:
-            InvalidRequest: `refusal`, or it claims to be two.
-            InvalidClient, TooManyAttempts: see `authenticate`.
-        """
-        if self.refusal is not None:
+    def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        """Read the request, authenticate its client, and ask permissions and throttles."""
+        if request.method == "OPTIONS":
+            return
+        if request.method != "POST":
+            self.http_method_not_allowed(request)
+        http.require_https(self.sent)
+        self.parameters = request.data
+        self.refusal = _unusable(self.sent, self.parameters)
+        self.context = request.context
+        self._is_read = True
+        super().initial(request, *args, **kwargs)
+
+    def perform_authentication(self, request: Any) -> None:
+        if self.refusal is not None and not self.authenticates_first():
             raise self.refusal
-        return self.authenticate(relation)
-
-    def authenticate(self, relation: str = TARGETS) -> RegisteredClient:
-        """Authenticate the client that sent this; the caller looks at `refusal` afterwards.
-
-        Raises:
-            InvalidClient: it is not who it claims to be.
-            InvalidRequest: it claims to be two.
-            TooManyAttempts: it failed too often.
-        """
         try:
-            credentials = read_credentials(self._authorization, self.parameters)
+            super().perform_authentication(request)
         except InvalidRequest:
             # No client is claimed, so nothing can be replayed: what was wrong before is the answer
             if self.refusal is not None:
                 raise self.refusal from None
             raise
-        self.client_id = credentials.client_id
-        origin = self.origin
-        client = authenticate(credentials, ip=origin.ip, via=origin.via, relation=relation)
-        self.origin = self.origin.acting_as(client.subject)
-        return client
+        self.client = request.user.client
+        self.context = self.context.acting_as(self.client.subject)
+        if self.refusal is not None:
+            raise self.refusal
+
+    def authenticates_first(self) -> bool:
+        """Whether to authenticate the client of a request that cannot be served."""
+        return False
+
+    def permission_denied(
+        self, request: Request, message: str | None = None, code: str | None = None
+    ) -> NoReturn:
+        raise UnauthorizedClient(message or _DENIED)
+
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        return HttpResponse(status=204)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        error = as_refusal(exc, self.refusals)
+        if self._is_read and isinstance(error, OAuthError):
+            try:
+                error = self.refused(error)
+            except Exception as failure:  # noqa: BLE001 - the caller gets JSON, whatever happened
+                error = failure
+        return super().handle_exception(error)
+
+    def refused(self, error: OAuthError) -> OAuthError:
+        """Do what follows from a refusal, and return what is answered."""
+        # What could not even be read, or is throttled, leaves nothing behind
+        if error is not self.refusal and not isinstance(error, TooManyAttempts):
+            self.record_refusal(error)
+        return error
 
     def record_refusal(self, error: OAuthError) -> None:
         """Record that this was refused, whatever the answer says; see `audit.record_refusal`."""
         audit.record_refusal(
             error,
-            self.origin,
-            client_id=self.client_id,
-            endpoint=self._endpoint,
+            self.context,
+            client_id=self.request.claimed_client_id,
+            endpoint=self.sent.path,
             grant_type=next(iter(self.parameters.all("grant_type")), ""),
         )
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        http.never_stored(answer)
+        # OAuth 2.1 section 3.2: browser-based clients call these; no cookie is looked at
+        answer["Access-Control-Allow-Origin"] = "*"
+        answer["Access-Control-Allow-Methods"] = "POST"
+        answer["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+        answer["Access-Control-Max-Age"] = _DAY
+        answer["X-Request-Id"] = http.request_id_of(self.sent)
+        return answer
 
 
 def _unusable(request: HttpRequest, parameters: Parameters) -> OAuthError | None:
@@ -89,64 +160,3 @@ def _unusable(request: HttpRequest, parameters: Parameters) -> OAuthError | None
         return InvalidRequest("DPoP is not supported.")
     # RFC 6749 section 3.2: a parameter stands at most once
     return parameters.repeated()
-
-
-def client_endpoint(
-    handler: Callable[[ClientRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
-    """Make a view of a handler: POST only, form only, JSON errors, audited refusals."""
-
-    @csrf_exempt
-    @standalone
-    @primary.reading()
-    @functools.wraps(handler)
-    def view(request: HttpRequest) -> HttpResponse:
-        if request.method == "OPTIONS":
-            response = HttpResponse(status=204)
-        elif request.method != "POST":
-            response = _wrong_method()
-        else:
-            response = _handled(handler, request)
-        _allow_scripts(response)
-        response["X-Request-Id"] = http.request_id_of(request)
-        return response
-
-    return view
-
-
-def _handled(
-    handler: Callable[[ClientRequest], HttpResponse], request: HttpRequest
-) -> HttpResponse:
-    try:
-        call = ClientRequest(request)
-        try:
-            return handler(call)
-        except OAuthError as error:
-            # What could not even be read, or is throttled, leaves nothing behind.
-            if error is not call.refusal and not isinstance(error, TooManyAttempts):
-                call.record_refusal(error)
-            raise
-    except Exception as error:  # noqa: BLE001 - the caller gets JSON, whatever happened
-        return _refusal(http.as_oauth_error(error, request))
-
-
-def _refusal(error: OAuthError) -> HttpResponse:
-    response = http.json_answer(error.payload(), status=error.status)
-    http.with_error_headers(response, error)
-    return response
-
-
-def _wrong_method() -> HttpResponse:
-    # RFC 6749 section 3.2: the client MUST use POST
-    body = InvalidRequest("Use POST.").payload()
-    response = http.json_answer(body, status=405)
-    response["Allow"] = "POST, OPTIONS"
-    return response
-
-
-def _allow_scripts(response: HttpResponse) -> None:
-    # OAuth 2.1 section 3.2: browser-based clients call these; no cookie is looked at
-    response["Access-Control-Allow-Origin"] = "*"
-    response["Access-Control-Allow-Methods"] = "POST"
-    response["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
-    response["Access-Control-Max-Age"] = _DAY

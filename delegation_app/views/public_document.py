@@ -2,79 +2,52 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import get_conditional_response
+from rest_framework import exceptions
+from rest_framework.request import Request
+from rest_framework.response import Response
 
-from delegation_app import http, primary
-from delegation_app.conf import conf
-from delegation_app.protocol.errors import InvalidRequest, TemporarilyUnavailable
-from delegation_app.views.standalone import standalone
+from delegation_app import http
+from delegation_app.views.endpoint import Endpoint, Refusals, WrongMethod
 
 
-def public(handler: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Make a view of a handler: GET only, for any origin, 304 for whoever has it already."""
+class PublicEndpoint(Endpoint):
+    """GET only, for any origin and without authentication; 304 for a caller that has it already."""
 
-    @standalone
-    @primary.reading()
-    @functools.wraps(handler)
-    def view(request: HttpRequest, **arguments: str) -> HttpResponse:
-        # OPTIONS too: no script has to ask before it may read these
+    # Without OPTIONS: no script has to ask before it may read these
+    http_method_names = ["get", "head"]
+    refusals: ClassVar[Refusals] = {exceptions.MethodNotAllowed: lambda _: WrongMethod("Use GET.")}
+    statuses = {
+        500: "Something unexpected; it was logged.",
+        503: "The database does not answer. Retry-After says how long to wait.",
+    }
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         if request.method not in {"GET", "HEAD"}:
-            response: HttpResponse = http.json_answer(InvalidRequest("Use GET.").payload(), 405)
-            response["Allow"] = "GET, HEAD"
-        else:
-            response = _answer(handler, request, arguments)
-        response["Access-Control-Allow-Origin"] = "*"
-        response["Access-Control-Expose-Headers"] = "ETag"
-        return response
+            self.http_method_not_allowed(request)
+        http.refuse_long_headers(self.sent)
+        super().initial(request, *args, **kwargs)
 
-    return view
-
-
-def public_document(
-    build: Callable[..., Mapping[str, Any]],
-) -> Callable[..., HttpResponse]:
-    """Make a view of a function that returns JSON members, cacheable for JWKS_MAX_AGE."""
-
-    @public
-    @functools.wraps(build)
-    def view(_request: HttpRequest, **arguments: str) -> HttpResponse:
-        return document(build(**arguments), int(conf.jwks_max_age.total_seconds()))
-
-    return view
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        if isinstance(answer, Response):
+            answer.render()
+        if answer.status_code == 200 and "ETag" not in answer:  # noqa: PLR2004
+            answer["ETag"] = f'"{hashlib.sha256(answer.content).hexdigest()[:32]}"'
+        # RFC 9110 section 13.1.2: with the headers that a 200 would have
+        found: Any = get_conditional_response(self.sent, etag=answer.get("ETag"), response=answer)
+        # RFC 9111 section 4.3.4: a 304 says how old what it confirms is
+        if "Age" in answer:
+            found["Age"] = answer["Age"]
+        found["Access-Control-Allow-Origin"] = "*"
+        found["Access-Control-Expose-Headers"] = "ETag"
+        return found
 
 
-def document(members: Mapping[str, Any], seconds: int) -> HttpResponse:
+def document(members: Mapping[str, Any], seconds: int) -> Response:
     """Return JSON members that caches may keep for some seconds."""
-    response = JsonResponse(members)
-    response["ETag"] = f'"{hashlib.sha256(response.content).hexdigest()[:32]}"'
-    response["Cache-Control"] = f"public, max-age={seconds}"
-    return response
-
-
-def _answer(
-    handler: Callable[..., HttpResponse], request: HttpRequest, arguments: Mapping[str, str]
-) -> HttpResponse:
-    try:
-        http.refuse_long_headers(request)
-        response = handler(request, **arguments)
-    except (http.HeaderTooLong, TemporarilyUnavailable, *http.DATABASE_ERRORS) as error:
-        refusal = http.as_oauth_error(error, request)
-        response = http.json_answer(refusal.payload(), status=refusal.status)
-        http.with_error_headers(response, refusal)
-        return response
-    # RFC 9110 section 13.1.2: with the headers that a 200 would have
-    found: HttpResponse | None = get_conditional_response(
-        request, etag=response.get("ETag"), response=response
-    )
-    if found is None or found is response:
-        return response
-    # RFC 9111 section 4.3.4: a 304 says how old what it confirms is
-    if "Age" in response:
-        found["Age"] = response["Age"]
-    return found
+    return Response(members, headers={"Cache-Control": f"public, max-age={seconds}"})

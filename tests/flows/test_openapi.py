@@ -1,4 +1,4 @@
-"""The schema of the JSON interfaces: valid, complete, and what is really answered."""
+"""The schema of all endpoints: valid, complete, and what is really answered."""
 
 import json
 import runpy
@@ -16,6 +16,7 @@ from tests.admin.conftest import browser
 from tests.support.answers import each
 from tests.support.api import ALL_OF_MINE, JSON, MANY, MINE, THEIRS, got, mine, refused, theirs
 from tests.support.chains import Chain
+from tests.support.world import FORM
 
 SCHEMAS = (f"{MINE}schema", f"{THEIRS}schema")
 OPERATIONS = {
@@ -39,7 +40,25 @@ OPERATIONS = {
 }
 
 
-def test_command_when_the_schema_is_made_then_it_is_valid_and_nobody_is_warned(tmp_path):
+OAUTH = {
+    "authorize",
+    "authorizeDevice",
+    "connectDevice",
+    "exchange",
+    "getLogo",
+    "getServerMetadata",
+    "getStatusList",
+    "introspectToken",
+    "listKeys",
+    "listStatusLists",
+    "revokeToken",
+    "token",
+}
+
+
+@pytest.fixture
+def whole(tmp_path):
+    """The schema that a site makes, with all endpoints."""
     target = tmp_path / "schema.json"
     call_command(
         Command(),
@@ -49,11 +68,63 @@ def test_command_when_the_schema_is_made_then_it_is_valid_and_nobody_is_warned(t
         validate=True,
         fail_on_warn=True,
     )
-    schema = json.loads(target.read_text())
-    found = {
-        operation["operationId"] for path in schema["paths"].values() for operation in path.values()
+    return json.loads(target.read_text())
+
+
+def operations(schema):
+    return {
+        operation["operationId"]: operation
+        for path in schema["paths"].values()
+        for operation in path.values()
     }
-    assert found == OPERATIONS[MINE] | OPERATIONS[THEIRS]
+
+
+def test_command_when_the_schema_is_made_then_it_is_valid_and_nobody_is_warned(whole):
+    assert operations(whole).keys() == OPERATIONS[MINE] | OPERATIONS[THEIRS] | OAUTH
+
+
+def test_schema_when_it_describes_a_client_endpoint_then_form_errors_and_methods_are_there(whole):
+    secrets = [{"client_secret_basic": []}, {"client_secret_post": []}]
+    for name, fields in (
+        ("token", {"grant_type", "code", "refresh_token", "device_code", "subject_token", "scope"}),
+        ("exchange", {"grant_type", "subject_token", "actor_token", "audience", "resource"}),
+        ("revokeToken", {"token", "token_type_hint"}),
+        ("introspectToken", {"token", "token_type_hint"}),
+        ("authorizeDevice", {"scope", "resource", "constraints"}),
+    ):
+        with each(name):
+            operation = operations(whole)[name]
+            form = operation["requestBody"]["content"][FORM]["schema"]["$ref"].rpartition("/")[2]
+            properties = whole["components"]["schemas"][form]["properties"]
+            assert properties.keys() >= fields | {"client_id", "client_secret"}
+            assert operation["responses"].keys() == {"200", "400", "401", "429", "500", "503"}
+            public = [] if name == "introspectToken" else [{}]
+            assert operation["security"] == secrets + public
+    schemes = whole["components"]["securitySchemes"]
+    assert schemes["client_secret_basic"] == {"type": "http", "scheme": "basic"}
+    assert "in the form" in schemes["client_secret_post"]["description"]
+    query = {parameter["name"] for parameter in operations(whole)["authorize"]["parameters"]}
+    assert query >= {"client_id", "response_type", "code_challenge", "state"}
+
+
+def test_oauth_answers_when_given_then_they_are_what_the_schema_says(story, whole):
+    tokens = story.tokens()
+    for name, answer in (
+        ("token", story.refresh(tokens["refresh_token"])),
+        ("token", story.client_credentials()),
+        ("token", story.client_credentials(scope="unknown")),
+        ("token", story.token(grant_type="unknown")),
+        ("exchange", story.post("/oauth/exchange", {}, story.world.service_a_client)),
+        ("introspectToken", story.introspect(tokens["access_token"])),
+        ("introspectToken", story.introspect("unknown")),
+        ("authorizeDevice", story.start()),
+        ("getServerMetadata", story.wire.get("/.well-known/oauth-authorization-server")),
+        ("listKeys", story.wire.get("/oauth/jwks")),
+        ("listStatusLists", story.wire.get("/oauth/status")),
+        ("getStatusList", story.wire.get("/oauth/status/x")),
+    ):
+        with each((name, answer.status_code)):
+            matches(whole, name, answer, required=False)
 
 
 def test_schema_when_asked_for_then_only_by_those_who_may_use_the_interface(story, client):
@@ -125,32 +196,31 @@ def _asked(client, address, members):
     return client.post(address, json.dumps(members), JSON)
 
 
-def matches(schema, name, answer):
+def matches(schema, name, answer, *, required=True):
     """Check an answer against the schema: what it names is there, and nothing else."""
-    (operation,) = (
-        operation
-        for path in schema["paths"].values()
-        for operation in path.values()
-        if operation["operationId"] == name
-    )
-    told = operation["responses"][str(answer.status_code)]["content"][JSON]["schema"]
+    told = operations(schema)[name]["responses"][str(answer.status_code)]["content"][JSON]["schema"]
     # OpenAPI 3.0 is not quite JSON Schema
-    whole = strictly({**told, "components": schema["components"]})
+    whole = strictly({**told, "components": schema["components"]}, required=required)
     jsonschema.Draft202012Validator(
         whole, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
     ).validate(answer.json())
 
 
-def strictly(node):
+def strictly(node, *, required):
     """The same in JSON Schema: null is a type, and objects have no other members."""
     if isinstance(node, list):
-        return [strictly(inner) for inner in node]
+        return [strictly(inner, required=required) for inner in node]
     if not isinstance(node, dict):
         return node
-    rest = {name: strictly(inner) for name, inner in node.items() if name != "nullable"}
+    rest = {
+        name: strictly(inner, required=required)
+        for name, inner in node.items()
+        if name != "nullable"
+    }
     if rest.get("type") == "object" and "properties" in rest:
         rest["additionalProperties"] = False
-        rest["required"] = sorted(rest["properties"])
+        if required:
+            rest["required"] = sorted(rest["properties"])
     return {"anyOf": [{"type": "null"}, rest]} if node.get("nullable") is True else rest
 
 

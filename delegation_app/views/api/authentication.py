@@ -10,18 +10,23 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from delegation_app.views.api.errors import CsrfFailed
+from delegation_app.views.api.errors import CsrfFailed, NotSignedIn
 
 CHALLENGE: Final = 'Session realm="delegation"'
 _VIEW: Final = "delegation_app.view_delegation"
 
 
 class SessionOnly(SessionAuthentication):
-    """The session of somebody who signed in. An Authorization header is not looked at."""
+    """The session of a user who signed in. An Authorization header is not looked at."""
+
+    def authenticate(self, request: Request) -> Any:
+        found = super().authenticate(request)
+        if found is None:
+            # Else a site's UNAUTHENTICATED_USER would stand in the place of one
+            raise NotSignedIn("Sign in first.")
+        return found
 
     def authenticate_header(self, request: Request) -> str:
-        """Say how to authenticate, so that nobody being signed in is a 401."""
-        del request
         return CHALLENGE
 
     def enforce_csrf(self, request: Request) -> None:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from django.http import HttpRequest
 from django.middleware.csrf import get_token
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import JSONParser
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -22,73 +17,39 @@ from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import sign_in
 from delegation_app.views.api import errors, parsing
 from delegation_app.views.api.authentication import (
-    CHALLENGE,
     SIGNED_IN,
     HasDelegationPermission,
     SessionOnly,
 )
-from delegation_app.views.api.parsing import Shape
-from delegation_app.views.standalone import standalone
+from delegation_app.views.endpoint import Endpoint, Operation
+
+__all__ = ["ApiEndpoint", "Operation", "OperatorEndpoint", "PersonEndpoint"]
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """What one method of an address does; what is read, what is answered and the schema say it.
+class ApiEndpoint(Endpoint):
+    """An endpoint of either API. Of what the site has set for its own, its throttles hold here."""
 
-    Attributes:
-        name: its `operationId`, stable.
-        summary: a sentence.
-        answer: the shape of the answer.
-        query, body: the shapes of what is sent; None if nothing may be.
-        also: statuses beside those that every operation can have.
-    """
-
-    name: str
-    summary: str
-    answer: Shape
-    query: Shape | None = None
-    body: Shape | None = None
-    also: tuple[int, ...] = ()
-
-
-class JsonOnly(BaseContentNegotiation):
-    """There is one representation, whatever a request would accept."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        """Return the only one."""
-        del request
-        return parsers[0]
-
-    def select_renderer(
-        self, request: Request, renderers: Any, format_suffix: str | None = None
-    ) -> Any:
-        """Return the only one."""
-        del request, format_suffix
-        return renderers[0], renderers[0].media_type
-
-
-class ApiEndpoint(APIView):
-    """An address. What the site has set for its own interfaces does not hold here, but throttling.
-
-    Attributes:
-        operations: by method; other methods are refused.
-    """
-
-    operations: ClassVar[Mapping[str, Operation]] = {}
     authentication_classes = (SessionOnly,)
+    throttle_classes = APIView.throttle_classes
     parser_classes = (JSONParser,)
-    renderer_classes = (JSONRenderer,)
-    content_negotiation_class = JsonOnly
-    versioning_class = None
-    metadata_class = None
-    # For the framework's own schemas; `openapi` puts a better one here
-    schema: Any = None
+    refusals = errors.REFUSALS
+    statuses = {
+        400: "Malformed, or it would change nothing.",
+        401: "No user is signed in.",
+        403: "Not permitted, or the CSRF check failed.",
+        429: "Too many requests; Retry-After says how long to wait.",
+        500: "Something unexpected; it was logged.",
+        503: (
+            "The database does not answer. Nothing was done, unless the description says that this "
+            "is not known. Retry-After says how long to wait."
+        ),
+    }
     http_method_names = ["get", "post"]
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """Return the view; services own their transactions."""
-        return standalone(sign_in.looked_at_now(super().as_view(**initkwargs)))
+        """Return the view, which reads the session's user from the primary database."""
+        return sign_in.looked_at_now(super().as_view(**initkwargs))
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Judge the request before anybody parses it, and then who sent it."""
@@ -100,17 +61,6 @@ class ApiEndpoint(APIView):
             # So that there is a cookie to send back with a deed
             get_token(self.sent)
 
-    def handle_exception(self, exc: Exception) -> Response:
-        """Answer a refusal, whatever was raised."""
-        error = errors.as_error(exc, self.sent)
-        response = Response(error.payload(), status=error.status)
-        http.with_error_headers(response, error)
-        if isinstance(error, errors.NotSignedIn):
-            # RFC 9110 section 15.5.2: a 401 says how to authenticate
-            response["WWW-Authenticate"] = CHALLENGE
-        response.exception = True
-        return response
-
     def finalize_response(
         self, request: Request, response: Any, *args: Any, **kwargs: Any
     ) -> Response:
@@ -119,13 +69,6 @@ class ApiEndpoint(APIView):
         http.never_stored(answer)
         answer["X-Request-Id"] = http.request_id_of(self.sent)
         return answer
-
-    @property
-    def sent(self) -> HttpRequest:
-        """The request as Django has it."""
-        found: Any = self.request
-        sent: HttpRequest = getattr(found, "_request", found)
-        return sent
 
     @property
     def operation(self) -> Operation:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from django.http import Http404, HttpRequest
 from rest_framework import exceptions
 
-from delegation_app import http
-from delegation_app.protocol.errors import InvalidRequest, OAuthError, TooManyAttempts
-from delegation_app.protocol.secrets import masked
+from delegation_app.protocol.errors import InvalidRequest, OAuthError
+from delegation_app.views.endpoint import Refusals
 
 # Sentences of our own: the framework's are translated, and some quote what was sent
 _WRONG: Final[Mapping[str, str]] = {
@@ -40,20 +38,6 @@ class CsrfFailed(OAuthError):
     status = 403
 
 
-class NotPermitted(OAuthError):
-    """Whoever is signed in may not do this."""
-
-    code = "access_denied"
-    status = 403
-
-
-class NotFound(OAuthError):
-    """It does not exist, or belongs to another user."""
-
-    code = "not_found"
-    status = 404
-
-
 class MethodNotAllowed(OAuthError):
     """Not with this method."""
 
@@ -75,42 +59,6 @@ class UnsupportedMediaType(OAuthError):
     status = 415
 
 
-def as_error(error: Exception, request: HttpRequest) -> OAuthError:
-    """Return the refusal for whatever was raised, and log what the caller is not told."""
-    known: Exception = error
-    if isinstance(error, exceptions.APIException):
-        known = _of_framework(error)
-    elif isinstance(error, Http404):
-        known = NotFound("There is no such address.")
-    return http.as_oauth_error(known, request)
-
-
-def _of_framework(error: exceptions.APIException) -> Exception:
-    match error:
-        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
-            return NotSignedIn("Sign in first.")
-        case exceptions.PermissionDenied():
-            return NotPermitted("You may not do this.")
-        case exceptions.MethodNotAllowed():
-            return MethodNotAllowed("This address does not take that method.")
-        case exceptions.Throttled():
-            wait = max(1, int(getattr(error, "wait", None) or 1))
-            return TooManyAttempts("Too many requests. Wait a while.", retry_after=wait)
-        case exceptions.ValidationError():
-            return InvalidRequest(_first_wrong(error.get_codes()))
-        case _:
-            # A class of the site's own, such as of a throttle
-            return (
-                error
-                if error.status_code >= exceptions.APIException.status_code
-                else (
-                    InvalidRequest(
-                        "The request was refused.", detail=masked(str(error.detail))[:200]
-                    )
-                )
-            )
-
-
 def _first_wrong(codes: Any, place: str = "") -> str:
     """Return a sentence about the first thing that is wrong."""
     if isinstance(codes, Mapping):
@@ -120,3 +68,13 @@ def _first_wrong(codes: Any, place: str = "") -> str:
     if isinstance(codes, list):
         return _first_wrong(next(filter(None, codes), "invalid"), place)
     return f"{place or 'The request'} {_WRONG.get(str(codes), 'is not valid')}."
+
+
+REFUSALS: Final[Refusals] = {
+    exceptions.NotAuthenticated: lambda _: NotSignedIn("Sign in first."),
+    exceptions.AuthenticationFailed: lambda _: NotSignedIn("Sign in first."),
+    exceptions.MethodNotAllowed: lambda _: MethodNotAllowed(
+        "This address does not take that method."
+    ),
+    exceptions.ValidationError: lambda error: InvalidRequest(_first_wrong(error.get_codes())),
+}

@@ -1,4 +1,4 @@
-"""The schema of both interfaces. Only this module imports drf-spectacular, the extra [openapi]."""
+"""The OpenAPI schema. Only this module imports drf-spectacular, the extra [openapi]."""
 
 from __future__ import annotations
 
@@ -13,30 +13,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from delegation_app import __version__
+from delegation_app.services.clients.lookup import INTROSPECTS
 from delegation_app.views.api import parsing
-from delegation_app.views.api.endpoint import (
-    ApiEndpoint,
-    Operation,
-    OperatorEndpoint,
-    PersonEndpoint,
-)
+from delegation_app.views.api.endpoint import ApiEndpoint, OperatorEndpoint, PersonEndpoint
 from delegation_app.views.api.serializers import DelegationError
+from delegation_app.views.endpoint import Endpoint, Operation
+from delegation_app.views.page_view import PageView
 
-# Every operation can be refused like that
-_ALWAYS: Final = (400, 401, 403, 429, 500, 503)
-_SAID: Final = {
-    400: "Malformed, or it would change nothing.",
-    401: "No user is signed in.",
-    403: "Not permitted, or the CSRF check failed.",
+_ALSO: Final = {
     404: "It does not exist, or belongs to another user.",
+    406: "No acceptable representation.",
     409: "Ask for a preview first.",
-    415: "The body is no JSON.",
-    429: "Too many requests; Retry-After says how long to wait.",
-    500: "Something unexpected; it was logged.",
-    503: (
-        "The database does not answer. Nothing was done, unless the description says that this is "
-        "not known. Retry-After says how long to wait."
-    ),
+    410: "All tokens of this list have expired.",
+    501: "Historical status is not supported.",
 }
 _NAMES: Final = ("delegationSession", "delegationCsrf")
 
@@ -46,39 +35,43 @@ class Described(AutoSchema):
 
     view: Any
 
+    def is_excluded(self) -> bool:
+        return self.method not in self.view.operations
+
     def get_operation_id(self) -> str:
-        """Return the stable name."""
         return self._operation.name
 
     def get_summary(self) -> str | None:
-        """Return the sentence."""
         return self._operation.summary
 
     def get_description(self) -> str:  # type: ignore[override]  # as its own base has it
-        """Return what the class says where that is more than one line."""
-        text = (type(self.view).__doc__ or "").strip()
+        text = (type(self.view).__doc__ or "").partition("Attributes:")[0].strip()
         return text.partition("\n")[2].strip().replace("\n    ", "\n")
 
     def get_tags(self) -> list[str]:
-        """Group them by whom they are for."""
+        if not isinstance(self.view, ApiEndpoint):
+            return ["oauth"]
         return ["connections" if isinstance(self.view, PersonEndpoint) else "delegations"]
 
     def get_override_parameters(self) -> list[Any]:
-        """Return the query."""
         return [] if self._operation.query is None else [self._operation.query]
 
     def get_request_serializer(self) -> Any:
-        """Return the body."""
         return self._operation.body
 
     def get_response_serializers(self) -> Any:
-        """Return the answer, and all refusals."""
         operation = self._operation
-        refusals = {*_ALWAYS, *operation.also, *(() if operation.body is None else (415,))}
-        told: dict[int, Any] = {200: operation.answer}
-        return told | {
-            status: OpenApiResponse(DelegationError, description=_SAID[status])
-            for status in sorted(refusals)
+        statuses = {**self.view.statuses, **{status: _ALSO[status] for status in operation.also}}
+        if isinstance(self.view, ApiEndpoint) and operation.body is not None:
+            statuses[415] = "The body is no JSON."
+        error = None if isinstance(self.view, PageView) else DelegationError
+        answers: dict[Any, Any] = {
+            (200, operation.media_type): operation.answer
+            or OpenApiResponse(None, description="Done.")
+        }
+        return answers | {
+            status: OpenApiResponse(error, description=statuses[status])
+            for status in sorted(statuses)
         }
 
     @property
@@ -94,16 +87,32 @@ class _Sessions(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
     name = list(_NAMES)
 
     def get_security_requirement(self, auto_schema: Any) -> Any:
-        """Return what a request has to bring, all of it together."""
         return {name: [] for name in (_NAMES if auto_schema.method == "POST" else _NAMES[:1])}
 
     def get_security_definition(self, auto_schema: Any) -> Any:
-        """Return where either stands."""
-        del auto_schema
         header = settings.CSRF_HEADER_NAME.removeprefix("HTTP_").replace("_", "-")
         return [
             {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME},
             {"type": "apiKey", "in": "header", "name": header},
+        ]
+
+
+class _Clients(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself
+    """The methods of RFC 6749 section 2.3; public clients send their `client_id` alone."""
+
+    target_class = "delegation_app.views.client_authentication.ClientAuthentication"
+    match_subclasses = True
+    name = ["client_secret_basic", "client_secret_post"]
+
+    def get_security_requirement(self, auto_schema: Any) -> Any:
+        methods: list[dict[str, Any]] = [{name: []} for name in self.name]
+        return methods if auto_schema.view.relation == INTROSPECTS else [*methods, {}]
+
+    def get_security_definition(self, auto_schema: Any) -> Any:
+        in_form = "No HTTP scheme: client_id and client_secret stand in the form."
+        return [
+            {"type": "http", "scheme": "basic"},
+            {"type": "http", "scheme": "client_secret_post", "description": in_form},
         ]
 
 
@@ -119,8 +128,6 @@ class _Schema(ApiEndpoint):
     title: ClassVar[str]
 
     def get(self, request: Request) -> Response:
-        """Answer the schema."""
-        del request
         parsing.from_query(self.sent, None)
         schema: dict[str, Any] = _generator(self.about)().get_schema(public=True)  # type: ignore[no-untyped-call]
         return Response({**schema, "info": {"title": self.title, "version": __version__}})
@@ -145,11 +152,8 @@ def _generator(about: type[ApiEndpoint]) -> type[SchemaGenerator]:
         """The addresses of one interface, wherever the site has them."""
 
         def should_include_endpoint(self, path: str, callback: Any) -> bool:
-            """Tell whether it is one of those."""
-            del path
-            return issubclass(getattr(callback, "cls", object), about) and bool(
-                callback.cls.operations
-            )
+            view: Any = getattr(callback, "cls", object)
+            return issubclass(view, about) and bool(view.operations)
 
     class Generator(SchemaGenerator):
         """Looks at those only."""
@@ -159,6 +163,6 @@ def _generator(about: type[ApiEndpoint]) -> type[SchemaGenerator]:
     return Generator
 
 
-ApiEndpoint.schema = Described()
+Endpoint.schema = Described()
 # Theirs is no part of what they tell
 _Schema.schema = None

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
 
-from delegation_app import http
 from delegation_app.services.clients.lookup import INTROSPECTS
 from delegation_app.services.tokens import introspection
-from delegation_app.views.client_endpoint import ClientRequest, client_endpoint
+from delegation_app.views import oauth_serializers
+from delegation_app.views.client_endpoint import ClientEndpoint
 
 
-@client_endpoint
-def introspect(call: ClientRequest) -> HttpResponse:
+class IntrospectionView(ClientEndpoint):
     """Say what the caller may know about a token. `token_type_hint` is not needed to find it."""
-    caller = call.authenticated_client(INTROSPECTS)
-    token = call.parameters.require("token")
-    return http.json_answer(introspection.introspect(token, caller))
+
+    operations = {"POST": oauth_serializers.INTROSPECT}
+    relation = INTROSPECTS
+
+    def post(self, request: Request) -> Response:
+        token = self.parameters.require("token")
+        return Response(introspection.introspect(token, self.client))

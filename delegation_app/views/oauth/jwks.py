@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from rest_framework.request import Request
+from rest_framework.response import Response
 
+from delegation_app.conf import conf
 from delegation_app.services import signing_keys
-from delegation_app.views.public_document import public_document
+from delegation_app.views.endpoint import Operation
+from delegation_app.views.public_document import PublicEndpoint, document
 
 
-@public_document
-def jwks() -> dict[str, Any]:
-    """Return the public half of every key that may have signed a token that still lives."""
-    return {"keys": signing_keys.published()}
+class JwksView(PublicEndpoint):
+    """The public half of every key that may have signed a token that is not expired."""
+
+    operations = {"GET": Operation("listKeys", "Return the published keys.", dict)}
+
+    def get(self, request: Request) -> Response:
+        keys = signing_keys.published()
+        return document({"keys": keys}, int(conf.jwks_max_age.total_seconds()))

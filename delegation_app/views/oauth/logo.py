@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
+from rest_framework.request import Request
 
 from delegation_app.services.clients import logos
-from delegation_app.views.public_document import public
+from delegation_app.views.endpoint import Operation
+from delegation_app.views.public_document import PublicEndpoint
 
 
-@public
-def logo(_request: HttpRequest, name: str) -> HttpResponse:
-    """Answer with an image, by the digest of its bytes. Anybody may see it."""
-    found = logos.find(name)
-    if found is None:
-        return HttpResponse(status=404, content_type="text/plain")
-    response = HttpResponse(bytes(found.data), content_type=found.content_type)
-    response["ETag"] = f'"{found.digest[:32]}"'
-    # Another image has another address
-    response["Cache-Control"] = "public, max-age=31536000, immutable"
-    # Whatever stands in these bytes: it is an image, and alone it can do nothing
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response["Content-Disposition"] = "inline"
-    return response
+class LogoView(PublicEndpoint):
+    """A logo, by the digest of its bytes."""
+
+    operations = {
+        "GET": Operation(
+            "getLogo", "Return the logo of a client.", bytes, also=(404,), media_type="image/*"
+        )
+    }
+
+    def get(self, request: Request, name: str) -> HttpResponse:
+        found = logos.find(name)
+        if found is None:
+            return HttpResponse(status=404, content_type="text/plain")
+        response = HttpResponse(bytes(found.data), content_type=found.content_type)
+        response["ETag"] = f'"{found.digest[:32]}"'
+        # Another image has another address
+        response["Cache-Control"] = "public, max-age=31536000, immutable"
+        # Whatever stands in these bytes: it is an image, and alone it can do nothing
+        response["X-Content-Type-Options"] = "nosniff"
+        response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+        response["Content-Disposition"] = "inline"
+        return response

@@ -5,25 +5,37 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import Http404
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from delegation_app import grants, toolkit
 from delegation_app.addresses import endpoint
 from delegation_app.conf import conf
 from delegation_app.protocol import names, pkce
-from delegation_app.views.public_document import public_document
+from delegation_app.views.endpoint import Operation
+from delegation_app.views.public_document import PublicEndpoint, document
 
 
-@public_document
-def metadata(issuer_path: str = "") -> dict[str, Any]:
-    """Return the document of our issuer.
+class MetadataView(PublicEndpoint):
+    """The metadata of our issuer."""
 
-    Raises:
-        Http404: the URL was built from another issuer (RFC 8414 section 3.3).
-    """
-    if issuer_path.strip("/") not in {"", conf.issuer_path}:
-        raise Http404
+    operations = {"GET": Operation("getServerMetadata", "Return the metadata of the issuer.", dict)}
+
+    def get(self, request: Request, issuer_path: str = "") -> Response:
+        # RFC 8414 section 3.3: not where the URL was built from another issuer
+        if issuer_path.strip("/") not in {"", conf.issuer_path}:
+            raise Http404
+        return document(self.members(), int(conf.jwks_max_age.total_seconds()))
+
+    def members(self) -> dict[str, Any]:
+        """Return the members; a subclass adds its own."""
+        # RFC 8414 section 3.2: members without a value are left out
+        return {name: value for name, value in _members().items() if value != []}
+
+
+def _members() -> dict[str, Any]:
     methods = [names.BASIC, names.POST]
-    document = {
+    return {
         "issuer": conf.issuer,
         "authorization_endpoint": endpoint("authorize"),
         "token_endpoint": endpoint("token"),
@@ -46,5 +58,3 @@ def metadata(issuer_path: str = "") -> dict[str, Any]:
         # RFC 9207 section 3
         "authorization_response_iss_parameter_supported": True,
     }
-    # RFC 8414 section 3.2: members without a value are left out
-    return {name: value for name, value in document.items() if value != []}

@@ -6,39 +6,58 @@ from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from delegation_app import clock, http
 from delegation_app.conf import conf
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.services.status_lists import publication as lists
 from delegation_app.services.status_lists.cache import Published
-from delegation_app.views.public_document import document, public
+from delegation_app.views.endpoint import Operation
+from delegation_app.views.public_document import PublicEndpoint, document
 
 _MEDIA_TYPE: Final = "application/statuslist+jwt"
 
 
-@public
-def status_lists(_request: HttpRequest) -> HttpResponse:
-    """Answer with the address of every list that a token may refer to (section 9.3)."""
-    return document({"status_lists": lists.addresses()}, conf.status_list_ttl)
+class StatusListsView(PublicEndpoint):
+    """The address of every list that a token may refer to (section 9.3)."""
+
+    operations = {
+        "GET": Operation("listStatusLists", "Return the addresses of the status lists.", dict)
+    }
+
+    def get(self, request: Request) -> Response:
+        return document({"status_lists": lists.addresses()}, conf.status_list_ttl)
 
 
-@public
-def status_list(request: HttpRequest, name: str) -> HttpResponse:
-    """Answer with a signed list, or with why there is none."""
-    # Section 8.4: nobody is told how a token was yesterday
-    if "time" in request.GET:
-        return _refused("Historical status is not supported.", 501)
-    if not _takes(request):
-        response = _refused(f"Only {_MEDIA_TYPE} is offered.", 406)
-        patch_vary_headers(response, ["Accept"])
-        return response
-    try:
-        return _list(request, lists.published(name))
-    except lists.UnknownList:
-        return _refused("There is no such list.", 404)
-    except lists.ExpiredList:
-        return _refused("All tokens of this list have expired.", 410)
+class StatusListView(PublicEndpoint):
+    """A signed list."""
+
+    operations = {
+        "GET": Operation(
+            "getStatusList",
+            "Return a signed list of which tokens are invalid.",
+            str,
+            also=(404, 406, 410, 501),
+            media_type=_MEDIA_TYPE,
+        )
+    }
+
+    def get(self, request: Request, name: str) -> HttpResponse:
+        # Section 8.4: nobody is told how a token was yesterday
+        if "time" in self.sent.GET:
+            return _refused("Historical status is not supported.", 501)
+        if not _takes(self.sent):
+            response = _refused(f"Only {_MEDIA_TYPE} is offered.", 406)
+            patch_vary_headers(response, ["Accept"])
+            return response
+        try:
+            return _list(self.sent, lists.published(name))
+        except lists.UnknownList:
+            return _refused("There is no such list.", 404)
+        except lists.ExpiredList:
+            return _refused("All tokens of this list have expired.", 410)
 
 
 def _list(request: HttpRequest, found: Published) -> HttpResponse:
@@ -80,5 +99,7 @@ def _is_zero(parameter: str) -> bool:
     return name.strip() == "q" and not value.strip().strip("0.")
 
 
-def _refused(description: str, status: int) -> HttpResponse:
-    return http.json_answer(InvalidRequest(description).payload(), status=status)
+def _refused(description: str, status: int) -> Response:
+    response = Response(InvalidRequest(description).payload(), status)
+    http.never_stored(response)
+    return response
