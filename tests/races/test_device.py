@@ -16,6 +16,8 @@ from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services import audit
 from delegation_app.services.clients import lookup
+from delegation_app.services.consent import decision
+from delegation_app.services.consent.decision import Answer
 from delegation_app.services.delegations import revocation
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.services.device import start, verification
@@ -38,16 +40,14 @@ def waiting(world):
 
 def allow(question):
     try:
-        return verification.allow(
-            question, question.asked.scope, audit.RequestContext(), lifetime=None
-        )
+        return decision.decide(question, Answer(question.scope), audit.RequestContext())
     except InvalidRequest:
         return None
 
 
 def deny(question):
     try:
-        verification.deny(question, audit.RequestContext())
+        decision.decide(question, Answer(is_denial=True), audit.RequestContext())
     except InvalidRequest:
         return None
     return True

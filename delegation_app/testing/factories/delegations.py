@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from factory.declarations import LazyAttribute, Maybe, SelfAttribute, SubFactory
 
@@ -15,11 +14,12 @@ from delegation_app.conf import conf
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol import names
 from delegation_app.protocol.constraints import Constraints
+from delegation_app.protocol.errors import RedirectTarget
 from delegation_app.protocol.scope import Scope
-from delegation_app.protocol.secrets import digest, new_secret
+from delegation_app.protocol.secrets import new_secret
 from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.consent import decision, screen
-from delegation_app.services.consent.request import ON_A_DEVICE, ConsentRequest
+from delegation_app.services.consent.request import ConsentRequest
 from delegation_app.services.delegations import creation
 from delegation_app.services.delegations.terms import ChildTerms, SignIn, Terms
 from delegation_app.services.tokens import exchange_parties
@@ -129,7 +129,9 @@ class DelegationFactory(WrittenFactory):
             asked = _asked(user=principal, grant_type=None, **wanted)
             consent = _answered(asked, expires_at)
             origin = ORIGIN.acting_as(asked.sign_in.subject)
-            return decision.open_on(asked, consent, asked.scope, origin, just_allowed=True)
+            return decision.create_delegation(
+                asked, consent, asked.scope, origin, just_allowed=True
+            )
 
     @classmethod
     def tree(cls, depth: int = 3, *, children: int = 1, **root: Any) -> list[Delegation]:
@@ -177,14 +179,15 @@ def _asked(
         audience=where,
         constraints=known.policy.constraints.narrowed(_limits(constraints)),
         grant_type=grant,
-        leads_to=ON_A_DEVICE if grant == names.DEVICE_CODE else _redirect_host(client),
-        request_digest=digest(new_secret()),
+        handle=new_secret(),
+        target=None if grant == names.DEVICE_CODE else _target(client),
     )
 
 
 def _answered(asked: ConsentRequest, expires_at: datetime | None) -> ConsentRecord:
-    text = decision.held_text(asked, screen.compose)
-    answer = decision.evaluate(asked, asked.scope, asked.client.delegation_lifetime)
+    text = decision.locked_screen(asked, screen.compose)
+    given = decision.Answer(asked.scope, asked.client.delegation_lifetime)
+    answer = decision.evaluate(asked, given)
     if answer is None:
         raise ValueError("The user has allowed nothing.")
     ends = min((end for end in (answer.until, expires_at) if end is not None), default=None)
@@ -274,9 +277,8 @@ def _allowed(client: RegisteredClient, grant_types: tuple[str, ...]) -> str:
     raise ValueError(f"The policy of the client allows none of {', '.join(grant_types)}.")
 
 
-def _redirect_host(application: Any) -> str:
-    parts = urlsplit(application.redirect_uris.split()[0])
-    return parts.hostname or f"{parts.scheme}:"
+def _target(application: Any) -> RedirectTarget:
+    return RedirectTarget(application.redirect_uris.split()[0], None, conf.issuer)
 
 
 def _scope(client: RegisteredClient, scopes: Any, audience: Any) -> Scope:

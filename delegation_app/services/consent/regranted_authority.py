@@ -28,11 +28,11 @@ from delegation_app.services.delegations.revocation import CODE_REPLAYED, REFRES
 
 _REPLAYS: Final = frozenset({CODE_REPLAYED, REFRESH_TOKEN_REUSED})
 # More are not read before a button is pressed
-_MOST: Final = 10
+_MAX_SENTENCES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RegrantedAuthority:
     """What an answer gives back.
 
     Attributes:
@@ -48,7 +48,7 @@ class Restored:
     reach: list[str]
 
 
-def of(asked: ConsentRequest, app: str, onward: Onward) -> Restored:
+def of(request: ConsentRequest, app: str, onward: Onward) -> RegrantedAuthority:
     """Return what was taken from the app, or from the services behind it, and comes back.
 
     Reads only: two statements, and two more where anything was taken from a service.
@@ -58,27 +58,29 @@ def of(asked: ConsentRequest, app: str, onward: Onward) -> Restored:
         app: the name of the app as the page shows it.
         onward: by whom the authority may be passed on.
     """
-    own = history.returning(asked)
-    said = list(dict.fromkeys(_sentence(block, asked, app) for block in own))
-    if len(said) > _MOST:
+    own = history.regranted_blocks(request)
+    said = list(dict.fromkeys(_sentence(block, request, app) for block in own))
+    if len(said) > _MAX_SENTENCES:
         # A yes gives all of it back, so the page does not stop at the last that fits
         more = _("More was taken from %(app)s before. If you allow this, all of it comes back.")
-        said = [*said[1 - _MOST :], more % {"app": app}]
-    marks = [[asked.client.client_id, str(block.public_id)] for block in own]
-    reach = Audience([*asked.audience, *(one.identifier for one in onward.targets)])
-    of_services = _of_services(asked, onward.clients, Authority(asked.scope, reach))
-    shown = list(dict.fromkeys(sentence for sentence, _mark in of_services))[:_MOST]
+        said = [*said[1 - _MAX_SENTENCES :], more % {"app": app}]
+    marks = [[request.client.client_id, str(block.public_id)] for block in own]
+    reach = Audience([*request.audience, *(one.identifier for one in onward.targets)])
+    of_services = _of_services(request, onward.clients, Authority(request.scope, reach))
+    shown = list(dict.fromkeys(sentence for sentence, _mark in of_services))[:_MAX_SENTENCES]
     marks += [mark for sentence, mark in of_services if sentence in shown]
-    return Restored([*said, *shown], marks, list(reach) if of_services else [])
+    return RegrantedAuthority([*said, *shown], marks, list(reach) if of_services else [])
 
 
-def _sentence(block: DelegationBlock, asked: ConsentRequest, app: str) -> str:
+def _sentence(block: DelegationBlock, request: ConsentRequest, app: str) -> str:
     words = {
         "app": app,
         "day": _day(block.blocked_at),
-        "what": _what(asked.offered if block.everything else asked.offered & block.scopes),
+        "what": _what(
+            request.selectable if block.everything else request.selectable & block.scopes
+        ),
     }
-    is_own = block.blocked_by == asked.sign_in.subject
+    is_own = block.blocked_by == request.sign_in.subject
     if block.is_limit:
         words["limits"] = " ".join(_limits(block))
         if is_own:
@@ -117,13 +119,13 @@ def _what(scope: Scope) -> str:
 
 
 def _of_services(
-    asked: ConsentRequest, able: frozenset[str], authority: Authority
+    request: ConsentRequest, able: frozenset[str], authority: Authority
 ) -> list[tuple[str, list[str]]]:
-    clients = able - {asked.client.client_id}
-    taken = blocks.binding(authority, blocks.of_clients(asked.sign_in.subject, clients))
+    clients = able - {request.client.client_id}
+    taken = blocks.binding(authority, blocks.of_clients(request.sign_in.subject, clients))
     if not taken:
         return []
-    subject, app = asked.sign_in.subject, asked.client.client_id
+    subject, app = request.sign_in.subject, request.client.client_id
     before = blocks.given_back(subject, app, since=min(block.blocked_at for block in taken))
     called = _names(clients)
     text = _("%(app)s could not act for you since %(day)s. If you allow this, that comes back.")
