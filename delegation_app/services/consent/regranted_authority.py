@@ -1,4 +1,4 @@
-"""What the answer to a question would give back: the page says it, sentence by sentence."""
+"""What was blocked and an answer grants again: the screen lists it, sentence by sentence."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from delegation_app.services.delegations.blocks import Authority
 from delegation_app.services.delegations.revocation import CODE_REPLAYED, REFRESH_TOKEN_REUSED
 
 _REPLAYS: Final = frozenset({CODE_REPLAYED, REFRESH_TOKEN_REUSED})
-# More are not read before a button is pressed
+# Users do not read more before they press a button
 _MAX_SENTENCES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class RegrantedAuthority:
-    """What an answer gives back.
+    """What an answer grants again.
 
     Attributes:
         sentences: for the user, in their language.
-        marks: the block behind each of them and the client that it keeps from something. The record
-            of the answer keeps them: what was taken from a service comes back by these only.
-        reach: the resource servers that the answer is about, also those that are reached through
-            others: nothing comes back elsewhere. Empty where nothing comes back of a service.
+        marks: the block behind each sentence, with the client that it binds. The consent record
+            keeps them: what was blocked of a service is granted again by these only.
+        reach: the resource servers of the answer, those reached through others too. Empty where
+            nothing of a service is granted again.
     """
 
     sentences: list[str]
@@ -49,19 +49,19 @@ class RegrantedAuthority:
 
 
 def of(request: ConsentRequest, app: str, onward: Onward) -> RegrantedAuthority:
-    """Return what was taken from the app, or from the services behind it, and comes back.
+    """Return what was blocked of the app, or of the services behind it, and is granted again.
 
-    Reads only: two statements, and two more where anything was taken from a service.
+    Reads only: two statements, and two more where anything of a service is blocked.
 
     Args:
-        asked: the question.
-        app: the name of the app as the page shows it.
-        onward: by whom the authority may be passed on.
+        request: what is requested.
+        app: the name of the app as the screen shows it.
+        onward: the clients that may pass the authority on.
     """
     own = history.regranted_blocks(request)
     said = list(dict.fromkeys(_sentence(block, request, app) for block in own))
     if len(said) > _MAX_SENTENCES:
-        # A yes gives all of it back, so the page does not stop at the last that fits
+        # The answer grants all of it again, so the screen says that there is more
         more = _("More was taken from %(app)s before. If you allow this, all of it comes back.")
         said = [*said[1 - _MAX_SENTENCES :], more % {"app": app}]
     marks = [[request.client.client_id, str(block.public_id)] for block in own]

@@ -174,7 +174,7 @@ def _app(request: ConsentRequest, name: str, at: datetime) -> dict[str, Any]:
     return {
         "name": name,
         "verified": verified,
-        # A picture would vouch for what anybody can claim to be
+        # A logo would vouch for what any app can claim to be
         "logo": logos.address_of(client.policy) if verified else "",
         "registered": "" if created is None else _registered(created, at),
         "links": _links(client.policy),
@@ -265,7 +265,7 @@ def _notes(request: ConsentRequest, until: datetime | None, *, pending: bool) ->
     if pending:
         notes.append(
             _(
-                "If you tick something of high risk, an operator has to confirm your answer first. "
+                "If you tick something of high risk, an operator has to approve your answer first. "
                 "Until then the app gets nothing of it."
             )
         )

@@ -79,7 +79,7 @@ def consent_request(
     Args:
         parameters: those of the authorization request.
         validated: its client and redirect URI.
-        sign_in: the user; None if nobody is signed in.
+        sign_in: the user; None before the sign-in.
 
     Raises:
         OAuthError: one that may be redirected to the target; `LoginRequired` without a user.

@@ -93,7 +93,7 @@ def is_too_old(found: Pending) -> bool:
 def way_back(request: HttpRequest, found: Pending) -> str:
     """Return the address that shows the screen again, to the user who is signed in then.
 
-    A sign-in since the page was shown is one that the request may have asked for.
+    A sign-in since the page was shown satisfies a request for one.
     """
     query = resuming(found.handle)
     return f"{request.path}?{sign_in.marked(query, found.kept_at)}"

@@ -89,8 +89,10 @@ def _answer(request: HttpRequest, parameters: Parameters, user: SignIn) -> HttpR
         again = screen.compose(requested)
         return consent_page.screen_page(request, again, again=(parameters, error))
     except OAuthError as error:
-        first = decision.first_answer(user.user, device_codes=shown["device"])
-        if first is not None and not error.recorded:
+        # An error that is recorded may come from a database that does not answer
+        answered = {"device_codes": shown["device"]}
+        first = None if error.recorded else decision.first_answer(user.user, **answered)
+        if first is not None:
             return _done(request, first, parameters.get("decision"))
         context = http.context_of(request, user.subject)
         audit.record_refusal(error, context, client_id="", endpoint=request.path)
