@@ -409,7 +409,7 @@ def test_consent_when_withdrawn_after_it_was_looked_at_then_nothing_is_opened_on
     )
     # As the request saw it that runs beside the withdrawal
     monkeypatch.setattr("delegation_app.services.consent.history.requires_prompt", lambda *_: False)
-    monkeypatch.setattr("delegation_app.services.consent.history.History.covering", None)
+    monkeypatch.setattr("delegation_app.services.consent.history.PreviousAnswers.covering", None)
     response = story.authorize()
     assert response.status_code == 400
     assert "withdrawn just now" in response.content.decode()

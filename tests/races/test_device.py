@@ -97,7 +97,7 @@ def test_question_when_answered_by_many_at_once_then_one_answer_counts(world, cr
         given = crowd.rush(*[partial(answer, question) for answer in answers])
 
         assert sum(answer is not None for answer in given) == 1
-        row = DeviceCode.objects.get(pk=question.key)
+        row = DeviceCode.objects.get(pk=question.device.pk)
         allowed = row.approved_at is not None
         won.add(allowed)
         assert allowed == (row.denied_at is None) == (row.delegation is not None)
@@ -164,7 +164,7 @@ def test_poll_when_beside_the_approval_then_pending_or_tokens(world, crowd):
         if polled.status_code == 400:
             assert polled.json()["error"] == "authorization_pending"
             assert story.poll(code).status_code == 200
-        assert AccessToken.objects.filter(delegation__device_codes=question.key).count() == 1
+        assert AccessToken.objects.filter(delegation__device_codes=question.device.pk).count() == 1
     assert seen == {200, 400}
 
 

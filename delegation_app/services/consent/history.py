@@ -40,7 +40,7 @@ class PreviousConsent:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class PreviousAnswers:
     """A user's earlier answers to requests like one.
 
     Attributes:
@@ -70,7 +70,7 @@ class History:
         return self.request.scope & Scope(name for one in self.answers for name in one.silent)
 
 
-def requires_prompt(past: History) -> bool:
+def requires_prompt(past: PreviousAnswers) -> bool:
     """Return whether the user has to be prompted. Reads only.
 
     A trusted client is granted its request without a prompt, unless it requests one, some of the
@@ -92,7 +92,7 @@ def requires_prompt(past: History) -> bool:
     return past.covering is None
 
 
-def with_previous_grants(past: History) -> ConsentRequest:
+def with_previous_grants(past: PreviousAnswers) -> ConsentRequest:
     """Return the request with what was granted before.
 
     Only what would be granted without a prompt loses its checkbox: nothing of a public client's
@@ -198,7 +198,7 @@ def _is_overcome(block: DelegationBlock, later: list[ConsentRecord], selectable:
     return all(any(name in one.scopes_granted for one in since) for name in names)
 
 
-def look_up(request: ConsentRequest) -> History:
+def look_up(request: ConsentRequest) -> PreviousAnswers:
     """Return the user's earlier answers. One statement; two where anything is blocked."""
     rows = _pages(request)
     found = [
@@ -224,7 +224,7 @@ def look_up(request: ConsentRequest) -> History:
             refused |= one.scopes_refused
             # A refusal on a device does not revoke what was granted in a browser
             refused_here |= one.scopes_refused if _is_alike(one, request) else Scope()
-    return History(request, answers, refused if len(rows) < _MAX_ANSWERS else request.scope)
+    return PreviousAnswers(request, answers, refused if len(rows) < _MAX_ANSWERS else request.scope)
 
 
 def _pages(request: ConsentRequest) -> list[Any]:
