@@ -1,4 +1,4 @@
-"""The app."""
+"""The app configuration."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DelegationConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Install the site's constraints and checks, and watch accounts."""
+        """Install the site's constraints and the checks, and connect the signal receivers."""
         from delegation_app import checks  # noqa: F401, PLC0415 - registers itself
         from delegation_app.services.delegations import accounts  # noqa: PLC0415 - needs the models
         from delegation_app.views import sign_in  # noqa: PLC0415 - needs the models
@@ -39,15 +39,15 @@ def _install_constraints() -> None:
     try:
         for path in conf.constraints:
             install(import_string(path))
-    # No list, a module that is missing, a class that is no constraint, a name that is taken
+    # Not a list, a missing module, not a constraint class, a name that is taken
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         message = f'DELEGATION["CONSTRAINTS"] cannot be used: {error}'
         raise ImproperlyConfigured(message) from error
 
 
 def _complete_admin() -> None:
-    # A site's own admin modules may register applications after ours was imported. Those that
-    # load no admin modules by themselves import `delegation_app.admin` where they want it.
+    # A site's own admin modules may register applications after ours was imported. Sites without
+    # autodiscovery import `delegation_app.admin` themselves.
     if not apps.is_installed("django.contrib.admin"):
         return
     from django.contrib.admin.apps import AdminConfig  # noqa: PLC0415 - an app that sites may lack

@@ -1,8 +1,8 @@
-"""The clock that everything stored is compared with: the database's.
+"""The present moment by the database's clock, which all stored times are compared with.
 
-Nodes differ by seconds, and by hours where a clock was never set. PostgreSQL has a clock that all
-of them can read, so each process measures how far its own one is off, and adds that. SQLite runs on
-the same machine and has no other clock.
+The clocks of nodes differ by seconds, or by hours if one was never set. All nodes can read the
+clock of PostgreSQL, so each process measures the offset of its own clock and adds it. SQLite runs
+on the same machine and has no clock of its own.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from delegation_app.seldom import Seldom
 
 logger = logger_for("delegation_app")
 
-# More than this between two nodes is worth a line in the log, and a system check
+# A larger offset causes a log line and a system check message
 NOTABLE: Final = timedelta(seconds=2)
 
-_EVERY: Final = 30.0
-# A connection may be made for each request; that is no reason to measure for each
-_LEAST: Final = 1.0
-# Smaller differences are the way to the database and back
+_INTERVAL: Final = 30.0
+# Without persistent connections, every request opens one
+_MIN_INTERVAL: Final = 1.0
+# A smaller offset may be the round trip
 _EQUAL: Final = timedelta(milliseconds=100)
-# What took longer says too little
-_LONGEST_WAY: Final = 1.0
+# A slower measurement is too inaccurate
+_MAX_ROUND_TRIP: Final = 1.0
 _JUMP: Final = 1.0
 _ZERO: Final = timedelta(0)
-# Goes on while the machine sleeps, where the system has such a clock
+# Advances while the machine sleeps, if the system has such a clock
 _BOOT: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
 
 _off = Seldom(logger)
@@ -43,11 +43,11 @@ _off = Seldom(logger)
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """How far this machine's clock was off.
+    """A measurement.
 
     Attributes:
-        offset: the database's clock less this machine's.
-        wall, steady: the readings of this machine's clocks at that moment, in seconds.
+        offset: the database's clock minus this machine's.
+        wall, steady: this machine's clocks at that moment, in seconds.
     """
 
     offset: timedelta
@@ -56,7 +56,7 @@ class _Measured:
 
 
 class _State:
-    """What this process measured last, and when it may try again."""
+    """The last measurement of this process, and the earliest time of the next."""
 
     def __init__(self) -> None:
         self.forget()
@@ -72,10 +72,10 @@ _state = _State()
 def now() -> datetime:
     """Return the present moment in UTC, by the database's clock.
 
-    Works without a database, where it is this machine's clock.
+    Without a measurement it is this machine's clock.
 
-    Side effects: on PostgreSQL one short statement every 30 seconds, or after this machine's clock
-    has jumped, if this thread has a connection open. A database that fails is no error here.
+    Side effects: on PostgreSQL one short statement every 30 seconds, or after a jump of this
+        machine's clock, if this thread has an open connection. A failing database is no error here.
 
     Raises:
         ImproperlyConfigured: USE_TZ is False, so that Django returns times without a zone.
@@ -88,21 +88,21 @@ def now() -> datetime:
 
 
 def drift() -> timedelta:
-    """Return how far the database's clock is ahead of this machine's, as measured last."""
+    """Return the last measured lead of the database's clock over this machine's."""
     return _ZERO if _state.measured is None else _state.measured.offset
 
 
 def forget() -> None:
-    """Know nothing, as a process that has just begun."""
+    """Drop the measurement, as in a new process."""
     _state.forget()
     _off.forget()
 
 
 def on_connection(connection: Any, **_kwargs: object) -> None:
-    """Measure on a connection that was just made. Receiver of `connection_created`."""
+    """Measure on a new connection. Receiver of `connection_created`."""
     if connection.vendor == "postgresql" and connection.alias == _alias():
         last = _state.measured
-        if last is None or _steady() - last.steady >= _LEAST:
+        if last is None or _steady() - last.steady >= _MIN_INTERVAL:
             _measure(connection)
 
 
@@ -112,38 +112,37 @@ def _offset(last: _Measured) -> timedelta:
     jump = _wall() - last.wall - passed
     if abs(jump) < _JUMP:
         jump = 0.0
-    if (jump or passed >= _EVERY) and steady >= _state.not_before:
+    if (jump or passed >= _INTERVAL) and steady >= _state.not_before:
         _measure_again()
         if _state.measured is not None and _state.measured is not last:
             return _state.measured.offset
-    # The database's clock did not jump with this one
+    # The database's clock did not jump
     return last.offset - timedelta(seconds=jump)
 
 
 def _measure_again() -> None:
     connection = connections[_alias()]
-    # None is opened for this: a server that is away must not be waited for here
+    # Opening a connection here could block on a server that is down
     if connection.connection is not None:
         _measure(connection)
 
 
 def _measure(connection: Any) -> None:
-    _state.not_before = _steady() + _LEAST
+    _state.not_before = _steady() + _MIN_INTERVAL
     try:
         before = _wall()
-        # The driver's own cursor: this belongs to no request, so no wrapper or log has to see it
+        # The driver's cursor: this belongs to no request, so wrappers and logs skip it
         with connection.connection.cursor() as cursor:
             cursor.execute("SELECT extract(epoch FROM clock_timestamp())::double precision")
-            (told,) = cursor.fetchone()
+            (seconds,) = cursor.fetchone()
         after = _wall()
-    # Whatever a driver raises: the statement that comes next meets it too, and says so
+    # Any error of the driver: the next statement meets it too, and reports it
     except Exception as error:
-        logger.debug("the database's clock could not be read", exc_info=error)
+        logger.debug("cannot read the database's clock", exc_info=error)
         return
-    way = after - before
-    if not 0 <= way <= _LONGEST_WAY:
+    if not 0 <= after - before <= _MAX_ROUND_TRIP:
         return
-    offset = timedelta(seconds=float(told) - (before + after) / 2)
+    offset = timedelta(seconds=float(seconds) - (before + after) / 2)
     if abs(offset) < _EQUAL:
         offset = _ZERO
     _state.measured = _Measured(offset, after, _steady())

@@ -1,8 +1,8 @@
-"""Where a decision reads: from the database that takes the writes, never from a replica.
+"""Decisions read from the database that takes the writes, never from a replica.
 
-Our own tables see to that by themselves (`models.base`). Users, clients, sessions and permissions
-belong to other apps, and the routers of a site may send their reads to a replica that does not know
-yet that a user was disabled or has signed out.
+`models.base` sees to that for the tables of this app. Users, clients, sessions and permissions
+belong to other apps, and a site's routers may send their reads to a replica that does not know yet
+that a user was disabled or has signed out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _deciding: Final = ContextVar("delegation_deciding", default=False)
 
 
 class _PrimaryFirst:
-    """A database router that answers while a decision is made, and has no opinion otherwise."""
+    """A database router that routes reads during a decision, and none otherwise."""
 
     def db_for_read(self, model: type[Model], **hints: Any) -> str | None:
         """Return the alias that takes the writes of a model."""
@@ -33,10 +33,10 @@ _FIRST: Final = _PrimaryFirst()
 def reading() -> Iterator[None]:
     """Read every model from the database that takes its writes. Also a decorator.
 
-    Side effects: puts a router before those of the site, once. Outside of this block it does
-    nothing.
+    Side effects: inserts a router before those of the site, once; outside of this block it is
+        inactive.
     """
-    # Not when the app is ready: tests of a site replace the routers
+    # Not in `ready`: a site's tests replace the routers
     if _FIRST not in router.routers:
         router.routers = [_FIRST, *router.routers]
     token = _deciding.set(True)
@@ -47,5 +47,5 @@ def reading() -> Iterator[None]:
 
 
 def rows(model: type[Model]) -> QuerySet[Any]:
-    """Return all rows of a model of another app, on the database that takes its writes."""
+    """Return all rows of another app's model from the database that takes its writes."""
     return model._default_manager.using(router.db_for_write(model))

@@ -1,9 +1,9 @@
-"""Signals for the site around us. They are sent after the commit; receivers can't undo it.
+"""Signals for the site, sent after the commit; receivers cannot undo it.
 
-Each carries `delegation_id` (the public UUID); `delegation_revoked` also `reason`, and
-`count`, the number of delegations that ended with it. With the setting OUTBOX they are sent by
-`manage.py delegation_outbox`, at least once, and carry `message_id`, a UUID that is the same each
-time. Without it they are sent by the process that made the change, and lost if that is killed.
+Each carries `delegation_id` (the public UUID); `delegation_revoked` also carries `reason`, and
+`count`, the number of delegations that ended with it. With the setting OUTBOX,
+`manage.py delegation_outbox` sends them at least once, with `message_id`, a UUID that is the same
+each time. Without it the process of the change sends them, and a crash loses them.
 """
 
 from __future__ import annotations

@@ -166,14 +166,24 @@ def pytest_collection_modifyitems(config, items):
             if unknown or not marker.args:
                 raise pytest.UsageError(f"{item.nodeid}: no such requirement: {sorted(unknown)}")
             item.user_properties.extend(("conformance", requirement) for requirement in marker.args)
+    _leave_out_soak(config, items)
     _put_in_order(items)
     _leave_out_other_databases(config, items)
     _leave_out_further_cases(config, items)
 
 
+def _leave_out_soak(config, items):
+    """What runs for hours is asked for by name: `-m soak`."""
+    if "soak" in config.option.markexpr:
+        return
+    soak = [item for item in items if item.get_closest_marker("soak")]
+    config.hook.pytest_deselected(items=soak)
+    items[:] = [item for item in items if item not in soak]
+
+
 def _put_in_order(items):
     # The longest first, or they are what everything waits for at the end
-    items.sort(key=lambda item: item.get_closest_marker("race") is None)
+    items.sort(key=lambda item: not {"race", "slow"} & {mark.name for mark in item.iter_markers()})
     if connection.vendor != "postgresql":
         return
     for item in items:

@@ -1,16 +1,15 @@
-"""Acting as a client of an authorization server. Needs no Django.
+"""A client of an authorization server. Needs no Django.
 
-What stands in `__all__` is public, and so are the modules `errors`, `requests` and `responses`:
-building a request and judging an answer work without sending anything.
+Public are the names in `__all__` and the modules `errors`, `requests` and `responses`, which build
+requests and parse responses without sending anything.
 """
 
 from __future__ import annotations
 
-from delegation_app.client.auth import AsService, BearerAuth, OnBehalfOf, TokenSource
+from delegation_app.client.auth import AsService, BearerAuth, OnBehalfOf
 from delegation_app.client.authorization_code import Attempt
 from delegation_app.client.cache.token_cache import TokenCache
 from delegation_app.client.client import Client
-from delegation_app.client.client_credentials import ClientCredentials
 from delegation_app.client.credentials import Credentials
 from delegation_app.client.discovery import Discovery, Metadata
 from delegation_app.client.errors import (
@@ -32,9 +31,9 @@ from delegation_app.client.errors import (
     UnsupportedTokenTypeError,
     UnusableAnswer,
 )
-from delegation_app.client.exchange import Exchange
 from delegation_app.client.http.sessions import session
 from delegation_app.client.http.transport import HttpTransport, Request, Response, Transport
+from delegation_app.client.sources import ClientCredentials, Exchange, TokenSource
 from delegation_app.client.tokens import Tokens
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Calling a service with `requests`: as oneself, or on behalf of whoever asked."""
+"""Calling a service with `requests`, as the client itself or on behalf of the caller."""
 
 from __future__ import annotations
 
@@ -6,84 +6,70 @@ import functools
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
 from requests import PreparedRequest, Response
 from requests.auth import AuthBase
 
 from delegation_app.client import urls
 from delegation_app.client.client import Client
-from delegation_app.client.client_credentials import ClientCredentials
 from delegation_app.client.errors import ClientError
-from delegation_app.client.exchange import Exchange
-from delegation_app.client.target import Names, Target
-from delegation_app.client.tokens import Tokens
+from delegation_app.client.sources import ClientCredentials, Exchange, TokenSource
+from delegation_app.client.tokens import Names, Tokens
 
 _PREFIX = "Bearer "
-# RFC 6750 section 3: one challenge among others, and its scheme and names have no case
+# RFC 6750 section 3: one challenge among others; scheme and names are case-insensitive
 _INVALID_TOKEN = re.compile(
     r'(?:^|[\s,])bearer\s(?:[^"]|"[^"]*")*?\berror\s*=\s*"?invalid_token\b', re.IGNORECASE
 )
 
 
-class TokenSource(Protocol):
-    """Where a token comes from."""
-
-    def token(self) -> Tokens:
-        """Return a token that is good for a while."""
-        ...
-
-    def forget(self, access_token: str) -> None:
-        """Forget a token that was refused."""
-        ...
-
-
 class BearerAuth(AuthBase):
-    """Sends a token to some origins, and to nobody else.
+    """Sends a token to some origins, and to no others.
 
-    A request to another origin goes without one. If the service says that the token is not valid,
-    a new one is fetched and the request is sent once more, unless its body can't be read again.
+    A request to another origin goes without a token. If the service answers `invalid_token`, the
+    request is repeated once with a new token, unless its body cannot be read again.
 
     Args:
         source: where the token comes from.
         origins: URLs of the services that may see it; only scheme, host and port count.
 
     Raises:
-        ValueError: there are none, or one is not https (http on this machine is fine).
+        ValueError: there are none, or one is not https (http is for loopback only).
     """
 
     def __init__(self, source: TokenSource, origins: Iterable[str]) -> None:
         self._source = source
         self._origins = frozenset(_origin(url) for url in origins)
         if not self._origins:
-            raise ValueError("Say to which origins the token may be sent.")
+            raise ValueError("Pass the origins that may receive the token.")
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Add the token (RFC 6750 section 2.1).
 
         Raises:
-            ClientError: none could be had.
+            ClientError: there is no token.
 
-        Side effects: network, now and then.
+        Side effects: network, unless a token is cached.
         """
         if self._is_for(request):
             _put(request, self._source.token())
-            again = functools.partial(self._again, position=_position(request.body))
-            request.register_hook("response", again)  # type: ignore[no-untyped-call] # its stubs say nothing
+            retry = functools.partial(self._retry, position=_position(request.body))
+            request.register_hook("response", retry)  # type: ignore[no-untyped-call] # its stubs say nothing
         return request
 
-    def _again(self, response: Response, *, position: int | None, **options: Any) -> Response:
+    def _retry(self, response: Response, *, position: int | None, **options: Any) -> Response:
         request = response.request
         sent = str(request.headers.get("Authorization", ""))
-        # Also where a session of somebody else's followed a redirect to somewhere else
+        # A session of the site may have followed a redirect to another origin
         if not (_refused(response) and sent.startswith(_PREFIX) and self._is_for(request)):
             return response
         self._source.forget(sent.removeprefix(_PREFIX))
         if not _can_rewind(request.body, position):
             return response
-        return self._once_more(response, position, options)
+        return self._send_again(response, position, options)
 
-    def _once_more(
+    def _send_again(
         self, response: Response, position: int | None, options: dict[str, Any]
     ) -> Response:
         try:
@@ -98,26 +84,26 @@ class BearerAuth(AuthBase):
         if position is not None:
             request.body.seek(position)  # type: ignore[union-attr] # `_can_rewind` looked
         response.close()
-        # Straight to the adapter, which calls no hooks: a second refusal is the answer
-        answer: Response = response.connection.send(request, **options)
-        answer.request = request
-        return answer
+        # Straight to the adapter, which calls no hooks: there is no third attempt
+        second: Response = response.connection.send(request, **options)
+        second.request = request
+        return second
 
     def _is_for(self, request: PreparedRequest) -> bool:
         return urls.origin_of(request.url or "") in self._origins
 
 
 class AsService(BearerAuth):
-    """Calls a service in this service's own name.
+    """Calls a service as the client itself.
 
     Args:
-        client: who calls.
-        audience: the service that is called.
-        scope: what is needed there; None for the server's choice.
-        origins: where the service is, if not where its identifier says.
+        client: the calling client.
+        audience: the called service.
+        scope: the required scope; None for the server's default.
+        origins: the origins of the service, if its identifier is not one.
 
     Raises:
-        ValueError: an argument makes no sense.
+        ValueError: an argument is malformed.
     """
 
     def __init__(
@@ -128,24 +114,23 @@ class AsService(BearerAuth):
         *,
         origins: Iterable[str] | None = None,
     ) -> None:
-        wanted = Target.of(audience, scope)
-        source = ClientCredentials(client, audience=wanted.audience, scope=wanted.scope)
-        super().__init__(source, wanted.audience if origins is None else origins)
+        source = ClientCredentials(client, audience=audience, scope=scope)
+        super().__init__(source, source.target.audience if origins is None else origins)
 
 
 class OnBehalfOf(BearerAuth):
-    """Calls a service on behalf of whoever called this one. Make one per request.
+    """Calls a service on behalf of the caller of this one. Create one per request.
 
     Args:
-        client: who calls.
-        subject_token: the access token that this service was called with, verified already.
-        audience: the service that is called.
-        scope: what is needed there; None for all that may be handed on.
-        subject_expires_at: when the subject token ends, in seconds since the epoch.
-        origins: where the service is, if not where its identifier says.
+        client: the calling client.
+        subject_token: the access token of the incoming request, already verified.
+        audience: the called service.
+        scope: the required scope; None for everything that may be delegated onward.
+        subject_expires_at: when the subject token expires, in seconds since the epoch.
+        origins: the origins of the service, if its identifier is not one.
 
     Raises:
-        ValueError: an argument makes no sense.
+        ValueError: an argument is malformed.
     """
 
     def __init__(
@@ -158,21 +143,20 @@ class OnBehalfOf(BearerAuth):
         subject_expires_at: float | None = None,
         origins: Iterable[str] | None = None,
     ) -> None:
-        wanted = Target.of(audience, scope)
         source = Exchange(
             client,
             subject_token,
-            audience=wanted.audience,
-            scope=wanted.scope,
+            audience=audience,
+            scope=scope,
             subject_expires_at=subject_expires_at,
         )
-        super().__init__(source, wanted.audience if origins is None else origins)
+        super().__init__(source, source.target.audience if origins is None else origins)
 
 
 def _origin(url: str) -> str:
     origin = urls.origin_of(url)
     if origin is None or not urls.is_secure(url):
-        raise ValueError("A token goes to https origins, or to this machine; say `origins`.")
+        raise ValueError("A token is sent to https origins or to loopback only; pass `origins`.")
     return origin
 
 
@@ -181,7 +165,7 @@ def _put(request: PreparedRequest, tokens: Tokens) -> None:
 
 
 def _refused(response: Response) -> bool:
-    # RFC 6750 section 3.1: only with this code would another token help
+    # RFC 6750 section 3.1: another token only helps with this error code
     challenge = response.headers.get("WWW-Authenticate", "")
     return response.status_code == HTTPStatus.UNAUTHORIZED and bool(
         _INVALID_TOKEN.search(challenge[:4096])

@@ -1,4 +1,4 @@
-"""A client of one authorization server: every request is built, sent and judged here."""
+"""A client of one authorization server."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ from delegation_app.client.cache.token_cache import TokenCache
 from delegation_app.client.credentials import Credentials
 from delegation_app.client.discovery import Discovery, Metadata
 from delegation_app.client.errors import UnusableAnswer
-from delegation_app.client.http.transport import HttpTransport, Request, Response, Transport, naming
-from delegation_app.client.target import Names, Target
-from delegation_app.client.tokens import Tokens
+from delegation_app.client.http.transport import (
+    HttpTransport,
+    Request,
+    Response,
+    Transport,
+    with_address,
+)
+from delegation_app.client.tokens import Names, Target, Tokens
 from delegation_app.protocol import names
 from delegation_app.protocol.scope import Scope
 
@@ -23,20 +28,20 @@ _T = TypeVar("_T")
 
 
 class Client:
-    """Asks one authorization server, as one client. One per process is enough.
+    """Sends the requests of one client to one authorization server. One per process is enough.
 
-    Every call goes over the network; `ClientCredentials` and `Exchange` keep what they get.
-    Safe to share between threads and to carry into a child process.
+    Every method uses the network; `ClientCredentials` and `Exchange` cache their tokens. It can be
+    shared between threads, and a forked process can go on using it.
 
     Args:
-        issuer: the identifier of the authorization server, https, or http on this machine.
-        credentials: who asks.
-        transport: what sends requests; `HttpTransport()` unless given.
-        cache: where tokens are kept; one of its own unless given.
-        now: seconds since the epoch.
+        issuer: the identifier of the authorization server: https, or http on loopback.
+        credentials: of the client.
+        transport: sends the requests; a new `HttpTransport` by default.
+        cache: of tokens; a new one by default.
+        now: returns seconds since the epoch.
 
     Raises:
-        ValueError: that is no issuer.
+        ValueError: the issuer is malformed.
     """
 
     def __init__(
@@ -56,7 +61,7 @@ class Client:
         self._now = now
 
     def metadata(self) -> Metadata:
-        """Return where the endpoints are; see `Discovery`."""
+        """Return the metadata of the authorization server; see `Discovery`."""
         return self._discovery.metadata()
 
     def begin(
@@ -65,56 +70,59 @@ class Client:
         *,
         scope: Names | None = None,
         audience: Names | None = None,
-        more: Mapping[str, str] | None = None,
+        extra: Mapping[str, str] | None = None,
     ) -> Attempt:
-        """Start asking a person for consent: send them to `url`, and keep the attempt.
+        """Return a new authorization request: store it, and redirect the user to its `url`.
 
         Args:
-            redirect_uri: where they come back to, exactly as registered.
-            scope: names with spaces between them, or several; None for the server's choice.
-            audience: the resource servers; None for the server's choice.
-            more: further parameters, such as `prompt`.
+            redirect_uri: exactly as registered.
+            scope: names separated by spaces, or an iterable of names; None for the server's
+                default.
+            audience: the resource servers; None for the server's default.
+            extra: further parameters, such as `prompt`.
 
         Raises:
-            ClientError: the metadata can't be had, or names no support for PKCE.
-            ValueError: an argument makes no sense.
+            ClientError: there is no metadata, or no support for PKCE.
+            ValueError: an argument is malformed.
+
+        Side effects: network, unless the metadata is cached.
         """
-        wanted = Target.of(audience, scope)
+        target = Target.of(audience, scope)
         client_id = self.credentials.client_id
-        return authorization_code.begin(self.metadata(), client_id, redirect_uri, wanted, more)
+        return authorization_code.begin(self.metadata(), client_id, redirect_uri, target, extra)
 
     def redeem(self, attempt: Attempt, callback: str) -> Tokens:
-        """Judge what a person came back with, and redeem the code.
+        """Check an authorization response, and redeem its code.
 
         Args:
-            attempt: what they were sent with; it is used up, whatever comes of it.
-            callback: the whole URL that they were redirected to.
+            attempt: the pending request; it is used up, even if this raises.
+            callback: the whole URL that the user was redirected to.
 
         Raises:
-            AccessDenied: the person said no.
-            InvalidGrant: the code is used or too old; start anew.
-            UnusableAnswer: it is no answer to this attempt, and nothing was sent.
+            AccessDeniedError: the user declined.
+            InvalidGrantError: the code is used or expired; start again.
+            UnusableAnswer: the response does not belong to this request; nothing was sent.
             ClientError: see `errors`.
         """
-        # RFC 9700 section 4.4: a code of another issuer is not for this one to see
+        # RFC 9700 section 4.4: a code is never sent to another issuer
         if attempt.issuer != self.issuer:
-            raise UnusableAnswer("the attempt was started at another authorization server")
+            raise UnusableAnswer("the request went to another authorization server")
         code = authorization_code.judge(attempt, callback)
-        asked = None if attempt.scope is None else Scope.parse(attempt.scope)
-        return self._tokens(requests.redeem(self._token_endpoint(), self.credentials, code), asked)
+        scope = None if attempt.scope is None else Scope.parse(attempt.scope)
+        return self._tokens(requests.redeem(self._token_endpoint(), self.credentials, code), scope)
 
     def client_credentials(
         self, *, audience: Names | None = None, scope: Names | None = None
     ) -> Tokens:
-        """Ask for a token in the client's own name; `ClientCredentials` keeps it as well.
+        """Obtain a token for the client itself; `ClientCredentials` also caches it.
 
         Raises:
             ClientError: see `errors`.
-            ValueError: an argument makes no sense, or the client is public.
+            ValueError: an argument is malformed, or the client is public.
         """
-        wanted = Target.of(audience, scope)
-        request = requests.client_credentials(self._token_endpoint(), self.credentials, wanted)
-        return self._tokens(request, wanted.scope)
+        target = Target.of(audience, scope)
+        request = requests.client_credentials(self._token_endpoint(), self.credentials, target)
+        return self._tokens(request, target.scope)
 
     def exchange(
         self,
@@ -124,75 +132,74 @@ class Client:
         scope: Names | None = None,
         actor_token: str | None = None,
     ) -> Tokens:
-        """Exchange a token that this client was sent; `Exchange` keeps what it gets as well.
+        """Exchange a token of an incoming request; `Exchange` also caches the result.
 
         Args:
-            subject_token: the access token of whoever asked this service.
-            audience: the service that is asked next.
-            scope: what is needed there; None for all that may be handed on.
-            actor_token: the access token of whoever acts, if that is not this client.
+            subject_token: the access token of the incoming request.
+            audience: the service to call next.
+            scope: the required scope; None for everything that may be delegated onward.
+            actor_token: the access token of the actor, if that is not this client.
 
         Raises:
-            InvalidRequest: the subject token is not valid (any more).
-            InvalidTarget: it may not be handed on to that audience.
+            InvalidRequestError: the subject token is not valid (any more).
+            InvalidTargetError: the authority does not extend to that audience.
             ClientError: see `errors`.
         """
-        wanted = Target.of(audience, scope)
+        target = Target.of(audience, scope)
         endpoint = self._token_endpoint()
-        request = requests.exchange(endpoint, self.credentials, subject_token, wanted, actor_token)
-        return self._tokens(request, wanted.scope, names.ACCESS_TOKEN)
+        request = requests.exchange(endpoint, self.credentials, subject_token, target, actor_token)
+        return self._tokens(request, target.scope, names.ACCESS_TOKEN)
 
     def refresh(
         self, refresh_token: str, *, audience: Names | None = None, scope: Names | None = None
     ) -> Tokens:
-        """Use a refresh token. Store the new one before anything else; the old one is used up.
+        """Use a refresh token. Store the new one first; the old one is used up.
 
         Args:
-            refresh_token: the one of the last answer.
-            audience, scope: less than was granted, for this access token alone.
+            refresh_token: of the previous response.
+            audience, scope: a part of the grant, for this access token only.
 
         Raises:
-            InvalidGrant: it is used up, expired or revoked; ask the person again.
-            NoAnswer: nobody knows whether it was used; try again with the same one at once.
+            InvalidGrantError: it is used up, expired or revoked; ask the user again.
+            NoAnswer: it may be used up; retry immediately with the same one.
             ClientError: see `errors`.
         """
-        wanted = Target.of(audience, scope)
+        target = Target.of(audience, scope)
         endpoint = self._token_endpoint()
-        request = requests.refresh(endpoint, self.credentials, refresh_token, wanted)
-        return self._tokens(request, wanted.scope)
+        request = requests.refresh(endpoint, self.credentials, refresh_token, target)
+        return self._tokens(request, target.scope)
 
     def revoke(self, token: str, *, hint: str | None = None) -> None:
-        """Revoke a token of this client, and what hangs on it. One that is unknown is no error.
+        """Revoke a token of this client with its delegation. An unknown token is no error.
 
         Args:
             token: an access or refresh token.
-            hint: `access_token` or `refresh_token`, which some servers find it faster by.
+            hint: `access_token` or `refresh_token`, which speeds up some servers.
 
         Raises:
-            ClientError: the token may still be good; with `temporary`, try again.
+            ClientError: the token may still be valid; if `temporary`, retry.
         """
         endpoint = self.metadata().endpoint(discovery.REVOCATION)
-        self._ask(requests.about(endpoint, self.credentials, token, hint), responses.revoked)
+        self._send(requests.about(endpoint, self.credentials, token, hint), responses.revoked)
 
     def introspect(self, token: str, *, hint: str | None = None) -> Mapping[str, Any]:
-        """Ask what a token is worth; see RFC 7662 section 2.2 for what is answered.
+        """Return the introspection response for a token (RFC 7662 section 2.2).
 
         Raises:
-            ClientError: nobody can tell, which is no reason to call the token good or bad.
+            ClientError: the state of the token is unknown.
         """
         endpoint = self.metadata().endpoint(discovery.INTROSPECTION)
         request = requests.about(endpoint, self.credentials, token, hint)
-        return self._ask(request, responses.introspection)
+        return self._send(request, responses.introspection)
 
     def _token_endpoint(self) -> str:
         return self.metadata().endpoint(discovery.TOKEN)
 
-    def _tokens(self, request: Request, asked: Scope | None, issued: str | None = None) -> Tokens:
-        # From before it is sent: a token lasts from when it is issued, not from when it is here
-        now = self._now()
-        judge = partial(responses.tokens, now=now, asked=asked, issued=issued)
-        return self._ask(request, judge)
+    def _tokens(self, request: Request, scope: Scope | None, issued: str | None = None) -> Tokens:
+        # The time before sending: the lifetime counts from when the token is issued
+        judge = partial(responses.tokens, now=self._now(), requested=scope, issued=issued)
+        return self._send(request, judge)
 
-    def _ask(self, request: Request, judge: Callable[[Response], _T]) -> _T:
-        with naming(request):
+    def _send(self, request: Request, judge: Callable[[Response], _T]) -> _T:
+        with with_address(request):
             return judge(self._transport.send(request))

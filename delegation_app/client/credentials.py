@@ -1,4 +1,4 @@
-"""Who a client is, and how it says so (RFC 6749 section 2.3)."""
+"""The credentials of a client, and its authentication (RFC 6749 section 2.3)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _METHODS: Final = frozenset({names.BASIC, names.POST})
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A client's own name and secret. The secret never shows in a representation.
+    """The id and the secret of a client. The representation hides the secret.
 
     Args:
         client_id: as registered.
         client_secret: None for a public client.
-        method: `client_secret_basic` or `client_secret_post`; of no meaning without a secret.
+        method: `client_secret_basic` or `client_secret_post`; ignored without a secret.
 
     Raises:
-        ValueError: no client id, an empty secret, or another method.
+        ValueError: no client id, an empty secret, or an unknown method.
     """
 
     client_id: str
@@ -41,7 +41,7 @@ class Credentials:
 
     def request(self, url: str, fields: Fields) -> Request:
         """Return the request that sends `fields` as this client."""
-        # RFC 6749 section 3.2.1: a public client can only say its name
+        # RFC 6749 section 3.2.1: a public client identifies itself
         if self.client_secret is None:
             return Request.form(url, {**fields, "client_id": self.client_id})
         if self.method == names.POST:

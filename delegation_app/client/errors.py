@@ -1,28 +1,31 @@
-"""What can go wrong for a client: no answer, one that is of no use, or a refusal with its code."""
+"""The errors of a client: no response, an unusable response, or a refusal with its error code."""
 
 from __future__ import annotations
 
 import re
 from typing import ClassVar, Final
 
-_LONGEST: Final = 200
+_MAX_TEXT: Final = 200
 # RFC 6749 section 5.2: error_description is %x20-21 / %x23-5B / %x5D-7E
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
-# A server may quote what it was sent, and an error ends in a log
+# A server may quote the request, and errors are logged
 _LONG_WORD = re.compile(r"[\w.~+/=%-]{32,}")
-# Every registered code looks like this, and no token does
+# Every registered error code matches, and no token does
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
-class ClientError(Exception):
-    """Everything that this package raises because of somebody else.
+_BY_CODE: Final[dict[str, type[Refused]]] = {}
 
-    No text and no attribute of one has a secret, a token or the body of an answer.
+
+class ClientError(Exception):
+    """Any error that the network or the authorization server causes.
+
+    Neither its text nor its attributes contain a secret, a token or a response body.
 
     Attributes:
-        temporary: whether the same request may do better in a moment.
-        retry_after: in how many seconds, if the other side said so.
-        address: the URL that was tried, without its query; empty if it is not known.
+        temporary: whether the same request may succeed in a moment.
+        retry_after: the server's wait in seconds, if any.
+        address: the requested URL without its query; empty if unknown.
     """
 
     temporary: ClassVar[bool] = False
@@ -37,38 +40,37 @@ class ClientError(Exception):
 
 
 class NoAnswer(ClientError):
-    """The other side did not answer, or not as it should."""
+    """The server did not respond in time, or not with HTTP."""
 
     temporary = True
 
 
 class UnusableAnswer(ClientError):
-    """There is an answer, but nothing may be done with it: malformed, or from somebody else."""
+    """The response must not be used: it is malformed, or from another issuer."""
 
 
 class Refused(ClientError):
-    """The authorization server said no.
+    """The authorization server refused.
 
     Args:
-        code: `error` of RFC 6749 sections 4.1.2.1 and 5.2 and of what extends them.
-        description: what it said about it; kept printable, short and without long words.
-        status: of the HTTP answer; 302 if a browser brought the error.
-        retry_after: seconds, if the answer said so.
+        code: `error` of RFC 6749 sections 4.1.2.1 and 5.2 and of their extensions.
+        description: `error_description`, made printable, short and without long words.
+        status: of the HTTP response; 302 for an error in a redirect.
+        retry_after: seconds, if the response has them.
     """
 
+    def __init_subclass__(cls, *, code: str) -> None:
+        super().__init_subclass__()
+        _BY_CODE[code] = cls
+
     def __init__(
-        self,
-        code: str,
-        description: str = "",
-        *,
-        status: int = 400,
-        retry_after: int | None = None,
+        self, code: str, description: str = "", *, status: int = 400, retry_after: int | None = None
     ) -> None:
-        harmless = _LONG_WORD.sub("...", _NOT_PRINTABLE.sub("?", description[: 4 * _LONGEST]))
-        # Both of them positional, so that an error can be copied and pickled
-        super().__init__(code, harmless[:_LONGEST])
+        harmless = _LONG_WORD.sub("...", _NOT_PRINTABLE.sub("?", description[: 4 * _MAX_TEXT]))
+        # Both positional, so that an error can be copied and pickled
+        super().__init__(code, harmless[:_MAX_TEXT])
         self.code = code
-        self.description = harmless[:_LONGEST]
+        self.description = harmless[:_MAX_TEXT]
         self.status = status
         self.retry_after = retry_after
 
@@ -76,91 +78,74 @@ class Refused(ClientError):
         return f"{self.code}: {self.description}" if self.description else self.code
 
 
-class InvalidRequestError(Refused):
-    """`invalid_request`: among others, a subject token that is not valid (RFC 8693)."""
+class InvalidRequestError(Refused, code="invalid_request"):
+    """`invalid_request`; also for an invalid subject token (RFC 8693 section 2.2.2)."""
 
 
-class InvalidClientError(Refused):
-    """`invalid_client`: the credentials are wrong."""
+class InvalidClientError(Refused, code="invalid_client"):
+    """`invalid_client`: wrong credentials."""
 
 
-class InvalidGrantError(Refused):
-    """`invalid_grant`: the code or refresh token is used, expired or revoked; start anew."""
+class InvalidGrantError(Refused, code="invalid_grant"):
+    """`invalid_grant`: the code or refresh token is used, expired or revoked."""
 
 
-class UnauthorizedClientError(Refused):
-    """`unauthorized_client`: this client may not do that."""
+class UnauthorizedClientError(Refused, code="unauthorized_client"):
+    """`unauthorized_client`: this client may not use the grant type."""
 
 
-class UnsupportedGrantTypeError(Refused):
-    """`unsupported_grant_type`: nobody may do that there."""
+class UnsupportedGrantTypeError(Refused, code="unsupported_grant_type"):
+    """`unsupported_grant_type`: the server does not support the grant type."""
 
 
-class InvalidScopeError(Refused):
-    """`invalid_scope`: more than may be had."""
+class InvalidScopeError(Refused, code="invalid_scope"):
+    """`invalid_scope`: the scope is malformed or exceeds the grant."""
 
 
-class InvalidTargetError(Refused):
-    """`invalid_target`: not at that audience (RFC 8707 section 2)."""
+class InvalidTargetError(Refused, code="invalid_target"):
+    """`invalid_target`: the audience is unknown or not allowed (RFC 8707 section 2)."""
 
 
-class UnsupportedTokenTypeError(Refused):
-    """`unsupported_token_type`: such tokens can't be revoked there (RFC 7009 section 2.2.1)."""
+class UnsupportedTokenTypeError(Refused, code="unsupported_token_type"):
+    """`unsupported_token_type`: the server cannot revoke such tokens (RFC 7009 2.2.1)."""
 
 
-class AccessDeniedError(Refused):
-    """`access_denied`: the person said no."""
+class AccessDeniedError(Refused, code="access_denied"):
+    """`access_denied`: the user declined."""
 
 
-class LoginRequiredError(Refused):
-    """`login_required`: `prompt=none`, and the person is not signed in."""
+class LoginRequiredError(Refused, code="login_required"):
+    """`login_required`: `prompt=none`, and the user is not signed in."""
 
 
-class ConsentRequiredError(Refused):
-    """`consent_required`: `prompt=none`, and the person has to be asked."""
+class ConsentRequiredError(Refused, code="consent_required"):
+    """`consent_required`: `prompt=none`, and the user has to consent."""
 
 
-class ServerFailed(Refused):
-    """`server_error`: something is wrong over there."""
+class ServerFailed(Refused, code="server_error"):
+    """`server_error`: the authorization server failed."""
 
 
-class TemporarilyUnavailableError(Refused):
-    """`temporarily_unavailable`, or a status that says so: 429, 502, 503, 504."""
+class TemporarilyUnavailableError(Refused, code="temporarily_unavailable"):
+    """`temporarily_unavailable`, or the HTTP status 429, 502, 503 or 504."""
 
     temporary = True
 
 
-_BY_CODE: Final[dict[str, type[Refused]]] = {
-    "invalid_request": InvalidRequestError,
-    "invalid_client": InvalidClientError,
-    "invalid_grant": InvalidGrantError,
-    "unauthorized_client": UnauthorizedClientError,
-    "unsupported_grant_type": UnsupportedGrantTypeError,
-    "invalid_scope": InvalidScopeError,
-    "invalid_target": InvalidTargetError,
-    "unsupported_token_type": UnsupportedTokenTypeError,
-    "access_denied": AccessDeniedError,
-    "login_required": LoginRequiredError,
-    "consent_required": ConsentRequiredError,
-    "server_error": ServerFailed,
-    "temporarily_unavailable": TemporarilyUnavailableError,
-}
-
-
 def is_code(value: object) -> bool:
-    """Tell whether `value` can be an error code."""
+    """Return whether `value` can be an error code."""
     return isinstance(value, str) and _CODE.fullmatch(value) is not None
 
 
 def refused(
     code: str, description: object = "", *, status: int, retry_after: int | None = None
 ) -> Refused:
-    """Return the error for a code: its own class, or `Refused` for a code of others.
+    """Return the error for a code: its own class, or `Refused` for any other code.
 
     Args:
-        code: one that `is_code`.
-        description: what stood in `error_description`; anything but text is left out.
-        status: of the HTTP answer.
+        code: for which `is_code` is true.
+        description: the value of `error_description`; ignored unless it is text.
+        status: of the HTTP response.
         retry_after: seconds.
     """
     kind = _BY_CODE.get(code, Refused)

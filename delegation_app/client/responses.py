@@ -1,4 +1,7 @@
-"""Judging answers. Nothing here asks for them, and nothing but `ClientError` is raised."""
+"""Parsers for the responses to a client. Nothing here uses the network.
+
+Only `ClientError` is raised, whatever a response contains.
+"""
 
 from __future__ import annotations
 
@@ -20,104 +23,98 @@ from delegation_app.client.tokens import Tokens
 from delegation_app.protocol.errors import InvalidScope
 from delegation_app.protocol.scope import Scope
 
-_BUSY: Final = frozenset(
-    {
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HTTPStatus.GATEWAY_TIMEOUT,
-    }
-)
-_LONGEST_WAIT: Final = 3600
-_LONGEST_LIFE: Final = 10**10
+# Too many requests, bad gateway, unavailable, gateway timeout
+_BUSY: Final = frozenset({429, 502, 503, 504})
+_MAX_WAIT: Final = 3600
+_MAX_LIFETIME: Final = 10**10
 _DELAY = re.compile(r"[0-9]{1,9}")
-_LONGEST_TOKEN: Final = 16 * 1024
-# RFC 6750 section 2.1: b64token. Anything else could not be sent, or would end the header.
+_MAX_TOKEN: Final = 16 * 1024
+# RFC 6750 section 2.1: b64token. Anything else could end the header.
 _ACCESS_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 # RFC 6749 appendix A.17
 _REFRESH_TOKEN = re.compile(r"[\x20-\x7e]+")
 
 
 def members(response: Response) -> dict[str, Any]:
-    """Return the members of a good answer that is a JSON object.
+    """Return the members of a successful response with a JSON object.
 
     Raises:
         Refused: it is an error.
-        UnusableAnswer: it is something else, a redirect for example.
+        UnusableAnswer: it is something else, for example a redirect.
     """
-    if response.status != HTTPStatus.OK:
-        raise refusal(response)
+    revoked(response)
     return _object(response)
 
 
 def tokens(
-    response: Response, *, now: float, asked: Scope | None = None, issued: str | None = None
+    response: Response, *, now: float, requested: Scope | None = None, issued: str | None = None
 ) -> Tokens:
-    """Judge an answer of the token endpoint (RFC 6749 section 5.1).
+    """Parse a response of the token endpoint (RFC 6749 section 5.1).
 
     Args:
-        response: the answer.
-        now: when it was asked for, in seconds since the epoch; lifetimes count from then.
-        asked: the scope that was asked for, which is what an answer without one means.
-        issued: the token type that an exchange was asked for; None for other grants.
+        response: the response.
+        now: the time of the request in seconds since the epoch; the lifetime counts from then.
+        requested: the requested scope, which a response without `scope` confirms.
+        issued: the requested token type of an exchange; None for other grants.
 
     Raises:
         Refused: it is an error.
-        UnusableAnswer: it has no bearer token, or a member that makes no sense.
+        UnusableAnswer: it has no bearer token, or a malformed member.
     """
-    told = members(response)
-    kind = told.get("token_type")
-    # RFC 6749 section 7.1: a type that is not understood is not to be used; its name has no case
-    if not isinstance(kind, str) or kind.lower() != "bearer":
-        raise UnusableAnswer("the token is no bearer token")
+    found = members(response)
+    token_type = found.get("token_type")
+    # RFC 6749 section 7.1: a client must not use an unknown type; types are case-insensitive
+    if not isinstance(token_type, str) or token_type.lower() != "bearer":
+        raise UnusableAnswer("the token is not a bearer token")
     # RFC 8693 section 2.2.1
-    if issued is not None and told.get("issued_token_type") != issued:
-        raise UnusableAnswer("another type of token was issued than was asked for")
-    lasts = _lasts(told.get("expires_in"))
+    if issued is not None and found.get("issued_token_type") != issued:
+        raise UnusableAnswer("the issued token type is not the requested one")
+    lifetime = _lifetime(found.get("expires_in"))
+    refresh_token = found.get("refresh_token")
     return Tokens(
-        access_token=_token(told.get("access_token"), _ACCESS_TOKEN),
-        scope=_scope(told.get("scope"), asked),
-        expires_in=lasts,
-        expires_at=None if lasts is None else now + lasts,
-        refresh_token=_refresh_token(told.get("refresh_token")),
+        access_token=_token(found.get("access_token"), _ACCESS_TOKEN),
+        scope=_scope(found.get("scope"), requested),
+        expires_in=lifetime,
+        expires_at=None if lifetime is None else now + lifetime,
+        refresh_token=None if refresh_token is None else _token(refresh_token, _REFRESH_TOKEN),
         issued_token_type=issued,
     )
 
 
 def revoked(response: Response) -> None:
-    """Judge an answer of the revocation endpoint (RFC 7009 section 2.2).
+    """Check a response of the revocation endpoint (RFC 7009 section 2.2).
 
     Raises:
-        Refused: it is an error. With `TemporarilyUnavailableError` the token may still be good.
+        Refused: it is an error. With `TemporarilyUnavailableError` the token may still be valid.
         UnusableAnswer: it is something else.
     """
-    # RFC 7009 section 2.2: what is in the body means nothing
+    # RFC 7009 section 2.2: the body is ignored
     if response.status != HTTPStatus.OK:
         raise refusal(response)
 
 
 def introspection(response: Response) -> Mapping[str, Any]:
-    """Judge an answer of the introspection endpoint, and return its members (RFC 7662).
+    """Return the members of an introspection response (RFC 7662).
 
     Raises:
         Refused: it is an error.
-        UnusableAnswer: it does not say whether the token is active.
+        UnusableAnswer: it has no boolean `active`.
     """
-    told = members(response)
+    found = members(response)
     # RFC 7662 section 2.2: required, and a boolean: `"false"` would be true
-    if not isinstance(told.get("active"), bool):
-        raise UnusableAnswer("the answer does not say whether the token is active")
-    return told
+    if not isinstance(found.get("active"), bool):
+        raise UnusableAnswer("the response has no boolean `active`")
+    return found
 
 
 def refusal(response: Response) -> ClientError:
-    """Return the error that an answer means, for raising."""
+    """Return the error that a response stands for, for raising."""
     wait = _retry_after(response)
     try:
-        told = _object(response)
+        found = _object(response)
     except UnusableAnswer:
-        told = {}
-    code = told.get("error")
+        found = {}
+    code = found.get("error")
     if response.status in _BUSY:
         return TemporarilyUnavailableError(
             str(code) if is_code(code) else "temporarily_unavailable",
@@ -126,68 +123,62 @@ def refusal(response: Response) -> ClientError:
         )
     if response.status < HTTPStatus.BAD_REQUEST or not is_code(code):
         return UnusableAnswer(f"status {response.status} without an error code")
-    described = told.get("error_description")
-    return refused(str(code), described, status=response.status, retry_after=wait)
+    description = found.get("error_description")
+    return refused(str(code), description, status=response.status, retry_after=wait)
 
 
 def _object(response: Response) -> dict[str, Any]:
     try:
-        told = json.loads(response.body, object_pairs_hook=_once, parse_constant=_no_number)
-    # Not UTF-8, no JSON, a number of a million digits, or a thousand brackets in each other
+        found = json.loads(response.body, object_pairs_hook=_unique, parse_constant=_no_constant)
+    # Not UTF-8, not JSON, a number of a million digits, or a thousand nested brackets
     except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict):
-        raise UnusableAnswer(f"status {response.status}, and the answer is no JSON object")
-    return told
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a member stands twice")
+        found = None
+    if not isinstance(found, dict):
+        raise UnusableAnswer(f"status {response.status}, and the response is not a JSON object")
     return found
 
 
-def _no_number(name: str) -> float:
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a member is repeated")
+    return found
+
+
+def _no_constant(name: str) -> float:
     raise ValueError(name)
 
 
 def _token(value: object, form: re.Pattern[str]) -> str:
-    if not isinstance(value, str) or len(value) > _LONGEST_TOKEN or not form.fullmatch(value):
-        raise UnusableAnswer("the answer has no token, or one that cannot be sent")
+    if not isinstance(value, str) or len(value) > _MAX_TOKEN or not form.fullmatch(value):
+        raise UnusableAnswer("the response has no usable token")
     return value
 
 
-def _refresh_token(value: object) -> str | None:
-    return None if value is None else _token(value, _REFRESH_TOKEN)
-
-
-def _lasts(value: object) -> float | None:
+def _lifetime(value: object) -> float | None:
     if value is None:
         return None
-    # RFC 6749 section 5.1: a number of seconds. To Python, True is a number too.
+    # RFC 6749 section 5.1: a number of seconds. In Python, True is a number too.
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UnusableAnswer("expires_in is no number")
-    if not 0 < value < _LONGEST_LIFE:
-        raise UnusableAnswer("expires_in is no time that a token can last")
+        raise UnusableAnswer("expires_in is not a number")
+    if not 0 < value < _MAX_LIFETIME:
+        raise UnusableAnswer("expires_in is out of range")
     return float(value)
 
 
-def _scope(value: object, asked: Scope | None) -> Scope | None:
-    # RFC 6749 section 5.1: left out if it is the one that was asked for
+def _scope(value: object, requested: Scope | None) -> Scope | None:
+    # RFC 6749 section 5.1: left out if it is the requested one
     if value is None:
-        return asked
+        return requested
     try:
-        return Scope.parse(value) if isinstance(value, str) else _no_scope()
+        if isinstance(value, str):
+            return Scope.parse(value)
     except InvalidScope:
-        return _no_scope()
-
-
-def _no_scope() -> Scope:
+        pass
     raise UnusableAnswer("the scope is malformed")
 
 
 def _retry_after(response: Response) -> int | None:
-    # RFC 9110 section 10.2.3: seconds; the other form, a date, is left alone
+    # RFC 9110 section 10.2.3: seconds; the other form, a date, is ignored
     text = response.headers.get("retry-after", "")
-    return min(int(text), _LONGEST_WAIT) if _DELAY.fullmatch(text) else None
+    return min(int(text), _MAX_WAIT) if _DELAY.fullmatch(text) else None

@@ -1,4 +1,4 @@
-"""Where secrets and tokens may be sent."""
+"""URLs that may receive secrets and tokens."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from urllib.parse import SplitResult, urlsplit
 
 from delegation_app.protocol.requests.addresses import parse_address
 
-# RFC 3986 section 2: what a URI is written in. A parser drops tabs and newlines without a word.
+# RFC 3986 section 2: the characters of a URI. Python's parser silently drops tabs and newlines.
 _CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]{1,2000}")
 _PORTS: Final = {"https": 443, "http": 80}
 
 
 def is_secure(url: str) -> bool:
-    """Tell whether `url` is https, or http that does not leave this machine.
+    """Return whether `url` is https, or http on loopback.
 
-    One with a user name, a fragment or an odd character is not.
+    A URL with a user name, a fragment or a character outside RFC 3986 is not.
     """
     parts = _split(url)
     if parts is None:
@@ -25,13 +25,13 @@ def is_secure(url: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether `host` is this machine (RFC 8252 section 7.3, RFC 6761 section 6.3)."""
+    """Return whether `host` is loopback (RFC 8252 section 7.3, RFC 6761 section 6.3)."""
     address = parse_address(host)
     return host == "localhost" if address is None else address.is_loopback
 
 
 def origin_of(url: str) -> str | None:
-    """Return scheme, host and port in one spelling (RFC 6454 section 4); None if it has none."""
+    """Return scheme, host and port in one spelling (RFC 6454 section 4), or None."""
     parts = _split(url)
     if parts is None:
         return None
@@ -44,7 +44,7 @@ def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
         port = parts.port
-    # Brackets without an address in them, or a port that is no number
+    # Brackets without an address, or a malformed port
     except ValueError:
         return None
     usable = parts.scheme in _PORTS and parts.hostname and "@" not in parts.netloc and port != 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Final, Self
 
 from delegation_app.protocol.errors import InvalidTarget
+from delegation_app.protocol.scope import NameSet
 
 # RFC 3986 section 4.3: a scheme, then unreserved, reserved and escaped characters but no fragment
 _ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")
@@ -16,7 +16,7 @@ _ROOT: Final = re.compile(r"(https?://[^/?#]+)/?")
 
 
 def is_absolute_uri(text: str) -> bool:
-    """Tell whether `text` is an absolute URI without a fragment (RFC 8707 section 2)."""
+    """Return whether `text` is an absolute URI without a fragment (RFC 8707 section 2)."""
     return bool(_ABSOLUTE_URI.fullmatch(text))
 
 
@@ -28,14 +28,10 @@ def other_spelling(identifier: str) -> str | None:
     return root[1] if identifier.endswith("/") else f"{identifier}/"
 
 
-@dataclass(frozen=True, slots=True, init=False)
-class Audience:
-    """Resource server identifiers as an immutable set in sorted order."""
+class Audience(NameSet):
+    """The identifiers of resource servers."""
 
-    identifiers: tuple[str, ...]
-
-    def __init__(self, identifiers: Iterable[str] = ()) -> None:
-        object.__setattr__(self, "identifiers", tuple(sorted(set(identifiers))))
+    __slots__ = ()
 
     @classmethod
     def parse(cls, resources: Iterable[str]) -> Self:
@@ -49,27 +45,6 @@ class Audience:
             raise InvalidTarget("A resource must be an absolute URI without a fragment.")
         return cls(values)
 
-    def __str__(self) -> str:
-        return " ".join(self.identifiers)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.identifiers)
-
-    def __len__(self) -> int:
-        return len(self.identifiers)
-
-    def __contains__(self, identifier: str) -> bool:
-        return identifier in self.identifiers
-
-    def __le__(self, other: Audience) -> bool:
-        return set(self.identifiers) <= set(other.identifiers)
-
-    def __and__(self, other: Audience) -> Audience:
-        return Audience(set(self.identifiers) & set(other.identifiers))
-
-    def __sub__(self, other: Audience) -> Audience:
-        return Audience(set(self.identifiers) - set(other.identifiers))
-
     def claim(self) -> str | list[str]:
         """Return the value of `aud` (RFC 7519 section 4.1.3)."""
-        return self.identifiers[0] if len(self.identifiers) == 1 else list(self.identifiers)
+        return self.names[0] if len(self.names) == 1 else list(self.names)

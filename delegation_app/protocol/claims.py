@@ -24,7 +24,7 @@ def client_subject(client_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AccessTokenClaims:
-    """What one access token says. Times are aware datetimes and become seconds in the token."""
+    """The content of one access token. Times are aware datetimes, in the token seconds."""
 
     issuer: str
     subject: str
@@ -43,7 +43,7 @@ class AccessTokenClaims:
     status: StatusReference | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the JSON members; those of the user's authentication only if there was one."""
+        """Return the JSON members; `auth_time` and `acr` only if a user authenticated."""
         claims: dict[str, Any] = {
             "iss": self.issuer,
             "sub": self.subject,
@@ -56,7 +56,7 @@ class AccessTokenClaims:
             "nbf": int(self.issued_at.timestamp()),
             "exp": int(self.expires_at.timestamp()),
         }
-        # RFC 9068 section 2.2.1: what the resource owner's authentication was like
+        # RFC 9068 section 2.2.1: the resource owner's authentication
         if self.auth_time is not None:
             claims["auth_time"] = int(self.auth_time.timestamp())
             claims["acr"] = self.acr
@@ -67,18 +67,16 @@ class AccessTokenClaims:
 
 
 def authority(
-    actors: Sequence[Mapping[str, str]],
-    may_act: str,
-    constraints: Sequence[Mapping[str, Any]],
+    actors: Sequence[Mapping[str, str]], may_act: str, constraints: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Return the claims that tell who acts, who may act, and within which limits.
+    """Return the claims for the actors, the permitted actor and the constraints.
 
     They are the same in a token and in an introspection answer (RFC 8693 sections 4.1, 4.4).
 
     Args:
         actors: identities, the current actor first.
-        may_act: the client id of the only one who may act; empty for no such rule.
-        constraints: what a resource server has to enforce.
+        may_act: the client id of the only client that may act; empty for any.
+        constraints: the limits that a resource server enforces.
     """
     act: dict[str, Any] = {}
     # RFC 8693 section 4.1: the oldest is deepest, the current actor outermost
@@ -93,5 +91,5 @@ def authority(
 
 
 def client_identity(client_id: str) -> dict[str, str]:
-    """Return what identifies a client as an actor: no times, no audience (RFC 8693 4.1)."""
+    """Return the members that identify a client as an actor (RFC 8693 section 4.1)."""
     return {"sub": client_subject(client_id), "client_id": client_id}

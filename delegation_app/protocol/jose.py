@@ -19,22 +19,22 @@ from delegation_app.protocol.secrets import masked
 MAX_TOKEN_LENGTH: Final = 8 * 1024
 # Base64 makes four characters of three; the rest is for the header and the longest signature.
 _MAX_CLAIMS: Final = 5 * 1024
-# How far the clocks of issuer and verifier may differ, in seconds, unless a verifier says otherwise
+# The allowed difference between the clocks of issuer and verifier in seconds, by default
 SKEW_SECONDS: Final = 10
 _JWS_PARTS: Final = 3
-_SHOWN: Final = 120
+_MAX_SHOWN: Final = 120
 # RFC 7518 section 3.3: "A key of size 2048 bits or larger MUST be used"
-_LEAST_RSA_BITS: Final = 2048
-# The last second of the year 9999; what is later is no time that anybody can compute with.
+_MIN_RSA_BITS: Final = 2048
+# The last second of the year 9999, where `datetime` ends
 _LATEST: Final = 253_402_300_799
 
-# RFC 7515 section 4.1: what a header may say here. Keys by value or by URL, and critical
-# extensions (RFC 8725 section 3.10), are not among it.
+# RFC 7515 section 4.1: the accepted header members. Keys by value or by URL, and critical
+# extensions (RFC 8725 section 3.10), are refused.
 _HEADER_MEMBERS: Final = frozenset({"alg", "typ", "kid"})
 
 
 class UnusableKey(ValueError):
-    """A published key is none that verifies a signature of ours."""
+    """A published key cannot verify access tokens; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class SigningIdentity:
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
-    """A published key, made ready once: reading it costs as much as a signature."""
+    """A published key, parsed once: parsing costs as much as a signature."""
 
     kid: str
     algorithm: str
@@ -56,30 +56,30 @@ class VerificationKey:
 
     @classmethod
     def of(cls, members: Mapping[str, Any]) -> Self:
-        """Make a key ready.
+        """Parse a key.
 
         Args:
             members: a public JSON Web Key with `kid` and `alg` (RFC 7517 section 4).
 
         Raises:
-            UnusableKey: it is for another use, lacks a name, or is no public key of its algorithm.
+            UnusableKey: it is for another use, has no `kid`, or is not a public key of its `alg`.
         """
         kid, algorithm = members.get("kid"), members.get("alg")
         if not isinstance(kid, str) or algorithm not in ALGORITHMS:
-            raise UnusableKey("it has no kid or another alg")
+            raise UnusableKey("it has no kid, or an unsupported alg")
         # RFC 7517 section 4.2; and a shared secret (kty oct) is no asymmetric algorithm's key
         if members.get("use", "sig") != "sig" or "d" in members:
             raise UnusableKey("it is not for verifying signatures")
         try:
             key = jwt.PyJWK(dict(members), algorithm)
         except (jwt.PyJWTError, ValueError, TypeError, KeyError) as error:
-            raise UnusableKey(f"it is no {algorithm} key") from error
-        if isinstance(key.key, rsa.RSAPublicKey) and key.key.key_size < _LEAST_RSA_BITS:
+            raise UnusableKey(f"it is not an {algorithm} key") from error
+        if isinstance(key.key, rsa.RSAPublicKey) and key.key.key_size < _MIN_RSA_BITS:
             raise UnusableKey("it is too short")
         return cls(kid, algorithm, key)
 
     def signed(self, message: bytes, signature: bytes) -> bool:
-        """Tell whether this key signed `message`, by its own algorithm and no other."""
+        """Return whether this key signed `message` with its own algorithm."""
         return bool(self._jwk.Algorithm.verify(message, self._jwk.key, signature))
 
 
@@ -90,17 +90,18 @@ def sign(claims: Mapping[str, Any], identity: SigningIdentity, *, typ: str) -> s
 
 
 def fits(claims: Mapping[str, Any]) -> bool:
-    """Tell whether a token with these claims is short enough to be verified again."""
+    """Return whether a token with these claims stays below MAX_TOKEN_LENGTH."""
     return len(json.dumps(claims, separators=(",", ":"))) <= _MAX_CLAIMS
 
 
 def mismatch(cause: str, *, expected: object, got: object) -> str:
-    """Return what the log says of a claim: short, and on one line, whatever the token says."""
-    return f"{cause}: expected {ascii(expected)[:_SHOWN]}, got {masked(ascii(got))[:_SHOWN]}"
+    """Return the log text for a claim: short and on one line, even for a hostile token."""
+    shown = masked(ascii(got))[:_MAX_SHOWN]
+    return f"{cause}: expected {ascii(expected)[:_MAX_SHOWN]}, got {shown}"
 
 
 def looks_like_jws(token: str) -> bool:
-    """Tell whether `token` has the three parts of a compact JWS."""
+    """Return whether `token` has the three parts of a compact JWS."""
     return token.count(".") == _JWS_PARTS - 1
 
 
@@ -120,16 +121,16 @@ def verify(
     Args:
         token: the compact serialization.
         key_for: returns the published key of a `kid`, or None.
-        typ: the exact media type that the header must name, without `application/`.
-        issuer: what `iss` must equal.
-        now: the time to judge `exp`, `nbf` and `iat` by, in seconds since the epoch.
-        skew: how many seconds the issuer's clock may differ.
-        allow_expired: take a token whose time is over, for revocation only.
-        max_length: the most characters; what is longer is refused unread.
+        typ: the required media type in the header, without `application/`.
+        issuer: the required value of `iss`.
+        now: the time for `exp`, `nbf` and `iat`, in seconds since the epoch.
+        skew: the allowed difference of the issuer's clock in seconds.
+        allow_expired: accept an expired token, for revocation only.
+        max_length: in characters; a longer token is refused unread.
 
     Raises:
-        InvalidToken: anything is wrong. Its description is the same for each cause; its detail
-            tells what was expected and what was there, once the signature is proven.
+        InvalidToken: for any reason, with the same description. The detail has the expected and
+            the actual value once the signature is verified.
     """
     parts = _decoded(token, max_length)
     header = _header(parts[0])
@@ -146,16 +147,16 @@ def verify(
 
 
 def unsigned(token: str, *, typ: str, issuer: str) -> tuple[str, dict[str, Any]]:
-    """Return the `kid` and the claims of a token whose signature nobody looked at.
+    """Return the `kid` and the claims of a token without verifying its signature.
 
-    They say which token is meant, and nothing that may be relied on.
+    They identify the token and prove nothing.
 
     Args:
         token: the compact serialization.
         typ, issuer: as for `verify`.
 
     Raises:
-        InvalidToken: it is none of the issuer's tokens of this type, whoever signed it.
+        InvalidToken: it is malformed, of another type, or names another issuer.
     """
     parts = _decoded(token, MAX_TOKEN_LENGTH)
     header, claims = _header(parts[0]), _members(parts[1], "claims")
@@ -171,10 +172,10 @@ def check_times(
     skew: float = SKEW_SECONDS,
     allow_expired: bool = False,
 ) -> None:
-    """Refuse claims whose time has not come or is over; see `verify`.
+    """Refuse claims that are expired or not valid yet; see `verify`.
 
     Raises:
-        InvalidToken: it is, or a time is missing or no whole number of seconds.
+        InvalidToken: they are, or a time is missing or not a whole number of seconds.
     """
     exp, iat = _time(claims, "exp"), _time(claims, "iat")
     # RFC 7519 section 4.1.5: `nbf` is optional
@@ -219,7 +220,7 @@ def _check_signature(
 
 def _members(encoded: bytes, what: str) -> dict[str, Any]:
     try:
-        # RFC 7515 section 5.2: UTF-8; given bytes, `json` would take UTF-16 and a BOM too
+        # RFC 7515 section 5.2: UTF-8; from bytes, `json` would read UTF-16 and a BOM too
         members = json.loads(encoded.decode(), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise _invalid(what) from error
@@ -230,7 +231,7 @@ def _members(encoded: bytes, what: str) -> dict[str, Any]:
 
 def _time(claims: Mapping[str, Any], name: str) -> int:
     value = claims.get(name)
-    # RFC 7519 section 2: NumericDate; we only ever write whole seconds
+    # RFC 7519 section 2: NumericDate; the issuer only writes whole seconds
     if type(value) is not int or not 0 <= value <= _LATEST:
         raise _invalid(name)
     return value
@@ -240,8 +241,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # RFC 7515 section 4: member names must be unique
     members = dict(pairs)
     if len(members) != len(pairs):
-        message = "a member stands twice"
-        raise ValueError(message)
+        raise ValueError("a member is repeated")
     return members
 
 

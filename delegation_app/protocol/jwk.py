@@ -34,7 +34,7 @@ def generate(algorithm: str) -> PrivateKey:
 
 
 def to_pem(key: PrivateKey) -> bytes:
-    """Return the key as unencrypted PKCS #8; whoever stores it encrypts it first."""
+    """Return the key as unencrypted PKCS #8; encrypt it before storing it."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
@@ -42,13 +42,12 @@ def from_pem(pem: bytes) -> PrivateKey:
     """Return the private key in `pem`."""
     key = load_pem_private_key(pem, password=None)
     if not isinstance(key, PrivateKey):
-        message = f"{type(key).__name__} is no signing key"
-        raise TypeError(message)
+        raise TypeError(f"{type(key).__name__} is not a signing key")
     return key
 
 
 def public_jwk(key: PrivateKey, algorithm: str) -> Jwk:
-    """Return the public half with `kid` (RFC 7638), `use` and `alg`, as it is published."""
+    """Return the published form: the public key with `kid` (RFC 7638), `use` and `alg`."""
     members = _public_members(key)
     return {**members, "kid": thumbprint(members), "use": "sig", "alg": algorithm}
 

@@ -1,4 +1,4 @@
-"""A keyed shuffle of the numbers below a power of two, which needs no table of all of them."""
+"""A keyed permutation of the numbers below a power of two, without a table of all of them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from functools import lru_cache
 from hashlib import shake_256
 from typing import Final
 
-# Four rounds are told from chance by a few hundred known pairs where the halves are this short
+# With halves this short, a few hundred known pairs distinguish four rounds from chance
 _ROUNDS: Final = 6
-_WIDEST: Final = 32
+_MAX_BITS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Permutation:
     _tables: tuple[tuple[int, ...], ...] = field(repr=False)
 
     def __call__(self, position: int) -> int:
-        """Return where a position goes.
+        """Return the image of a position.
 
         Raises:
             IndexError: it is negative or too large.
@@ -32,12 +32,12 @@ class Permutation:
         return next(self.each((position,)))
 
     def each(self, positions: Iterable[int]) -> Iterator[int]:
-        """Yield where each position goes. None is checked: there may be a million of them."""
+        """Yield the image of each position, without a check: there may be a million of them."""
         half = self.bits // 2
         mask = (1 << half) - 1
         for position in positions:
             left, right = position >> half, position & mask
-            # A Feistel network: each round can be undone, so no two positions meet
+            # A Feistel network: each round is reversible, so no two positions collide
             for table in self._tables:
                 left, right = right, left ^ table[right]
             yield left << half | right
@@ -45,22 +45,21 @@ class Permutation:
 
 @lru_cache(maxsize=64)
 def permutation(key: bytes, tweak: int, bits: int) -> Permutation:
-    """Return the permutation of a key and a tweak; another one of either is unrelated.
+    """Return the permutation of a key and a tweak; another key or tweak is unrelated.
 
     Args:
         key: 32 secret bytes.
         tweak: a number below 2 to the power of 64 that need not be secret.
-        bits: how long the numbers are, even and at most 32.
+        bits: the length of the numbers, even and at most 32.
     """
-    if bits % 2 or not 0 < bits <= _WIDEST:
-        message = f"{bits} is odd or too large"
-        raise ValueError(message)
+    if bits % 2 or not 0 < bits <= _MAX_BITS:
+        raise ValueError(f"{bits} is odd or too large")
     return Permutation(bits, tuple(_table(key, tweak, n, bits // 2) for n in range(_ROUNDS)))
 
 
 def _table(key: bytes, tweak: int, number: int, half: int) -> tuple[int, ...]:
     size = 1 << half
-    # The lengths are fixed, so no two inputs run together
+    # The lengths are fixed, so no two inputs concatenate to the same bytes
     seed = key + tweak.to_bytes(8, "big") + bytes((number, half))
     values = struct.unpack(f">{size}H", shake_256(seed).digest(2 * size))
     return tuple(value & (size - 1) for value in values)

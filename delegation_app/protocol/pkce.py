@@ -42,7 +42,7 @@ def check_challenge(challenge: str | None, method: str | None) -> str:
 
 
 def proves(verifier: str | None, challenge: str) -> bool:
-    """Tell whether `verifier` belongs to `challenge` (RFC 7636 section 4.6)."""
+    """Return whether `verifier` belongs to `challenge` (RFC 7636 section 4.6)."""
     if verifier is None or not _VERIFIER.fullmatch(verifier):
         return False
     return hmac.compare_digest(challenge_for(verifier), challenge)

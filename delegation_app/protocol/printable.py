@@ -1,7 +1,7 @@
-"""Text on one line, and loggers that write nothing else.
+"""Printable text on one line, and loggers that write nothing else.
 
-What a request quotes may stand in a log, on a terminal or in the audit trail. There it must neither
-begin a new line nor move a cursor nor turn the direction of writing around.
+Text from a request ends up in logs, on terminals and in the audit trail. There it must not start a
+new line, move the cursor or reverse the direction of writing.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from traceback import TracebackException
 from typing import Any, Final
 
-# Control characters (C0, DEL, C1), line and paragraph separators, what is invisible or changes the
-# direction of writing, tags, and halves of a surrogate pair. Joiners stay: scripts need them.
+# Control characters (C0, DEL, C1), line and paragraph separators, invisible characters, direction
+# marks, tags and halves of a surrogate pair. Joiners stay: scripts need them.
 UNPRINTABLE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
@@ -28,37 +28,34 @@ _HEADINGS: Final = (
 
 
 def printable(text: str, length: int | None = None) -> str:
-    """Return `text` on one line, each character that cannot be printed replaced.
+    """Return `text` on one line, with each unprintable character replaced.
 
     Args:
         text: any text.
-        length: how many characters to keep; None keeps all.
+        length: the number of characters to keep; None keeps all.
     """
     return UNPRINTABLE.sub(_REPLACEMENT, text[:length])
 
 
 def logger_for(name: str) -> logging.Logger:
-    """Return the logger of that name, whose records are printable whatever they quote.
-
-    Arguments of a message are made printable, and so are exceptions, their traceback included.
-    """
+    """Return the logger `name`, whose messages, arguments and tracebacks are printable."""
     logger = logging.getLogger(name)
     logger.addFilter(_ONLY_PRINTABLE)
     return logger
 
 
 class _OnlyPrintable(logging.Filter):
-    """Changes records before handlers see them. None is left out."""
+    """Rewrites records before handlers see them, and drops none."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Make a record printable."""
+        """Rewrite a record."""
         record.msg = printable(str(record.msg))
         if isinstance(record.args, Mapping):
             record.args = {name: _argument(value) for name, value in record.args.items()}
         elif record.args:
             record.args = tuple(map(_argument, record.args))
         if record.exc_info and record.exc_info[1] is not None:
-            # Formatters take this text where it is set, and format the exception otherwise
+            # A formatter uses this text if it is set, and formats the exception otherwise
             record.exc_text = _traceback(record.exc_info[1])
         return True
 

@@ -32,18 +32,18 @@ _BASE64URL: Final = _ALPHANUMERIC | {"-", "_"}
 _ENOUGH_BITS: Final = 128
 _CLASSES: Final = (frozenset(string.ascii_lowercase), frozenset(string.ascii_uppercase))
 
-# Shorter ones are names and words; a secret of that length is for its site to refuse
-_LONGEST_NAME: Final = 19
-# A user code with whatever its reader or a sentence may put between its letters
+# Shorter text is names and words; a site refuses secrets of that length itself
+_MAX_NAME: Final = 19
+# A user code with any separators that a person or a sentence puts between its letters
 _USER_CODE: Final = (
     rf"(?<![A-Z0-9])[{user_code.ALPHABET}]"
     rf"(?:[-._/\u2010-\u2014\u2212 \u00a0\t]{{0,3}}[{user_code.ALPHABET}])"
     rf"{{{user_code.LENGTH - 1}}}(?![A-Z0-9])"
 )
 _HAS_USER_CODE: Final = re.compile(_USER_CODE, re.ASCII | re.IGNORECASE)
-# A JWT; a word as generators write them, of all kinds, base64 with its padding included
+# A JWT; a word as generators write it, base64 with its padding included
 _MAYBE_SECRET: Final = re.compile(
-    rf"eyJ[\w-]*(?:\.[\w-]*)+|[\w~+/-]{{{_LONGEST_NAME + 1},}}={{0,2}}|{_USER_CODE}",
+    rf"eyJ[\w-]*(?:\.[\w-]*)+|[\w~+/-]{{{_MAX_NAME + 1},}}={{0,2}}|{_USER_CODE}",
     re.ASCII | re.IGNORECASE,
 )
 # What paths and the names of products and time zones consist of
@@ -73,14 +73,14 @@ def digest(secret: str) -> str:
 
 
 def is_random(text: str, *, generated: int) -> bool:
-    """Return True if `text` was made by a generator, as far as its form shows.
+    """Return whether `text` looks generated, so that a plain digest of it can be stored.
 
-    A digest of such a text can be stored: the text cannot be guessed from it. In doubt the answer
-    is no, which costs time and nothing else: so it is for 3 of 1,000 random texts of 256 bits.
+    In doubt the answer is False, which costs a slow hash and nothing else: so for 3 of 1,000 random
+    texts of 256 bits.
 
     Args:
         text: a secret.
-        generated: how many letters and digits the site's own generator writes; 0 if it is unknown.
+        generated: the number of letters and digits that the site's generator writes; 0 if unknown.
     """
     if len(text) == SECRET_LENGTH and text[-1] in _LAST and _BASE64URL.issuperset(text):
         return _looks_random(text, len(_BASE64URL))
@@ -98,7 +98,7 @@ def _looks_random(text: str, alphabet: int) -> bool:
     pairs = list(pairwise(kinds))
     return (
         length * math.log2(alphabet) >= _ENOUGH_BITS
-        # Words repeat their letters, keep to one case, and are mostly in small letters
+        # Words repeat letters, keep to one case, and are mostly lower case
         and len(set(text)) >= 0.7 * different
         and sum(one != other for one, other in pairs) >= length / 3
         and sum(one == other == 0 for one, other in pairs) <= 0.38 * length
@@ -111,12 +111,12 @@ def hint(secret: str) -> str:
 
 
 def masked(text: str) -> str:
-    """Return text that a caller sent, for logs and audit: what may be a secret shows its hint only.
+    """Return text that a caller sent, for logs and audit, with possible secrets replaced by hints.
 
-    People confuse fields, so a secret may stand where a name belongs. Masked are JWTs, user codes,
-    and words of 20 characters or more with a digit or in both cases, base64 included. UUIDs and
-    words that are shorter or of one case alone are no secrets here. Mask before you cut: what is
-    left of a secret may look like none.
+    Users confuse fields, so a secret may stand where a name belongs. Masked are JWTs, user codes,
+    and words of 20 characters or more with a digit or in both cases, base64 included. UUIDs,
+    shorter words and words of one case are not. Mask before truncating: the rest of a truncated
+    secret may no longer look like one.
 
     Args:
         text: any text, of any length.
@@ -125,17 +125,16 @@ def masked(text: str) -> str:
 
 
 def masked_name(name: str) -> str:
-    """Return a name under which nothing is known here, for logs and audit; see `masked`.
+    """Return an unknown name for logs and audit; see `masked`.
 
-    It may be a secret that somebody has typed, which looks like no other one: what is longer than
-    names usually are shows its hint only.
+    It may be a secret of any form in the wrong field, so a long one is always replaced.
     """
-    return masked(name) if len(name) <= _LONGEST_NAME else _hint_of(name)
+    return masked(name) if len(name) <= _MAX_NAME else _hint_of(name)
 
 
 def _hinted(found: re.Match[str]) -> str:
     text = found[0]
-    if len(text) <= _LONGEST_NAME or _HAS_USER_CODE.search(text):
+    if len(text) <= _MAX_NAME or _HAS_USER_CODE.search(text):
         return _hint_of(text)
     if _is_path(text):
         return "".join(map(masked, re.split(r"([+/])", text)))
@@ -144,7 +143,7 @@ def _hinted(found: re.Match[str]) -> str:
 
 
 def _is_path(text: str) -> bool:
-    # Random base64 has letters of both cases, and not only at the beginning of its parts
+    # Random base64 has letters of both cases, not only at the start of its parts
     if not ("/" in text or "+" in text):
         return False
     is_mixed = text not in {text.lower(), text.upper()}
@@ -152,7 +151,7 @@ def _is_path(text: str) -> bool:
 
 
 def _hint_of(text: str) -> str:
-    # So few are the user codes that the beginning of a digest names one
+    # There are so few user codes that the start of a digest identifies one
     return "[masked]" if _HAS_USER_CODE.search(text) else f"[masked {hint(text)}]"
 
 
@@ -165,15 +164,15 @@ def derive_key(secret: str, purpose: str) -> bytes:
 def successor(key: bytes, refresh_token: str) -> str:
     """Return the refresh token that follows `refresh_token`.
 
-    It is derived, so that a retry after a lost answer gets the same one though none is stored.
+    It is derived, so that a retry after a lost response gets the same token without storing it.
     """
     return _mac(key, refresh_token)
 
 
 def code_for(key: bytes, handle: str) -> str:
-    """Return the authorization code of the question with this handle.
+    """Return the authorization code of the consent request with this handle.
 
-    It is derived, so that the same answer sent twice gets the same code though none is stored.
+    It is derived, so that a decision submitted twice gets the same code without storing it.
     """
     return _mac(key, handle)
 

@@ -20,7 +20,7 @@ SUSPENDED: Final = 2
 _WIDTHS: Final = frozenset({1, 2, 4, 8})
 _BYTE: Final = 8
 # Section 4.1: "RECOMMENDED to use the highest compression level". A list is long runs of the same
-# byte, and looking for anything else in it takes a hundred times as long and saves nothing.
+# byte; searching for other patterns takes a hundred times as long and saves nothing.
 _LEVEL: Final = 9
 _STRATEGY: Final = zlib.Z_RLE
 # Half a million entries of 8 bits, or 32 million of one
@@ -28,12 +28,12 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 
 
 class InvalidStatusList(ValueError):
-    """A status list can't be read; the text says why."""
+    """A status list cannot be read; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatusReference:
-    """Where the status of a token stands: the address of a list, and the index in it."""
+    """The place of a token's status: the URL of a list and the index in it."""
 
     uri: str
     index: int
@@ -66,7 +66,7 @@ class StatusList:
     """The statuses of many tokens, packed.
 
     Attributes:
-        bits: how many belong to one token.
+        bits: the number of bits per token.
         packed: entry i in byte i·bits/8, the lowest bits first (section 4.1).
     """
 
@@ -78,7 +78,7 @@ class StatusList:
         """Return a list of one bit for each token, in which those at `indices` are INVALID.
 
         Args:
-            size: how many tokens it has room for, a multiple of 8.
+            size: the number of tokens, a multiple of 8.
             indices: each below `size`.
         """
         packed = bytearray(size // _BYTE)
@@ -91,7 +91,7 @@ class StatusList:
         """Return a list of `statuses`, each below 2 to the power of `bits`.
 
         Raises:
-            InvalidStatusList: `bits` is none of 1, 2, 4 and 8, or a status needs more.
+            InvalidStatusList: `bits` is not 1, 2, 4 or 8, or a status needs more.
         """
         if bits not in _WIDTHS or not all(0 <= status < 1 << bits for status in statuses):
             raise InvalidStatusList("a status does not fit")
@@ -102,22 +102,22 @@ class StatusList:
         return cls(bits, bytes(packed))
 
     @classmethod
-    def parse(cls, members: object, *, most: int = MAX_BYTES) -> Self:
+    def parse(cls, members: object, *, max_bytes: int = MAX_BYTES) -> Self:
         """Read the value of the claim `status_list`.
 
         Args:
             members: a JSON value.
-            most: how many bytes it may have unpacked; what is longer is not unpacked.
+            max_bytes: the largest unpacked size; a longer list is not unpacked.
 
         Raises:
             InvalidStatusList: it is malformed or too long.
         """
         if not isinstance(members, dict):
-            raise InvalidStatusList("it is no object")
+            raise InvalidStatusList("it is not an object")
         bits, text = members.get("bits"), members.get("lst")
         if type(bits) is not int or bits not in _WIDTHS or not isinstance(text, str):
             raise InvalidStatusList("bits or lst is wrong")
-        return cls(bits, _inflated(_decoded(text), most))
+        return cls(bits, _inflated(_decoded(text), max_bytes))
 
     def as_json(self) -> dict[str, Any]:
         """Return the value of the claim `status_list` (section 4.2)."""
@@ -150,15 +150,15 @@ def _decoded(text: str) -> bytes:
         raise InvalidStatusList("lst is not base64url") from error
 
 
-def _inflated(deflated: bytes, most: int) -> bytes:
-    # Section 4.1: DEFLATE in the zlib format; a bomb is left as soon as it is longer than it may be
+def _inflated(deflated: bytes, max_bytes: int) -> bytes:
+    # Section 4.1: DEFLATE in the zlib format; unpacking a bomb stops at the limit
     unpacking = zlib.decompressobj()
     try:
-        packed = unpacking.decompress(deflated, most + 1)
+        packed = unpacking.decompress(deflated, max_bytes + 1)
     except zlib.error as error:
         raise InvalidStatusList("lst is not in the zlib format") from error
-    if len(packed) > most:
+    if len(packed) > max_bytes:
         raise InvalidStatusList("lst is too long")
     if not unpacking.eof or unpacking.unused_data:
-        raise InvalidStatusList("lst does not end where it says")
+        raise InvalidStatusList("lst is truncated or has trailing bytes")
     return packed

@@ -1,4 +1,4 @@
-"""The code that a person reads on a device and types into a browser (RFC 8628 section 6.1)."""
+"""The code that a user reads on a device and types into a browser (RFC 8628 section 6.1)."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ ALPHABET: Final = "BCDFGHJKLMNPQRSTVWXZ"
 LENGTH: Final = 8
 
 _HALF: Final = LENGTH // 2
-# What people put between the letters: hyphens as keyboards and word processors write them, spaces
+# Separators that users type: hyphens as keyboards and word processors write them, spaces
 _BETWEEN: Final = dict.fromkeys(map(ord, "-\u2010\u2011\u2012\u2013\u2014\u2212 \u00a0\t"))
 
 
 def new_user_code() -> str:
-    """Return a new code, as it is shown: about 34 random bits (RFC 8628 section 5.1)."""
+    """Return a new code in its displayed form: about 34 random bits (RFC 8628 section 5.1)."""
     return shown("".join(secrets.choice(ALPHABET) for _ in range(LENGTH)))
 
 
 def shown(letters: str) -> str:
-    """Return the letters of a code as people are shown them, such as `WDJB-MJHT`."""
+    """Return the displayed form of a code's letters, such as `WDJB-MJHT`."""
     return f"{letters[:_HALF]}-{letters[_HALF:]}"
 
 
 def normalised(typed: str) -> str | None:
-    """Return a typed code as it is shown; None for what is no code.
+    """Return the displayed form of a typed code; None if it is not a code.
 
     Case, hyphens and spaces do not matter (RFC 8628 section 6.1).
     """
-    # Cut first: nobody's megabyte is walked through, and a code with a space after each letter fits
+    # Truncated first: a megabyte costs nothing, and a code with a space after each letter fits
     letters = typed[: 4 * LENGTH + 1].translate(_BETWEEN)
-    # Only ASCII: str.upper makes an ordinary letter of some that are none
+    # Only ASCII: str.upper turns some other characters into ASCII letters
     if len(typed) > 4 * LENGTH or len(letters) != LENGTH or not letters.isascii():
         return None
     letters = letters.upper()
@@ -41,8 +41,8 @@ def normalised(typed: str) -> str | None:
 
 
 def keyed_digest(key: bytes, user_code: str) -> str:
-    """Return what is stored of a code: a hexadecimal HMAC-SHA-256.
+    """Return the stored form of a code: a hexadecimal HMAC-SHA-256.
 
-    A plain digest of 34 random bits could be turned back by whoever reads the database.
+    A reader of the database could reverse a plain digest of 34 random bits.
     """
     return hmac.new(key, user_code.encode(), hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""What a resource server learns from an access token, and the one way to ask for it."""
+"""A verified access token, as a resource server sees it, and the interface of verifiers."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from delegation_app.protocol.errors import InvalidToken, OutsideLimits
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.status_list import StatusReference
 
-# Deeper than any authority may be handed on (MAX_DEPTH is at most 11)
-_MOST_ACTORS: Final = 16
+# Above any chain of delegations (MAX_DEPTH is at most 11)
+_MAX_ACTORS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is done with the token; what is unknown is refused where a constraint asks for it.
+    """The request that uses a token. A constraint refuses a value that is unknown.
 
     Attributes:
-        ip: the address of whoever sent the request.
-        method: its HTTP method.
-        path: its path, percent-decoded once, without the query.
+        ip: the address of the caller.
+        method: the HTTP method.
+        path: the path, percent-decoded once, without the query.
     """
 
     ip: str | None = None
@@ -35,21 +35,21 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedToken:
-    """What a resource may rely on.
+    """The claims that a resource server can rely on.
 
     Attributes:
         subject: `user:<id>` or `client:<client_id>`.
         client_id: the client that acts.
-        scope: what it may do at this resource, now.
+        scope: the scope of the token.
         delegation_id: the delegation behind the token.
-        jti: the token.
-        expires_at: when it ends, in seconds since the epoch.
-        audience: the resource servers that it is for.
-        actors: who acts, the current actor first; only that one decides anything, the others are
-            history (RFC 8693 section 4.1).
-        constraints: the limits that each call has to keep.
-        status: where a status list says whether it was revoked.
-        claims: everything that the token says.
+        jti: the id of the token.
+        expires_at: when it expires, in seconds since the epoch.
+        audience: the resource servers that accept it.
+        actors: the actors, the current actor first; the others are history and decide nothing
+            (RFC 8693 section 4.1).
+        constraints: the limits of each call.
+        status: the place of its status in a status list.
+        claims: all claims.
     """
 
     subject: str
@@ -66,13 +66,13 @@ class VerifiedToken:
 
     @classmethod
     def of(cls, claims: Mapping[str, Any]) -> Self:
-        """Read claims whose origin and times were verified already.
+        """Read claims whose issuer and times are verified.
 
         Args:
-            claims: those of a JWT, or the members of an introspection answer.
+            claims: of a JWT, or the members of an introspection response.
 
         Raises:
-            InvalidToken: one is missing or malformed, or asks for a proof that nobody looked at.
+            InvalidToken: one is missing or malformed, or the token is bound to a key.
         """
         # RFC 9449 section 7: a token that is bound to a key is no bearer token
         if "cnf" in claims:
@@ -88,7 +88,7 @@ class VerifiedToken:
             expires_at=claims["exp"],
             audience=_audience(claims),
             actors=_actors(claims.get("act")),
-            # One that is not known here permits nothing
+            # An unknown constraint permits nothing
             constraints=Constraints.stored(claims.get("constraints", [])),
             status=StatusReference.of(claims),
             claims=claims,
@@ -96,18 +96,18 @@ class VerifiedToken:
 
     @property
     def actor(self) -> Mapping[str, str] | None:
-        """Who acts now; None if the client itself was let in."""
+        """The current actor; None if the client acts for itself."""
         return self.actors[0] if self.actors else None
 
     def allows(self, scopes: Iterable[str]) -> bool:
-        """Tell whether it has all of `scopes`."""
+        """Return whether it has all of `scopes`."""
         return Scope(scopes) <= self.scope
 
     def require(self, audience: str) -> None:
         """Refuse a token for another resource server (RFC 9068 section 4).
 
         Raises:
-            InvalidToken: `audience` is not among its own.
+            InvalidToken: `audience` is not in the audience of the token.
         """
         if audience not in self.audience:
             detail = jose.mismatch("claims: aud", expected=audience, got=self.audience.claim())
@@ -118,11 +118,11 @@ class VerifiedToken:
 
         Args:
             audience: the resource server that is called.
-            call: what is done.
+            call: the request.
             now: seconds since the epoch.
 
         Raises:
-            OutsideLimits: with the sentence of the first constraint that refuses.
+            OutsideLimits: with the text of the first constraint that refuses.
         """
         if not self.constraints:
             return
@@ -138,23 +138,21 @@ class VerifiedToken:
         if reason is not None:
             raise OutsideLimits(reason)
 
-    # The names by which django-oauth-toolkit's permission classes ask `request.auth`
+    # The permission classes of django-oauth-toolkit call these on `request.auth`
+
+    allow_scopes = allows
 
     def is_valid(self, scopes: Iterable[str] | None = None) -> bool:
-        """Tell whether it has all of `scopes`; it was valid when it was verified."""
+        """Return whether it has all of `scopes`; its validity is verified."""
         return self.allows(scopes or ())
 
     def is_expired(self) -> bool:
-        """Tell whether it has ended: no, or it would not have been verified."""
+        """Return False: an expired token is not verified."""
         return False
-
-    def allow_scopes(self, scopes: Iterable[str]) -> bool:
-        """Tell whether it has all of `scopes`."""
-        return self.allows(scopes)
 
 
 class Verifier(Protocol):
-    """What tells a resource server whether a token is good; all of them answer alike.
+    """Decides whether a resource server accepts a token. All verifiers decide alike.
 
     Attributes:
         audience: the identifier of the resource server that verifies.
@@ -170,12 +168,12 @@ class Verifier(Protocol):
 
         Args:
             text: the token as presented.
-            call: what is done with it.
+            call: the request that presents it.
 
         Raises:
-            InvalidToken: anything is wrong; the description does not say what.
-            OutsideLimits: the token is good, but a constraint does not permit this call.
-            TemporarilyUnavailable: nobody can tell now; that is no reason to call it bad.
+            InvalidToken: the token is not valid; the description does not say why.
+            OutsideLimits: the token is valid, but a constraint does not permit this call.
+            TemporarilyUnavailable: its validity is unknown at the moment.
         """
         ...
 
@@ -188,7 +186,7 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
 
 
 def _scope(claims: Mapping[str, Any]) -> Scope:
-    # RFC 9068 section 2.2.3: one string, and only where there is any
+    # RFC 9068 section 2.2.3: one string, left out for no scope
     text = claims.get("scope", "")
     if not isinstance(text, str):
         raise _invalid("scope")
@@ -208,7 +206,7 @@ def _actors(act: object) -> tuple[Mapping[str, str], ...]:
     actors: list[Mapping[str, str]] = []
     # RFC 8693 section 4.1: the current actor is outermost
     while act is not None:
-        if not isinstance(act, dict) or len(actors) == _MOST_ACTORS:
+        if not isinstance(act, dict) or len(actors) == _MAX_ACTORS:
             raise _invalid("act")
         actor = {name: value for name, value in act.items() if name != "act"}
         if not all(isinstance(value, str) for value in actor.values()) or "sub" not in actor:

@@ -1,4 +1,4 @@
-"""The app."""
+"""The app configuration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ResourceServerConfig(AppConfig):
         """Install the site's constraints and checks.
 
         Raises:
-            ImproperlyConfigured: there is no audience; a site that forgot it does not start.
+            ImproperlyConfigured: there is no audience; a site without one does not start.
         """
         from delegation_app.resource_server import checks  # noqa: F401, PLC0415 - registers itself
 

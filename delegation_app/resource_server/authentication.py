@@ -1,4 +1,4 @@
-"""Bearer tokens for Django REST framework: a token becomes the user of a request."""
+"""Bearer token authentication for Django REST framework."""
 
 from __future__ import annotations
 
@@ -12,36 +12,34 @@ from rest_framework.request import Request
 from delegation_app.protocol.errors import OAuthError
 from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.requests.request_id import HEADER, request_id
-from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.verified_token import VerifiedToken, Verifier
 from delegation_app.resource_server import request as resource_server_request
 from delegation_app.resource_server import runtime
 from delegation_app.resource_server.challenge import Challenge, metadata_url
 from delegation_app.resource_server.conf import conf
 from delegation_app.resource_server.exceptions import refusal
-from delegation_app.resource_server.permissions import needed_by
+from delegation_app.resource_server.permissions import required_scope
 from delegation_app.resource_server.principal import Principal
 
 if TYPE_CHECKING:
-    # At run time it would be a circle: the framework's settings name classes of ours
+    # A circular import at run time: the framework's settings name this module
     from rest_framework.views import APIView
 
 logger = logger_for(__name__)
 
-NOT_STORED: Final = "no-store"
-_LONGEST_DETAIL: Final = 400
+NO_STORE: Final = "no-store"
+_MAX_DETAIL: Final = 400
 
 
 class BearerAuthentication(BaseAuthentication):
-    """Take the token of the Authorization header (RFC 6750 section 2.1), and from nowhere else.
+    """Authenticates with the token of the Authorization header only (RFC 6750 section 2.1).
 
-    As it is, it verifies with the verifier of the settings. `using` gives a class with another one.
+    It uses the verifier of the settings; `using` returns a class with another one.
 
     Attributes:
-        verifier: what verifies; None is that of the settings.
-        realm: what challenges call the service; None is what the settings say, or the audience.
-        metadata_url: where its metadata is (RFC 9728); empty if nowhere, None is where the audience
-            says.
+        verifier: None for the verifier of the settings.
+        realm: the name of the service in challenges; None for the setting REALM or the audience.
+        metadata_url: the URL of its metadata (RFC 9728); empty for none, None for the default.
     """
 
     verifier: ClassVar[Verifier | None] = None
@@ -52,60 +50,56 @@ class BearerAuthentication(BaseAuthentication):
     def using(
         cls, verifier: Verifier, *, realm: str | None = None, metadata_url: str | None = None
     ) -> type[Self]:
-        """Return an authentication class for views that have a verifier of their own.
+        """Return an authentication class with its own verifier.
 
         Args:
-            verifier: what verifies; all requests share it.
+            verifier: shared by all requests.
             realm, metadata_url: see the attributes.
         """
         members = {"verifier": verifier, "realm": realm, "metadata_url": metadata_url}
         return type(cls.__name__, (cls,), members)
 
     def authenticate(self, request: Request) -> tuple[Principal, VerifiedToken] | None:
-        """Return the principal and the token, or None if no token was sent.
+        """Return the principal and the token, or None without a token.
 
         Raises:
-            InvalidRequest: the header is malformed, or a token stands elsewhere too.
-            InvalidToken: it is not valid, or not for this resource server.
-            OutsideLimits: it is good, but a constraint does not permit this request.
-            Unavailable: nobody can tell now.
+            MalformedRequest: the header is malformed, or there is a second token elsewhere.
+            TokenRefused: the token is not valid, or not for this resource server.
+            LimitsExceeded: the token is valid, but a constraint does not permit this request.
+            Unavailable: the validity of the token is unknown at the moment.
 
-        Side effects: marks the answer as nobody's to store, and with the id of the request; a log
-            line with that id for a refusal; what the verifier does.
+        Side effects: the response headers Cache-Control and X-Request-Id; a log line for a refusal;
+            those of the verifier.
         """
         view = _view_of(request)
-        name = request_id(request.META)
         if view is not None:
-            # What the framework adds to every answer of a view, whatever the handler returns
-            view.headers[HEADER] = name
-        _keep_out_of_caches(view)
+            _set_headers(view, request)
         try:
             text = resource_server_request.bearer_token(request)
             if text is None:
                 return None
             token = self.get_verifier().verify(text, resource_server_request.call_of(request))
         except OAuthError as error:
-            # Strangers could fill the log of a site with it; who develops one needs to see it.
+            # INFO in production, where any caller could fill the log
             level = logging.WARNING if settings.DEBUG else logging.INFO
-            detail = error.detail[:_LONGEST_DETAIL]
+            name, detail = request_id(request.META), error.detail[:_MAX_DETAIL]
             logger.log(level, "refused %s: %s (%s)", name, error, detail)
-            scope = Scope() if view is None else needed_by(view, request)
-            raise refusal(error, self.challenge(), scope) from error
+            raise refusal(error, self.challenge(), required_scope(view, request)) from error
         return Principal.of(token), token
 
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge for a request without a token.
 
-        RFC 6750 section 3.1: it has no error code, since nothing was done wrong yet.
+        RFC 6750 section 3.1: without an error code.
         """
-        return self.challenge().header(scope=needed_by(_view_of(request), request))
+        return self.challenge().header(scope=required_scope(_view_of(request), request))
 
     def get_verifier(self) -> Verifier:
-        """Return what verifies the tokens of this class."""
+        """Return the verifier of this class, or that of the settings."""
         return runtime.verifier() if self.verifier is None else self.verifier
 
     def challenge(self) -> Challenge:
-        """Return what every refusal says."""
+        """Return the challenge of every refusal."""
         if self.verifier is None:
             realm, metadata = conf.realm or conf.audience, conf.metadata_url
         else:
@@ -117,13 +111,14 @@ class BearerAuthentication(BaseAuthentication):
 
 
 def _view_of(request: Any) -> APIView | None:
-    # Django REST framework's requests know their view; Django's know nothing of the kind
+    # A request of Django REST framework has a view; Django's has none
     view: APIView | None = getattr(request, "parser_context", {}).get("view")
     return view
 
 
-def _keep_out_of_caches(view: APIView | None) -> None:
-    """Keep answers out of caches (RFC 6750 section 5.3), unless the view has a `cache_control`."""
-    value = getattr(view, "cache_control", NOT_STORED)
-    if view is not None and value:
+def _set_headers(view: APIView, request: Request) -> None:
+    # The framework adds these to every response of the view
+    view.headers[HEADER] = request_id(request.META)
+    # RFC 6750 section 5.3, unless the view has its own `cache_control`
+    if value := getattr(view, "cache_control", NO_STORE):
         view.headers["Cache-Control"] = value

@@ -1,4 +1,4 @@
-"""Who refuses, and where a client learns how to get in. Needs no Django."""
+"""The challenge of a refusal, which tells a client how to obtain access. Needs no Django."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from delegation_app.protocol.requests import bearer
 from delegation_app.protocol.scope import Scope
 
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
-# It asks for a refresh token, which is a matter between client and authorization server
-_NOT_OURS: Final = Scope(["offline_access"])
+# A request for a refresh token, which concerns the authorization server only
+_NOT_OFFERED: Final = Scope(["offline_access"])
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What every refusal of one resource server says of it.
+    """A resource server, as its refusals describe it.
 
     Attributes:
         realm: its name.
-        resource_metadata: the URL of its metadata (RFC 9728), or nothing if none is published.
+        resource_metadata: the URL of its metadata (RFC 9728); empty if none is published.
     """
 
     realm: str
@@ -30,9 +30,9 @@ class Challenge:
         """Return the value of WWW-Authenticate.
 
         Args:
-            scope: what the request needs.
-            error: an error code (RFC 6750 section 3.1); none for a request without a token.
-            description: the sentence for it.
+            scope: the required scope.
+            error: an error code (RFC 6750 section 3.1); empty for a request without a token.
+            description: its `error_description`.
         """
         return bearer.challenge(
             self.realm,
@@ -46,23 +46,23 @@ class Challenge:
 
 @runtime_checkable
 class Challenger(Protocol):
-    """Whoever can say for which resource server a request was refused."""
+    """Anything that has a challenge, such as `BearerAuthentication`."""
 
     def challenge(self) -> Challenge:
-        """Return what every refusal says."""
+        """Return the challenge of every refusal."""
         ...
 
 
 def offered(scope: Scope) -> Scope:
-    """Return what of `scope` a resource server names to clients."""
-    return scope - _NOT_OURS
+    """Return the part of `scope` that a resource server advertises."""
+    return scope - _NOT_OFFERED
 
 
 def metadata_url(identifier: str) -> str:
-    """Return where a resource server's metadata is; nothing if it is not named by a URL.
+    """Return the URL of a resource server's metadata; empty unless its identifier is a URL.
 
     Args:
-        identifier: its identifier, the audience of its tokens.
+        identifier: the audience of its tokens.
     """
     parts = urlsplit(identifier)
     if parts.scheme not in {"https", "http"} or not parts.netloc:
@@ -72,10 +72,9 @@ def metadata_url(identifier: str) -> str:
 
 
 def metadata_suffix(identifier: str) -> str:
-    """Return what stands after the well-known path in the URL of a resource's metadata.
+    """Return the part after the well-known path in the URL of a resource's metadata.
 
-    RFC 9728 section 3.1: the well-known part goes between host and path; a path that is just a
-    slash is dropped.
+    RFC 9728 section 3.1: the well-known part goes between host and path; a lone slash is dropped.
     """
     path = urlsplit(identifier).path
     return "" if path == "/" else path

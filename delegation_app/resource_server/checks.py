@@ -1,4 +1,4 @@
-"""System checks of a resource server: each misconfiguration has a number."""
+"""System checks of a resource server, one id per misconfiguration."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from delegation_app.resource_server.runtime import INTROSPECTION, OFFLINE
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _PREFIX: Final = "delegation_app.resource_server"
-_LEAST_SECRET: Final = 20
+_MIN_SECRET: Final = 20
 _NUMBERS: Final = (
     "POLL_SECONDS",
     "MAX_STALENESS",
@@ -36,39 +36,40 @@ _NUMBERS: Final = (
 _MAY_BE_ZERO: Final = frozenset(
     {"CLOCK_SKEW_SECONDS", "INTROSPECTION_CACHE_SECONDS", "METADATA_MAX_AGE"}
 )
-# RFC 7519 section 4.1.4: "usually no more than a few minutes"; here each second is one more for
-# a token that is over, and for a revocation
-_LARGEST_SKEW: Final = 60
+# RFC 7519 section 4.1.4: "usually no more than a few minutes"; here each second prolongs the life
+# of an expired token and delays a revocation
+_MAX_SKEW: Final = 60
 _TEXTS: Final = ("CLIENT_ID", "CLIENT_SECRET", "REALM", "RESOURCE_NAME", "METADATA_URL", "JWKS_URI")
 _LISTS: Final = ("SCOPES", "TRUSTED_PROXIES", "CONSTRAINTS")
 
 
 @register(Tags.security)
 def check_audience(**_kwargs: Any) -> list[CheckMessage]:
-    """E001: missing. E002: no absolute URI. W001: no https URL, so there is no metadata."""
+    """E001: missing. E002: not an absolute URI. W001: not an https URL, so without metadata."""
     audience = configured().get("AUDIENCE")
     if not audience:
-        hint = f'Set {SETTING} = {{"AUDIENCE": "https://…"}}: what must stand in `aud`.'
-        return [_error("AUDIENCE is missing: tokens for others would be taken.", hint, "E001")]
+        hint = f'Set {SETTING} = {{"AUDIENCE": "https://…"}} to the required value of `aud`.'
+        message = "AUDIENCE is missing: tokens for other services would be accepted."
+        return [_error(message, hint, "E001")]
     if not isinstance(audience, str) or not is_absolute_uri(audience):
         hint = "Use the identifier of the resource server, such as https://service.example.com."
-        return [_error(f"AUDIENCE {audience!r} is no absolute URI.", hint, "E002")]
+        return [_error(f"AUDIENCE {audience!r} is not an absolute URI.", hint, "E002")]
     # RFC 9728 section 2: `resource` is an https URL
     if _is_secure(audience) or configured().get("METADATA_URL") == "":
         return []
-    hint = 'Use an https URL, or set METADATA_URL = "" if nobody has to find this service.'
-    return [_caution("The audience is no https URL and can have no metadata.", hint, "W001")]
+    hint = 'Use an https URL, or set METADATA_URL = "" to publish no metadata.'
+    return [_caution("The audience is not an https URL and has no metadata.", hint, "W001")]
 
 
 @register(Tags.security)
 def check_issuer(**_kwargs: Any) -> list[CheckMessage]:
-    """E003: missing. E004: no https URL, of the issuer or of another address."""
+    """E003: missing. E004: ISSUER, JWKS_URI or METADATA_URL is not an https URL."""
     issuer = configured().get("ISSUER")
     if not issuer:
-        hint = f'Set {SETTING} = {{"ISSUER": "https://…"}}: exactly as it stands in `iss`.'
+        hint = f'Set {SETTING} = {{"ISSUER": "https://…"}} to the exact value of `iss`.'
         return [_error("ISSUER is missing.", hint, "E003")]
     found: list[CheckMessage] = []
-    hint = "Use https, no query, no fragment, no final slash; http on this machine in DEBUG only."
+    hint = "Use https, no query, no fragment, no final slash; http for loopback in DEBUG only."
     parts = urlsplit(str(issuer))
     if not _is_secure(str(issuer)) or parts.query or parts.fragment or str(issuer).endswith("/"):
         found.append(_error(f"ISSUER {issuer!r} is not an https URL.", hint, "E004"))
@@ -81,7 +82,7 @@ def check_issuer(**_kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def check_settings(**_kwargs: Any) -> list[CheckMessage]:
-    """E005: unknown key. E006: a value that can't be used. E007, E011: times out of bounds."""
+    """E005: unknown key. E006: unusable value. E007, E011: times out of bounds."""
     found = [
         _error(f"Unknown setting {name}.", f"Known: {', '.join(DEFAULTS)}.", "E005")
         for name in configured()
@@ -94,20 +95,20 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def check_verifier(**_kwargs: Any) -> list[CheckMessage]:
-    """E008: no such verifier. E009: credentials are missing. W002: a secret that can be guessed."""
+    """E008: unknown verifier. E009: missing credentials. W002: a guessable secret."""
     found: list[CheckMessage] = []
     if conf.verifier not in {OFFLINE, INTROSPECTION}:
         try:
             import_string(conf.verifier)
         except ImportError:
             hint = f"Use {OFFLINE!r}, {INTROSPECTION!r}, or the dotted path of a class."
-            found.append(_error(f"VERIFIER {conf.verifier!r} can't be imported.", hint, "E008"))
+            found.append(_error(f"VERIFIER {conf.verifier!r} cannot be imported.", hint, "E008"))
     client_id, secret = configured().get("CLIENT_ID"), configured().get("CLIENT_SECRET")
     if bool(client_id) != bool(secret) or (conf.verifier == INTROSPECTION and not client_id):
-        hint = "Introspection and exchanges need both; verifying offline needs neither."
+        hint = "Set both for introspection and exchanges; offline verification needs neither."
         found.append(_error("CLIENT_ID or CLIENT_SECRET is missing.", hint, "E009"))
     # RFC 6749 section 10.10: secrets must not be guessable
-    if secret and len(str(secret)) < _LEAST_SECRET:
+    if secret and len(str(secret)) < _MIN_SECRET:
         hint = "Use a long random secret, from the environment and not from the source."
         found.append(_caution("CLIENT_SECRET is short enough to be guessed.", hint, "W002"))
     return found
@@ -115,7 +116,7 @@ def check_verifier(**_kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def check_rest_framework(**_kwargs: Any) -> list[CheckMessage]:
-    """E010: a request without a token would get a user whose app is not installed."""
+    """E010: the user of a request without a token needs an app that is not installed."""
     if apps.is_installed("django.contrib.auth"):
         return []
     chosen = api_settings.user_settings.get(
@@ -129,7 +130,7 @@ def check_rest_framework(**_kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.urls)
 def check_metadata(**_kwargs: Any) -> list[CheckMessage]:
-    """W003: challenges tell of metadata that this site does not have."""
+    """W003: challenges name metadata that this site does not serve."""
     own = configured().get("METADATA_URL") is None
     path = urlsplit(metadata_url(str(configured().get("AUDIENCE"))) if own else "").path
     if not path or not getattr(settings, "ROOT_URLCONF", None):
@@ -139,34 +140,32 @@ def check_metadata(**_kwargs: Any) -> list[CheckMessage]:
     except Resolver404:
         hint = (
             'Add path("", include("delegation_app.resource_server.urls")) to the URLs, or set '
-            "METADATA_URL to where it is, or to nothing."
+            "METADATA_URL to its address, or to an empty string."
         )
-        return [_caution(f"Nothing answers at {path}.", hint, "W003")]
+        return [_caution(f"No URL pattern matches {path}.", hint, "W003")]
     return []
 
 
 @register(Tags.security)
 def check_proxies(**_kwargs: Any) -> list[CheckMessage]:
-    """W004: a proxy is believed about https, and about no address."""
+    """W004: a proxy is trusted with the scheme of requests, but not with addresses."""
     if not getattr(settings, "SECURE_PROXY_SSL_HEADER", None) or configured().get(
         "TRUSTED_PROXIES"
     ):
         return []
     hint = 'Name the networks of the proxy in TRUSTED_PROXIES, or "unix" for a socket.'
-    text = "SECURE_PROXY_SSL_HEADER is set and TRUSTED_PROXIES is empty: no address is known."
+    text = "SECURE_PROXY_SSL_HEADER is set and TRUSTED_PROXIES is empty: addresses are unknown."
     return [_caution(text, hint, "W004")]
 
 
 def _out_of_bounds() -> Iterator[CheckMessage]:
     if conf.max_staleness < conf.poll_seconds:
-        hint = "Set it to at least twice POLL_SECONDS, so that one answer may be lost."
-        message = (
-            "MAX_STALENESS is less than POLL_SECONDS: every token would be refused in between."
-        )
+        hint = "Set it to at least twice POLL_SECONDS, so that one response may be lost."
+        message = "MAX_STALENESS is less than POLL_SECONDS: tokens would be refused between polls."
         yield _error(message, hint, "E007")
-    if conf.clock_skew_seconds > _LARGEST_SKEW:
-        hint = f"Set it to at most {_LARGEST_SKEW} seconds, and let NTP set the clocks."
-        message = "CLOCK_SKEW_SECONDS is too large: tokens would be taken long after their end."
+    if conf.clock_skew_seconds > _MAX_SKEW:
+        hint = f"Set it to at most {_MAX_SKEW} seconds, and synchronize the clocks with NTP."
+        message = "CLOCK_SKEW_SECONDS is too large: expired tokens would be accepted for long."
         yield _error(message, hint, "E011")
 
 
@@ -179,7 +178,7 @@ def _unusable_values() -> Iterator[str]:
             yield f"{name} must be a number above zero, not {given[name]!r}."
     for name in _TEXTS:
         if not isinstance(given[name], str | None):
-            # Not the value: it may be a secret in the wrong type
+            # Without the value, which may be a secret of the wrong type
             yield f"{name} must be text."
     for name in _LISTS:
         if not _are_strings(given[name]):
@@ -193,14 +192,14 @@ def _unusable_members() -> Iterator[str]:
         try:
             check_trusted(network)
         except ValueError:
-            yield f"TRUSTED_PROXIES must be networks such as 10.0.0.0/8, or unix, not {network!r}."
+            yield f"TRUSTED_PROXIES takes networks such as 10.0.0.0/8, or unix, not {network!r}."
     for name in conf.scopes:
         try:
             is_one = len(Scope.parse(name)) == 1
         except InvalidScope:
             is_one = False
         if not is_one:
-            yield f"SCOPES has {name!r}, which is not one scope."
+            yield f"SCOPES contains {name!r}, which is not a scope name."
 
 
 def _is_number(value: object, *, zero: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Tokens for Django's own views, where no view of the REST framework stands around them."""
+"""Bearer tokens for plain Django views."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rest_framework.exceptions import APIException, NotAuthenticated
 
 from delegation_app.protocol.requests.request_id import HEADER, request_id
 from delegation_app.protocol.scope import Scope
-from delegation_app.resource_server.authentication import NOT_STORED, BearerAuthentication
+from delegation_app.resource_server.authentication import NO_STORE, BearerAuthentication
 from delegation_app.resource_server.exceptions import InsufficientScope
 
 View = Callable[..., HttpResponse]
@@ -26,57 +26,56 @@ _HEADERS: Final = {"auth_header": "WWW-Authenticate", "wait": "Retry-After"}
 def require_token(
     *scopes: str, authentication: type[BearerAuthentication] = BearerAuthentication
 ) -> Callable[[View], View]:
-    """Make a view function that only answers a good token with all of `scopes`.
+    """Require a valid token with all of `scopes` for a view function.
 
-    The view finds the token in `request.auth`, the principal in `request.user`. A cookie has no
-    say, so there is none to forge and the view is exempt from CSRF checks and from
-    `LoginRequiredMiddleware`.
+    The view finds the token in `request.auth` and the principal in `request.user`. Cookies are
+    ignored, so the view is exempt from CSRF checks and from `LoginRequiredMiddleware`.
 
     Args:
-        scopes: what the token must allow.
-        authentication: what verifies it; see `BearerAuthentication.using`.
+        scopes: required of the token.
+        authentication: verifies it; see `BearerAuthentication.using`.
 
     Raises:
-        ImproperlyConfigured: at decoration, for a coroutine: a verifier may wait for the network.
+        ImproperlyConfigured: at decoration, for a coroutine: a verifier may block on the network.
     """
-    needed = Scope.parse(" ".join(scopes))
+    required = Scope.parse(" ".join(scopes))
 
     def decorate(view: View) -> View:
         if iscoroutinefunction(view):
-            raise ImproperlyConfigured("require_token is for views that are no coroutines.")
+            raise ImproperlyConfigured("require_token does not support coroutines.")
 
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             try:
-                _let_in(request, authentication(), needed)
-            except APIException as refused:
-                answer: HttpResponse = _refusal(refused)
+                _authenticate(request, authentication(), required)
+            except APIException as error:
+                response: HttpResponse = _refusal(error)
             else:
-                answer = view(request, *args, **kwargs)
-            answer.headers.setdefault("Cache-Control", NOT_STORED)
-            answer.headers.setdefault(HEADER, request_id(request.META))
-            return answer
+                response = view(request, *args, **kwargs)
+            response.headers.setdefault("Cache-Control", NO_STORE)
+            response.headers.setdefault(HEADER, request_id(request.META))
+            return response
 
         return login_not_required(csrf_exempt(guarded))
 
     return decorate
 
 
-def _let_in(request: Any, bearer: BearerAuthentication, needed: Scope) -> None:
-    found = bearer.authenticate(request)
-    if found is None:
-        missing = NotAuthenticated()
-        missing.auth_header = bearer.challenge().header(scope=needed)  # type: ignore[attr-defined]
-        raise missing
-    request.user, request.auth = found
-    if not needed <= request.auth.scope:
-        raise InsufficientScope(needed, request.auth.scope, bearer.challenge())
+def _authenticate(request: Any, bearer: BearerAuthentication, required: Scope) -> None:
+    authenticated = bearer.authenticate(request)
+    if authenticated is None:
+        error = NotAuthenticated()
+        error.auth_header = bearer.challenge().header(scope=required)  # type: ignore[attr-defined]
+        raise error
+    request.user, request.auth = authenticated
+    if not required <= request.auth.scope:
+        raise InsufficientScope(required, request.auth.scope, bearer.challenge())
 
 
-def _refusal(refused: APIException) -> JsonResponse:
-    body = refused.detail if isinstance(refused.detail, dict) else {"detail": refused.detail}
-    answer = JsonResponse(body, status=refused.status_code)
+def _refusal(error: APIException) -> JsonResponse:
+    body = error.detail if isinstance(error.detail, dict) else {"detail": error.detail}
+    response = JsonResponse(body, status=error.status_code)
     for attribute, header in _HEADERS.items():
-        if value := getattr(refused, attribute, None):
-            answer[header] = str(value)
-    return answer
+        if value := getattr(error, attribute, None):
+            response[header] = str(value)
+    return response

@@ -1,4 +1,4 @@
-"""How a resource server refuses: a JSON body, and a challenge that repeats its code (RFC 6750)."""
+"""The refusals of a resource server: a JSON body, and a challenge with its code (RFC 6750)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from delegation_app.resource_server.challenge import Challenge
 
 
 class Refusal(APIException):
-    """A request was refused because of its token.
+    """A request is refused because of its token.
 
     Args:
-        error: what the protocol says to it.
-        header: the value of WWW-Authenticate, which Django REST framework sends for `auth_header`.
+        error: the error of the protocol.
+        header: the value of WWW-Authenticate, which Django REST framework reads from `auth_header`.
     """
 
     def __init__(self, error: errors.OAuthError, header: str = "") -> None:
@@ -33,7 +33,7 @@ class Refusal(APIException):
 
 
 class MalformedRequest(Refusal):
-    """The request is malformed, or carries a token in more than one way."""
+    """The request is malformed, or has two tokens."""
 
     status_code = HTTPStatus.BAD_REQUEST
 
@@ -41,21 +41,21 @@ class MalformedRequest(Refusal):
 class TokenRefused(Refusal):
     """The token is unknown, expired, revoked, or for another resource server.
 
-    No `AuthenticationFailed`: the framework would put the challenge of a request without a token
-    in the place of this one.
+    Not an `AuthenticationFailed`, for which the framework would send the challenge of a request
+    without a token.
     """
 
     status_code = HTTPStatus.UNAUTHORIZED
 
 
 class LimitsExceeded(Refusal):
-    """The token is good and does not permit this request: a constraint, or who acts."""
+    """The token is valid, but its constraints or its actor do not permit this request."""
 
     status_code = HTTPStatus.FORBIDDEN
 
 
 class Unavailable(Refusal):
-    """Nobody can tell now whether the token is good; that is no reason to call it bad.
+    """The validity of the token is unknown at the moment.
 
     Attributes:
         wait: seconds, sent as Retry-After.
@@ -69,29 +69,25 @@ class Unavailable(Refusal):
 
 
 class InsufficientScope(APIException):
-    """The token is good, and its scope does not reach this far.
+    """The token is valid, but its scope does not cover this request.
 
     Args:
-        required: all that this request needs, so that one more authorization is enough.
-        provided: what the token has.
-        challenge: who refuses.
+        required: everything that this request requires, so that one new authorization is enough.
+        provided: the scope of the token.
+        challenge: of the resource server.
     """
 
     status_code = HTTPStatus.FORBIDDEN
     default_code = errors.OutsideLimits.code
 
     def __init__(self, required: Scope, provided: Scope, challenge: Challenge) -> None:
-        body = {
-            "error": self.default_code,
-            "required": list(required),
-            "provided": list(provided),
-        }
+        body = {"error": self.default_code, "required": list(required), "provided": list(provided)}
         super().__init__(body, code=self.default_code)
-        # RFC 6750 section 3.1: the answer names the scope that is necessary
+        # RFC 6750 section 3.1: the response names the necessary scope
         self.auth_header = challenge.header(
             scope=required,
             error=self.default_code,
-            description="The token does not have the scope for this.",
+            description="The scope of the token does not cover this request.",
         )
 
 
@@ -103,18 +99,18 @@ _BY_CODE: Final[dict[type[errors.OAuthError], type[Refusal]]] = {
 
 
 def refusal(error: errors.OAuthError, challenge: Challenge, scope: Scope = Scope()) -> Refusal:
-    """Return the exception for what a verifier, or the reading of a request, says.
+    """Return the exception for a protocol error.
 
     Args:
-        error: what went wrong. What is not the fault of the request is `Unavailable`.
-        challenge: who refuses.
-        scope: what the request needs; told where a better token would help.
+        error: `Unavailable` stands for any error that is not the fault of the request.
+        challenge: of the resource server.
+        scope: the required scope, named if another token would help.
     """
     kind = next((kind for of, kind in _BY_CODE.items() if isinstance(error, of)), Unavailable)
     if kind is Unavailable:
         return Unavailable(error)
-    told = scope if kind is TokenRefused else Scope()
-    header = challenge.header(scope=told, error=error.code, description=error.description)
+    named = scope if kind is TokenRefused else Scope()
+    header = challenge.header(scope=named, error=error.code, description=error.description)
     return kind(error, header)
 
 
@@ -122,14 +118,13 @@ class OnwardError(APIException):
     """There is no token for the next service.
 
     Args:
-        reason: the error code (RFC 6749 section 5.2) and the sentence that the authorization server
-            gave, if it gave any. Neither has a token.
+        reason: the refusal of the authorization server, if any. It contains no token.
 
     Attributes:
-        code: the code, or nothing.
+        code: its error code (RFC 6749 section 5.2), or an empty string.
     """
 
-    default_detail = "Another service could not be asked."
+    default_detail = "Another service could not be called."
 
     def __init__(self, reason: Refused | None = None) -> None:
         self.code = "" if reason is None else reason.code
@@ -138,28 +133,28 @@ class OnwardError(APIException):
             "error_description": str(self.default_detail),
         }
         if reason is not None:
-            told = {"error": reason.code, "error_description": reason.description}
-            body["reason"] = {name: text for name, text in told.items() if text}
+            members = {"error": reason.code, "error_description": reason.description}
+            body["reason"] = {name: text for name, text in members.items() if text}
         super().__init__(body, code=self.default_code)
 
 
 class ExchangeRefused(OnwardError):
-    """The authority does not reach that far: whoever asked can't have this."""
+    """The authority of the caller does not extend to the next service."""
 
     status_code = HTTPStatus.FORBIDDEN
     default_code = "exchange_refused"
-    default_detail = "The authority of this request may not be passed on like that."
+    default_detail = "The authority of this request does not extend to the next service."
 
 
 class ExchangeFailed(OnwardError):
-    """Something is broken there, or in the settings here; the caller did nothing wrong."""
+    """The authorization server failed, or this service is misconfigured."""
 
     status_code = HTTPStatus.BAD_GATEWAY
     default_code = "exchange_failed"
 
 
 class ExchangeUnavailable(OnwardError):
-    """The authorization server does not answer now.
+    """The authorization server does not respond at the moment.
 
     Attributes:
         wait: seconds, sent as Retry-After.
@@ -171,7 +166,7 @@ class ExchangeUnavailable(OnwardError):
 
 
 def onward(error: ClientError) -> OnwardError:
-    """Return the exception for an exchange that gave no token."""
+    """Return the exception for a failed exchange."""
     reason = error if isinstance(error, Refused) else None
     if error.temporary:
         unavailable = ExchangeUnavailable(reason)

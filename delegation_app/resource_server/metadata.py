@@ -1,4 +1,4 @@
-"""The metadata of a protected resource (RFC 9728): where to get a token for it."""
+"""Protected resource metadata (RFC 9728): where to obtain a token for this resource."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from delegation_app.resource_server.conf import conf
 
 @method_decorator(login_not_required, name="dispatch")
 class ProtectedResourceMetadata(View):
-    """Answers with the metadata of one resource server. Public, cacheable, for any origin.
+    """The metadata of one resource server: public, cacheable, and readable from any origin.
 
     Attributes:
-        audience: its identifier. If left out, it, `scopes` and `resource_name` are those of the
-            settings.
-        issuer: of its tokens; that of the settings if left out.
-        scopes: what clients may ask for; may be empty.
-        resource_name: for people; may be empty.
+        audience: its identifier; None for `audience`, `scopes` and `resource_name` of the settings.
+        issuer: of its tokens; None for the issuer of the settings.
+        scopes: the scopes that clients may request; may be empty.
+        resource_name: the display name; may be empty.
     """
 
     http_method_names = ["get", "head", "options"]
@@ -39,31 +38,31 @@ class ProtectedResourceMetadata(View):
 
         Args:
             request: the request.
-            suffix: what stands in the URL after the well-known part.
+            suffix: the part of the URL after the well-known path.
 
         Raises:
-            Http404: the URL was built from another identifier.
+            Http404: the URL belongs to another identifier.
         """
         identifier = conf.audience if self.audience is None else self.audience
         path = f"/{suffix}" if suffix else ""
-        # RFC 9728 section 3.3: the document is for the identifier that the URL was built from
+        # RFC 9728 section 3.3: the document belongs to the identifier in the URL
         if not metadata_url(identifier) or path != unquote(metadata_suffix(identifier)):
             raise Http404
         query = urlsplit(identifier).query
         if query and query != request.META.get("QUERY_STRING", ""):
             raise Http404
-        answer = JsonResponse(self._document(identifier))
-        answer["Cache-Control"] = f"public, max-age={conf.metadata_max_age}"
-        return answer
+        response = JsonResponse(self._document(identifier))
+        response["Cache-Control"] = f"public, max-age={conf.metadata_max_age}"
+        return response
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answer, also to scripts of other sites: nothing in here is secret."""
-        answer = super().dispatch(request, *args, **kwargs)
-        answer["Access-Control-Allow-Origin"] = "*"
+        """Respond, and allow any origin: the document is public."""
+        response = super().dispatch(request, *args, **kwargs)
+        response["Access-Control-Allow-Origin"] = "*"
         if request.method == "OPTIONS":
-            answer["Access-Control-Allow-Methods"] = "GET, HEAD"
-            answer["Access-Control-Allow-Headers"] = "*"
-        return answer
+            response["Access-Control-Allow-Methods"] = "GET, HEAD"
+            response["Access-Control-Allow-Headers"] = "*"
+        return response
 
     def _document(self, identifier: str) -> dict[str, Any]:
         ours = self.audience is None

@@ -1,4 +1,4 @@
-"""Passing authority on: calling the next service in the name of whoever called this one.
+"""Calling the next service on behalf of the caller of this one.
 
 with on_behalf_of(request, "https://service-b.example.com", "read:metrics") as service_b:
     report = service_b.get("https://service-b.example.com/report").json()
@@ -30,28 +30,27 @@ def on_behalf_of(
     client: Client | None = None,
     total_seconds: float = CALL_SECONDS,
 ) -> requests.Session:
-    """Return a session whose calls carry a token that was exchanged for this request's.
+    """Return a session whose calls carry a token that the token of this request is exchanged for.
 
-    The exchange is made at the first call, and kept for further requests with the same token, never
-    beyond its end. Nobody but the authorization server gets to see the token of this request.
+    The exchange takes place at the first call and is cached for further requests with the same
+    token until that expires. Only the authorization server sees the token of this request.
 
     Args:
-        request: one that a token let in.
-        audience: the identifier of the service that is called.
-        scope: what is needed there, and no more; None for all that may be handed on.
-        origins: where the service is, if not where its identifier says.
-        client: who exchanges; None is the client of the settings.
-        total_seconds: how long one call may take in all.
+        request: a request with a valid token.
+        audience: the identifier of the called service.
+        scope: the required scope; None for everything that may be delegated onward.
+        origins: the origins of the service, if its identifier is not one.
+        client: the exchanging client; None for the client of the settings.
+        total_seconds: the time limit for one call.
 
     Raises:
-        NotAuthenticated: the request brought no token.
-        ImproperlyConfigured: the settings name no client.
-        ValueError: an argument makes no sense.
+        NotAuthenticated: the request has no token.
+        ImproperlyConfigured: the settings have no client.
+        ValueError: an argument is malformed.
 
     Side effects: none yet. A call of the session uses the network. It raises `ExchangeRefused`,
-        `ExchangeFailed` or `ExchangeUnavailable` if there is no token for it, and what `requests`
-        raises if the service does not answer. A status of the service, also 401 or 403, is an
-        answer like any other.
+        `ExchangeFailed` or `ExchangeUnavailable` if the exchange fails, and an exception of
+        `requests` if the service does not respond. Any status of the service is returned.
     """
     auth = onward_auth(request, audience, scope, origins=origins, client=client)
     return session(auth, total_seconds=total_seconds)
@@ -65,12 +64,12 @@ def onward_auth(
     origins: Iterable[str] | None = None,
     client: Client | None = None,
 ) -> BearerAuth:
-    """Return the same for a session of your own: `session.get(url, auth=onward_auth(...))`.
+    """Return the authentication for a session of the site: `session.get(url, auth=...)`.
 
     Args and Raises: see `on_behalf_of`.
     """
     token = request.auth
-    # Read again, and kept nowhere: a token that nothing holds stands in no log
+    # Read again rather than stored on the request, which could end up in a log
     text = resource_server_request.bearer_token(request)
     if not isinstance(token, VerifiedToken) or text is None:
         raise NotAuthenticated
@@ -81,16 +80,15 @@ def onward_auth(
         scope=scope,
         subject_expires_at=token.expires_at,
     )
-    return BearerAuth(_Telling(exchange), [audience] if origins is None else origins)
+    return BearerAuth(_OnwardExchange(exchange), [audience] if origins is None else origins)
 
 
 class OnBehalfOfMixin:
-    """Mix it into a view that calls other services in the name of whoever called it.
+    """For views that call other services on behalf of their caller.
 
     Attributes:
-        onward_scope: what is needed there if a call names nothing else; None for all that may be
-            handed on.
-        onward_origins: where each service is, by its identifier, if that does not say so.
+        onward_scope: the default scope; None for everything that may be delegated onward.
+        onward_origins: the origin of each service by identifier, if that is not its origin.
     """
 
     onward_scope: ClassVar[str | Iterable[str] | None] = None
@@ -99,7 +97,7 @@ class OnBehalfOfMixin:
     def on_behalf_of(
         self, request: Request, audience: str, scope: str | Iterable[str] | None = None
     ) -> requests.Session:
-        """Return a session whose calls carry the exchanged token; see the function of this name."""
+        """Return a session whose calls carry the exchanged token; see the function."""
         origin = self.onward_origins.get(audience)
         return on_behalf_of(
             request,
@@ -109,8 +107,8 @@ class OnBehalfOfMixin:
         )
 
 
-class _Telling:
-    """An exchange whose failure is an answer to whoever called this service."""
+class _OnwardExchange:
+    """An exchange whose failure becomes the response of this service."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange

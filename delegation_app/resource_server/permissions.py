@@ -1,4 +1,4 @@
-"""Permission classes for tokens: what it may do, who acts, for whom it was issued.
+"""Permission classes for tokens: their scope, their actor and their audience.
 
 permission_classes = [RequireScopes("read:metrics")]
 permission_classes = [RequireScopes(GET="read:metrics", POST="write:alerts")]
@@ -9,41 +9,34 @@ permission_classes = [RequireActor("service_a") | RequireScopes("admin")]
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
-
-from django.core.exceptions import ImproperlyConfigured
-from rest_framework.request import Request
-
-from delegation_app.protocol.errors import InvalidScope
-from delegation_app.protocol.scope import Scope
-
-if TYPE_CHECKING:
-    # At run time it would be a circle: the framework's settings name classes of ours
-    from rest_framework.views import APIView
-
-
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from django.core.exceptions import ImproperlyConfigured
 from rest_framework.permissions import AND, NOT, OR, BasePermission, SingleOperandHolder
+from rest_framework.request import Request
 
 from delegation_app.protocol import errors
+from delegation_app.protocol.errors import InvalidScope
+from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.verified_token import VerifiedToken
 from delegation_app.resource_server.challenge import Challenge, Challenger
 from delegation_app.resource_server.exceptions import InsufficientScope, refusal
 
 if TYPE_CHECKING:
-    # At run time it would be a circle: the framework's settings name classes of ours
+    # A circular import at run time: the framework's settings name classes of this package
     from rest_framework.views import APIView
 
+__all__ = ["RequireActor", "RequireAudience", "RequireScopes"]
 
-_WEIGHED: Final = "_delegation_weighed"
+_EVALUATED: Final = "_delegation_evaluated"
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
 
 
 @dataclass(frozen=True, slots=True)
 class RequirementContext:
-    """Whether a view lets a request in, with a token or without one."""
+    """A request to a view, with its token or None."""
 
     request: Request
     view: APIView
@@ -56,84 +49,82 @@ class RequirementContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What an expression, or a part of it, says to a question.
+class RequirementResult:
+    """The result of an expression or a part of it.
 
     Attributes:
-        holds: whether it is content.
-        needed: the scope that it takes to make it so.
-        reason: what no scope would help against; empty if there is nothing of that kind, or if it
-            is for somebody else's permission to say.
+        holds: whether the request satisfies it.
+        required: the scope that would satisfy it.
+        reason: why no scope would; empty if one would, or if another permission gives the reason.
     """
 
     holds: bool
-    needed: Scope = Scope()
+    required: Scope = Scope()
     reason: str = ""
 
-    def also(self, other: Verdict) -> Verdict:
-        """Return the verdict of both together."""
+    def also(self, other: RequirementResult) -> RequirementResult:
+        """Return the result of both together."""
         reason = self.reason or other.reason
-        return Verdict(self.holds and other.holds, self.needed | other.needed, reason)
+        return RequirementResult(self.holds and other.holds, self.required | other.required, reason)
 
     def distance(self, provided: Scope) -> tuple[bool, bool, int]:
-        """Return how far a token is from it: the smallest is the alternative that is told."""
-        missing = len(self.needed - provided)
+        """Return the sort key among alternatives; a refusal names the nearest one."""
+        missing = len(self.required - provided)
         return bool(self.reason), missing == 0, missing
 
 
 class Requirement(SingleOperandHolder, BasePermission):
-    """A demand on the token, for `permission_classes`.
+    """A requirement for the token of a request, for `permission_classes`.
 
-    An object of it stands where the framework expects a class that makes permissions: it makes
-    itself, being immutable. It joins with `&`, `|` and `~`.
+    An immutable instance stands where the framework expects a permission class, and returns itself
+    when called. Requirements combine with `&`, `|` and `~`.
     """
 
-    contrary = "This token may not do that."
-    """What is said when `~` refuses a token that does what is demanded."""
+    denied_message = "This token may not do that."
+    """The reason if `~` refuses a token that satisfies the requirement."""
 
     def __init__(self) -> None:
-        # Not the framework's: that one is for two parts that are put together
+        # Not the framework's, which takes the operands of an expression
         pass
 
-    def __call__(self, *_arguments: Any, **_named: Any) -> Requirement:
-        """Return this requirement, where the framework expects to make a permission."""
+    def __call__(self, *_args: Any, **_kwargs: Any) -> Requirement:
+        """Return this instance, where the framework instantiates a class."""
         return self
 
-    def weigh(self, question: RequirementContext) -> Verdict:
-        """Judge the token of a request, or say what it would need without one."""
+    def evaluate(self, context: RequirementContext) -> RequirementResult:
+        """Return whether the token satisfies the requirement, and the required scope."""
         raise NotImplementedError
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Judge a request.
+        """Return whether a request satisfies the requirement.
 
         Raises:
-            NotAuthenticated: there is no token, and the view's permissions as a whole do not let
-                in whoever comes; `PermissionDenied` if another scheme told who that is.
-            InsufficientScope: they do not hold, for lack of scope.
-            OutsideLimits: they do not hold for another reason.
+            NotAuthenticated: there is no token, and the view's permissions require one;
+                `PermissionDenied` if another scheme authenticated the request.
+            InsufficientScope: the view's permissions refuse, for lack of scope.
+            LimitsExceeded: they refuse for another reason.
         """
         token = request.auth if isinstance(request.auth, VerifiedToken) else None
-        question = RequirementContext(request, view, token)
-        # Once in a request; and a permission of the site may ask one of ours while it is weighed
-        if not hasattr(request, _WEIGHED):
-            setattr(request, _WEIGHED, True)
-            _require(question)
-        return token is not None and self.weigh(question).holds
+        context = RequirementContext(request, view, token)
+        # Once per request, also if a permission of the site calls a requirement meanwhile
+        if not hasattr(request, _EVALUATED):
+            setattr(request, _EVALUATED, True)
+            _require(context)
+        return token is not None and self.evaluate(context).holds
 
     def has_object_permission(self, request: Request, view: APIView, _obj: Any) -> bool:
-        """Judge a request for an object: like any other, so that `~` means the same there."""
+        """Return the same as `has_permission`, so that `~` means the same for objects."""
         return self.has_permission(request, view)
 
 
-def needed_by(view: APIView | None, request: Request) -> Scope:
-    """Return the scope that a view's permissions ask for, before there is a token."""
+def required_scope(view: APIView | None, request: Request) -> Scope:
+    """Return the scope that a view requires of a request without a token."""
     if view is None:
         return Scope()
-    return _weigh_all(RequirementContext(request, view), asked=False).needed
+    return _evaluate_all(RequirementContext(request, view), reached=False).required
 
 
-def challenge_of(request: Request) -> Challenge:
-    """Return what a refusal of this request says of the resource server."""
+def _challenge_of(request: Request) -> Challenge:
     sources: Iterable[Any] = (request.successful_authenticator, *(request.authenticators or ()))
     for source in sources:
         if isinstance(source, Challenger):
@@ -141,24 +132,24 @@ def challenge_of(request: Request) -> Challenge:
     return Challenge("api")
 
 
-def _require(question: RequirementContext) -> None:
-    verdict = _weigh_all(question, asked=True)
-    if verdict.holds:
+def _require(context: RequirementContext) -> None:
+    result = _evaluate_all(context, reached=True)
+    if result.holds:
         return
-    if question.token is None:
-        question.view.permission_denied(question.request)
-    challenge = challenge_of(question.request)
-    if not verdict.needed <= question.provided:
-        raise InsufficientScope(verdict.needed, question.provided, challenge)
-    # Without a reason it is somebody else's permission that refuses, and that says so itself
-    if verdict.reason:
-        raise refusal(errors.OutsideLimits(verdict.reason), challenge)
+    if context.token is None:
+        context.view.permission_denied(context.request)
+    challenge = _challenge_of(context.request)
+    if not result.required <= context.provided:
+        raise InsufficientScope(result.required, context.provided, challenge)
+    # Without a reason, another permission of the view refuses with its own message
+    if result.reason:
+        raise refusal(errors.OutsideLimits(result.reason), challenge)
 
 
-def _weigh_all(question: RequirementContext, *, asked: bool) -> Verdict:
-    permissions: Iterable[Any] = question.view.get_permissions()
-    ours = (_weigh(part, question, asked=asked) for part in permissions if _is_ours(part))
-    return reduce(Verdict.also, ours, Verdict(holds=True))
+def _evaluate_all(context: RequirementContext, *, reached: bool) -> RequirementResult:
+    parts: Iterable[Any] = context.view.get_permissions()
+    ours = (_evaluate(part, context, reached=reached) for part in parts if _is_ours(part))
+    return reduce(RequirementResult.also, ours, RequirementResult(holds=True))
 
 
 def _is_ours(part: Any) -> bool:
@@ -167,105 +158,93 @@ def _is_ours(part: Any) -> bool:
     return any(map(_is_ours, vars(part).values()))
 
 
-def _weigh(part: Any, question: RequirementContext, *, asked: bool) -> Verdict:
-    """Weigh a part; `asked` is false where the framework would not ask it any more."""
+def _evaluate(part: Any, context: RequirementContext, *, reached: bool) -> RequirementResult:
+    """Evaluate a part; `reached` is false where the framework's evaluation stops before it."""
     kind = type(part)
     if kind is AND:
-        left = _weigh(part.op1, question, asked=asked)
-        return left.also(_weigh(part.op2, question, asked=asked and left.holds))
+        left = _evaluate(part.op1, context, reached=reached)
+        return left.also(_evaluate(part.op2, context, reached=reached and left.holds))
     if kind is OR:
-        return _either(part, question, asked=asked)
+        left = _evaluate(part.op1, context, reached=reached)
+        right = left if left.holds else _evaluate(part.op2, context, reached=reached)
+        if right.holds:
+            return right
+        return min(left, right, key=lambda result: result.distance(context.provided))
     if kind is NOT:
-        return _not(part.op1, question, asked=asked)
+        return _evaluate_not(part.op1, context, reached=reached)
     if isinstance(part, Requirement):
-        return part.weigh(question)
-    # Somebody else's permission, which may rely on what was asked before it
-    return Verdict(asked and bool(part.has_permission(question.request, question.view)))
+        return part.evaluate(context)
+    # A permission of the site, which may rely on the permissions before it
+    return RequirementResult(reached and bool(part.has_permission(context.request, context.view)))
 
 
-def _either(part: Any, question: RequirementContext, *, asked: bool) -> Verdict:
-    left = _weigh(part.op1, question, asked=asked)
-    if left.holds:
-        return left
-    right = _weigh(part.op2, question, asked=asked)
-    if right.holds:
-        return right
-    return min(left, right, key=lambda verdict: verdict.distance(question.provided))
-
-
-def _not(inner: Any, question: RequirementContext, *, asked: bool) -> Verdict:
-    # Whoever brings no token has not shown that it lacks anything
-    if question.token is None and _is_ours(inner):
-        return Verdict(holds=False)
-    verdict = _weigh(inner, question, asked=asked)
-    if not verdict.holds:
-        return Verdict(holds=True)
-    contrary = inner.contrary if isinstance(inner, Requirement) else Requirement.contrary
-    return Verdict(holds=False, reason=contrary)
-
-
-__all__ = ["RequireActor", "RequireAudience", "RequireScopes"]
-
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
+def _evaluate_not(inner: Any, context: RequirementContext, *, reached: bool) -> RequirementResult:
+    # A request without a token does not show that it lacks something
+    if context.token is None and _is_ours(inner):
+        return RequirementResult(holds=False)
+    if not _evaluate(inner, context, reached=reached).holds:
+        return RequirementResult(holds=True)
+    denied = inner if isinstance(inner, Requirement) else Requirement
+    return RequirementResult(holds=False, reason=denied.denied_message)
 
 
 class RequireScopes(Requirement):
-    """The token has every scope that is named.
+    """The token has all named scopes.
 
     Without arguments, those of the view's attribute `required_scopes`.
 
     Args:
-        names: scopes that every request needs; a string may name several, with spaces.
-        methods: what a method needs beside those, such as `POST="write:alerts"`. Once a method is
-            named, one that is not is refused, except HEAD, which needs what GET needs, and OPTIONS.
+        names: scopes that every request requires; a string may contain several.
+        methods: further scopes of a method, such as `POST="write:alerts"`. If any method is named,
+            the others are refused, except HEAD, which requires the scopes of GET, and OPTIONS.
 
     Raises:
-        ImproperlyConfigured: what is named is no scope, or no method.
+        ImproperlyConfigured: a scope is malformed, or a method is unknown.
     """
 
-    contrary = "A token with this scope may not do that."
+    denied_message = "A token with this scope may not do that."
 
     def __init__(self, *names: str, **methods: str | Iterable[str]) -> None:
         super().__init__()
-        unknown = methods.keys() - _METHODS
-        if unknown:
-            raise ImproperlyConfigured(f"RequireScopes: no method: {', '.join(sorted(unknown))}.")
+        if unknown := ", ".join(sorted(methods.keys() - _METHODS)):
+            raise ImproperlyConfigured(f"RequireScopes: unknown methods: {unknown}.")
         self._always = _scope(names)
         self._methods = {name: _scope(scopes) for name, scopes in methods.items()}
-        self._told_by_view = not (names or methods)
+        self._from_view = not (names or methods)
 
     def __repr__(self) -> str:
         return f"RequireScopes({str(self._always)!r}, {self._methods})"
 
-    def weigh(self, question: RequirementContext) -> Verdict:
-        """Compare the scope of the token with what the view needs."""
-        needed = self._needed(question.request, question.view)
-        if needed is None:
-            return Verdict(holds=False, reason="No token permits this method here.")
-        return Verdict(question.token is not None and needed <= question.provided, needed)
+    def evaluate(self, context: RequirementContext) -> RequirementResult:
+        """Compare the scope of the token with the required scope."""
+        required = self._required(context.request, context.view)
+        if required is None:
+            return RequirementResult(holds=False, reason="No token permits this method here.")
+        holds = context.token is not None and required <= context.provided
+        return RequirementResult(holds, required)
 
-    def _needed(self, request: Request, view: APIView) -> Scope | None:
-        if self._told_by_view:
+    def _required(self, request: Request, view: APIView) -> Scope | None:
+        if self._from_view:
             return _of_view(view)
         method = request.method or ""
         if not self._methods or (method == "OPTIONS" and method not in self._methods):
             return self._always
-        # HEAD tells of a resource what GET tells
+        # HEAD reveals the same as GET
         named = self._methods.get(method, self._methods.get("GET") if method == "HEAD" else None)
         return None if named is None else self._always | named
 
 
 class RequireActor(Requirement):
-    """Somebody acts on behalf of the subject, and it is one of those named, if any are.
+    """A service acts on behalf of the subject, and it is one of the named services, if any.
 
-    Only the current actor counts (RFC 8693 section 4.1). `~RequireActor()` refuses all actors: then
-    only the client that the subject let in itself may ask.
+    Only the current actor counts (RFC 8693 section 4.1). `~RequireActor()` refuses all actors, and
+    accepts only the client that holds the delegation itself.
 
     Args:
-        client_ids: the client ids of the actors that may.
+        client_ids: the client ids of the accepted actors; none for any.
     """
 
-    contrary = "This may not be done on behalf of another party."
+    denied_message = "This may not be done on behalf of another party."
 
     def __init__(self, *client_ids: str) -> None:
         super().__init__()
@@ -274,24 +253,24 @@ class RequireActor(Requirement):
     def __repr__(self) -> str:
         return f"RequireActor({', '.join(map(repr, sorted(self._client_ids)))})"
 
-    def weigh(self, question: RequirementContext) -> Verdict:
-        """Look at who acts now, and at nobody who acted before."""
-        token = question.token
+    def evaluate(self, context: RequirementContext) -> RequirementResult:
+        """Check the current actor."""
+        token = context.token
         if token is None:
-            return Verdict(holds=False)
+            return RequirementResult(holds=False)
         if token.actor is None:
             reason = "Only a service that acts on behalf of a user may do this."
-            return Verdict(holds=False, reason=reason)
+            return RequirementResult(holds=False, reason=reason)
         if self._client_ids and token.actor.get("client_id") not in self._client_ids:
-            return Verdict(holds=False, reason="This actor may not do that.")
-        return Verdict(holds=True)
+            return RequirementResult(holds=False, reason="This actor may not do that.")
+        return RequirementResult(holds=True)
 
 
 class RequireAudience(Requirement):
-    """The token was issued for one of these resource servers.
+    """The token is for one of the named resource servers.
 
-    Every verifier demands its own audience already; this is for a view that several verifiers
-    serve, or for what only tokens of a further audience may do.
+    A verifier already requires its own audience; this is for a view with several verifiers, or for
+    actions that require a token for a further audience.
 
     Args:
         identifiers: the identifiers of resource servers.
@@ -300,7 +279,7 @@ class RequireAudience(Requirement):
         ImproperlyConfigured: there is none.
     """
 
-    contrary = "A token for this audience may not do that."
+    denied_message = "A token for this audience may not do that."
 
     def __init__(self, *identifiers: str) -> None:
         super().__init__()
@@ -311,14 +290,14 @@ class RequireAudience(Requirement):
     def __repr__(self) -> str:
         return f"RequireAudience({', '.join(map(repr, self._identifiers))})"
 
-    def weigh(self, question: RequirementContext) -> Verdict:
-        """Look at the audience of the token."""
-        token = question.token
+    def evaluate(self, context: RequirementContext) -> RequirementResult:
+        """Check the audience of the token."""
+        token = context.token
         if token is None:
-            return Verdict(holds=False)
+            return RequirementResult(holds=False)
         if any(identifier in token.audience for identifier in self._identifiers):
-            return Verdict(holds=True)
-        return Verdict(holds=False, reason="The token is for another audience.")
+            return RequirementResult(holds=True)
+        return RequirementResult(holds=False, reason="The token is for another audience.")
 
 
 def _of_view(view: APIView) -> Scope:
@@ -333,4 +312,4 @@ def _scope(names: str | Iterable[str]) -> Scope:
     try:
         return Scope.parse(text)
     except InvalidScope as error:
-        raise ImproperlyConfigured(f"{text!r} is no scope.") from error
+        raise ImproperlyConfigured(f"{text!r} is not a scope.") from error

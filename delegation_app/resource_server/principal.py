@@ -1,4 +1,4 @@
-"""Who acts, for whom: the user of a request, made from its token alone."""
+"""The user of a request with a token, built from the token alone."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from delegation_app.protocol.verified_token import VerifiedToken
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A user without a row: `request.user` of a request that brought a token.
+    """A user without a row: `request.user` of a request with a token.
 
     It has every attribute of Django's `AnonymousUser`, so that apps can treat it as a user. It has
-    no groups and no permissions: the scope of its token says what it may do.
+    no groups and no permissions: the scope of its token grants.
 
     Attributes:
-        subject: whose authority it is, `user:<id>` or `client:<client_id>`.
+        subject: the principal of the delegation, `user:<id>` or `client:<client_id>`.
         client_id: the client that acts.
-        scope: what it may do here.
-        delegation_id: the record that says so.
-        actors: who acts, the current one first. The others are history and decide nothing.
+        scope: the scope of the token.
+        delegation_id: the delegation behind the token.
+        actors: the actors, the current one first. The others are history and decide nothing.
     """
 
     subject: str
@@ -52,23 +52,15 @@ class Principal:
 
     @property
     def pk(self) -> str:
-        """The subject: throttles count by it."""
+        """The subject, by which throttles count."""
         return self.subject
 
-    @property
-    def id(self) -> str:
-        """The subject."""
-        return self.subject
+    id = username = pk
 
     @property
     def actor(self) -> Mapping[str, str] | None:
-        """Who acts now; None if the client itself was let in."""
+        """The current actor; None if the client acts for itself."""
         return self.actors[0] if self.actors else None
-
-    @property
-    def username(self) -> str:
-        """The subject."""
-        return self.subject
 
     @property
     def groups(self) -> Any:
@@ -85,50 +77,38 @@ class Principal:
         return self.subject
 
     def get_all_permissions(self, _obj: object = None) -> set[str]:
-        """Return no permissions."""
+        """Return an empty set."""
         return set()
 
     get_user_permissions = get_group_permissions = get_all_permissions
 
     async def aget_all_permissions(self, _obj: object = None) -> set[str]:
-        """Return no permissions."""
+        """Return an empty set."""
         return set()
 
     aget_user_permissions = aget_group_permissions = aget_all_permissions
 
-    def has_perm(self, _permission: str, _obj: object = None) -> bool:
-        """Return False: Django's permissions allow nothing."""
+    def has_perm(self, *_args: object, **_kwargs: object) -> bool:
+        """Return False: the scope of the token grants, not Django's permissions."""
         return False
 
-    def has_perms(self, _permissions: object, _obj: object = None) -> bool:
-        """Return False."""
+    has_perms = has_module_perms = has_perm
+
+    async def ahas_perm(self, *_args: object, **_kwargs: object) -> bool:
+        """Return False; see `has_perm`."""
         return False
 
-    def has_module_perms(self, _app_label: str) -> bool:
-        """Return False."""
-        return False
-
-    async def ahas_perm(self, _permission: str, _obj: object = None) -> bool:
-        """Return False."""
-        return False
-
-    async def ahas_perms(self, _permissions: object, _obj: object = None) -> bool:
-        """Return False."""
-        return False
-
-    async def ahas_module_perms(self, _app_label: str) -> bool:
-        """Return False."""
-        return False
+    ahas_perms = ahas_module_perms = ahas_perm
 
     def save(self, *_args: object, **_kwargs: object) -> NoReturn:
         """Raise `NotImplementedError`, as `AnonymousUser` does: there is no row."""
-        raise NotImplementedError("A principal made from a token has no row.")
+        raise NotImplementedError("The principal of a token has no row.")
 
     delete = set_password = check_password = save
 
 
 class NoRows(tuple[Any, ...]):
-    """Stands in for an empty manager and its querysets where there is no database to ask."""
+    """Replaces an empty manager and its querysets if there is no database."""
 
     __slots__ = ()
 
@@ -153,7 +133,7 @@ class NoRows(tuple[Any, ...]):
 
     def get(self, *_args: object, **_kwargs: object) -> NoReturn:
         """Raise `ObjectDoesNotExist`."""
-        raise ObjectDoesNotExist("A principal made from a token has no rows.")
+        raise ObjectDoesNotExist("The principal of a token has no rows.")
 
     async def acount(self) -> int:
         """Return 0."""
@@ -184,8 +164,8 @@ def none_of(name: str) -> Any:
         name: `Group` or `Permission`.
 
     Returns:
-        What `AnonymousUser` has, so that its querysets can be part of others. `NoRows` where
-        `django.contrib.auth` is not installed or `DATABASES` is empty: there those querysets raise.
+        The manager that `AnonymousUser` has, whose querysets combine with others. `NoRows` if
+        `django.contrib.auth` is not installed or `DATABASES` is empty, where those querysets raise.
     """
     if not apps.is_installed("django.contrib.auth"):
         return NoRows()

@@ -1,4 +1,4 @@
-"""What a resource server reads of a request: its token, and what is done with it."""
+"""The token of a request, and the values that its constraints are checked against."""
 
 from __future__ import annotations
 
@@ -19,31 +19,29 @@ _FORM: Final = "application/x-www-form-urlencoded"
 
 
 def bearer_token(request: HttpRequest) -> str | None:
-    """Return the token of the Authorization header (RFC 6750 section 2.1), and of nothing else.
+    """Return the token of the Authorization header (RFC 6750 section 2.1), or None.
+
+    A token in the query or in a form is ignored (RFC 9700 section 4.3.2).
 
     Args:
-        request: Django's, or that of Django REST framework.
-
-    Returns:
-        The token; None if the header has none. One in the query or in a form is not looked at
-        (RFC 9700 section 4.3.2).
+        request: of Django or of Django REST framework.
 
     Raises:
-        InvalidRequest: the header is malformed, or a token stands elsewhere too.
-        InvalidToken: what the header has for a token can be none.
+        InvalidRequest: the header is malformed, or there is a second token elsewhere.
+        InvalidToken: the token is malformed.
     """
     text = token_in(request.META.get("HTTP_AUTHORIZATION", ""))
     # RFC 6750 section 2: not more than one method in a request
     if text is not None and (PARAMETER in request.GET or PARAMETER in _form(request)):
-        raise InvalidRequest("The token was sent in more than one way.")
+        raise InvalidRequest("Send the token in the Authorization header only.")
     return text
 
 
 def call_of(request: HttpRequest) -> Call:
-    """Return what constraints on addresses, methods and paths are judged by.
+    """Return the values for constraints on addresses, methods and paths.
 
-    The path is percent-decoded once and never resolved. The address is that of the peer, or what a
-    proxy in TRUSTED_PROXIES says of it; a request that another proxy forwarded has none.
+    The path is percent-decoded once and never resolved. The address is that of the peer, or the one
+    from a proxy in TRUSTED_PROXIES; a request from another proxy has none.
     """
     header = getattr(settings, "SECURE_PROXY_SSL_HEADER", None) or ()
     sender = sender_of(request.META, conf.trusted_proxies, header[:1])
@@ -57,4 +55,4 @@ def _form(request: HttpRequest) -> QueryDict:
     try:
         return QueryDict(request.body)
     except (UnreadablePostError, RawPostDataException) as error:
-        raise InvalidRequest("The body could not be read.") from error
+        raise InvalidRequest("The body cannot be read.") from error

@@ -1,4 +1,4 @@
-"""What a process makes of the settings once: its verifier, and the client that it is."""
+"""The verifier and the client of the settings, one per process."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from delegation_app.client import Client, Credentials
+from delegation_app.client.http.fork_safety import Locked
 from delegation_app.protocol.verified_token import Verifier
 from delegation_app.resource_server.conf import SETTING, conf
-from delegation_app.resource_server.verifiers.fork_safe import Locked
 from delegation_app.resource_server.verifiers.introspection import IntrospectionVerifier
 from delegation_app.resource_server.verifiers.offline import OfflineVerifier
 
@@ -22,40 +22,38 @@ OFFLINE: Final = "offline"
 INTROSPECTION: Final = "introspection"
 
 
-class _Once(Locked):
-    """What is made at its first use, by one thread only."""
-
+class _LazySingletons(Locked):
     def __init__(self) -> None:
         super().__init__()
-        self._made: dict[str, Any] = {}
+        self._instances: dict[str, Any] = {}
 
     def get(self, name: str, make: Callable[[], T]) -> T:
-        if name not in self._made:
+        if name not in self._instances:
             with self._lock:
-                if name not in self._made:
-                    self._made[name] = make()
-        made: T = self._made[name]
-        return made
+                if name not in self._instances:
+                    self._instances[name] = make()
+        instance: T = self._instances[name]
+        return instance
 
-    def forget(self) -> list[Any]:
+    def clear(self) -> list[Any]:
         with self._lock:
-            gone, self._made = list(self._made.values()), {}
-        return gone
+            removed, self._instances = list(self._instances.values()), {}
+        return removed
 
 
-_once: Final = _Once()
+_singletons: Final = _LazySingletons()
 
 
 def forget(*, setting: str = SETTING, **_more: Any) -> None:
-    """Make everything anew when it is next used: the settings were changed, as tests do.
+    """Drop the instances, so that the next use reads the settings again.
 
     Args:
-        setting: which one.
+        setting: the name of the changed setting.
     """
     if setting != SETTING:
         return
-    for made in _once.forget():
-        close = getattr(made, "close", None)
+    for removed in _singletons.clear():
+        close = getattr(removed, "close", None)
         if close is not None:
             close()
 
@@ -64,21 +62,21 @@ setting_changed.connect(forget, dispatch_uid="delegation_resource_server")
 
 
 def verifier() -> Verifier:
-    """Return the verifier that the settings describe; one in a process.
+    """Return the verifier of the settings, one per process.
 
     Raises:
-        ImproperlyConfigured: the settings describe none.
+        ImproperlyConfigured: the settings are incomplete.
     """
-    return _once.get("verifier", _new_verifier)
+    return _singletons.get("verifier", _new_verifier)
 
 
 def client() -> Client:
-    """Return the client as which this service exchanges; one in a process, with its tokens.
+    """Return the client of the settings, one per process, with its token cache.
 
     Raises:
-        ImproperlyConfigured: the settings name none.
+        ImproperlyConfigured: the settings have no client.
     """
-    return _once.get("client", _new_client)
+    return _singletons.get("client", _new_client)
 
 
 def _new_client() -> Client:
@@ -117,7 +115,7 @@ def _introspection() -> Verifier:
 
 def _of_class(path: str) -> Verifier:
     try:
-        made: Verifier = import_string(path)(conf.audience)
+        instance: Verifier = import_string(path)(conf.audience)
     except ImportError as error:
-        raise ImproperlyConfigured(f"VERIFIER {path!r} can't be imported.") from error
-    return made
+        raise ImproperlyConfigured(f"VERIFIER {path!r} cannot be imported.") from error
+    return instance

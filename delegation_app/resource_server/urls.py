@@ -1,4 +1,4 @@
-"""The metadata at its place: `path("", include("delegation_app.resource_server.urls"))`."""
+"""The URL of the metadata: `path("", include("delegation_app.resource_server.urls"))`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from delegation_app.resource_server.metadata import ProtectedResourceMetadata
 
 app_name = "delegation_resource_server"
 
-_PLACE: Final = WELL_KNOWN.lstrip("/")
+_PATH: Final = WELL_KNOWN.lstrip("/")
 _document = ProtectedResourceMetadata.as_view()
 
 urlpatterns = [
-    path(_PLACE, _document, name="metadata"),
+    path(_PATH, _document, name="metadata"),
     # RFC 9728 section 3.1: the path of the resource comes after the well-known part
-    path(f"{_PLACE}/<path:suffix>", _document, name="metadata-of"),
+    path(f"{_PATH}/<path:suffix>", _document, name="metadata-of"),
 ]

@@ -1,10 +1,10 @@
-"""Requests of a test client as if they brought a token; no authorization server is asked.
+"""Requests of a test client with a token, without an authorization server.
 
 A view sees `request.user` and `request.auth` as in production, and permissions, audience and
-constraints are judged as there. Only the signature is not: the token is a random text that a
-stand-in of the verifier knows. Other tokens go to the usual verifier. Blocks can be nested; the
-innermost one for a test client counts. An `APIClient` under `force_authenticate` is not affected:
-the framework then looks at no header.
+constraints are enforced. Only the signature is not verified: the token is a random text that a
+replacement of the verifier recognizes. Other tokens go to the usual verifier. Blocks can be nested;
+the innermost one of a test client counts. An `APIClient` under `force_authenticate` is not
+affected, since the framework then reads no header.
 """
 
 from __future__ import annotations
@@ -38,23 +38,23 @@ def acting_as(
     actors: Sequence[str] = (),
     constraints: Sequence[Mapping[str, Any]] = (),
 ) -> AbstractContextManager[Principal]:
-    """Let each request of a test client bring a token that says this, within a `with` block.
+    """Send a token with each request of a test client, within a `with` block.
 
     Args:
         client: the `Client` of Django or the `APIClient` of Django REST framework.
         on_behalf_of: the principal: a user, a subject such as `user:7`, or None for the client
             acting for itself.
         scope: names separated by spaces, or an iterable of names.
-        audience: the identifiers of resource servers; none for that of the view.
+        audience: the identifiers of resource servers; empty for that of the view.
         client_id: the client that received the delegation.
         actors: the client ids of the actors, the current actor first.
-        constraints: limits as JSON objects, as they stand in the claim `constraints`.
+        constraints: limits as JSON objects, as in the claim `constraints`.
 
     Returns:
         A context manager; its value is the principal that a view finds in `request.user`.
 
     Raises, at the start of the block:
-        TypeError: `client` is no synchronous test client.
+        TypeError: `client` is not a synchronous test client.
         InvalidScope: a scope name has a character that RFC 6749 section 3.3 does not allow.
         InvalidConstraint: a limit is unknown or malformed.
 
@@ -100,7 +100,7 @@ def _stand_in(text: str, read: Callable[[str], VerifiedToken]) -> Callable[[str,
 
 @contextmanager
 def _sending(client: TestClient, header: str) -> Iterator[None]:
-    # What APIClient.credentials() has set would replace a default
+    # APIClient.credentials() takes precedence over the defaults
     credentials = getattr(client, "_credentials", {})
     kept = {name: value for name, value in credentials.items() if name != _HEADER}
     with (

@@ -1,4 +1,4 @@
-"""The claims of an access token that no authorization server has issued."""
+"""The claims of an access token for tests."""
 
 from __future__ import annotations
 
@@ -33,18 +33,7 @@ class UserRow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TokenAuthority:
-    """What a token for a test says.
-
-    Attributes:
-        on_behalf_of: the principal: a user, a subject such as `user:7`, or None for the client
-            acting for itself.
-        scope: names separated by spaces, or an iterable of names.
-        audience: the identifier of a resource server, or several.
-        client_id: the client that received the delegation.
-        actors: the client ids of the actors, the current actor first.
-        constraints: limits as JSON objects, as they stand in the claim `constraints`.
-        lifetime: seconds until the token expires; negative for an expired token.
-    """
+    """The content of a token for tests; the fields are those of `FakeIssuer.token`."""
 
     on_behalf_of: UserRow | str | None
     scope: str | Iterable[str]
@@ -59,15 +48,15 @@ class TokenAuthority:
 
         Args:
             issuer: the identifier of the authorization server.
-            status: where the status of the token is published.
+            status: the place of its status.
 
         Raises:
             InvalidScope: a scope name has a character that RFC 6749 section 3.3 does not allow.
-            InvalidConstraint: a limit is unknown or malformed; no call would pass it.
+            InvalidConstraint: a limit is unknown or malformed.
         """
-        ends = time.time() + self.lifetime
-        # A token that has expired was issued before it did
-        issued = min(time.time(), ends - LIFETIME_SECONDS)
+        expires = time.time() + self.lifetime
+        # An expired token is issued before it expires
+        issued = min(time.time(), expires - LIFETIME_SECONDS)
         return AccessTokenClaims(
             issuer=issuer,
             subject=self.subject,
@@ -77,7 +66,7 @@ class TokenAuthority:
             jti=new_token_id(),
             delegation_id=str(uuid4()),
             issued_at=_moment(issued),
-            expires_at=_moment(ends),
+            expires_at=_moment(expires),
             auth_time=_moment(issued) if self.subject.startswith("user:") else None,
             acr="1",
             actors=tuple(client_identity(name) for name in self.actors),

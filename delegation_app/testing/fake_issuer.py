@@ -1,7 +1,7 @@
-"""An authorization server without a server: keys, metadata, tokens and status lists in memory.
+"""An authorization server in memory: keys, metadata, tokens and status lists.
 
-It imports neither Django nor a model, so that every resource server can use it, also one with
-`DATABASES = {}` and one that is no Django site.
+It imports neither Django nor a model, so that every resource server can use it, also with
+`DATABASES = {}` and without Django.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ from delegation_app.testing.claims import CLIENT_ID, LIFETIME_SECONDS, TokenAuth
 ISSUER: Final = "https://issuer.example.com"
 AUDIENCE: Final = "https://service.example.com"
 
-# How many tokens have their status in one list
+# Tokens per status list
 _LIST_SIZE: Final = 65_536
-# Longer than any test, also one that moves the clock
+# Longer than any test, also if it moves the clock
 _LIST_LIFETIME: Final = 10 * 365 * 24 * 3600
 _OK: Final = 200
 _ALGORITHM: Final = "ES256"
 
 
 class FakeIssuer:
-    """Signs access tokens and publishes what verifies them. It is a `Transport` to itself.
+    """Signs access tokens and publishes keys and status lists. It is its own `Transport`.
 
     Safe to share between threads.
 
     Args:
         issuer: its identifier, an https URL.
-        audience: the resource server that its tokens are for, unless another one is named.
+        audience: the default audience of its tokens.
 
     Raises:
-        ValueError: `issuer` is no https URL.
+        ValueError: `issuer` is not an https URL.
 
     Attributes:
         issuer: its identifier.
         audience: the default audience of its tokens.
-        requests: what was sent to it, the oldest first.
+        requests: the received requests, the oldest first.
     """
 
     def __init__(self, issuer: str = ISSUER, audience: str = AUDIENCE) -> None:
@@ -88,7 +88,7 @@ class FakeIssuer:
             actors: the client ids of the actors, the current actor first.
             constraints: limits as JSON objects.
             lifetime: seconds until it expires; negative for an expired token.
-            claims: further claims, which replace those of the same name; None removes one.
+            claims: further claims, which replace others; None removes a claim.
 
         Raises:
             InvalidScope: a scope name has a character that RFC 6749 section 3.3 does not allow.
@@ -98,9 +98,9 @@ class FakeIssuer:
         """
         where = self.audience if audience is None else audience
         authority = TokenAuthority(subject, scope, where, client_id, actors, constraints, lifetime)
-        made = authority.claims(self.issuer, self._next_reference()) | dict(claims or {})
-        kept = {name: value for name, value in made.items() if value is not None}
-        return jose.sign(kept, self._key, typ=names.ACCESS_TOKEN_TYP)
+        members = authority.claims(self.issuer, self._next_reference()) | dict(claims or {})
+        present = {name: value for name, value in members.items() if value is not None}
+        return jose.sign(present, self._key, typ=names.ACCESS_TOKEN_TYP)
 
     def revoke(self, token: str) -> None:
         """Mark a token as revoked in its status list.
@@ -109,17 +109,16 @@ class FakeIssuer:
             token: the text of a token of this issuer.
 
         Raises:
-            ValueError: it is no token of this issuer, or it has no status.
+            ValueError: it is not a token of this issuer, or it has no status.
 
-        Side effects: every verifier that this issuer made reads its status lists again, so that
-            the next call refuses the token. A verifier that was made in another way learns of it
-            when it polls.
+        Side effects: the verifiers from `verifier` refresh their status lists, so that the next
+            call refuses the token. Other verifiers notice it when they poll.
         """
         try:
             _, claims = jose.unsigned(token, typ=names.ACCESS_TOKEN_TYP, issuer=self.issuer)
             reference = StatusReference.of(claims)
         except InvalidToken as error:
-            raise ValueError("This is no token of this issuer.") from error
+            raise ValueError("This is not a token of this issuer.") from error
         if reference is None or not reference.uri.startswith(self._base):
             raise ValueError("The token has no status at this issuer.")
         with self._lock:
@@ -128,16 +127,16 @@ class FakeIssuer:
             verifier.refresh()
 
     def verifier(self, audience: str | None = None, **arguments: Any) -> OfflineVerifier:
-        """Return a verifier that trusts this issuer and no network.
+        """Return a verifier that trusts this issuer and uses no network.
 
-        It starts no thread, and its status lists never become stale.
+        It has no thread, and its status lists never become stale.
 
         Args:
             audience: the identifier of the resource server that verifies; None for that of the
                 issuer.
             arguments: further arguments of `OfflineVerifier`.
         """
-        # The wall clock is looked up when used, so that a test can freeze it
+        # Looked up at each use, so that a test can freeze it
         clocks = Clocks(wall=lambda: time.time(), steady=lambda: 0.0)  # noqa: PLW0108
         defaults: dict[str, Any] = {"poll_seconds": 0, "transport": self, "clocks": clocks}
         verifier = OfflineVerifier(
@@ -192,7 +191,7 @@ class FakeIssuer:
         claims = {
             "iss": self.issuer,
             "sub": url,
-            # Never later than the list before, wherever a test moves the clock
+            # Never earlier than a previous list, wherever a test moves the clock
             "iat": 0,
             "exp": int(time.time()) + _LIST_LIFETIME,
             "status_list": StatusList.marking(_LIST_SIZE, revoked).as_json(),

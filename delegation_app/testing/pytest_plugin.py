@@ -1,7 +1,7 @@
 """Fixtures for pytest: `pytest_plugins = ["delegation_app.testing.pytest_plugin"]`.
 
-Everything is imported when a fixture is used: pytest loads plugins before Django is set up, and a
-resource server has neither the tables nor factory_boy.
+Imports take place in the fixtures: pytest loads plugins before Django is set up, and a resource
+server has neither the tables nor factory_boy.
 """
 # ruff: noqa: ARG001, PLC0415 - `db` is for its effect; for the imports see above
 
@@ -34,7 +34,7 @@ def fake_issuer() -> Iterator[FakeIssuer]:
 
 @pytest.fixture
 def acting_as() -> Iterator[Callable[..., Principal]]:
-    """Call it as the function `acting_as`: it returns the principal, and ends with the test."""
+    """The function `acting_as`, until the end of the test; it returns the principal."""
     from delegation_app.testing.acting_as import acting_as as block
 
     with ExitStack() as stack:
@@ -49,37 +49,18 @@ def token_for(db: None) -> Callable[..., str]:
     return token_for
 
 
-@pytest.fixture
-def user_factory(db: None) -> Any:
-    """The class `UserFactory`."""
-    return _factory("UserFactory")
-
-
-@pytest.fixture
-def resource_server_factory(db: None) -> Any:
-    """The class `ResourceServerFactory`."""
-    return _factory("ResourceServerFactory")
-
-
-@pytest.fixture
-def client_factory(db: None) -> Any:
-    """The class `ClientFactory`."""
-    return _factory("ClientFactory")
-
-
-@pytest.fixture
-def consent_factory(db: None) -> Any:
-    """The class `ConsentFactory`."""
-    return _factory("ConsentFactory")
-
-
-@pytest.fixture
-def delegation_factory(db: None) -> Any:
-    """The class `DelegationFactory`."""
-    return _factory("DelegationFactory")
-
-
 def _factory(name: str) -> Any:
-    from delegation_app.testing import factories
+    @pytest.fixture
+    def fixture(db: None) -> Any:
+        from delegation_app.testing import factories
 
-    return getattr(factories, name)
+        return getattr(factories, name)
+
+    return fixture
+
+
+user_factory = _factory("UserFactory")
+resource_server_factory = _factory("ResourceServerFactory")
+client_factory = _factory("ClientFactory")
+consent_factory = _factory("ConsentFactory")
+delegation_factory = _factory("DelegationFactory")

@@ -1,4 +1,4 @@
-"""Tokens and codes on a delegation, issued by the services and not by an endpoint."""
+"""Tokens on a delegation, issued by the services without an endpoint."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def token_for(
 
     Args:
         delegation: a live delegation.
-        scope: names separated by spaces, or an iterable of names; None for all that can be used
-            at the audience.
+        scope: names separated by spaces, or an iterable of names; None for everything that the
+            audience knows.
         audience: resource servers or their identifiers; None for all of the delegation.
 
     Returns:
@@ -40,8 +40,8 @@ def token_for(
 
     Raises:
         ValueError: the delegation is not live.
-        InvalidScope: nothing of the scope is left, or more is asked for than the delegation holds.
-        InvalidTarget: the delegation does not hold the audience.
+        InvalidScope: the scope is empty, or exceeds that of the delegation.
+        InvalidTarget: the audience exceeds that of the delegation.
         InvalidGrant: a constraint refuses.
 
     Side effects: one token row, one audit event, the counters of limited delegations; the first
@@ -61,13 +61,12 @@ def access_token(
 
     Args:
         delegation, scope, audience: see `token_for`.
-        expires_at: when it ends at the latest.
+        expires_at: its latest expiry.
     """
     with nested():
         view = view_of(delegation, scope=scope, audience=audience)
-        manner = issuing.IssueOptions(not_after=expires_at)
-        origin = ORIGIN.acting_as(view.client.subject)
-        issued = issuing.issue(view, origin, manner)
+        options = issuing.IssueOptions(not_after=expires_at)
+        issued = issuing.issue(view, ORIGIN.acting_as(view.client.subject), options)
     text: str = issued.answer(signing_keys.signer())["access_token"]
     return issued.access, text
 
@@ -102,7 +101,7 @@ def view_of(
     scope: str | Iterable[str] | None = None,
     audience: Where | None = None,
 ) -> issuing.TokenGrant:
-    """Return what a token shows of a delegation, with the delegation locked and read again.
+    """Return the token grant of a delegation, with the delegation locked and read again.
 
     Args:
         delegation, scope, audience: see `token_for`.
@@ -134,7 +133,7 @@ def _is_renewable(view: issuing.TokenGrant) -> bool:
 
 
 def client_of(client_id: str) -> lookup.RegisteredClient:
-    """Return a client as the services know it, with the policy that is stored now.
+    """Return the registered client with its stored policy.
 
     Raises:
         ValueError: there is no such client.
@@ -146,10 +145,10 @@ def client_of(client_id: str) -> lookup.RegisteredClient:
 
 
 def identifiers(audience: Where | None) -> Audience:
-    """Return resource servers, or their identifiers, as an audience; nothing for None.
+    """Return resource servers or their identifiers as an audience; empty for None.
 
     Raises:
-        InvalidTarget: an identifier is no absolute URI.
+        InvalidTarget: an identifier is not an absolute URI.
     """
     if audience is None:
         return Audience()

@@ -1,4 +1,4 @@
-"""Other verifiers in place of those of a resource server, for the time of a test."""
+"""Replacement verifiers for the duration of a test."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def replaced(stand_in: Callable[[str, Usual], Verifier]) -> Iterator[None]:
 
     Args:
         stand_in: returns the verifier; its arguments are the audience of the view, and a function
-            that returns the verifier that is replaced.
+            that returns the replaced verifier.
 
     Side effects: replaces a method of `BearerAuthentication` in this process until the block ends.
     """
@@ -39,10 +39,10 @@ def replaced(stand_in: Callable[[str, Usual], Verifier]) -> Iterator[None]:
 
 @contextmanager
 def verified_by(issuer: FakeIssuer) -> Iterator[FakeIssuer]:
-    """Let every view of this process verify with the keys and status lists of a fake issuer.
+    """Make every view of this process accept the tokens of a fake issuer, and no others.
 
     Args:
-        issuer: whose tokens are accepted; no others are.
+        issuer: the fake issuer.
 
     Yields:
         The issuer.

@@ -46,7 +46,7 @@ def requires(*scopes: str) -> Callable[[Request], VerifiedToken]:
         peer = None if request.client is None else request.client.host
         token = verifier.verify(text, Call(peer, request.method, request.scope["path"]))
         if not token.allows(needed):
-            raise OutsideLimits("The token does not have the scope for this.")
+            raise OutsideLimits("The scope of the token does not cover this request.")
         return token
 
     return verified
@@ -61,7 +61,7 @@ def ask_for_a_token(request: Request, _error: NoToken) -> JSONResponse:
 
 @app.exception_handler(OAuthError)
 def refuse(request: Request, error: OAuthError) -> JSONResponse:
-    """Answer what the library says: 400, 401, 403, or 503 where nobody can tell now."""
+    """Return the status of the error: 400, 401, 403, or 503 if the validity is unknown."""
     headers = {"Cache-Control": "no-store"}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)

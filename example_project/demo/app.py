@@ -65,7 +65,7 @@ class App:
         """Return the attempt whose address a person is to be sent to."""
         # Somebody who has seen the story before is asked again.
         redirect_uri = self._known["redirect_uris"][0]
-        return self.client.begin(redirect_uri, scope=scope, more={"prompt": "consent"})
+        return self.client.begin(redirect_uri, scope=scope, extra={"prompt": "consent"})
 
     def exchange(self, token: str, audience: str, scope: str) -> Tokens:
         """Exchange a token that this client was sent (RFC 8693)."""

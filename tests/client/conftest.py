@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.client.fakes import Server, Time, client_of
+
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory):
@@ -42,3 +44,18 @@ def certificate(tmp_path_factory):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path, secret)
     return SimpleNamespace(path=path, context=context)
+
+
+@pytest.fixture
+def server():
+    return Server()
+
+
+@pytest.fixture
+def time():
+    return Time()
+
+
+@pytest.fixture
+def client(server, time):
+    return client_of(server, time)

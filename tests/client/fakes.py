@@ -31,7 +31,7 @@ KNOWN = Metadata(
         if isinstance(value, str) and name != "issuer"
     },
     ("S256",),
-    names_itself=True,
+    sends_iss=True,
 )
 
 
@@ -103,3 +103,24 @@ def client_of(server, time=None, **cache):
     kept = TokenCache(clock=time, now=time, jitter=lambda: 0.0, **cache)
     credentials = Credentials("service-a", "a secret that nobody may see")
     return Client(ISSUER, credentials, transport=server, cache=kept, now=time)
+
+
+def crowd(size, do):
+    """Call `do` in `size` threads at once; return what each returned or raised."""
+    barrier = threading.Barrier(size)
+    results = [None] * size
+
+    def one(number):
+        barrier.wait()
+        try:
+            results[number] = do()
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            results[number] = error
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads)
+    return results

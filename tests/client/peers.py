@@ -1,4 +1,4 @@
-"""Peers on this machine that answer with whatever bytes they are told to, or with none."""
+"""Peers on this machine that answer with given bytes, or with none."""
 
 import contextlib
 import socket

@@ -46,17 +46,15 @@ def tokens_seen(there):
     return [header(request, "Authorization") for request in there.requests]
 
 
-def test_auth_when_the_origin_is_the_service_then_the_token_is_sent(source):
+def test_auth_when_the_origin_is_the_service(source):
     with peer(says()) as there:
         session(BearerAuth(source, [there.url])).get(there.url + "/api")
-
     assert tokens_seen(there) == ["Bearer token-1"]
 
 
-def test_auth_when_it_is_another_origin_then_no_token_is_sent(source):
+def test_auth_when_it_is_another_origin(source):
     with peer(says()) as there, peer(says()) as elsewhere:
         session(BearerAuth(source, [there.url])).get(elsewhere.url)
-
     assert tokens_seen(elsewhere) == [None]
 
 
@@ -69,9 +67,7 @@ def plain_session(auth):
 
 @pytest.mark.parametrize("make", [session, plain_session])
 @pytest.mark.parametrize("status", ["302 Found", "307 Temporary Redirect"])
-def test_auth_when_the_service_redirects_elsewhere_then_the_token_does_not_go_along(
-    source, make, status
-):
+def test_auth_when_the_service_redirects_elsewhere(source, make, status):
     with (
         peer(refuses_first(CHALLENGE)) as trap,
         peer(says(b"", status, f"Location: {trap.url}/")) as there,
@@ -86,7 +82,7 @@ def test_auth_when_the_service_redirects_elsewhere_then_the_token_does_not_go_al
     assert answer.status_code in {302, 307, 401}
 
 
-def test_auth_when_somebody_elses_session_took_the_token_elsewhere_then_it_gets_no_new_one(source):
+def test_auth_when_a_session_of_the_site_follows_a_redirect(source):
     with (
         peer(refuses_first(CHALLENGE)) as trap,
         peer(says(b"", "302 Found", f"Location: {trap.url}/")) as there,
@@ -101,7 +97,7 @@ def test_auth_when_somebody_elses_session_took_the_token_elsewhere_then_it_gets_
 
 
 @pytest.mark.parametrize("body", [None, b"bytes", "text", io.BytesIO(b"..a file")])
-def test_auth_when_the_service_refuses_the_token_then_a_new_one_is_tried_once(source, body):
+def test_auth_when_the_service_refuses_the_token(source, body):
     if isinstance(body, io.BytesIO):
         body.seek(2)
     with peer(refuses_first(CHALLENGE)) as there:
@@ -120,22 +116,18 @@ def test_auth_when_the_service_refuses_the_token_then_a_new_one_is_tried_once(so
     )
 
 
-def test_auth_when_the_service_refuses_twice_then_that_is_the_answer(source):
+def test_auth_when_the_service_refuses_twice(source):
     with peer(refuses_first(CHALLENGE, times=9)) as there:
         answer = session(BearerAuth(source, [there.url])).get(there.url)
-
     assert answer.status_code == 401
     assert answer.text == "no"
     assert len(there.requests) == 2
 
 
-def test_auth_when_the_body_can_not_be_read_again_then_only_the_next_request_has_a_new_token(
-    source,
-):
+def test_auth_when_the_body_cannot_be_read_again(source):
     with peer(refuses_first(CHALLENGE)) as there, session(BearerAuth(source, [there.url])) as calls:
         first = calls.post(there.url, data=(part for part in [b"a", b"b"]))
         second = calls.get(there.url)
-
     assert (first.status_code, second.status_code) == (401, 200)
     assert tokens_seen(there)[0] == "Bearer token-1"
     assert tokens_seen(there)[-1] == "Bearer token-2"
@@ -152,10 +144,9 @@ def test_auth_when_the_body_can_not_be_read_again_then_only_the_next_request_has
         ['WWW-Authenticate: Bearer error="invalid_token_of_mine"'],
     ],
 )
-def test_auth_when_a_new_token_would_not_help_then_none_is_fetched(source, headers):
+def test_auth_when_a_new_token_would_not_help(source, headers):
     with peer(refuses_first(*headers)) as there:
         answer = session(BearerAuth(source, [there.url])).get(there.url)
-
     assert answer.status_code == 401
     assert len(there.requests) == 1
     assert source.forgotten == []
@@ -169,16 +160,15 @@ def test_auth_when_a_new_token_would_not_help_then_none_is_fetched(source, heade
         ['WWW-Authenticate: Basic realm="a"', 'WWW-Authenticate: Bearer ERROR = "invalid_token"'],
     ],
 )
-def test_auth_when_the_challenge_is_written_differently_then_it_is_understood(source, headers):
+def test_auth_when_the_challenge_is_written_differently(source, headers):
     with peer(refuses_first(*headers)) as there:
         assert session(BearerAuth(source, [there.url])).get(there.url).status_code == 200
 
 
-def test_auth_when_there_is_no_other_token_then_the_refusal_is_the_answer(source):
+def test_auth_when_there_is_no_other_token(source):
     source.forget = lambda access_token: None
     with peer(refuses_first(CHALLENGE)) as there:
         answer = session(BearerAuth(source, [there.url])).get(there.url)
-
     assert (answer.status_code, answer.text) == (401, "no")
     assert len(there.requests) == 1
 
@@ -186,7 +176,7 @@ def test_auth_when_there_is_no_other_token_then_the_refusal_is_the_answer(source
 @pytest.mark.parametrize(
     "origins", [[], ["http://b.example.com"], ["b.example.com"], ["https://a@b.example.com"], [""]]
 )
-def test_auth_when_there_is_no_safe_origin_then_it_is_not_made(source, origins):
+def test_auth_when_there_is_no_safe_origin(source, origins):
     with pytest.raises(ValueError, match=r"origin"):
         BearerAuth(source, origins)
 
@@ -195,32 +185,29 @@ def prepared(auth, url):
     return requests.Request("GET", url, auth=auth).prepare().headers.get("Authorization")
 
 
-def test_as_service_when_no_origins_are_named_then_the_audience_says_where():
+def test_as_service_when_no_origins_are_named():
     client = client_of(Server())
     auth = AsService(client, SERVICE, "a")
-
     assert prepared(auth, SERVICE + "/api?x=1") == "Bearer token-1"
     assert prepared(AsService(client, SERVICE, "a"), SERVICE + ":443/") == "Bearer token-1"
     for other in (OTHER, SERVICE + ":8443", SERVICE + ".evil.example", "http" + SERVICE[5:]):
         assert prepared(auth, other) is None
 
 
-def test_as_service_when_origins_are_named_then_only_they_count():
+def test_as_service_when_origins_are_named():
     auth = AsService(client_of(Server()), SERVICE, origins=["http://127.0.0.1:8001/api"])
-
     assert prepared(auth, "http://127.0.0.1:8001/other") == "Bearer token-1"
     assert prepared(auth, SERVICE) is None
 
 
-def test_as_service_when_the_audience_is_no_address_then_origins_have_to_be_named():
+def test_as_service_when_the_audience_is_no_address():
     client = client_of(Server())
-
     with pytest.raises(ValueError, match="origins"):
         AsService(client, "urn:service:b")
     assert AsService(client, "urn:service:b", origins=[SERVICE])
 
 
-def test_on_behalf_of_when_somebody_asks_then_their_token_is_exchanged():
+def test_on_behalf_of_when_a_user_calls():
     server = Server()
     client = client_of(server)
     for _ in range(2):
@@ -232,18 +219,17 @@ def test_on_behalf_of_when_somebody_asks_then_their_token_is_exchanged():
     assert "alice" not in repr(auth)
 
 
-def test_on_behalf_of_when_the_exchange_is_refused_then_the_service_is_not_called():
+def test_on_behalf_of_when_the_exchange_is_refused():
     server = Server()
     server.reply = answer(400, error="invalid_request")
     with peer(says()) as there:
         auth = OnBehalfOf(client_of(server), "s", audience=SERVICE, origins=[there.url])
         with pytest.raises(InvalidRequestError):
             session(auth).get(there.url)
-
     assert there.requests == []
 
 
-def test_on_behalf_of_when_the_person_took_it_back_then_the_error_says_so():
+def test_on_behalf_of_when_the_person_took_it_back():
     server = Server()
     with peer(refuses_first(CHALLENGE, times=9)) as there:
         auth = OnBehalfOf(client_of(server), "s", audience=SERVICE, origins=[there.url])
@@ -256,12 +242,11 @@ def test_on_behalf_of_when_the_person_took_it_back_then_the_error_says_so():
     assert len(there.requests) == 1
 
 
-def test_on_behalf_of_when_the_token_is_refused_then_it_is_exchanged_once_more():
+def test_on_behalf_of_when_the_token_is_refused():
     server = Server()
     client = client_of(server)
     with peer(refuses_first(CHALLENGE)) as there:
         auth = OnBehalfOf(client, "s", audience=SERVICE, origins=[there.url])
         assert session(auth).get(there.url).status_code == 200
-
     assert tokens_seen(there) == ["Bearer token-1", "Bearer token-2"]
     assert len(server.forms) == 2

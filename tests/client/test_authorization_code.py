@@ -9,7 +9,7 @@ from delegation_app.client import authorization_code
 from delegation_app.client.authorization_code import Attempt
 from delegation_app.client.discovery import Metadata
 from delegation_app.client.errors import AccessDeniedError, ClientError, Refused, UnusableAnswer
-from delegation_app.client.target import Target
+from delegation_app.client.tokens import Target
 from delegation_app.protocol import pkce
 from tests.client.fakes import ISSUER, KNOWN, REDIRECT_URI, SERVICE
 
@@ -31,7 +31,7 @@ def attempt():
     return begin()
 
 
-def test_begin_when_a_try_starts_then_its_url_asks_with_a_challenge_and_a_state():
+def test_begin_when_a_try_starts():
     attempt = begin(prompt="consent")
     base, _, query = attempt.url.partition("?")
 
@@ -50,68 +50,63 @@ def test_begin_when_a_try_starts_then_its_url_asks_with_a_challenge_and_a_state(
     assert attempt.verifier not in attempt.url
 
 
-def test_begin_when_two_tries_start_then_they_share_no_secret():
+def test_begin_when_two_tries_start():
     one, other = begin(), begin()
-
     assert len({one.state, one.verifier, other.state, other.verifier}) == 4
     assert pkce.proves(one.verifier, pkce.challenge_for(one.verifier))
 
 
-def test_begin_when_the_endpoint_has_a_query_then_it_is_kept():
+def test_begin_when_the_endpoint_has_a_query():
     there = Metadata(ISSUER, {"authorization_endpoint": f"{ISSUER}/a?tenant=1"}, ("S256",))
-
     assert begin(metadata=there).url.startswith(f"{ISSUER}/a?tenant=1&response_type=code&")
 
 
 @pytest.mark.parametrize("methods", [(), ("plain",), ("s256",)])
-def test_begin_when_the_server_has_no_s256_then_nobody_is_sent_there(methods):
+def test_begin_when_the_server_has_no_s256(methods):
     there = Metadata(ISSUER, KNOWN.endpoints, methods)
-
     with pytest.raises(UnusableAnswer, match="S256"):
         begin(metadata=there)
 
 
 @pytest.mark.parametrize("name", ["state", "redirect_uri", "code_challenge_method", "scope"])
-def test_begin_when_somebody_sets_what_is_not_theirs_then_it_is_refused(name):
+def test_begin_when_extra_sets_a_reserved_parameter(name):
     with pytest.raises(ValueError, match=name):
         authorization_code.begin(KNOWN, "web", REDIRECT_URI, WANTED, {name: "x"})
 
 
 @pytest.mark.parametrize("uri", ["", "/callback", "https://web.example.com/#x", "no uri"])
-def test_begin_when_the_redirect_uri_is_none_then_it_is_refused(uri):
+def test_begin_when_the_redirect_uri_is_none(uri):
     with pytest.raises(ValueError, match="redirect URI"):
         begin(redirect_uri=uri)
 
 
-def test_attempt_when_it_is_put_into_a_session_then_it_comes_out_the_same(attempt):
+def test_attempt_when_it_is_put_into_a_session(attempt):
     assert Attempt.load(json.loads(json.dumps(attempt.dump()))) == attempt
 
 
 @pytest.mark.parametrize(
     "stored", [None, {}, "x", {"state": "x"}, [], {**begin().dump(), "state": None}]
 )
-def test_attempt_when_the_session_has_none_then_nobody_was_sent(stored):
+def test_attempt_when_the_session_has_none(stored):
     with pytest.raises(UnusableAnswer):
         Attempt.load(stored)
 
 
-def test_attempt_when_it_is_logged_then_it_shows_no_secret(attempt):
+def test_attempt_when_it_is_logged(attempt):
     shown = repr(attempt)
-
     assert attempt.state not in shown
     assert attempt.verifier not in shown
 
 
-def test_judge_when_the_answer_is_good_then_there_is_a_code_to_redeem(attempt):
+def test_judge_when_the_answer_is_good(attempt):
     code = authorization_code.judge(attempt, callback(attempt))
-
     assert (code.code, code.verifier, code.redirect_uri) == (
         "c0de", attempt.verifier, REDIRECT_URI,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("state", [None, "", "another", "\x00", "ä"])
-def test_judge_when_the_state_is_another_then_it_is_no_answer_to_this(attempt, state):
+def test_judge_when_the_state_is_another(attempt, state):
     with pytest.raises(UnusableAnswer, match="state"):
         authorization_code.judge(attempt, callback(attempt, state=state))
 
@@ -121,18 +116,15 @@ def test_judge_when_the_state_is_another_then_it_is_no_answer_to_this(attempt, s
 )
 @pytest.mark.parametrize("error", [None, "access_denied"])
 @pytest.mark.conformance("IS-04", "BC-05")
-def test_judge_when_the_issuer_is_another_or_missing_then_neither_code_nor_error_is_used(
-    attempt, issuer, error
-):
+def test_judge_when_the_issuer_is_another_or_missing(attempt, issuer, error):
     code = "c0de" if error is None else None
     with pytest.raises(UnusableAnswer, match="issuer"):
         authorization_code.judge(attempt, callback(attempt, iss=issuer, error=error, code=code))
 
 
 @pytest.mark.conformance("IS-04")
-def test_judge_when_the_server_never_promised_an_issuer_then_only_a_wrong_one_is_refused():
-    attempt = begin(metadata=Metadata(ISSUER, KNOWN.endpoints, ("S256",), names_itself=False))
-
+def test_judge_when_the_server_never_promised_an_issuer():
+    attempt = begin(metadata=Metadata(ISSUER, KNOWN.endpoints, ("S256",), sends_iss=False))
     assert authorization_code.judge(attempt, callback(attempt, iss=None)).code == "c0de"
     with pytest.raises(UnusableAnswer, match="issuer"):
         authorization_code.judge(attempt, callback(attempt, iss="https://evil.example"))
@@ -141,38 +133,33 @@ def test_judge_when_the_server_never_promised_an_issuer_then_only_a_wrong_one_is
 @pytest.mark.parametrize(
     ("code", "kind"), [("access_denied", AccessDeniedError), ("something_new", Refused)]
 )
-def test_judge_when_the_answer_is_no_then_the_error_is_typed(attempt, code, kind):
+def test_judge_when_the_answer_is_no(attempt, code, kind):
     with pytest.raises(kind) as caught:
         authorization_code.judge(
             attempt, callback(attempt, code=None, error=code, error_description="They said no.")
         )
-
     assert (caught.value.code, caught.value.description) == (code, "They said no.")
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"code": None},
-        {"code": ""},
-        {"code": "a\nb"},
-        {"error": "access_denied"},
-        {"code": None, "error": "<script>"},
-        {"code": None, "error": ""},
+        {"code": None}, {"code": ""}, {"code": "a\nb"}, {"error": "access_denied"},
+        {"code": None, "error": "<script>"}, {"code": None, "error": ""},
     ],
-)
-def test_judge_when_there_is_no_code_or_an_error_beside_it_then_it_is_of_no_use(attempt, changes):
+)  # fmt: skip
+def test_judge_when_there_is_no_code_or_an_error_beside_it(attempt, changes):
     with pytest.raises(UnusableAnswer, match="no code"):
         authorization_code.judge(attempt, callback(attempt, **changes))
 
 
 @pytest.mark.parametrize("name", ["code", "state", "iss", "error", "session_state"])
-def test_judge_when_a_parameter_stands_twice_then_neither_is_believed(attempt, name):
+def test_judge_when_a_parameter_stands_twice(attempt, name):
     twice = {name: ["one", "two"]}
     if name in {"state", "iss"}:
         right = attempt.state if name == "state" else ISSUER
         twice = {name: [right, right]}
-    with pytest.raises(UnusableAnswer, match="twice"):
+    with pytest.raises(UnusableAnswer, match="repeats"):
         authorization_code.judge(attempt, callback(attempt, **twice))
 
 
@@ -190,20 +177,19 @@ def test_judge_when_a_parameter_stands_twice_then_neither_is_believed(attempt, n
         "",
     ],
 )
-def test_judge_when_it_went_elsewhere_then_it_is_no_answer_to_this(attempt, base):
+def test_judge_when_it_went_elsewhere(attempt, base):
     with pytest.raises(UnusableAnswer, match="redirect URI"):
         authorization_code.judge(attempt, callback(attempt, base))
 
 
-def test_judge_when_there_is_a_fragment_then_it_is_no_answer_to_this(attempt):
+def test_judge_when_there_is_a_fragment(attempt):
     with pytest.raises(UnusableAnswer, match="redirect URI"):
         authorization_code.judge(attempt, callback(attempt) + "#access_token=x")
 
 
-def test_judge_when_the_redirect_uri_has_a_query_then_it_has_to_come_back():
+def test_judge_when_the_redirect_uri_has_a_query():
     attempt = begin(redirect_uri=REDIRECT_URI + "?tenant=1")
     good = callback(attempt).replace("?", "?tenant=1&")
-
     assert authorization_code.judge(attempt, good).redirect_uri == REDIRECT_URI + "?tenant=1"
     with pytest.raises(UnusableAnswer, match="redirect URI"):
         authorization_code.judge(attempt, good.replace("tenant=1", "tenant=2"))
@@ -212,7 +198,7 @@ def test_judge_when_the_redirect_uri_has_a_query_then_it_has_to_come_back():
 @pytest.mark.parametrize(
     "query", ["code=%ff", "code=ä", "state=\ud800", "&".join(["a"] * 60), "x" * 20_000]
 )
-def test_judge_when_the_query_is_none_then_it_is_of_no_use(attempt, query):
+def test_judge_when_the_query_is_none(attempt, query):
     with pytest.raises(UnusableAnswer):
         authorization_code.judge(attempt, f"{REDIRECT_URI}?{query}")
 
@@ -229,7 +215,7 @@ parameters = st.lists(
 
 
 @given(parameters.map(urlencode) | st.text(max_size=100))
-def test_judge_when_the_query_is_anything_then_only_a_good_answer_has_a_code(query):
+def test_judge_when_the_query_is_anything(query):
     try:
         authorization_code.judge(FIXED, f"{REDIRECT_URI}?{query}")
     except ClientError:

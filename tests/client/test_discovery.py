@@ -8,8 +8,8 @@ from delegation_app.client.errors import (
     TemporarilyUnavailableError,
     UnusableAnswer,
 )
-from delegation_app.client.http.transport import Request, Response, naming
-from tests.client.fakes import ISSUER, METADATA, Server, Time, answer
+from delegation_app.client.http.transport import Request, Response, with_address
+from tests.client.fakes import ISSUER, METADATA, Server, answer
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,8 @@ from tests.client.fakes import ISSUER, METADATA, Server, Time, answer
         ),
     ],
 )
-def test_request_when_the_issuer_has_a_path_then_it_comes_after_the_well_known_one(issuer, url):
+def test_request_when_the_issuer_has_a_path(issuer, url):
     request = discovery.request(issuer)
-
     assert (request.method, request.url, request.body) == ("GET", url, None)
 
 
@@ -42,17 +41,16 @@ def test_request_when_the_issuer_has_a_path_then_it_comes_after_the_well_known_o
         "https://user@as.example.com",
     ],
 )
-def test_discovery_when_the_issuer_is_none_then_it_is_refused(issuer):
+def test_discovery_when_the_issuer_is_none(issuer):
     with pytest.raises(ValueError, match="issuer"):
         Discovery(issuer, Server())
 
 
-def test_judge_when_the_document_is_good_then_it_is_a_value():
+def test_judge_when_the_document_is_good():
     known = discovery.judge(answer(**METADATA), ISSUER)
-
     assert known.endpoint("token_endpoint") == f"{ISSUER}/oauth/token"
     assert known.endpoint("jwks_uri") == f"{ISSUER}/oauth/jwks"
-    assert known.names_itself
+    assert known.sends_iss
     assert known.challenge_methods == ("S256",)
     with pytest.raises(UnusableAnswer, match="device_authorization_endpoint"):
         known.endpoint("device_authorization_endpoint")
@@ -61,17 +59,11 @@ def test_judge_when_the_document_is_good_then_it_is_a_value():
 @pytest.mark.parametrize(
     "issuer",
     [
-        "https://evil.example",
-        ISSUER + "/",
-        ISSUER.upper(),
-        ISSUER + ":443",
-        ISSUER.replace("https", "http"),
-        None,
-        [ISSUER],
-        {},
+        "https://evil.example", ISSUER + "/", ISSUER.upper(), ISSUER + ":443",
+        ISSUER.replace("https", "http"), None, [ISSUER], {},
     ],
-)
-def test_judge_when_another_issuer_is_named_then_the_document_is_not_used(issuer):
+)  # fmt: skip
+def test_judge_when_another_issuer_is_named(issuer):
     with pytest.raises(UnusableAnswer, match="another issuer"):
         discovery.judge(answer(**{**METADATA, "issuer": issuer}), ISSUER)
 
@@ -91,16 +83,15 @@ def test_judge_when_another_issuer_is_named_then_the_document_is_not_used(issuer
         [],
     ],
 )
-def test_judge_when_an_endpoint_is_no_place_for_secrets_then_the_document_is_not_used(name, url):
+def test_judge_when_an_endpoint_is_no_place_for_secrets(name, url):
     with pytest.raises(UnusableAnswer, match=name):
         discovery.judge(answer(**{**METADATA, name: url}), ISSUER)
 
 
-def test_judge_when_the_issuer_is_this_machine_then_so_may_be_its_endpoints():
+def test_judge_when_the_issuer_is_this_machine():
     issuer = "http://127.0.0.1:8000"
-    told = {"issuer": issuer, "token_endpoint": f"{issuer}/oauth/token"}
-
-    assert discovery.judge(answer(**told), issuer).endpoint("token_endpoint")
+    members = {"issuer": issuer, "token_endpoint": f"{issuer}/oauth/token"}
+    assert discovery.judge(answer(**members), issuer).endpoint("token_endpoint")
 
 
 @pytest.mark.parametrize(
@@ -113,35 +104,22 @@ def test_judge_when_the_issuer_is_this_machine_then_so_may_be_its_endpoints():
         Response(302, {"location": "https://evil.example"}),
     ],
 )
-def test_judge_when_the_answer_is_no_such_document_then_it_is_of_no_use(response):
+def test_judge_when_the_answer_is_no_such_document(response):
     with pytest.raises(UnusableAnswer):
         discovery.judge(response, ISSUER)
 
 
-@pytest.fixture
-def server():
-    return Server()
-
-
-@pytest.fixture
-def time():
-    return Time()
-
-
-def test_metadata_when_it_is_asked_for_often_then_the_server_is_not(server, time):
+def test_metadata_when_it_is_asked_for_often(server, time):
     here = Discovery(ISSUER, server, clock=time)
-
     assert here.metadata() == here.metadata()
     assert len(server.sent) == 1
-    time.forward(discovery.FRESH_SECONDS + 1)
+    time.forward(discovery.REFRESH_SECONDS + 1)
     here.metadata()
     assert len(server.sent) == 2
 
 
 @pytest.mark.parametrize("trouble", ["no answer", "another issuer"])
-def test_metadata_when_it_can_not_be_renewed_then_the_old_one_holds_for_a_day(
-    server, time, trouble
-):
+def test_metadata_when_it_cannot_be_refreshed(server, time, trouble):
     here = Discovery(ISSUER, server, clock=time)
     known = here.metadata()
     if trouble == "no answer":
@@ -149,16 +127,15 @@ def test_metadata_when_it_can_not_be_renewed_then_the_old_one_holds_for_a_day(
     else:
         server.metadata["issuer"] = "https://evil.example"
 
-    time.forward(discovery.FRESH_SECONDS + 1)
+    time.forward(discovery.REFRESH_SECONDS + 1)
     assert here.metadata() == known
-    time.forward(discovery.LASTS_SECONDS)
+    time.forward(discovery.MAX_AGE_SECONDS)
     with pytest.raises((NoAnswer, UnusableAnswer)):
         here.metadata()
 
 
-def test_metadata_when_there_is_none_yet_then_the_error_is_told(server):
+def test_metadata_when_there_is_none_yet(server):
     server.send = lambda request: Response(503, {"retry-after": "3"})
-
     with pytest.raises(TemporarilyUnavailableError):
         Discovery(ISSUER, server).metadata()
 
@@ -181,7 +158,7 @@ def raising(error):
         Response(200, {}, b"<html>"),
     ],
 )
-def test_discovery_when_the_answer_is_of_no_use_then_the_address_that_was_tried_is_named(reply):
+def test_discovery_when_the_answer_is_of_no_use(reply):
     class Fixed:
         def send(self, _request):
             return reply
@@ -194,10 +171,8 @@ def test_discovery_when_the_answer_is_of_no_use_then_the_address_that_was_tried_
     assert str(caught.value).startswith(f"{address}: ")
 
 
-def test_address_when_it_is_named_then_without_query_and_user_name():
+def test_address_when_it_is_named():
     request = Request("GET", "https://user:secret@as.example.com/jwks?token=secret")
-
-    with pytest.raises(NoAnswer) as caught, naming(request):
+    with pytest.raises(NoAnswer) as caught, with_address(request):
         raise NoAnswer("Timeout")
-
     assert str(caught.value) == "https://as.example.com/jwks: Timeout"

@@ -11,18 +11,13 @@ from delegation_app import client as package
 from delegation_app.client import discovery, errors
 from delegation_app.client.cache import single_flight
 from delegation_app.client.cache import token_cache as kept
-from delegation_app.client.http import deadline, sessions, transport
+from delegation_app.client.http import sessions, transport
 from delegation_app.protocol.scope import Scope
-from tests.client.fakes import ISSUER, REDIRECT_URI, SERVICE, Server, client_of
+from tests.client.fakes import ISSUER, REDIRECT_URI, SERVICE, client_of
 from tests.client.test_client import callback as brought
 
 PAGE = (Path(__file__).parents[2] / "docs/client.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-
-
-@pytest.fixture
-def server():
-    return Server()
 
 
 @pytest.fixture
@@ -51,11 +46,11 @@ class Calls:
         return requests.Request("POST", url, json=json, auth=self.auth).prepare()
 
 
-def test_page_when_a_person_connects_then_its_code_works(page, server):
+def test_page_when_a_person_connects(page, server):
     stored = []
     request = SimpleNamespace(session={})
     page.module["client"] = client = client_of(server)
-    page.module.update(redirect=lambda url: url, store=lambda *told: stored.append(told))
+    page.module.update(redirect=lambda url: url, store=lambda *tokens: stored.append(tokens))
 
     url = page.module["connect"](request)
     attempt = package.Attempt.load(request.session["attempt"])
@@ -76,30 +71,26 @@ def test_page_when_a_person_connects_then_its_code_works(page, server):
         ("call_service_b", SimpleNamespace(text="alice's", expires_at=2e9)),
     ],
 )
-def test_page_when_a_service_calls_another_then_its_code_works(page, server, name, argument):
+def test_page_when_a_service_calls_another(page, server, name, argument):
     page.module["session"] = Calls
-
     sent = page.module[name](argument, {"a": 1})
-
     assert sent.headers["Authorization"] == "Bearer token-1"
     assert sent.url.startswith(SERVICE)
     assert len(server.forms) == 1
 
 
-def test_page_when_scopes_are_looked_at_then_its_code_works(page):
+def test_page_when_scopes_are_looked_at(page):
     token = SimpleNamespace(allows=lambda scopes: Scope(scopes) <= Scope(["read:metrics"]))
-
     assert page.may_read(token)
 
 
-def test_page_when_it_lists_errors_then_they_are_all_of_them_with_their_codes():
+def test_page_when_it_lists_errors():
     listed = dict(re.findall(r"^\| `(\w+)` \| `?([\w ]*?)`? ?\|", PAGE, flags=re.MULTILINE))
     codes = {kind.__name__: code for code, kind in errors._BY_CODE.items()}
-
     assert listed == {"NoAnswer": "", "UnusableAnswer": "", "Refused": "any other", **codes}
 
 
-def test_page_when_it_names_the_functions_of_the_patterns_then_none_is_left_out():
+def test_page_when_it_names_the_functions_of_the_patterns():
     for name in (
         "exchangeCodeForToken",
         "getServiceToken",
@@ -111,13 +102,13 @@ def test_page_when_it_names_the_functions_of_the_patterns_then_none_is_left_out(
         assert f"`{name}(" in PAGE
 
 
-def test_page_when_it_has_numbers_then_they_are_those_of_the_code():
+def test_page_when_it_has_numbers():
     assert (kept.AHEAD_SECONDS, kept.AHEAD_SECONDS * (1 + kept._JITTER_PART)) == (60, 75)
     assert kept.AHEAD_SECONDS / kept._AHEAD_PART == 4 * 60
-    assert (kept._MARGIN_SECONDS, kept._MARGIN_PART, kept._LONGEST) == (5, 0.1, 3600)
-    assert kept.MOST_ENTRIES == 1024
-    assert single_flight._LONGEST_PAUSE == 30
-    assert (discovery.FRESH_SECONDS, discovery.LASTS_SECONDS) == (600, 86400)
+    assert (kept._MARGIN_SECONDS, kept._MARGIN_PART, kept._MAX_LIFETIME) == (5, 0.1, 3600)
+    assert kept.MAX_ENTRIES == 1024
+    assert single_flight._MAX_PAUSE == 30
+    assert (discovery.REFRESH_SECONDS, discovery.MAX_AGE_SECONDS) == (600, 86400)
     assert (transport.TOTAL_SECONDS, transport.MAX_BYTES) == (5, 1024 * 1024)
     assert sessions.API_SECONDS == 30
-    assert deadline.CONNECT_SECONDS < transport.TOTAL_SECONDS
+    assert sessions.CONNECT_SECONDS < transport.TOTAL_SECONDS

@@ -29,7 +29,7 @@ JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ1c2VyOjEifQ.c2lnbmF0dXJlLW9mLXNvbWV0aGluZ
         ("slow_down", errors.Refused),
     ],
 )
-def test_refused_when_a_code_is_known_then_it_has_a_class_of_its_own(code, kind):
+def test_refused_when_a_code_is_known(code, kind):
     error = errors.refused(code, "a sentence", status=400)
 
     assert type(error) is kind
@@ -41,12 +41,12 @@ def test_refused_when_a_code_is_known_then_it_has_a_class_of_its_own(code, kind)
     )
 
 
-def test_classes_when_they_are_counted_then_each_has_a_code():
+def test_classes_when_they_are_counted():
     assert set(errors._BY_CODE.values()) == set(errors.Refused.__subclasses__())
 
 
 @pytest.mark.parametrize("how", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])  # noqa: S301 - our own
-def test_refused_when_it_is_copied_then_nothing_is_lost(how):
+def test_refused_when_it_is_copied(how):
     error = errors.refused("invalid_grant", "used", status=429, retry_after=7)
     error.address = "https://as.example.com/oauth/token"
 
@@ -60,7 +60,7 @@ def test_refused_when_it_is_copied_then_nothing_is_lost(how):
 
 
 @pytest.mark.parametrize(
-    ("told", "kept"),
+    ("sent", "kept"),
     [
         (f"The token {JWT} is expired.", "The token ... is expired."),
         ("one\r\nSet-Cookie: two", "one??Set-Cookie: two"),
@@ -71,14 +71,13 @@ def test_refused_when_it_is_copied_then_nothing_is_lost(how):
         ("\ud800", "?"),
     ],
 )
-def test_description_when_the_server_says_odd_things_then_it_is_harmless(told, kept):
-    assert errors.refused("invalid_request", told, status=400).description == kept
+def test_description_when_the_server_says_odd_things(sent, kept):
+    assert errors.refused("invalid_request", sent, status=400).description == kept
 
 
 @given(st.text(max_size=3000))
-def test_description_when_it_is_anything_then_it_is_short_and_printable(told):
-    description = errors.refused("invalid_request", told, status=400).description
-
+def test_description_when_it_is_anything(sent):
+    description = errors.refused("invalid_request", sent, status=400).description
     assert len(description) <= 200
     assert description.isascii()
     assert description.isprintable()
@@ -87,11 +86,11 @@ def test_description_when_it_is_anything_then_it_is_short_and_printable(told):
 @pytest.mark.parametrize(
     "value", [None, 3, "", "Invalid", "a b", JWT, "a" * 41, "x\n", "ünknown", ["invalid_grant"]]
 )
-def test_is_code_when_it_can_be_none_then_it_is_none(value):
+def test_is_code_when_it_can_be_none(value):
     assert not errors.is_code(value)
 
 
-def test_temporary_when_waiting_may_help_then_it_says_so():
+def test_temporary_when_waiting_may_help():
     assert errors.NoAnswer("x").temporary
     assert errors.TemporarilyUnavailableError("temporarily_unavailable").temporary
     assert not errors.UnusableAnswer("x").temporary

@@ -47,7 +47,7 @@ print(prepared.headers["Authorization"])
 """
 
 
-def test_client_when_there_is_no_django_then_all_of_it_imports_and_works():
+def test_client_when_there_is_no_django():
     result = subprocess.run(
         [sys.executable, "-c", WITHOUT_DJANGO, *MODULES],
         capture_output=True,
@@ -60,7 +60,7 @@ def test_client_when_there_is_no_django_then_all_of_it_imports_and_works():
     assert len(MODULES) > 10
 
 
-def test_public_names_when_they_are_listed_then_they_are_these():
+def test_public_names_when_they_are_listed():
     assert delegation_app.client.__all__ == [
         "AccessDeniedError", "AsService", "Attempt", "BearerAuth", "Client", "ClientCredentials",
         "ClientError", "ConsentRequiredError", "Credentials", "Discovery", "Exchange",
@@ -75,12 +75,11 @@ def test_public_names_when_they_are_listed_then_they_are_these():
         assert hasattr(delegation_app.client, name)
 
 
-def test_public_names_when_an_error_is_added_then_it_is_public():
+def test_public_names_when_an_error_is_added():
     errors = importlib.import_module("delegation_app.client.errors")
     kinds = {
         name
         for name, value in vars(errors).items()
         if isinstance(value, type) and issubclass(value, errors.ClientError)
     }
-
     assert kinds <= set(delegation_app.client.__all__)

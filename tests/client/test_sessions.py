@@ -1,3 +1,4 @@
+import gc
 import gzip
 import time
 
@@ -5,20 +6,20 @@ import pytest
 import requests
 
 from delegation_app.client import session
+from delegation_app.client.http import fork_safety
 from tests.client.peers import drips, header, peer, says
 
 
-def test_session_when_the_service_drips_then_the_call_ends_in_time():
+def test_session_when_the_service_drips():
     slow = drips(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
     with peer(slow) as there:
         started = time.monotonic()
         with pytest.raises(requests.RequestException):
             session(total_seconds=0.4).get(there.url)
-
     assert time.monotonic() - started < 5
 
 
-def test_session_when_a_streamed_body_drips_then_reading_it_ends_in_time():
+def test_session_when_a_streamed_body_drips():
     slow = drips(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
     with peer(slow) as there:
         started = time.monotonic()
@@ -31,26 +32,24 @@ def test_session_when_a_streamed_body_drips_then_reading_it_ends_in_time():
     assert time.monotonic() - started < 5
 
 
-def test_session_when_a_caller_is_in_a_hurry_then_its_own_limit_holds():
+def test_session_when_a_caller_is_in_a_hurry():
     silent = drips(b"", b"")
     with peer(silent) as there:
         started = time.monotonic()
         with pytest.raises(requests.Timeout):
             session(total_seconds=20).get(there.url, timeout=0.2)
-
     assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("follow", [True, False])
-def test_session_when_the_answer_is_a_redirect_then_it_is_not_followed(follow):
+def test_session_when_the_answer_is_a_redirect(follow):
     with peer(says()) as trap, peer(says(b"", "302 Found", f"Location: {trap.url}")) as there:
         answer = session().get(there.url, allow_redirects=follow)
-
     assert answer.status_code == 302
     assert trap.requests == []
 
 
-def test_session_when_the_environment_has_a_say_then_it_is_not_listened_to(monkeypatch):
+def test_session_when_the_environment_has_a_say(monkeypatch):
     with peer(says()) as proxy, peer(says(b"{}", "200 OK", "Set-Cookie: a=b; Path=/")) as there:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.delenv("no_proxy", raising=False)
@@ -62,7 +61,31 @@ def test_session_when_the_environment_has_a_say_then_it_is_not_listened_to(monke
     assert header(there.requests[1], "Cookie") is None
 
 
-def test_session_when_an_answer_is_compressed_then_it_is_unpacked_as_usual():
+def test_session_when_an_answer_is_compressed():
     body = gzip.compress(b'{"a": 1}')
     with peer(says(body, "200 OK", "Content-Encoding: gzip")) as there:
         assert session().get(there.url).json() == {"a": 1}
+
+
+class Thing:
+    def __init__(self):
+        self.renewed = 0
+
+    def reset_after_fork(self):
+        self.renewed += 1
+
+
+def test_fork_when_a_process_forks():
+    thing = Thing()
+    fork_safety.register(thing)
+    fork_safety._reset_all()
+    assert thing.renewed == 1
+
+
+def test_fork_when_a_thing_is_gone():
+    before = len(fork_safety._registered)
+    thing = Thing()
+    fork_safety.register(thing)
+    del thing
+    gc.collect()
+    assert len(fork_safety._registered) <= before

@@ -14,24 +14,18 @@ from delegation_app.client.errors import (
     TemporarilyUnavailableError,
     refused,
 )
-from tests.client.crowd import crowd
-from tests.client.fakes import Time
+from tests.client.fakes import crowd
 
 CROWD = 32
 
 
 @pytest.fixture
-def time():
-    return Time()
-
-
-@pytest.fixture
 def kept(time):
-    return SingleFlight(most_entries=3, clock=time)
+    return SingleFlight(max_entries=3, clock=time)
 
 
 class Source:
-    """Gives 1, 2, 3 ...; or raises, or waits, as it is told."""
+    """Gives 1, 2, 3 ...; or raises or waits, as set."""
 
     def __init__(self, fresh=100.0, lasts=200.0):
         self.calls = 0
@@ -59,7 +53,7 @@ def wait_until_all_wait(kept, size):
         flight.landed.wait(0.001)
 
 
-def test_get_when_a_crowd_comes_then_one_fetches_and_all_get_the_same(kept):
+def test_get_when_a_crowd_comes(kept):
     source = Source()
     source.gate = threading.Event()
     opener = threading.Thread(
@@ -74,7 +68,7 @@ def test_get_when_a_crowd_comes_then_one_fetches_and_all_get_the_same(kept):
     assert source.calls == 1
 
 
-def test_get_when_the_one_who_fetches_fails_then_all_get_the_same_error(kept):
+def test_get_when_the_one_who_fetches_fails(kept):
     source = Source()
     source.gate, source.error = threading.Event(), refused("invalid_grant", "used", status=400)
     opener = threading.Thread(
@@ -92,7 +86,7 @@ def test_get_when_the_one_who_fetches_fails_then_all_get_the_same_error(kept):
     assert len({id(result) for result in results}) == CROWD
 
 
-def test_get_when_the_one_who_fetches_is_stopped_then_another_one_does(kept):
+def test_get_when_the_one_who_fetches_is_stopped(kept):
     stopped = threading.Event()
 
     def is_stopped():
@@ -118,16 +112,15 @@ def test_get_when_the_one_who_fetches_is_stopped_then_another_one_does(kept):
     assert results == [1]
 
 
-def test_get_when_the_one_who_fetches_never_comes_back_then_another_one_does(kept, monkeypatch):
-    monkeypatch.setattr(single_flight, "_PATIENCE", 0.01)
+def test_get_when_the_one_who_fetches_never_comes_back(kept, monkeypatch):
+    monkeypatch.setattr(single_flight, "_MAX_WAIT", 0.01)
     # As if its thread had been stopped before it could even start
     kept._flights["key"] = single_flight._Flight()
-
     assert kept.get("key", Source()) == 1
     assert kept._flights == {}
 
 
-def test_get_when_somebody_fetches_then_other_keys_do_not_wait(kept):
+def test_get_when_another_key_is_being_fetched(kept):
     slow = Source()
     slow.gate = threading.Event()
     thread = threading.Thread(target=lambda: kept.get("slow", slow))
@@ -139,7 +132,7 @@ def test_get_when_somebody_fetches_then_other_keys_do_not_wait(kept):
     thread.join()
 
 
-def test_get_when_it_is_due_then_one_renews_it_and_the_others_go_on(kept, time):
+def test_get_when_it_is_due(kept, time):
     source = Source()
     kept.get("key", source)
     time.forward(100)
@@ -158,15 +151,14 @@ def test_get_when_it_is_due_then_one_renews_it_and_the_others_go_on(kept, time):
     assert source.calls == 2
 
 
-def test_get_when_it_has_ended_then_it_is_not_handed_out(kept, time):
+def test_get_when_it_has_ended(kept, time):
     source = Source()
     kept.get("key", source)
     time.forward(200)
-
     assert kept.get("key", source) == 2
 
 
-def test_get_when_it_ends_while_it_is_fetched_then_it_counts_from_the_question(kept, time):
+def test_get_when_it_ends_while_it_is_fetched(kept, time):
     source = Source()
 
     def slow():
@@ -179,7 +171,7 @@ def test_get_when_it_ends_while_it_is_fetched_then_it_counts_from_the_question(k
     assert kept.get("key", source) == 2
 
 
-def test_get_when_renewing_fails_then_the_old_one_holds_and_the_pauses_grow(kept, time):
+def test_get_when_renewing_fails(kept, time):
     source = Source(lasts=1000.0)
     kept.get("key", source)
     time.forward(100)
@@ -199,7 +191,7 @@ def test_get_when_renewing_fails_then_the_old_one_holds_and_the_pauses_grow(kept
     assert kept.get("key", source) > 1
 
 
-def test_get_when_the_other_side_says_how_long_to_wait_then_nobody_asks_before(kept, time):
+def test_get_when_the_other_side_says_how_long_to_wait(kept, time):
     source = Source(lasts=1000.0)
     kept.get("key", source)
     time.forward(100)
@@ -213,7 +205,7 @@ def test_get_when_the_other_side_says_how_long_to_wait_then_nobody_asks_before(k
     assert source.calls == 3
 
 
-def test_get_when_renewing_fails_and_the_old_one_ended_then_the_error_is_told(kept, time):
+def test_get_when_renewing_fails_and_the_old_one_ended(kept, time):
     source = Source()
     kept.get("key", source)
     time.forward(150)
@@ -227,24 +219,22 @@ def test_get_when_renewing_fails_and_the_old_one_ended_then_the_error_is_told(ke
         kept.get("key", slow)
 
 
-def test_get_when_renewing_fails_for_a_fault_of_ours_then_it_is_not_hidden(kept, time):
+def test_get_when_renewing_fails_for_a_fault_of_ours(kept, time):
     source = Source()
     kept.get("key", source)
     time.forward(100)
     source.error = ZeroDivisionError()
-
     with pytest.raises(ZeroDivisionError):
         kept.get("key", source)
 
 
-def test_get_when_it_does_not_last_then_it_is_handed_out_once(kept):
+def test_get_when_it_does_not_last(kept):
     source = Source(0, 0)
-
     assert [kept.get("key", source), kept.get("key", source)] == [1, 2]
     assert len(kept) == 0
 
 
-def test_get_when_there_are_many_then_the_least_used_is_forgotten(kept):
+def test_get_when_there_are_many(kept):
     for key in "abc":
         kept.get(key, Source())
     kept.get("a", Source())
@@ -259,18 +249,16 @@ def test_get_when_there_are_many_then_the_least_used_is_forgotten(kept):
     assert again.calls == 1
 
 
-def test_get_when_there_are_very_many_then_no_more_are_kept_than_may_be(kept):
+def test_get_when_there_are_very_many(kept):
     for number in range(1000):
         kept.get(number, Source())
-
     assert len(kept) == 3
     assert kept._flights == {}
 
 
-def test_forget_when_it_is_still_the_one_that_is_meant_then_it_is_forgotten(kept):
+def test_forget_when_it_is_still_the_one_that_is_meant(kept):
     source = Source()
     kept.get("key", source)
-
     kept.forget("key", lambda value: value == 7)
     assert kept.get("key", source) == 1
     kept.forget("key", lambda value: value == 1)
@@ -280,7 +268,7 @@ def test_forget_when_it_is_still_the_one_that_is_meant_then_it_is_forgotten(kept
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_get_when_the_process_forked_while_somebody_fetched_then_the_child_does_not_wait(kept):
+def test_get_when_the_process_forked_during_a_fetch(kept):
     slow = Source()
     slow.gate = threading.Event()
     thread = threading.Thread(target=lambda: kept.get("key", slow))
@@ -304,5 +292,5 @@ def test_get_when_the_process_forked_while_somebody_fetched_then_the_child_does_
     assert kept.get("key", Source()) == 1
 
 
-def test_representation_when_it_is_logged_then_it_shows_no_value():
+def test_representation_when_it_is_logged():
     assert "secret" not in repr(Fetched("secret", 1, 2))

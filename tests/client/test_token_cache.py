@@ -3,8 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delegation_app.client.cache.token_cache import TokenCache, key_of
-from delegation_app.client.target import Target
-from delegation_app.client.tokens import Tokens
+from delegation_app.client.tokens import Target, Tokens
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.scope import Scope
 from tests.client.fakes import Time
@@ -48,41 +47,36 @@ def first_renewal(lasts, jitter=0.0):
         (86400, 0.0, 3540),
     ],
 )
-def test_get_when_a_token_is_used_all_the_time_then_it_is_renewed_ahead_of_its_end(
-    lasts, jitter, after
-):
+def test_get_when_a_token_is_used_all_the_time(lasts, jitter, after):
     assert first_renewal(lasts, jitter) == after
 
 
-def test_get_when_a_token_has_no_lifetime_then_it_is_not_kept():
+def test_get_when_a_token_has_no_lifetime():
     time = Time()
     cache, asked = TokenCache(clock=time, now=time), Asked(time, None)
-
     assert [cache.get("key", asked).access_token for _ in range(2)] == ["token-1", "token-2"]
     assert len(cache) == 0
 
 
-def test_get_when_the_machine_slept_then_the_time_of_day_decides():
+def test_get_when_the_machine_slept():
     clock, now = Time(), Time()
     cache, asked = TokenCache(clock=clock, now=now), Asked(now, 600)
     cache.get("key", asked)
     now.forward(600)
-
     assert cache.get("key", asked).access_token == "token-2"
 
 
-def test_get_when_the_time_of_day_goes_back_then_a_token_does_not_last_longer():
+def test_get_when_the_time_of_day_goes_back():
     clock, now = Time(), Time()
     cache, asked = TokenCache(clock=clock, now=now), Asked(now, 600)
     cache.get("key", asked)
     now.forward(-100_000)
     clock.forward(600)
-
     assert cache.get("key", asked).access_token == "token-2"
 
 
 @pytest.mark.parametrize("lasts", [30, 600])
-def test_get_when_what_is_behind_it_ends_first_then_it_is_not_handed_out_after_that(lasts):
+def test_get_when_what_is_behind_it_ends_first(lasts):
     time = Time()
     cache, asked = TokenCache(clock=time, now=time), Asked(time, lasts)
     ends = time() + 30
@@ -97,19 +91,17 @@ def test_get_when_what_is_behind_it_ends_first_then_it_is_not_handed_out_after_t
     assert used[-1] != used[-2] != used[-3]
 
 
-def test_get_when_what_is_behind_it_has_ended_then_nothing_is_kept():
+def test_get_when_what_is_behind_it_has_ended():
     time = Time()
     cache, asked = TokenCache(clock=time, now=time), Asked(time, 600)
     cache.get("key", asked, not_after=time() - 1)
-
     assert len(cache) == 0
 
 
-def test_forget_when_a_token_was_refused_then_only_that_one_goes():
+def test_forget_when_a_token_was_refused():
     time = Time()
     cache, asked = TokenCache(clock=time, now=time), Asked(time, 600)
     cache.get("key", asked)
-
     cache.forget("key", "token-0")
     assert cache.get("key", asked).access_token == "token-1"
     cache.forget("key", "token-1")
@@ -133,7 +125,7 @@ def key(parts):
 
 
 @given(keys, keys)
-def test_key_of_when_two_keys_are_equal_then_so_is_everything_in_them(one, other):
+def test_key_of_when_two_keys_are_equal(one, other):
     assert (key(one) == key(other)) == (one == other)
 
 
@@ -149,9 +141,9 @@ def test_key_of_when_two_keys_are_equal_then_so_is_everything_in_them(one, other
         (("i", "c", (), None, None), ("i", "c", (), None, "")),
     ],
 )
-def test_key_of_when_neighbours_could_run_together_then_they_do_not(one, other):
+def test_key_of_when_neighbours_could_run_together(one, other):
     assert key(one) != key(other)
 
 
-def test_key_of_when_there_is_a_subject_token_then_it_is_not_in_the_key():
+def test_key_of_when_there_is_a_subject_token():
     assert "a subject token" not in repr(key_of("i", "c", Target.of(None, None), "a subject token"))

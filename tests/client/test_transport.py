@@ -10,7 +10,7 @@ import traceback
 import pytest
 
 from delegation_app.client.errors import ClientError, NoAnswer
-from delegation_app.client.http import deadline
+from delegation_app.client.http import sessions
 from delegation_app.client.http.transport import HttpTransport, Request
 from tests.client.peers import drips, header, is_silent, peer, says
 
@@ -22,18 +22,16 @@ def posted(url):
     return Request.form(url, {"client_secret": SECRET}, {"Authorization": f"Basic {SECRET}"})
 
 
-def test_send_when_the_peer_answers_then_status_headers_and_body_are_values():
+def test_send_when_the_peer_answers():
     with peer(says(b'{"a": 1}', "418 Teapot", "X-Some: thing")) as there:
         answer = HttpTransport().send(posted(there.url))
-
     assert (answer.status, answer.headers["x-some"], answer.body) == (418, "thing", b'{"a": 1}')
     assert header(there.requests[0], "Content-Type") == "application/x-www-form-urlencoded"
     assert there.requests[0].endswith(b"client_secret=" + SECRET.encode())
 
 
-def test_form_when_a_field_has_several_values_then_each_is_sent():
+def test_form_when_a_field_has_several_values():
     sent = Request.form("https://x.example", {"resource": ["a", "b"], "scope": "c d"})
-
     assert sent.body == b"resource=a&resource=b&scope=c+d"
 
 
@@ -55,17 +53,16 @@ SLOW = {
 
 
 @pytest.mark.parametrize("speak", SLOW.values(), ids=SLOW)
-def test_send_when_the_peer_takes_its_time_then_it_gives_up_in_time(speak):
+def test_send_when_the_peer_takes_its_time(speak):
     with peer(speak) as there:
         started = time.monotonic()
         with pytest.raises(NoAnswer):
             HttpTransport(total_seconds=0.4).send(posted(there.url))
-
     # It should take 0.4 seconds. The machine may be busy, but the peer goes on for 30.
     assert time.monotonic() - started < 5
 
 
-def test_send_when_nobody_accepts_then_it_gives_up_in_time():
+def test_send_when_the_peer_does_not_accept():
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         # A full queue: what comes now is dropped
         waiting = []
@@ -85,18 +82,17 @@ def test_send_when_nobody_accepts_then_it_gives_up_in_time():
     assert time.monotonic() - started < 5
 
 
-def test_send_when_the_resolver_does_not_answer_then_it_gives_up_in_time(monkeypatch):
+def test_send_when_the_resolver_does_not_answer(monkeypatch):
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **named: [over.wait(30)][:0])
     started = time.monotonic()
     with pytest.raises(NoAnswer, match=r"as\.example\.com"):
         HttpTransport(total_seconds=0.3).send(posted("https://as.example.com/token"))
     over.set()
-
     assert time.monotonic() - started < 5
 
 
-def test_send_when_a_name_has_many_dead_addresses_then_they_share_the_time(monkeypatch):
+def test_send_when_a_name_has_many_dead_addresses(monkeypatch):
     tried = []
 
     class Dead(socket.socket):
@@ -106,8 +102,8 @@ def test_send_when_a_name_has_many_dead_addresses_then_they_share_the_time(monke
             raise TimeoutError
 
     place = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 443))
-    monkeypatch.setattr(deadline, "_looked_up", lambda host, port: [place] * 1000)
-    monkeypatch.setattr(deadline.socket, "socket", Dead)
+    monkeypatch.setattr(sessions, "_lookup", lambda host, port: [place] * 1000)
+    monkeypatch.setattr(sessions.socket, "socket", Dead)
     with pytest.raises(NoAnswer, match="Timeout"):
         HttpTransport(total_seconds=0.35).send(posted("https://as.example.com/token"))
 
@@ -117,7 +113,7 @@ def test_send_when_a_name_has_many_dead_addresses_then_they_share_the_time(monke
 @pytest.mark.parametrize(
     "name", ["no-such-name.invalid", "a" * 64 + ".example", "as..example.com", "xn--a.example"]
 )
-def test_send_when_there_is_no_such_name_then_there_is_no_answer(name, monkeypatch):
+def test_send_when_there_is_no_such_name(name, monkeypatch):
     def look_up(host, port, **named):
         host.encode("idna")
         raise socket.gaierror(socket.EAI_NONAME, "no such name")
@@ -143,7 +139,7 @@ GARBAGE = {
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("bytes_", GARBAGE.values(), ids=GARBAGE)
-def test_send_when_the_answer_is_garbage_then_there_is_no_answer(bytes_):
+def test_send_when_the_answer_is_garbage(bytes_):
     def speak(connection, request):
         connection.sendall(bytes_)
         return "close"
@@ -153,21 +149,21 @@ def test_send_when_the_answer_is_garbage_then_there_is_no_answer(bytes_):
     assert SECRET not in str(caught.value)
 
 
-def test_send_when_the_answer_is_too_long_then_reading_stops():
+def test_send_when_the_answer_is_too_long():
     endless = drips(HEAD + b"\r\n", b"x" * 65536, every=0)
     with peer(endless) as there, pytest.raises(NoAnswer, match="more than 100000 bytes"):
-        HttpTransport(most_bytes=100_000).send(posted(there.url))
+        HttpTransport(max_bytes=100_000).send(posted(there.url))
 
 
-def test_send_when_a_redirect_has_an_endless_body_then_reading_stops():
+def test_send_when_a_redirect_has_an_endless_body():
     start = b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n\r\n"
     endless = drips(start, b"x" * 65536, every=0)
     with peer(endless) as there, pytest.raises(NoAnswer, match="more than 100000 bytes"):
-        HttpTransport(most_bytes=100_000).send(posted(there.url))
+        HttpTransport(max_bytes=100_000).send(posted(there.url))
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "gzip, gzip", "br", "zstd"])
-def test_send_when_the_answer_is_compressed_then_it_is_not_unpacked(encoding):
+def test_send_when_the_answer_is_compressed(encoding):
     bomb = gzip.compress(b"0" * 10_000_000)
     with (
         peer(says(bomb, "200 OK", f"Content-Encoding: {encoding}")) as there,
@@ -178,15 +174,14 @@ def test_send_when_the_answer_is_compressed_then_it_is_not_unpacked(encoding):
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 T", "308 P"])
-def test_send_when_the_answer_is_a_redirect_then_it_is_the_answer(status):
+def test_send_when_the_answer_is_a_redirect(status):
     with peer(says()) as trap, peer(says(b"", status, f"Location: {trap.url}/x")) as there:
         answer = HttpTransport().send(posted(there.url))
-
     assert answer.status == int(status[:3])
     assert trap.requests == []
 
 
-def test_send_when_the_environment_has_a_say_then_it_is_not_listened_to(monkeypatch, tmp_path):
+def test_send_when_the_environment_has_a_say(monkeypatch, tmp_path):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login mallory password stolen\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -205,27 +200,26 @@ def test_send_when_the_environment_has_a_say_then_it_is_not_listened_to(monkeypa
     assert header(there.requests[1], "Authorization") is None
 
 
-def test_errors_when_there_is_no_answer_then_no_secret_is_in_any_of_their_texts():
+def test_errors_when_there_is_no_answer():
     with peer(is_silent) as there, pytest.raises(ClientError) as caught:
         HttpTransport(total_seconds=0.2).send(posted(there.url + "/token"))
     error = caught.value
-    told = "".join(traceback.format_exception(error)) + repr(error) + repr(error.__dict__)
+    written = "".join(traceback.format_exception(error)) + repr(error) + repr(error.__dict__)
 
-    assert SECRET not in told
+    assert SECRET not in written
     # The error of `requests` carries the request, and a reporter of errors would follow the chain
     assert (error.__cause__, error.__context__) == (None, None)
     assert error.temporary
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - our own
 
 
-def test_representations_when_they_are_logged_then_they_show_no_secret():
+def test_representations_when_they_are_logged():
     request = posted("https://as.example.com/token")
-
     assert SECRET not in repr(request)
     assert repr(request).startswith("Request(method='POST', url='https://as.example.com/token'")
 
 
-def test_send_when_many_threads_share_it_then_each_gets_its_own_answer():
+def test_send_when_many_threads_share_it():
     def speak(connection, request):
         asked = request.rpartition(b"\r\n\r\n")[2]
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(asked) + asked)
@@ -249,7 +243,7 @@ def test_send_when_many_threads_share_it_then_each_gets_its_own_answer():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_send_when_the_process_forked_then_the_child_has_a_connection_of_its_own():
+def test_send_when_the_process_forked():
     ports = []
 
     def speak(connection, request):
@@ -276,32 +270,75 @@ def test_send_when_the_process_forked_then_the_child_has_a_connection_of_its_own
     assert ports[0] == ports[1] == ports[3] != ports[2]
 
 
-def test_send_when_the_certificate_is_of_nobody_known_then_nothing_is_sent(certificate):
+def test_send_when_the_authority_is_unknown(certificate):
     with peer(says(), tls=certificate.context) as there, pytest.raises(NoAnswer, match="SSL"):
         HttpTransport().send(posted(there.url))
     assert there.requests == []
 
 
-def test_send_when_the_authority_is_named_then_its_certificates_are_good(certificate):
+def test_send_when_the_authority_is_named(certificate):
     with peer(says(), tls=certificate.context) as there:
         answer = HttpTransport(verify=str(certificate.path)).send(posted(there.url))
-
     assert answer.status == 200
 
 
-def test_send_when_the_peer_drips_over_tls_then_it_gives_up_in_time(certificate):
+def test_send_when_the_peer_drips_over_tls(certificate):
     with peer(drips(HEAD, b"A: b\r\n"), tls=certificate.context) as there:
         started = time.monotonic()
         with pytest.raises(NoAnswer):
             HttpTransport(verify=str(certificate.path), total_seconds=0.5).send(posted(there.url))
-
     assert time.monotonic() - started < 5
 
 
-def test_send_when_the_peer_never_shakes_hands_then_it_gives_up_in_time(certificate):
+def test_send_when_the_peer_never_shakes_hands(certificate):
     with peer(is_silent) as there:
         started = time.monotonic()
         with pytest.raises(NoAnswer):
             HttpTransport(total_seconds=0.4).send(posted(there.url.replace("http:", "https:")))
-
     assert time.monotonic() - started < 5
+
+
+@pytest.fixture
+def pair():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
+
+
+@pytest.fixture
+def in_five_seconds():
+    token = sessions._deadline.set(time.monotonic() + 5)
+    yield
+    sessions._deadline.reset(token)
+
+
+def read(pair, limit):
+    ours, theirs = pair
+    ours.settimeout(limit)
+    theirs.sendall(b"x")
+    reading = sessions._TimedSocket(ours)
+    buffer = bytearray(1)
+    assert reading.readinto(buffer) == 1
+    reading.close()
+    return ours.gettimeout()
+
+
+@pytest.mark.parametrize("limit", [30, None])
+def test_read_when_less_time_is_left_than_a_read_may_take(pair, in_five_seconds, limit):
+    assert 0 < read(pair, limit) <= 5
+
+
+def test_read_when_a_read_may_take_less_than_is_left(pair, in_five_seconds):
+    assert read(pair, 0.25) == 0.25
+
+
+def test_read_when_the_time_is_up(pair):
+    ours, theirs = pair
+    theirs.sendall(b"x")
+    token = sessions._deadline.set(time.monotonic())
+    reading = sessions._TimedSocket(ours)
+    sessions._deadline.reset(token)
+
+    with pytest.raises(TimeoutError):
+        reading.readinto(bytearray(1))
+    reading.close()

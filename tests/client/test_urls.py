@@ -16,7 +16,7 @@ from delegation_app.client import urls
         "http://localhost:8000",
     ],
 )
-def test_is_secure_when_it_is_https_or_this_machine_then_it_is(url):
+def test_is_secure_when_it_is_https_or_this_machine(url):
     assert urls.is_secure(url)
 
 
@@ -53,7 +53,7 @@ def test_is_secure_when_it_is_https_or_this_machine_then_it_is(url):
         "",
     ],
 )
-def test_is_secure_when_it_is_anything_else_then_it_is_not(url):
+def test_is_secure_when_it_is_anything_else(url):
     assert not urls.is_secure(url)
 
 
@@ -64,7 +64,7 @@ def test_is_secure_when_it_is_anything_else_then_it_is_not(url):
         ("http://127.0.0.1", "HTTP://127.0.0.1:80/x"),
     ],
 )
-def test_origin_of_when_two_urls_have_the_same_then_it_is_equal(one, other):
+def test_origin_of_when_two_urls_have_the_same(one, other):
     assert urls.origin_of(one) == urls.origin_of(other) is not None
 
 
@@ -79,11 +79,11 @@ def test_origin_of_when_two_urls_have_the_same_then_it_is_equal(one, other):
         "https://evil.example@b.example.com",
     ],
 )
-def test_origin_of_when_anything_differs_then_it_is_another(other):
+def test_origin_of_when_anything_differs(other):
     assert urls.origin_of(other) != urls.origin_of("https://b.example.com")
 
 
 @given(st.text(max_size=60) | st.text("https:/[]@.:0123456789a%#?", max_size=40))
-def test_urls_when_the_text_is_anything_then_nothing_is_raised(text):
+def test_urls_when_the_text_is_anything(text):
     urls.origin_of(text)
     assert urls.is_secure(text) in {True, False}

@@ -16,5 +16,5 @@ def _no_warning_for_each_refused_list():
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.__name__)
-def test_junk_when_thrown_then_no_exception_is_not_ours(target):
+def test_junk_when_thrown(target):
     given(*TARGETS[target])(target)()

@@ -20,15 +20,14 @@ def basic(client_id, secret):
 
 
 @given(TEXT, TEXT)
-def test_basic_when_form_encoded_then_id_and_secret_come_back(client_id, secret):
+def test_basic_when_form_encoded(client_id, secret):
     credentials = read_credentials(basic(client_id, secret), NOTHING)
-
     assert (credentials.client_id, credentials.secret) == (client_id, secret)
     assert credentials.method == names.BASIC
 
 
 @given(st.text(max_size=80))
-def test_header_when_arbitrary_then_only_oauth_errors(header):
+def test_header_when_arbitrary(header):
     with pytest.raises(OAuthError) as refused:
         read_credentials(header, NOTHING)
     assert refused.value.code in {"invalid_client", "invalid_request"}
@@ -36,12 +35,9 @@ def test_header_when_arbitrary_then_only_oauth_errors(header):
 
 @pytest.mark.parametrize(
     ("fields", "method"),
-    [
-        ({"client_id": "a", "client_secret": "s"}, names.POST),
-        ({"client_id": "a"}, names.NONE),
-    ],
+    [({"client_id": "a", "client_secret": "s"}, names.POST), ({"client_id": "a"}, names.NONE)],
 )
-def test_body_when_it_names_a_client_then_the_method_follows(fields, method):
+def test_body_when_it_names_a_client(fields, method):
     assert read_credentials(None, Parameters(fields.items())).method == method
 
 
@@ -60,15 +56,15 @@ def test_body_when_it_names_a_client_then_the_method_follows(fields, method):
         (basic("a", "s"), {"client_id": "b"}, InvalidRequest),
     ],
 )
-def test_credentials_when_unusable_then_refused(header, fields, error):
+def test_credentials_when_unusable(header, fields, error):
     with pytest.raises(error):
         read_credentials(header, Parameters(fields.items()))
 
 
-def test_credentials_when_shown_then_without_the_secret():
+def test_credentials_when_shown():
     assert "hunter2" not in repr(read_credentials(basic("a", "hunter2"), NOTHING))
 
 
-def test_header_when_the_secret_is_empty_then_there_is_no_authentication():
+def test_header_when_the_secret_is_empty():
     credentials = read_credentials(basic("a", ""), NOTHING)
     assert (credentials.client_id, credentials.secret, credentials.method) == ("a", None, "none")

@@ -10,15 +10,14 @@ TEXT = st.text(st.characters(exclude_categories=("Cs",)))
 
 
 @given(st.text())
-def test_description_when_arbitrary_then_only_allowed_characters_are_left(text):
+def test_description_when_arbitrary(text):
     # RFC 6749 section 5.2
     description = InvalidRequest(text).payload()["error_description"]
-
     assert re.fullmatch(r"[\x20-\x21\x23-\x5b\x5d-\x7e]*", description)
 
 
 @given(TEXT.filter(bool))
-def test_redirect_when_state_is_arbitrary_then_it_comes_back(state):
+def test_redirect_when_state_is_arbitrary(state):
     target = RedirectTarget("https://c.example.com/cb?x=1", state, "https://as.example.com")
     location = target.carrying(code="abc")
 
@@ -32,17 +31,15 @@ def test_redirect_when_state_is_arbitrary_then_it_comes_back(state):
     }
 
 
-def test_redirect_when_there_was_no_state_then_none_is_sent():
+def test_redirect_when_there_was_no_state():
     target = RedirectTarget("com.example.app:/cb", None, "https://as.example.com")
-
     assert target.carrying(error="access_denied") == (
         "com.example.app:/cb?error=access_denied&iss=https%3A%2F%2Fas.example.com"
     )
 
 
-def test_error_when_raised_then_it_is_not_redirected_unless_told():
+def test_error_when_raised():
     target = RedirectTarget("https://c.example.com/cb", None, "https://as.example.com")
     error = InvalidRequest("no")
-
     assert error.redirect is None
     assert error.redirected_to(target).redirect == target

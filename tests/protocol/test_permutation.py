@@ -14,12 +14,12 @@ tweaks = st.integers(0, 2**64 - 1)
 
 
 @given(key=keys, tweak=tweaks, bits=st.sampled_from([2, 4, 6, 8, 10, 12]))
-def test_permutation_when_the_domain_is_small_then_every_number_is_hit_once(key, tweak, bits):
+def test_permutation_when_the_domain_is_small(key, tweak, bits):
     shuffle = permutation(key, tweak, bits)
     assert sorted(map(shuffle, range(1 << bits))) == list(range(1 << bits))
 
 
-def test_permutation_when_the_domain_is_a_list_then_every_index_is_hit_once():
+def test_permutation_when_the_domain_is_a_list():
     shuffle = permutation(KEY, 7, 20)
     hit = bytearray(1 << 20)
     for index in shuffle.each(range(1 << 20)):
@@ -28,13 +28,13 @@ def test_permutation_when_the_domain_is_a_list_then_every_index_is_hit_once():
 
 
 @given(key=keys, tweak=tweaks, positions=st.lists(st.integers(0, 2**20 - 1), max_size=20))
-def test_permutation_when_asked_for_many_then_each_goes_where_it_goes_alone(key, tweak, positions):
+def test_permutation_when_asked_for_many(key, tweak, positions):
     shuffle = permutation(key, tweak, 20)
     assert list(shuffle.each(positions)) == [shuffle(position) for position in positions]
 
 
 @pytest.mark.conformance("SL-14")
-def test_permutation_when_positions_follow_each_other_then_the_indices_tell_no_order():
+def test_permutation_when_positions_follow_each_other():
     indices = [permutation(KEY, 0, 20)(position) for position in range(10_000)]
     steps = [after - before for before, after in pairwise(indices)]
     assert 4_000 < sum(step > 0 for step in steps) < 6_000
@@ -44,23 +44,23 @@ def test_permutation_when_positions_follow_each_other_then_the_indices_tell_no_o
 
 
 @pytest.mark.parametrize(("key", "tweak"), [(KEY, 1), (bytes(32), 0)], ids=["list", "key"])
-def test_permutation_when_the_key_or_the_list_is_another_then_it_is_unrelated(key, tweak):
+def test_permutation_when_the_key_or_the_list_is_another(key, tweak):
     one, other = permutation(KEY, 0, 20), permutation(key, tweak, 20)
     # Two that are unrelated agree on one position in a million
     assert sum(one(position) == other(position) for position in range(10_000)) < 3
 
 
 @pytest.mark.parametrize("position", [-1, 1 << 20, 1 << 40])
-def test_permutation_when_the_position_is_outside_then_index_error(position):
+def test_permutation_when_the_position_is_outside(position):
     with pytest.raises(IndexError):
         permutation(KEY, 0, 20)(position)
 
 
 @pytest.mark.parametrize("bits", [0, 3, 19, 34, -2])
-def test_permutation_when_its_length_is_odd_or_too_large_then_refused(bits):
+def test_permutation_when_its_length_is_odd_or_too_large(bits):
     with pytest.raises(ValueError, match="odd or too large"):
         permutation(KEY, 0, bits)
 
 
-def test_permutation_when_shown_then_its_tables_are_not():
+def test_permutation_when_shown():
     assert repr(permutation(KEY, 0, 20)) == "Permutation(bits=20)"

@@ -76,7 +76,7 @@ V6_KEY = {
 
 @pytest.mark.conformance("SL-03")
 @pytest.mark.parametrize(("bits", "statuses", "lst"), [V1, V2], ids=["V1", "V2"])
-def test_vector_when_it_is_short_then_read_and_written_as_in_the_draft(bits, statuses, lst):
+def test_vector_when_it_is_short(bits, statuses, lst):
     read = StatusList.parse({"bits": bits, "lst": lst})
     assert [read[index] for index in range(len(read))] == statuses
     # How it is compressed depends on the zlib that is installed, what is in it does not
@@ -91,7 +91,7 @@ def test_vector_when_it_is_short_then_read_and_written_as_in_the_draft(bits, sta
     [(1, dict.fromkeys(V3_MARKED, 1), V3), (2, V4_MARKED, V4), (4, V5_MARKED, V5)],
     ids=["V3", "V4", "V5"],
 )
-def test_vector_when_it_has_a_million_entries_then_read_as_in_the_draft(bits, marked, lst):
+def test_vector_when_it_has_a_million_entries(bits, marked, lst):
     read = StatusList.parse({"bits": bits, "lst": lst})
     assert len(read) == SIZE
     assert {index: read[index] for index in marked} == marked
@@ -102,14 +102,10 @@ def test_vector_when_it_has_a_million_entries_then_read_as_in_the_draft(bits, ma
 
 
 @pytest.mark.conformance("SL-06")
-def test_vector_when_it_is_signed_then_verified_and_read():
+def test_vector_when_it_is_signed():
     key = jose.VerificationKey.of(V6_KEY)
     claims = jose.verify(
-        V6,
-        {"12": key}.get,
-        typ=names.STATUS_LIST_TYP,
-        issuer="https://example.com",
-        now=1686920170,
+        V6, {"12": key}.get, typ=names.STATUS_LIST_TYP, issuer="https://example.com", now=1686920170
     )
     assert (claims["sub"], claims["ttl"]) == ("https://example.com/statuslists/1", 43200)
     assert StatusList.parse(claims["status_list"]) == StatusList.of(V1[1], bits=1)
@@ -117,7 +113,7 @@ def test_vector_when_it_is_signed_then_verified_and_read():
 
 @pytest.mark.conformance("SL-04", "SL-05")
 @pytest.mark.parametrize("marked", [0, 1, 100, 10_000, 100_000, SIZE])
-def test_list_when_written_then_zlib_in_base64url_without_padding(marked):
+def test_list_when_written(marked):
     shuffle = permutation(bytes(32), 0, 20)
     made = StatusList.marking(SIZE, shuffle.each(range(marked)))
     members = made.as_json()
@@ -134,7 +130,7 @@ def test_list_when_written_then_zlib_in_base64url_without_padding(marked):
 
 @pytest.mark.conformance("SL-03")
 @given(marked=st.sets(st.integers(0, 4095)))
-def test_marking_when_some_are_marked_then_these_and_no_others(marked):
+def test_marking_when_some_are_marked(marked):
     made = StatusList.marking(4096, marked)
     assert {index for index in range(4096) if made[index]} == marked
     assert {made[index] for index in marked} <= {INVALID}
@@ -143,12 +139,12 @@ def test_marking_when_some_are_marked_then_these_and_no_others(marked):
 
 
 @pytest.mark.conformance("SL-12")
-def test_statuses_when_named_then_they_are_those_of_the_draft():
+def test_statuses_when_named():
     assert (VALID, INVALID, SUSPENDED) == (0, 1, 2)
 
 
 @given(data=st.data(), bits=st.sampled_from([1, 2, 4, 8]))
-def test_list_when_written_and_read_then_the_same(data, bits):
+def test_list_when_written_and_read(data, bits):
     statuses = data.draw(st.lists(st.integers(0, 2**bits - 1), max_size=100))
     read = StatusList.parse(json.loads(json.dumps(StatusList.of(statuses, bits=bits).as_json())))
     assert [read[index] for index in range(len(statuses))] == statuses
@@ -158,7 +154,7 @@ def test_list_when_written_and_read_then_the_same(data, bits):
 
 @pytest.mark.conformance("SL-02")
 @pytest.mark.parametrize("bits", [0, 3, 5, 16, -1, 1.0, True, "1", None])
-def test_list_when_its_bits_are_others_then_refused(bits):
+def test_list_when_its_bits_are_others(bits):
     with pytest.raises(InvalidStatusList):
         StatusList.parse({"bits": bits, "lst": V1[2]})
     if type(bits) is int:
@@ -167,13 +163,13 @@ def test_list_when_its_bits_are_others_then_refused(bits):
 
 
 @pytest.mark.parametrize("status", [-1, 2, 255])
-def test_list_when_a_status_does_not_fit_then_refused(status):
+def test_list_when_a_status_does_not_fit(status):
     with pytest.raises(InvalidStatusList):
         StatusList.of([0, status], bits=1)
 
 
 @pytest.mark.parametrize("index", [-1, 16, 1 << 31, 1 << 64])
-def test_list_when_the_index_is_outside_then_index_error(index):
+def test_list_when_the_index_is_outside(index):
     read = StatusList.parse({"bits": 1, "lst": V1[2]})
     with pytest.raises(IndexError):
         read[index]
@@ -195,44 +191,27 @@ GOOD = zlib.compress(b"\xb9\xa3", 9)
 @pytest.mark.parametrize(
     "lst",
     [
-        V1[2] + "=",
-        V1[2] + "==",
-        V1[2][:-1] + "+",
-        V1[2][:5] + "/" + V1[2][6:],
-        V1[2] + "\n",
-        " " + V1[2],
-        V1[2] + "A",
-        V1[2][:5] + "é" + V1[2][6:],
-        V1[2][:5] + "\0" + V1[2][6:],
-        "",
-        "A",
-        text_of(raw_deflate(b"\xb9\xa3")),
-        text_of(gzip.compress(b"\xb9\xa3", mtime=0)),
-        text_of(b"\xb9\xa3"),
-        text_of(GOOD[:-1]),
-        text_of(GOOD[:-4]),
-        text_of(GOOD[:-1] + b"\0"),
-        text_of(GOOD + b"\0"),
-        text_of(GOOD + GOOD),
-        None,
-        7,
-        b"eNrbuRgAAhcBXQ",
+        V1[2] + "=", V1[2] + "==", V1[2][:-1] + "+", V1[2][:5] + "/" + V1[2][6:], V1[2] + "\n",
+        " " + V1[2], V1[2] + "A", V1[2][:5] + "é" + V1[2][6:], V1[2][:5] + "\0" + V1[2][6:], "",
+        "A", text_of(raw_deflate(b"\xb9\xa3")), text_of(gzip.compress(b"\xb9\xa3", mtime=0)),
+        text_of(b"\xb9\xa3"), text_of(GOOD[:-1]), text_of(GOOD[:-4]), text_of(GOOD[:-1] + b"\0"),
+        text_of(GOOD + b"\0"), text_of(GOOD + GOOD), None, 7, b"eNrbuRgAAhcBXQ",
         ["eNrbuRgAAhcBXQ"],
     ],
-)
-def test_list_when_it_is_not_the_one_spelling_then_refused(lst):
+)  # fmt: skip
+def test_list_when_it_is_not_the_one_spelling(lst):
     with pytest.raises(InvalidStatusList):
         StatusList.parse({"bits": 1, "lst": lst})
 
 
 @pytest.mark.parametrize("members", [None, [], "eNrbuRgAAhcBXQ", 1, {}, {"bits": 1}, {"lst": ""}])
-def test_list_when_members_are_missing_then_refused(members):
+def test_list_when_members_are_missing(members):
     with pytest.raises(InvalidStatusList):
         StatusList.parse(members)
 
 
 @pytest.mark.parametrize("size", [MAX_BYTES + 1, 256 * MAX_BYTES])
-def test_list_when_it_is_a_bomb_then_refused_before_it_is_unpacked(size, monkeypatch):
+def test_list_when_it_is_a_bomb(size, monkeypatch):
     packing, bomb = zlib.compressobj(9), b""
     for _ in range(size // MAX_BYTES):
         bomb += packing.compress(bytes(MAX_BYTES))
@@ -257,11 +236,11 @@ def test_list_when_it_is_a_bomb_then_refused_before_it_is_unpacked(size, monkeyp
     assert sum(map(len, taken)) <= MAX_BYTES + 1
 
 
-def test_list_when_it_is_as_long_as_allowed_then_read():
+def test_list_when_it_is_as_long_as_allowed():
     members = StatusList(1, bytes(64)).as_json()
-    assert len(StatusList.parse(members, most=64)) == 512
+    assert len(StatusList.parse(members, max_bytes=64)) == 512
     with pytest.raises(InvalidStatusList):
-        StatusList.parse(members, most=63)
+        StatusList.parse(members, max_bytes=63)
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
@@ -277,7 +256,7 @@ json_like = st.recursive(
         {"bits": st.sampled_from([1, 2, 4, 8]), "lst": st.binary(max_size=64).map(text_of)}
     )
 )
-def test_list_when_it_is_junk_then_refused_and_nothing_else(members):
+def test_list_when_it_is_junk(members):
     try:
         read = StatusList.parse(members)
     except InvalidStatusList:
@@ -290,7 +269,7 @@ def test_list_when_it_is_junk_then_refused_and_nothing_else(members):
 
 
 @pytest.mark.conformance("SL-01")
-def test_reference_when_written_and_read_then_the_same():
+def test_reference_when_written_and_read():
     reference = StatusReference("https://as.example.com/oauth/status/7", 12)
     claim = reference.claim()
     assert claim == {"status_list": {"idx": 12, "uri": "https://as.example.com/oauth/status/7"}}
@@ -317,12 +296,12 @@ def test_reference_when_written_and_read_then_the_same():
         {"status_list": {"idx": 1, "uri": None}},
     ],
 )
-def test_reference_when_malformed_then_the_token_is_invalid(status):
+def test_reference_when_malformed(status):
     with pytest.raises(InvalidToken):
         StatusReference.of({"status": status})
 
 
 @given(status=json_like.filter(lambda value: value is not None))
-def test_reference_when_it_is_junk_then_the_token_is_invalid_and_nothing_else(status):
+def test_reference_when_it_is_junk(status):
     with pytest.raises(InvalidToken):
         StatusReference.of({"status": status})

@@ -24,11 +24,19 @@ from tests.support.world import CHALLENGE, REDIRECT_URI, SERVICE_A
 
 
 class Crowd:
-    """A pool of threads that start together."""
+    """A pool of threads that start together.
 
-    def __init__(self, size):
+    Attributes:
+        size: how many there are.
+        rounds: how often a race is run.
+    """
+
+    def __init__(self, size, rounds=25):
         self.size = size
-        self._pool = ThreadPoolExecutor(size)
+        self.rounds = rounds
+        # Some races have more parts than a small crowd has callers
+        self._threads = max(size, 16)
+        self._pool = ThreadPoolExecutor(self._threads)
 
     def rush(self, *calls):
         """Run the calls at once, and return what they returned, in order."""
@@ -47,13 +55,13 @@ class Crowd:
 
     def go_home(self):
         """Close every thread's connections."""
-        self.rush(*[connections.close_all] * self.size)
+        self.rush(*[connections.close_all] * self._threads)
         self._pool.shutdown()
 
 
 def head_starts(rounds):
     """Milliseconds that the second of two callers waits, less than zero for the first: both win."""
-    steps = (-80, -40, -20, -10, -5, 0, 5, 10, 20, 40, 80)
+    steps = (0, -5, 5, -10, 10, -20, 20, -40, 40, -80, 80, -160, 160)
     return [steps[number % len(steps)] / 1000 for number in range(rounds)]
 
 

@@ -7,23 +7,21 @@ import pytest
 from delegation_app.models import AccessToken, AuthorizationCode, Delegation, RefreshToken
 from delegation_app.services import audit
 from delegation_app.services.delegations import revocation
-from tests.races.conftest import CROWD
 from tests.races.crowd import after, head_starts, new_code
 from tests.support.world import Story
 
-pytestmark = [pytest.mark.race, pytest.mark.many_connections]
-ROUNDS = 100
+pytestmark = pytest.mark.race
 OPERATOR = audit.RequestContext(actor="user:9")
 
 
 @pytest.mark.conformance("TK-08")
 def test_code_when_redeemed_by_many_at_once_then_exactly_one_gets_tokens(world, crowd):
-    stories = [Story(world) for _ in range(CROWD)]
-    for _ in range(ROUNDS):
+    stories = [Story(world) for _ in range(crowd.size)]
+    for _ in range(crowd.rounds):
         code = new_code(world)
         responses = crowd.rush(*[lambda s=story, c=code: s.redeem(c) for story in stories])
 
-        assert sorted(r.status_code for r in responses) == [200] + [400] * (CROWD - 1)
+        assert sorted(r.status_code for r in responses) == [200] + [400] * (crowd.size - 1)
         refused = [r.json() for r in responses if r.status_code == 400]
         assert {r["error"] for r in refused} == {"invalid_grant"}
         delegation = Delegation.objects.latest("id")
@@ -37,7 +35,7 @@ def test_code_when_redeemed_by_many_at_once_then_exactly_one_gets_tokens(world, 
 def test_code_when_redeemed_beside_a_revocation_then_nothing_of_it_survives(world, crowd):
     story = Story(world)
     won = set()
-    for head_start in head_starts(ROUNDS):
+    for head_start in head_starts(crowd.rounds):
         code = new_code(world)
         delegation = Delegation.objects.latest("id")
         redeemed, ended = crowd.rush(

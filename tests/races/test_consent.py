@@ -5,11 +5,9 @@ from functools import partial
 import pytest
 
 from delegation_app.models import AuthorizationCode, ConsentRecord, Delegation
-from tests.races.conftest import CROWD
 from tests.support.world import Story, redirected
 
-pytestmark = [pytest.mark.race, pytest.mark.many_connections]
-ROUNDS = 5
+pytestmark = pytest.mark.race
 
 
 def same_browser(story):
@@ -23,10 +21,10 @@ def same_browser(story):
 @pytest.mark.parametrize("decision", ["allow", "deny"])
 def test_answer_when_sent_many_times_at_once_then_all_get_the_first_one(world, crowd, decision):
     story = Story(world, world.alice)
-    for _ in range(ROUNDS):
+    for _ in range(crowd.rounds // 8):
         page = story.authorize(prompt="consent")
         before = ConsentRecord.objects.count(), Delegation.objects.count()
-        browsers = [same_browser(story) for _ in range(CROWD)]
+        browsers = [same_browser(story) for _ in range(crowd.size)]
         calls = [partial(one.answer, page, decision) for one in browsers]
         answers = [redirected(response) for response in crowd.rush(*calls)]
         assert len({tuple(sorted(answer.items())) for answer in answers}) == 1

@@ -9,17 +9,15 @@ from delegation_app.models import AuditEvent, ConsentRecord, Delegation, Signing
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.services import audit, signing_keys
 from delegation_app.services.consent import decision
-from tests.races.conftest import CROWD
 from tests.races.crowd import question
 from tests.support.world import FORM, Story
 
-pytestmark = [pytest.mark.race, pytest.mark.many_connections]
-ROUNDS = 20
+pytestmark = pytest.mark.race
 
 
 def test_client_credentials_when_first_asked_by_many_at_once_then_one_delegation(world, crowd):
-    stories = [Story(world) for _ in range(CROWD)]
-    for _ in range(ROUNDS):
+    stories = [Story(world) for _ in range(crowd.size)]
+    for _ in range(crowd.rounds // 5):
         Delegation.objects.update(terms_digest="of another round")
         responses = crowd.rush(
             *[lambda s=story: s.client_credentials(scope="read:metrics") for story in stories]
@@ -28,16 +26,16 @@ def test_client_credentials_when_first_asked_by_many_at_once_then_one_delegation
         assert {r.status_code for r in responses} == {200}
         fresh = Delegation.objects.exclude(terms_digest="of another round")
         assert fresh.count() == 1
-        assert fresh.get().access_tokens.count() == CROWD
+        assert fresh.get().access_tokens.count() == crowd.size
 
 
 def test_signing_keys_when_first_needed_by_many_at_once_then_one_signs_and_one_follows(
     world, crowd
 ):
-    for _ in range(ROUNDS):
+    for _ in range(crowd.rounds // 5):
         SigningKey.objects.all().delete()
         signing_keys.forget()
-        signers = crowd.rush(*[signing_keys.signer] * CROWD)
+        signers = crowd.rush(*[signing_keys.signer] * crowd.size)
 
         assert len({signer.kid for signer in signers}) == 1
         assert sorted(SigningKey.objects.values_list("state", flat=True)) == ["active", "next"]
@@ -50,10 +48,10 @@ def test_consent_when_answered_by_many_at_once_then_one_record_and_one_code(worl
         except InvalidRequest:
             return None
 
-    for _ in range(ROUNDS):
+    for _ in range(crowd.rounds // 5):
         asked = question(world)
         before = ConsentRecord.objects.count(), Delegation.objects.count()
-        codes = crowd.rush(*[partial(answer, asked)] * CROWD)
+        codes = crowd.rush(*[partial(answer, asked)] * crowd.size)
 
         assert sum(code is not None for code in codes) == 1
         after = ConsentRecord.objects.count(), Delegation.objects.count()
@@ -75,9 +73,9 @@ def test_rotation_when_asked_by_many_at_once_then_each_kid_signs_once(world, cro
 def test_wrong_secret_when_tried_by_many_at_once_then_every_failure_is_counted(
     world, crowd, settings
 ):
-    settings.DELEGATION = {**settings.DELEGATION, "FAILED_AUTHENTICATIONS_PER_MINUTE": CROWD}
+    settings.DELEGATION = {**settings.DELEGATION, "FAILED_AUTHENTICATIONS_PER_MINUTE": crowd.size}
     body = urlencode({"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"})
-    stories = [Story(world) for _ in range(CROWD)]
+    stories = [Story(world) for _ in range(crowd.size)]
 
     def attempt(story):
         return story.wire.post("/oauth/token", body, content_type=FORM).status_code

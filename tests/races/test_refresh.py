@@ -5,21 +5,19 @@ from functools import partial
 import pytest
 
 from delegation_app.models import Delegation, RefreshToken
-from tests.races.conftest import CROWD
 from tests.races.crowd import after, head_starts, new_code
 from tests.support.world import Story
 
-pytestmark = [pytest.mark.race, pytest.mark.many_connections]
-ROUNDS = 100
+pytestmark = pytest.mark.race
 
 
 @pytest.mark.conformance("RT-11")
 def test_refresh_when_sent_by_many_at_once_then_all_get_the_one_successor(world, crowd, settings):
     # On a busy machine some wait for longer than the usual ten seconds
     settings.DELEGATION = {**settings.DELEGATION, "REFRESH_RETRY_WINDOW": 120}
-    stories = [Story(world) for _ in range(CROWD)]
+    stories = [Story(world) for _ in range(crowd.size)]
     current = stories[0].redeem(new_code(world)).json()["refresh_token"]
-    for _ in range(ROUNDS):
+    for _ in range(crowd.rounds):
         responses = crowd.rush(*[lambda s=story, t=current: s.refresh(t) for story in stories])
 
         assert {r.status_code for r in responses} == {200}
@@ -27,19 +25,19 @@ def test_refresh_when_sent_by_many_at_once_then_all_get_the_one_successor(world,
         assert len(successors) == 1
         assert RefreshToken.objects.filter(consumed_at=None).count() == 1
         current = successors.pop()
-    assert RefreshToken.objects.count() == ROUNDS + 1
+    assert RefreshToken.objects.count() == crowd.rounds + 1
 
 
 def test_refresh_when_strict_and_sent_by_many_at_once_then_exactly_one_succeeds(
     world, crowd, settings
 ):
     settings.DELEGATION = {**settings.DELEGATION, "REFRESH_RETRY_WINDOW": 0}
-    stories = [Story(world) for _ in range(CROWD)]
-    for _ in range(ROUNDS):
+    stories = [Story(world) for _ in range(crowd.size)]
+    for _ in range(crowd.rounds):
         token = stories[0].redeem(new_code(world)).json()["refresh_token"]
         responses = crowd.rush(*[lambda s=story, t=token: s.refresh(t) for story in stories])
 
-        assert sorted(r.status_code for r in responses) == [200] + [400] * (CROWD - 1)
+        assert sorted(r.status_code for r in responses) == [200] + [400] * (crowd.size - 1)
         # RFC 9700 section 4.14.2: the others were reuse
         assert Delegation.objects.latest("id").revoked_at is not None
 
@@ -48,7 +46,7 @@ def test_refresh_when_strict_and_sent_by_many_at_once_then_exactly_one_succeeds(
 def test_refresh_when_beside_a_revocation_then_nothing_of_it_survives(world, crowd):
     story, other = Story(world), Story(world)
     won = set()
-    for head_start in head_starts(ROUNDS):
+    for head_start in head_starts(crowd.rounds):
         first = story.redeem(new_code(world)).json()
         refreshed, revoked = crowd.rush(
             after(-head_start, partial(story.refresh, first["refresh_token"])),

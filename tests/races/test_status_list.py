@@ -11,15 +11,14 @@ from tests.races.crowd import after, head_starts, new_root
 from tests.support.statuses import reference, status
 from tests.support.world import Story
 
-pytestmark = [pytest.mark.race, pytest.mark.many_connections]
-ROUNDS = 66
+pytestmark = pytest.mark.race
 ASKING = 4
 
 
 @pytest.mark.conformance("SL-20", "DG-05")
 def test_list_when_made_beside_a_revocation_then_it_is_marked_as_soon_as_that_is_told(world, crowd):
     stories = [Story(world) for _ in range(ASKING)]
-    for head_start in head_starts(ROUNDS):
+    for head_start in head_starts(crowd.rounds):
         row, answer = new_root(world.alice)
         token = answer["access_token"]
         path, _ = reference(token)

@@ -23,10 +23,9 @@ from tests.races.crowd import after, head_starts, until_somebody_waits
 from tests.support.chains import acting_with, own_token
 from tests.support.world import Story, claims_of, delegation_of, redirected
 
-pytestmark = [pytest.mark.race, pytest.mark.many_connections]
+pytestmark = pytest.mark.race
 OPERATOR = audit.RequestContext(actor="user:9")
 READ, BOTH = "read:metrics", "read:metrics write:alerts"
-ROUNDS = 100
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +51,7 @@ def test_exchange_when_a_token_that_it_presents_is_revoked_beside_it_then_none_c
 ):
     stories, won = [Story(world, world.alice) for _ in range(8)], set()
     story, service = stories[0], world.service_a_client
-    for head_start in head_starts(ROUNDS):
+    for head_start in head_starts(crowd.rounds):
         subject, actor = story.tokens()["access_token"], own_token(story, service)
         token, holder = (subject, world.web) if presented_as == "subject" else (actor, service)
         send = [
@@ -213,7 +212,7 @@ def bound_by(block):
 @pytest.mark.parametrize("take", TAKINGS)
 def test_everybody_when_they_ask_while_it_is_taken_then_nobody_has_it_later(world, crowd, take):
     stories = [Story(world, world.alice) for _ in range(6)]
-    for head_start in head_starts(ROUNDS // 4):
+    for head_start in head_starts(crowd.rounds // 3):
         at = Round(stories[0])
         page = stories[2].authorize(scope=BOTH, prompt="consent")
         asked = [
@@ -263,7 +262,7 @@ def nothing_comes_back(story, at):
 
 def test_client_when_its_first_delegation_is_taken_at_once_then_no_deadlock_surfaces(world, crowd):
     stories = [Story(world) for _ in range(6)]
-    for _ in range(ROUNDS // 4):
+    for _ in range(crowd.rounds // 3):
         DelegationBlock.objects.all().delete()
         Delegation.objects.update(terms_digest="", revoked_at=audit.clock.now(), revoked_by="x")
         ends = partial(revocation.of_client, world.cron.row, OPERATOR, reason="race")

@@ -45,16 +45,14 @@ def tokens(story):
     return story.tokens(scope="read:metrics write:alerts")
 
 
-def test_view_when_the_tables_are_here_then_a_revocation_is_felt_at_once(story, tokens):
+def test_view_when_the_tables_are_here(story, tokens):
     token = tokens["access_token"]
     assert ask(token).data == {"user": f"user:{story.world.alice.pk}"}
-
     revocation.subtree(delegation_of(tokens), audit.RequestContext(), reason="it is over")
-
     assert ask(token).status_code == 401
 
 
-def test_verifier_when_the_settings_name_the_local_one_then_it_verifies(tokens, settings):
+def test_verifier_when_the_settings_name_the_local_one(tokens, settings):
     settings.DELEGATION_RESOURCE_SERVER = {
         "ISSUER": settings.ISSUER,
         "AUDIENCE": SERVICE_A,
@@ -71,7 +69,7 @@ def test_verifier_when_the_settings_name_the_local_one_then_it_verifies(tokens, 
     assert ask(tokens["access_token"], **members).status_code == 401
 
 
-def test_view_when_there_are_accounts_then_a_request_without_a_token_is_anonymous(db):
+def test_view_when_there_are_accounts(db):
     class Open(Metrics):
         permission_classes = []
 
@@ -95,41 +93,36 @@ def test_view_when_there_are_accounts_then_a_request_without_a_token_is_anonymou
         (["read:metrics", "read:profile"], 403),
     ],
 )
-def test_toolkit_when_its_permission_judges_our_token_then_by_its_scope(tokens, required, status):
+def test_toolkit_when_its_permission_judges_our_token(tokens, required, status):
     members = {"permission_classes": [TokenHasScope], "required_scopes": required}
-
     assert ask(tokens["access_token"], **members).status_code == status
     assert ask(None, **members).status_code == 401
 
 
-def test_toolkit_when_it_tells_the_required_scopes_then_of_our_token_too(tokens, settings):
+def test_toolkit_when_it_tells_the_required_scopes(tokens, settings):
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ERROR_RESPONSE_WITH_SCOPES": True}
     members = {"permission_classes": [TokenHasScope], "required_scopes": ["read:profile"]}
-
     assert ask(tokens["access_token"], **members).data["required_scopes"] == ["read:profile"]
 
 
-def test_toolkit_when_scopes_depend_on_the_method_then_our_token_is_judged(tokens):
+def test_toolkit_when_scopes_depend_on_the_method(tokens):
     alternatives = {"GET": [["read:profile"], ["read:metrics"]], "POST": [["delete:alerts"]]}
     members = {
         "permission_classes": [TokenMatchesOASRequirements],
         "required_alternate_scopes": alternatives,
     }
-
     assert ask(tokens["access_token"], **members).status_code == 200
     assert ask(tokens["access_token"], "POST", **members).status_code == 403
 
 
-def test_toolkit_when_it_wants_a_scope_of_its_own_then_our_token_lacks_it(tokens):
+def test_toolkit_when_it_wants_a_scope_of_its_own(tokens):
     members = {"permission_classes": [TokenHasReadWriteScope]}
-
     assert ask(tokens["access_token"], **members).status_code == 403
 
 
-def test_toolkit_when_joined_with_ours_then_both_count(tokens):
+def test_toolkit_when_joined_with_ours(tokens):
     token = tokens["access_token"]
     joined = {"required_scopes": ["read:metrics"]}
-
     both = [TokenHasScope & RequireScopes("write:alerts")]
     assert ask(token, permission_classes=both, **joined).status_code == 200
     lacking = [TokenHasScope & RequireScopes("read:profile")]
@@ -141,11 +134,11 @@ def test_toolkit_when_joined_with_ours_then_both_count(tokens):
 INTERNAL = {"__dict__", "__weakref__", "__int__", "_groups", "_user_permissions"}
 
 
-def test_principal_when_compared_with_djangos_anonymous_user_then_it_lacks_nothing():
+def test_principal_when_compared_with_djangos_anonymous_user():
     assert set(dir(AnonymousUser())) - set(dir(Principal)) <= INTERNAL
 
 
-def test_principal_when_the_site_has_tables_then_its_relations_are_part_of_other_queries(story):
+def test_principal_when_the_site_has_tables(story):
     principal = Principal("user:7", "web", Scope(["read:metrics"]), "0b0a6f0e")
     Group.objects.create(name="editors")
     for relation in ("groups", "user_permissions"):

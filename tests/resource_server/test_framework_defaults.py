@@ -50,7 +50,7 @@ print(answer.status_code, answer.headers["WWW-Authenticate"])
         "delegation_app.resource_server.metadata",
     ],
 )
-def test_defaults_when_they_are_ours_then_importing_is_no_circle(first):
+def test_defaults_when_they_are_ours(first):
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, first],
         cwd=ROOT,

@@ -164,11 +164,12 @@ class Stories(RuleBasedStateMachine):
 
 @pytest.mark.slow
 @pytest.mark.django_db
-def test_stories_when_random_then_every_decision_agrees_with_the_model():
+@pytest.mark.parametrize("stories", [8, pytest.param(300, marks=pytest.mark.soak)])
+def test_stories_when_random_then_every_decision_agrees_with_the_model(stories):
     run_state_machine_as_test(
         Stories,
         settings=settings(
-            max_examples=30,
+            max_examples=stories,
             stateful_step_count=25,
             suppress_health_check=list(HealthCheck),
         ),

@@ -567,12 +567,13 @@ class Judged(trees.Site):
 
 @pytest.mark.slow
 @pytest.mark.django_db
-def test_tree_when_anything_happens_to_it_then_the_marks_are_the_models(settings):
+@pytest.mark.parametrize("stories", [30, pytest.param(1000, marks=pytest.mark.soak)])
+def test_tree_when_anything_happens_to_it_then_the_marks_are_the_models(settings, stories):
     settings.DELEGATION = {**settings.DELEGATION, "MAX_DEPTH": model.MAX_DEPTH}
     site = Judged(trees.everybody)
 
     @hypothesis.settings(
-        max_examples=100,
+        max_examples=stories,
         phases=set(Phase) - {Phase.explain},
         suppress_health_check=list(HealthCheck),
     )

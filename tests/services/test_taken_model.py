@@ -375,6 +375,6 @@ def tell(site, data):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", PARTS)
 def test_pair_when_anything_was_taken_from_it_then_it_has_what_the_model_says(site, part):
     explore(part, stories, lambda data: tell(site, data))

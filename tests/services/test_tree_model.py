@@ -195,7 +195,7 @@ def tell(site, data):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", PARTS)
 def test_tree_when_anything_happens_to_it_then_every_decision_is_the_models(site, part):
     explore(part, stories, lambda data: tell(site, data))
 

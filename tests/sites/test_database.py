@@ -4,7 +4,7 @@ import pytest
 
 from tests.sites.site import EXPECTED, ISSUER
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.any_database]
 
 # What is asked of a site without tables: nothing gets better by waiting
 ASKED = """

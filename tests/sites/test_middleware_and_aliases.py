@@ -4,7 +4,7 @@ import pytest
 
 from tests.sites.site import EXPECTED, MIDDLEWARE
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.any_database]
 
 LOGIN_REQUIRED = "django.contrib.auth.middleware.LoginRequiredMiddleware"
 ROUTER = """

@@ -4,7 +4,7 @@ import pytest
 
 from tests.sites.site import EXPECTED, ISSUER, MIDDLEWARE, URLS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.any_database]
 
 LOCALE = "django.middleware.locale.LocaleMiddleware"
 OURS = 'path("", include("delegation_app.urls"))'

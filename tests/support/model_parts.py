@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import hypothesis
+import pytest
 from django.db import connection, transaction
 from hypothesis import HealthCheck, Phase, given, seed
 
@@ -33,9 +34,10 @@ ISSUED = [
     "token.impersonated",
 ]
 TIMES = (1, 5, 11, 60, 300, 601, 3000)
-EXAMPLES = {"sqlite": 2000, "postgresql": 300}[connection.vendor] if in_ci() else 200
-# So that they can run side by side
-PARTS = 4
+# Seeds that can run side by side, and how many stories each tells
+PARTS = [0, 1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 10))]
+STORIES = {"sqlite": 150, "postgresql": 50}[connection.vendor] if in_ci() else 25
+STORIES_OF_A_SOAK = 1000
 
 
 @dataclass(eq=False)
@@ -156,7 +158,7 @@ def explore(part, stories, tell):
 
     @seed(part)
     @hypothesis.settings(
-        max_examples=EXAMPLES // PARTS,
+        max_examples=STORIES if part in PARTS else STORIES_OF_A_SOAK,
         # To explain a failure takes many times as long as to find it
         phases=set(Phase) - {Phase.explain},
         suppress_health_check=list(HealthCheck),

@@ -1,1 +1,1 @@
-"""Keeping tokens and documents for as long as they are good."""
+"""Caches of tokens and documents."""

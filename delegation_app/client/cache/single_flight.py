@@ -1,4 +1,4 @@
-"""A cache in which one asks and the others wait, and what is due is asked for ahead of time."""
+"""A cache in which one thread fetches while others wait, and which renews ahead of expiry."""
 
 from __future__ import annotations
 
@@ -7,51 +7,44 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from delegation_app.client.errors import ClientError
-from delegation_app.client.http.fork_safety import renew_after_fork
+from delegation_app.client.http import fork_safety
 
 Value = TypeVar("Value")
 
-_LONGEST_PAUSE: Final = 30.0
-# Longer than any fetch takes, so whoever has not landed by then never will
-_PATIENCE: Final = 60.0
+_MAX_PAUSE: Final = 30.0
+# Longer than any fetch: a flight that has not landed by then was abandoned
+_MAX_WAIT: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched(Generic[Value]):
-    """What was fetched, and for how long it is good.
+    """A fetched value and its lifetime, counted from the start of the fetch.
 
     Attributes:
-        value: it; a representation does not show it.
-        fresh: seconds from when it was asked for, after which it is asked for anew.
-        lasts: seconds after which it is not handed out any more; with 0 it is not kept.
+        value: hidden in the representation.
+        renew_after: seconds after which it is fetched again.
+        expires_after: seconds after which it is no longer returned; with 0 it is not cached.
     """
 
-    value: Value
-    fresh: float
-    lasts: float
-
-    def __repr__(self) -> str:
-        return f"Fetched(fresh={self.fresh}, lasts={self.lasts})"
+    value: Value = field(repr=False)
+    renew_after: float
+    expires_after: float
 
 
 class _Entry(Generic[Value]):
-    __slots__ = ("due", "ends", "failures", "value")
-
-    def __init__(self, fetched: Fetched[Value], asked: float) -> None:
+    def __init__(self, fetched: Fetched[Value], started: float) -> None:
         self.value = fetched.value
-        self.due = asked + fetched.fresh
-        self.ends = asked + fetched.lasts
+        self.due = started + fetched.renew_after
+        self.ends = started + fetched.expires_after
         self.failures = 0
 
 
 class _Flight(Generic[Value]):
-    """One fetch under way. With neither an entry nor an error it was abandoned."""
-
-    __slots__ = ("entry", "error", "landed")
+    """A fetch in progress. One that landed without entry and error was abandoned."""
 
     def __init__(self) -> None:
         self.landed = threading.Event()
@@ -60,26 +53,26 @@ class _Flight(Generic[Value]):
 
 
 class SingleFlight(Generic[Value]):
-    """Values by key. No lock is held while somebody fetches, and none outlives a fork.
+    """Values by key. No lock is held during a fetch, and none survives a fork.
 
-    Whoever finds nothing fetches; whoever comes meanwhile waits, and gets the same value or the
-    same error. Whoever finds a value that is due fetches, and everybody else goes on with what
-    there is. If that fails, so does the one who fetches, until it ends; the next try is 2, 4, 8
-    and at most 30 seconds later, or when the other side says.
+    For a missing value, the first thread fetches and the others wait for its value or its error.
+    For a value that is due, one thread fetches and the others use the old value. If that fails, all
+    use the old value until it expires, and the next attempt is 2, 4, 8 and at most 30 seconds
+    later, or after the server's Retry-After.
 
     Args:
-        most_entries: beyond that, what was not used for longest is forgotten.
-        clock: seconds that never go back.
+        max_entries: above this, the least recently used entry is dropped.
+        clock: returns monotonic seconds.
     """
 
-    def __init__(self, *, most_entries: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most_entries = most_entries
+    def __init__(self, *, max_entries: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._max_entries = max_entries
         self._clock = clock
-        self.renew()
-        renew_after_fork(self)
+        self.reset_after_fork()
+        fork_safety.register(self)
 
-    def renew(self) -> None:
-        """Start empty, with a lock that nobody holds."""
+    def reset_after_fork(self) -> None:
+        """Start empty, with a new lock."""
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
         self._flights: dict[Hashable, _Flight[Value]] = {}
@@ -88,11 +81,11 @@ class SingleFlight(Generic[Value]):
         """Return the value for a key.
 
         Args:
-            key: a tuple of everything that makes a difference.
-            fetch: how to get it; it may take its time, and must not ask for the same key.
+            key: everything that the value depends on.
+            fetch: obtains the value; may be slow, and must not get the same key.
 
         Raises:
-            Exception: what `fetch` raised, here or in whoever fetched.
+            Exception: from `fetch`, in this thread or in the one that fetched.
         """
         while True:
             with self._lock:
@@ -102,20 +95,21 @@ class SingleFlight(Generic[Value]):
                 if flight is None:
                     mine = self._flights[key] = _Flight[Value]()
                     break
-            if not flight.landed.wait(_PATIENCE):
-                self._write_off(key, flight)
-            if flight.error is not None:
+            if not flight.landed.wait(_MAX_WAIT):
+                with self._lock:
+                    self._remove(key, flight)
+            if (error := flight.error) is not None:
                 # A copy: a traceback belongs to one thread
-                raise _copy(flight.error)
+                raise copy.copy(error) if isinstance(error, ClientError) else error
             if flight.entry is not None:
                 return flight.entry.value
         return self._fly(key, mine, fetch, entry)
 
-    def forget(self, key: Hashable, is_meant: Callable[[Value], bool]) -> None:
-        """Forget the value of a key, unless it is another one by now."""
+    def forget(self, key: Hashable, condition: Callable[[Value], bool]) -> None:
+        """Remove the value of a key if it meets a condition."""
         with self._lock:
             entry = self._entries.get(key)
-            if entry is not None and is_meant(entry.value):
+            if entry is not None and condition(entry.value):
                 del self._entries[key]
 
     def __len__(self) -> int:
@@ -138,46 +132,40 @@ class SingleFlight(Generic[Value]):
         fetch: Callable[[], Fetched[Value]],
         old: _Entry[Value] | None,
     ) -> Value:
-        asked = self._clock()
+        started = self._clock()
         try:
-            flight.entry = _Entry(fetch(), asked)
+            flight.entry = _Entry(fetch(), started)
         except Exception as error:
             flight.error = error
             if old is None or not isinstance(error, ClientError):
                 raise
-            return self._go_on(old, error)
+            return self._postpone(old, error)
         else:
             return flight.entry.value
-        # Also where the thread is told to stop: those who wait then have to try for themselves
+        # Also for SystemExit in this thread: the waiting threads then fetch themselves
         finally:
             self._land(key, flight)
 
-    def _write_off(self, key: Hashable, flight: _Flight[Value]) -> None:
-        with self._lock:
-            if self._flights.get(key) is flight:
-                del self._flights[key]
+    def _remove(self, key: Hashable, flight: _Flight[Value]) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
 
     def _land(self, key: Hashable, flight: _Flight[Value]) -> None:
         with self._lock:
-            if self._flights.get(key) is flight:
-                del self._flights[key]
+            self._remove(key, flight)
             if flight.entry is not None:
                 self._entries.pop(key, None)
                 if flight.entry.ends > self._clock():
                     self._entries[key] = flight.entry
-            while len(self._entries) > self._most_entries:
+            while len(self._entries) > self._max_entries:
                 self._entries.popitem(last=False)
         flight.landed.set()
 
-    def _go_on(self, old: _Entry[Value], error: ClientError) -> Value:
+    def _postpone(self, old: _Entry[Value], error: ClientError) -> Value:
         now = self._clock()
         if now >= old.ends:
             raise error
         old.failures += 1
-        pause = min(2.0**old.failures, _LONGEST_PAUSE)
+        pause = min(2.0**old.failures, _MAX_PAUSE)
         old.due = now + max(pause, error.retry_after or 0)
         return old.value
-
-
-def _copy(error: Exception) -> Exception:
-    return copy.copy(error) if isinstance(error, ClientError) else error

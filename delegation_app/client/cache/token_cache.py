@@ -1,4 +1,4 @@
-"""Keeping access tokens for as long as they are good."""
+"""A cache of access tokens."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from delegation_app.client.cache.single_flight import Fetched, SingleFlight
-from delegation_app.client.target import Target
-from delegation_app.client.tokens import Tokens
+from delegation_app.client.tokens import Target, Tokens
 from delegation_app.protocol.secrets import digest
 
 AHEAD_SECONDS: Final = 60.0
-MOST_ENTRIES: Final = 1024
-# A token is asked for anew within the hour, however long it would last
-_LONGEST: Final = 3600.0
-# Of a short life, no more than these parts are given away
+MAX_ENTRIES: Final = 1024
+# Even a token with a longer lifetime is renewed within the hour
+_MAX_LIFETIME: Final = 3600.0
+# The largest parts of a short lifetime
 _AHEAD_PART: Final = 0.25
 _JITTER_PART: Final = 0.25
 # For the way to the resource server
@@ -27,81 +26,80 @@ _MARGIN_PART: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What a token is kept under. Fields beside each other, so no two keys look alike.
+    """The key of a cached token. Separate fields, so that no two keys collide.
 
     Attributes:
-        issuer, client_id: who issues to whom.
-        wanted: the audience and the scope.
-        subject: the digest of the token that was exchanged for it; None in the client's own name.
+        issuer, client_id: of the token.
+        target: the audience and the scope.
+        subject: the digest of the exchanged token; None for client credentials.
     """
 
     issuer: str
     client_id: str
-    wanted: Target
+    target: Target
     subject: str | None = None
 
 
 class TokenCache:
-    """Access tokens by key: one request at a time for each, and 60 to 75 seconds ahead of expiry.
+    """Access tokens by key, renewed 60 to 75 seconds before they expire, by one request per key.
 
-    Of a token that lasts less than four minutes, it is a quarter of its life instead of the 60
-    seconds. A token without a lifetime is not kept. Safe to share between threads; a child process
-    starts with none.
+    A token with a lifetime below four minutes is renewed in its last quarter. A token without a
+    lifetime is not cached. Safe to share between threads; a child process starts empty.
 
     Args:
-        most_entries: beyond that, what was not used for longest is forgotten.
-        clock: seconds that never go back.
-        now: seconds since the epoch.
-        jitter: a number from 0 to 1, so that processes that started together ask apart.
+        max_entries: above this, the least recently used entry is dropped.
+        clock: returns monotonic seconds.
+        now: returns seconds since the epoch.
+        jitter: returns a number from 0 to 1, which spreads the renewals of many processes.
     """
 
     def __init__(
         self,
         *,
-        most_entries: int = MOST_ENTRIES,
+        max_entries: int = MAX_ENTRIES,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._kept: SingleFlight[Tokens] = SingleFlight(most_entries=most_entries, clock=clock)
+        self._entries: SingleFlight[Tokens] = SingleFlight(max_entries=max_entries, clock=clock)
         self._now = now
         self._jitter = jitter
 
     def get(
-        self, key: Hashable, ask: Callable[[], Tokens], *, not_after: float | None = None
+        self, key: Hashable, fetch: Callable[[], Tokens], *, not_after: float | None = None
     ) -> Tokens:
-        """Return a token that is good for a while.
+        """Return a usable token.
 
         Args:
             key: see `Key`.
-            ask: how to get one.
-            not_after: a time that it is not handed out after, in seconds since the epoch.
+            fetch: obtains a token.
+            not_after: the end of its use, in seconds since the epoch.
 
         Raises:
-            ClientError: there is none, and none could be had.
+            ClientError: none is cached and `fetch` failed.
 
-        Side effects: whatever `ask` does, at most once at a time for each key.
+        Side effects: those of `fetch`, at most once at a time per key.
         """
-        tokens = self._kept.get(key, lambda: self._fetched(ask, not_after))
-        # Where the machine slept, its monotonic clock may have slept too
+        tokens = self._entries.get(key, lambda: self._fetched(fetch, not_after))
+        # The monotonic clock may have stopped while the machine slept
         if tokens.expires_at is not None and tokens.expires_at <= self._now():
             self.forget(key, tokens.access_token)
-            tokens = self._kept.get(key, lambda: self._fetched(ask, not_after))
+            tokens = self._entries.get(key, lambda: self._fetched(fetch, not_after))
         return tokens
 
     def forget(self, key: Hashable, access_token: str) -> None:
-        """Forget a token that was refused, unless it was replaced already."""
-        self._kept.forget(key, lambda tokens: tokens.access_token == access_token)
+        """Remove a refused token, unless it is already replaced."""
+        self._entries.forget(key, lambda tokens: tokens.access_token == access_token)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
-    def _fetched(self, ask: Callable[[], Tokens], not_after: float | None) -> Fetched[Tokens]:
+    def _fetched(self, fetch: Callable[[], Tokens], not_after: float | None) -> Fetched[Tokens]:
         left = None if not_after is None else not_after - self._now()
-        tokens = ask()
+        tokens = fetch()
         if tokens.expires_in is None:
             return Fetched(tokens, 0, 0)
-        life = min(tokens.expires_in, _LONGEST)
+        life = min(tokens.expires_in, _MAX_LIFETIME)
         margin = min(_MARGIN_SECONDS, life * _MARGIN_PART)
         # Asking again ahead of time would not get one that outlives the token behind it
         if left is not None and left <= life + 1:
@@ -111,7 +109,7 @@ class TokenCache:
         return Fetched(tokens, life - ahead, life - margin)
 
 
-def key_of(issuer: str, client_id: str, wanted: Target, subject_token: str | None = None) -> Key:
-    """Return the key for a token; of the subject token it has the digest only."""
+def key_of(issuer: str, client_id: str, target: Target, subject_token: str | None = None) -> Key:
+    """Return the key for a token, with the digest of the subject token."""
     subject = None if subject_token is None else digest(subject_token)
-    return Key(issuer, client_id, wanted, subject)
+    return Key(issuer, client_id, target, subject)

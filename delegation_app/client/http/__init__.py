@@ -1,1 +1,1 @@
-"""Sending requests: sessions, deadlines and what survives a fork."""
+"""HTTP: bounded sessions, and safety after a fork."""

@@ -1,4 +1,4 @@
-"""Requests and responses as values, and the one place that sends them."""
+"""Requests and responses as values, and the transport that sends them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError
 from delegation_app.client.errors import ClientError, NoAnswer
 from delegation_app.client.http.sessions import BoundedSession
 
-__all__ = ["HttpTransport", "NoAnswer", "Request", "Response", "Transport", "naming"]
+__all__ = ["HttpTransport", "NoAnswer", "Request", "Response", "Transport", "with_address"]
 
 TOTAL_SECONDS: Final = 5.0
 MAX_BYTES: Final = 1024 * 1024
@@ -24,12 +24,12 @@ FORM: Final = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, built and not sent.
+    """A request that is not sent yet.
 
     Attributes:
         method, url: as on the wire.
-        headers: without those of the transport; may hold a secret.
-        body: what is sent; may hold a secret.
+        headers: without those of the transport; may contain a secret.
+        body: may contain a secret.
     """
 
     method: str
@@ -44,12 +44,12 @@ class Request:
         fields: Mapping[str, str | Sequence[str]],
         headers: Mapping[str, str] | None = None,
     ) -> Request:
-        """Return a POST of form fields, as every endpoint for clients takes it.
+        """Return a POST of form fields.
 
         Args:
             url: of the endpoint.
-            fields: a sequence is sent as one field per member.
-            headers: more headers.
+            fields: a sequence becomes one field per member.
+            headers: further headers.
         """
         body = urlencode(fields, doseq=True).encode()
         return cls("POST", url, {"Content-Type": FORM, **(headers or {})}, body)
@@ -57,7 +57,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer. The names of its headers are in lower case."""
+    """A response with header names in lower case."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -65,84 +65,80 @@ class Response:
 
 
 class Transport(Protocol):
-    """What sends a request."""
+    """Sends requests."""
 
     def send(self, request: Request) -> Response:
-        """Send a request and return the answer, whatever its status.
+        """Send a request and return the response, whatever its status.
 
         Raises:
-            NoAnswer: there was none in time, or it is longer than it may be.
+            NoAnswer: there is none in time, or it is too long.
         """
         ...
 
 
 class HttpTransport:
-    """Sends with `requests`: in bounded time and size, without redirects, cookies or `.netrc`.
+    """Sends with a `BoundedSession`, and limits the size of responses.
 
-    Safe to share between threads and to carry into a child process.
+    Safe to share between threads and to use in a forked process.
 
     Args:
-        total_seconds: how long an answer may take in all, from looking up the name.
-        most_bytes: the longest body that is read.
-        verify: the file with the authorities that certificates are checked with, instead of the
-            usual ones.
+        total_seconds: the time limit for a response, from the name lookup on.
+        max_bytes: the largest accepted body.
+        verify: a file with certificate authorities that replaces the default ones.
     """
 
     def __init__(
         self,
         *,
         total_seconds: float = TOTAL_SECONDS,
-        most_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_BYTES,
         verify: str | None = None,
     ) -> None:
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._session = BoundedSession(total_seconds)
         if verify is not None:
             self._session.verify = verify
 
     def send(self, request: Request) -> Response:
-        """Send a request and return the answer; see `Transport`.
+        """Send a request and return the response; see `Transport`.
 
         Side effects: network.
         """
-        with naming(request):
-            return self._sent(request)
+        with with_address(request):
+            try:
+                return self._response(request)
+            except (requests.RequestException, HTTPError, OSError) as error:
+                reason = type(error).__name__
+            # Not chained: the error of `requests` holds the request with its secrets
+            raise NoAnswer(reason)
 
-    def _sent(self, request: Request) -> Response:
-        try:
-            return self._answer(request)
-        except (requests.RequestException, HTTPError, OSError) as error:
-            reason = type(error).__name__
-        # Not from inside: the error of `requests` holds the request, and so whatever secret it has
-        raise NoAnswer(reason)
-
-    def _answer(self, request: Request) -> Response:
-        # What is not compressed is as long as it looks: no bomb to defuse
+    def _response(self, request: Request) -> Response:
+        # Uncompressed, so that the size limit also holds in memory: no decompression bombs
         headers = {"Accept": "application/json", **request.headers, "Accept-Encoding": "identity"}
         with self._session.request(
             request.method, request.url, headers=headers, data=request.body, stream=True
-        ) as answer:
-            if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise NoAnswer("the answer is compressed")
-            told = {name.lower(): value for name, value in answer.headers.items()}
-            return Response(answer.status_code, told, self._body(answer))
+        ) as response:
+            if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+                raise NoAnswer("the response is compressed")
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Response(response.status_code, headers, self._body(response))
 
-    def _body(self, answer: requests.Response) -> bytes:
+    def _body(self, response: requests.Response) -> bytes:
         body = bytearray()
-        # Not `iter_content`: it returns only once it has as much as it was asked for
-        while chunk := answer.raw.read1(_CHUNK, decode_content=False):
+        # Not `iter_content`, which waits for full chunks
+        while chunk := response.raw.read1(_CHUNK, decode_content=False):
             body += chunk
-            if len(body) > self._most_bytes:
-                raise NoAnswer(f"more than {self._most_bytes} bytes")
+            if len(body) > self._max_bytes:
+                raise NoAnswer(f"more than {self._max_bytes} bytes")
         return bytes(body)
 
 
 @contextmanager
-def naming(request: Request) -> Iterator[None]:
-    """Let each `ClientError` that is raised within say which address was tried.
+def with_address(request: Request) -> Iterator[None]:
+    """Add the requested address to every `ClientError` from this block.
 
     Args:
-        request: what was sent there. Its query and user name, which may be secrets, are left out.
+        request: its query and user name, which may be secrets, are left out.
     """
     try:
         yield

@@ -1,7 +1,7 @@
-"""Addresses: who really sent a request, and IP addresses and networks in one canonical form.
+"""The address of a caller, and IP addresses and networks in one canonical form.
 
-An IPv4 address that is written as IPv6 (::ffff:10.0.0.1) is the IPv4 address everywhere here, so
-that a dual-stack listener does not step around a rule that names 10.0.0.0/8.
+An IPv4-mapped IPv6 address (::ffff:10.0.0.1) is the IPv4 address everywhere here, so that a
+dual-stack listener does not bypass a rule for 10.0.0.0/8.
 """
 
 from __future__ import annotations
@@ -10,14 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-    ip_network,
-)
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final, TypeAlias
 
 from delegation_app.protocol.secrets import masked
@@ -25,12 +18,12 @@ from delegation_app.protocol.secrets import masked
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
-# Among the trusted: the proxy that speaks to this server through a Unix domain socket
+# In TRUSTED_PROXIES: the proxy that connects through a Unix domain socket
 SOCKET: Final = "unix"
 
 MAX_HOPS: Final = 50
-_LONGEST_CLAIM: Final = 64
-# What a proxy adds, beside the address in X-Forwarded-For (RFC 7239 section 5 and its forerunners)
+_MAX_CLAIM: Final = 64
+# Headers that a proxy adds besides X-Forwarded-For (RFC 7239 section 5 and its predecessors)
 _ADDED_BY_PROXIES: Final = (
     "HTTP_FORWARDED",
     "HTTP_X_FORWARDED_HOST",
@@ -42,13 +35,13 @@ _ADDED_BY_PROXIES: Final = (
 )
 _MAX_PORT: Final = 65535
 # An IPv6 address in brackets, with a zone and a port, is shorter
-_LONGEST_HOP: Final = 100
+_MAX_HOP: Final = 100
 _BRACKETED = re.compile(r"\[([^\[\]]+)\](?::([0-9]{1,5}))?")
 _IPV4_WITH_PORT = re.compile(r"([0-9.]+):([0-9]{1,5})")
 _CIDR = re.compile(r"[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?")
 # RFC 4291 section 2.5.5.2
 _MAPPED = IPv6Network("::ffff:0:0/96")
-# RFC 6177 section 2: no site has less
+# RFC 6177 section 2: the smallest assignment to a site
 _SITE: Final = 64
 
 
@@ -71,18 +64,18 @@ def parse_address(text: str) -> Address | None:
 
 
 def parse_network(text: str) -> Network:
-    """Read one network in CIDR notation, or one address as the network of just itself.
+    """Read one network in CIDR notation, or one address as a network of one.
 
     Args:
         text: such as `10.0.0.0/8` or `2001:db8::/32`.
 
     Returns:
-        The network, IPv4 if it consists of IPv4-mapped addresses.
+        The network, IPv4 if its addresses are IPv4-mapped.
 
     Raises:
         ValueError: not CIDR notation, or host bits are set.
     """
-    # ip_network also takes netmasks and zones, which are two ways of writing what has one here.
+    # ip_network also takes netmasks and zones: a second spelling of the same network
     if not _CIDR.fullmatch(text):
         raise ValueError("not a network in CIDR notation")
     network = ip_network(text)
@@ -94,12 +87,12 @@ def parse_network(text: str) -> Network:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who sent a request.
+    """The sender of a request.
 
     Attributes:
-        address: the IP address in canonical text; None if it cannot be known.
-        via: where it cannot, what is left to tell callers apart, the surest first: the TCP peer,
-            then the peer with what it says of the caller.
+        address: the IP address in canonical text; None if it is unknown.
+        via: for an unknown address, what distinguishes callers, the most reliable first: the TCP
+            peer, then the peer with its claim about the caller.
     """
 
     address: str | None
@@ -109,10 +102,10 @@ class Sender:
 def sender_of(
     environ: Mapping[str, Any], trusted: Iterable[str], proxy_headers: Iterable[str] = ()
 ) -> Sender:
-    """Return who sent a request, as far as it can be known.
+    """Return the sender of a request, as far as it is known.
 
-    A request that a proxy has forwarded, by its headers, has the address that a trusted proxy
-    wrote in X-Forwarded-For, or none: the address of a proxy is not that of the caller.
+    A forwarded request, by its headers, has the address that a trusted proxy wrote into
+    X-Forwarded-For, or none: the address of a proxy is not that of the caller.
 
     Args:
         environ: of the request (PEP 3333).
@@ -128,18 +121,18 @@ def sender_of(
     if address is not None:
         return Sender(address)
     surest = _text(_hop(peer)) or peer or SOCKET
-    claim = masked(forwarded_for.rpartition(",")[2].strip(" \t"))[:_LONGEST_CLAIM]
+    claim = masked(forwarded_for.rpartition(",")[2].strip(" \t"))[:_MAX_CLAIM]
     return Sender(None, (surest, f"{surest} {claim}") if claim else (surest,))
 
 
 def budget_of(text: str | None) -> str:
-    """Return what shares a budget with an address: itself, or the /64 of an IPv6 address.
+    """Return the key under which an address is throttled: itself, or the /64 of an IPv6 address.
 
     Args:
-        text: an address, or None where it is not known.
+        text: an address; None if it is unknown.
 
     Returns:
-        An address or a network; empty for what is not known or not an address.
+        An address or a network; empty if unknown or not an address.
     """
     address = None if text is None else parse_address(text)
     if isinstance(address, IPv6Address):
@@ -148,11 +141,10 @@ def budget_of(text: str | None) -> str:
 
 
 def client_address(peer: str, forwarded_for: str, trusted: Iterable[str]) -> str | None:
-    """Return the address from which a request was really sent.
+    """Return the address of the caller.
 
-    Only what a proxy of the site has written is believed. Each proxy appends the address that it
-    saw, so the header is read from its right end as far as the proxies go; whatever stands left
-    of that was written by the sender.
+    Only proxies of the site are trusted. Each proxy appends the address that it saw, so the header
+    is read from its right end as far as the proxies go; the rest is written by the caller.
 
     Args:
         peer: address of the TCP peer; empty for a Unix domain socket.
@@ -160,9 +152,9 @@ def client_address(peer: str, forwarded_for: str, trusted: Iterable[str]) -> str
         trusted: the site's own proxies: networks in CIDR notation, and SOCKET.
 
     Returns:
-        The address in canonical text, or None when it cannot be known: what judges addresses then
-        refuses. A header from a peer that is not trusted makes it unknown: either the site did not
-        name its proxy, or the caller wrote the header itself.
+        The address in canonical text; None if it is unknown, which constraints on addresses refuse.
+        A header from an untrusted peer makes it unknown: either TRUSTED_PROXIES lacks the site's
+        proxy, or the caller wrote the header.
 
     Raises:
         ValueError: a member of `trusted` is not a network. No request can cause this.
@@ -174,7 +166,7 @@ def client_address(peer: str, forwarded_for: str, trusted: Iterable[str]) -> str
     if not hops:
         return _text(sender)
     is_trusted = _within(sender, networks) if sender else _is_socket(peer) and SOCKET in named
-    # The limit keeps a hostile header from costing time.
+    # The limit bounds the cost of a hostile header
     if not is_trusted or hops.count(",") >= MAX_HOPS:
         return None
     for hop in reversed(hops.split(",")):
@@ -195,7 +187,7 @@ def check_trusted(text: str) -> None:
 
 
 def _is_socket(peer: str) -> bool:
-    # Servers give an empty text, and some the path of the socket
+    # Servers pass an empty text, or the path of the socket
     return not peer or peer.startswith(f"{SOCKET}:")
 
 
@@ -213,15 +205,14 @@ def _text(address: Address | None) -> str | None:
 
 
 def _hop(text: str) -> Address | None:
-    """Read one address that may have a port, in the forms that proxies write."""
     bare = text.strip(" \t")
-    if len(bare) > _LONGEST_HOP:
+    if len(bare) > _MAX_HOP:
         return None
     match = _BRACKETED.fullmatch(bare) or _IPV4_WITH_PORT.fullmatch(bare)
     if match is None:
         return parse_address(bare)
     address, port = match.groups()
-    # RFC 3986 section 3.2.2: only IPv6 stands in brackets
+    # RFC 3986 section 3.2.2: brackets are for IPv6 only
     misplaced = bare.startswith("[") and ":" not in address
     if misplaced or int(port or 0) > _MAX_PORT:
         return None

@@ -1,4 +1,4 @@
-"""Which client speaks, and with which credentials: reading RFC 6749 section 2.3."""
+"""The credentials of a client in a request (RFC 6749 section 2.3)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from delegation_app.protocol.errors import InvalidClient, InvalidRequest
 from delegation_app.protocol.requests.parameters import Parameters
 
 # Room for the longest client id and secret, percent-encoded, in base64; longer ones are not decoded
-_LONGEST_HEADER: Final = 8192
+_MAX_HEADER: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class PresentedCredentials:
-    """A client's claim to be somebody. The secret never shows in a representation."""
+    """Unverified client credentials. The representation hides the secret."""
 
     client_id: str
     secret: str | None = field(repr=False)
@@ -29,11 +29,11 @@ def read_credentials(authorization: str | None, parameters: Parameters) -> Prese
 
     Args:
         authorization: the value of the Authorization header, or None.
-        parameters: the body; the query string is never looked at (RFC 6749 section 2.3.1).
+        parameters: of the body, never of the query string (RFC 6749 section 2.3.1).
 
     Raises:
-        InvalidRequest: two methods at once, or two client ids that differ.
-        InvalidClient: no client id, or a header that can't be read.
+        InvalidRequest: two authentication methods, or two different client ids.
+        InvalidClient: no client id, or a malformed header.
     """
     if "client_assertion" in parameters or "client_assertion_type" in parameters:
         raise InvalidClient("Client assertions are not supported.")
@@ -57,11 +57,11 @@ def _from_body(parameters: Parameters) -> PresentedCredentials:
 
 
 def _from_header(authorization: str) -> PresentedCredentials:
-    # RFC 9110 section 11.1: the scheme's name is case-insensitive
+    # RFC 9110 section 11.1: scheme names are case-insensitive
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         raise InvalidClient("Clients authenticate with Basic or in the body.")
-    if len(encoded) > _LONGEST_HEADER:
+    if len(encoded) > _MAX_HEADER:
         raise InvalidClient("The Authorization header is too long.")
     try:
         decoded = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
@@ -69,10 +69,10 @@ def _from_header(authorization: str) -> PresentedCredentials:
         # RFC 6749 section 2.3.1: both halves are form-encoded before they are joined
         client_id = unquote_plus(client_id, errors="strict")
         secret = unquote_plus(secret, errors="strict")
-    # Undecodable base64, UTF-8, or a header that is not ASCII: all are kinds of ValueError
+    # Malformed base64, malformed UTF-8 and a non-ASCII header all raise kinds of ValueError
     except ValueError as error:
         raise InvalidClient("The Authorization header cannot be read.") from error
     if not colon or not client_id or "\x00" in decoded + client_id + secret:
         raise InvalidClient("The Authorization header cannot be read.")
-    # RFC 6749 section 2.3.1: the secret may be left out if it is empty, which is no authentication
+    # RFC 6749 section 2.3.1: an empty secret may be left out, which authenticates nothing
     return PresentedCredentials(client_id, secret or None, names.BASIC if secret else names.NONE)

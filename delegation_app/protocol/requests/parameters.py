@@ -1,4 +1,4 @@
-"""Request parameters as the specifications want them: decoded strictly, each at most once."""
+"""Request parameters after the specifications: decoded strictly, each at most once."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MAX_FIELDS: Final = 100
 # RFC 8707 section 2, RFC 8693 section 2.1: only these may be repeated
 REPEATABLE: Final = frozenset({"resource", "audience"})
 
-# Each makes a request ask for less, for something else or for another party. RFC 6749 section 3.2
-# lets an endpoint ignore what it does not recognise, but then it would issue what was not asked for
+# Each narrows a request or changes its meaning or its party. RFC 6749 section 3.2 lets an endpoint
+# ignore unrecognised parameters, but then it would issue something that was not requested
 MEANINGFUL: Final = frozenset(
     {
         "actor_token", "actor_token_type", "audience", "authorization_details", "constraints",
@@ -50,7 +50,7 @@ class Parameters:
         return cls(decode(encoded))
 
     def __contains__(self, name: str) -> bool:
-        """Tell whether `name` was sent with a value."""
+        """Return whether `name` has a value."""
         return any(name == sent for sent, _ in self._pairs)
 
     @property
@@ -85,16 +85,16 @@ class Parameters:
         return tuple(value for sent, value in self._pairs if sent == name)
 
     def only(self, declared: Collection[str]) -> Parameters:
-        """Return the parameters whose names are declared; the others are ignored."""
+        """Return the declared parameters without the others."""
         return Parameters((name, value) for name, value in self._pairs if name in declared)
 
     def refuse_unsupported(
         self, declared: Collection[str], unsupported: Collection[str] = MEANINGFUL
     ) -> None:
-        """Refuse what `unsupported` finds.
+        """Raise the error of `unsupported`, if any.
 
         Raises:
-            InvalidRequest: it names the parameter.
+            InvalidRequest: an undeclared parameter must not be ignored.
         """
         if (refusal := self.unsupported(declared, unsupported)) is not None:
             raise refusal
@@ -102,11 +102,11 @@ class Parameters:
     def unsupported(
         self, declared: Collection[str], unsupported: Collection[str] = MEANINGFUL
     ) -> InvalidRequest | None:
-        """Return the refusal of a parameter that must not be ignored and is not declared, or None.
+        """Return the error for an undeclared parameter that must not be ignored, or None.
 
         Args:
-            declared: the names that the endpoint or the grant looks at.
-            unsupported: the names that must not be ignored.
+            declared: the parameters that the endpoint or the grant reads.
+            unsupported: the parameters that must not be ignored.
         """
         for name, _value in self._pairs:
             if name in unsupported and name not in declared:
@@ -115,7 +115,7 @@ class Parameters:
         return None
 
     def refuse_repeats(self) -> None:
-        """Refuse what `repeated` finds.
+        """Raise the error of `repeated`, if any.
 
         Raises:
             InvalidRequest: RFC 6749 sections 3.1 and 3.2.
@@ -124,7 +124,7 @@ class Parameters:
             raise refusal
 
     def repeated(self) -> InvalidRequest | None:
-        """Return the refusal of a request in which a parameter stands twice, or None."""
+        """Return the error for a repeated parameter, or None."""
         for name, count in Counter(name for name, _ in self._pairs).items():
             if count > 1 and name not in REPEATABLE:
                 return InvalidRequest(

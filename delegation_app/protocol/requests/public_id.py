@@ -1,4 +1,4 @@
-"""The id under which the world knows a delegation."""
+"""The public id of a delegation."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from uuid import UUID
 
 
 def as_uuid(text: str, *, as_typed: bool = False) -> UUID | None:
-    """Return what an address or a parameter names, or None.
+    """Return the UUID in a URL or a parameter, or None.
 
     Args:
-        text: one spelling only: no braces, no `urn:`, no capitals.
-        as_typed: whether those will do too, as people paste them into a search.
+        text: in canonical form: no braces, no `urn:`, no capitals.
+        as_typed: accept those too, as users paste them into a search.
     """
     try:
         found = UUID(text)

@@ -1,7 +1,7 @@
-"""Reading what a person, a script or an operator typed: moments, keys and text.
+"""Readers of typed input: moments, keys and text.
 
-One reader of each, for pages, interfaces and commands alike. What passes can be stored, compared
-and shown on every database and in every time zone.
+Pages, APIs and commands share one reader of each. Values that pass can be stored, compared and
+shown on every database and in every time zone.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
-# No offset is longer than a day, so between these a moment exists in every time zone
+# No offset exceeds a day, so a moment between these exists in every time zone
 EARLIEST: Final = datetime.min.replace(tzinfo=UTC) + timedelta(days=2)
 LATEST: Final = datetime.max.replace(tzinfo=UTC) - timedelta(days=2)
-# What both databases keep as a whole number
+# The largest integer of both databases
 LARGEST: Final = 2**63 - 1
 # A NUL, which PostgreSQL refuses, and halves of a surrogate pair (RFC 8259 section 8.2)
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
@@ -24,14 +24,14 @@ def moment(text: str, zone: tzinfo | None = None) -> datetime:
     """Read a moment in ISO 8601.
 
     Args:
-        text: such as `2026-11-03T14:00`, with or without an offset; a day is its first moment.
-        zone: the time zone of a text without an offset; None requires one.
+        text: such as `2026-11-03T14:00`, with or without an offset; a date is its first moment.
+        zone: the time zone of a text without an offset; None requires an offset.
 
     Returns:
         The moment, with its offset.
 
     Raises:
-        ValueError: it is not a moment, or outside the calendar in some time zone.
+        ValueError: not ISO 8601, or outside the calendar in some time zone.
     """
     when = datetime.fromisoformat(text)
     if when.tzinfo is None:
@@ -42,22 +42,22 @@ def moment(text: str, zone: tzinfo | None = None) -> datetime:
 
 
 def bounded(when: datetime) -> datetime:
-    """Return an aware moment, if it exists in every time zone.
+    """Return an aware moment that exists in every time zone.
 
     Raises:
         ValueError: it is at the ends of the calendar.
     """
-    # Compared by their difference, which never leaves the calendar
+    # Python compares aware moments by their difference, which never leaves the calendar
     if not EARLIEST <= when <= LATEST:
         raise ValueError("the year must be between 1 and 9999")
     return when
 
 
 def key(text: str) -> int:
-    """Read the key of a row.
+    """Read a primary key.
 
     Raises:
-        ValueError: not ASCII digits, or more than a database keeps.
+        ValueError: not ASCII digits, or larger than a database stores.
     """
     if not _KEY.fullmatch(text) or int(text) > LARGEST:
         raise ValueError("not a key")
@@ -65,7 +65,7 @@ def key(text: str) -> int:
 
 
 def is_storable(value: object) -> bool:
-    """Return True if every database takes a value: text without NUL, a number of 64 bits."""
+    """Return whether every database can store a value: text without NUL, a 64-bit number."""
     if isinstance(value, str):
         return not _UNSTORABLE.search(value)
     if isinstance(value, int | float):
@@ -76,10 +76,10 @@ def is_storable(value: object) -> bool:
 
 
 def text(typed: str) -> str:
-    """Return what was typed.
+    """Return typed text.
 
     Raises:
-        ValueError: no database could store it.
+        ValueError: a database cannot store it.
     """
     if not is_storable(typed):
         raise ValueError("the text has a character that cannot be stored")

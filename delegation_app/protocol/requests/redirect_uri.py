@@ -1,4 +1,4 @@
-"""Redirect URIs: which may be used at all, and which differ by the port of this machine alone."""
+"""Redirect URIs: which are usable, and which differ only in the port of a loopback address."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Final
 from urllib.parse import unquote_plus, urlsplit
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-# Redirect URIs are compared as they stand. What a browser strips or rewrites never matches.
+# Redirect URIs are compared as strings; what a browser strips or rewrites never matches
 _REWRITTEN_BY_BROWSERS: Final = re.compile(r"[\x00-\x20\x7f\\]")
 _DOTTED_SCHEME: Final = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")
 _SEPARATORS: Final = re.compile(r"[&;?]")
-# What an authorization response carries: RFC 6749 sections 4.1.2, 4.1.2.1 and 4.2.2, RFC 9207
+# Parameters of authorization responses: RFC 6749 sections 4.1.2, 4.1.2.1 and 4.2.2, RFC 9207
 # section 2, OpenID Connect Core 3.2.2.5 and Session Management section 3, JARM section 2.1
 _OF_RESPONSES: Final = frozenset(
     {
@@ -37,7 +37,7 @@ class Problem(Enum):
 
 
 def is_rewritten(uri: str) -> bool:
-    """Return True if browsers would strip or rewrite a part of `uri`."""
+    """Return whether browsers strip or rewrite a part of `uri`."""
     return bool(_REWRITTEN_BY_BROWSERS.search(uri))
 
 
@@ -45,8 +45,8 @@ def problem(uri: str, schemes: Collection[str]) -> Problem | None:
     """Return why `uri` cannot be used, or None.
 
     Args:
-        uri: as registered.
-        schemes: the schemes that the site allows, in lower case.
+        uri: the registered URI.
+        schemes: the allowed schemes in lower case.
     """
     try:
         parts = urlsplit(uri)
@@ -60,14 +60,14 @@ def problem(uri: str, schemes: Collection[str]) -> Problem | None:
         return Problem.FRAGMENT
     if parts.scheme not in schemes:
         return Problem.SCHEME
-    # The client could not tell a registered `code` from the one of the response
+    # A client cannot distinguish a registered `code` from the one in the response
     if _has_response_parameter(parts.query):
         return Problem.RESPONSE_PARAMETER
     return _of_scheme(parts.scheme, host)
 
 
 def without_loopback_port(uri: str) -> str | None:
-    """Return a redirect URI to this machine without its port; None for every other URI."""
+    """Return a loopback redirect URI without its port; None for any other URI."""
     try:
         parts = urlsplit(uri)
         host, port = parts.hostname, parts.port
@@ -75,19 +75,19 @@ def without_loopback_port(uri: str) -> str | None:
         return None
     if parts.scheme != "http" or host not in _LOOPBACK or "@" in parts.netloc:
         return None
-    # Of the authority only, and at its end: the host [::1] contains “:1” too
+    # Only at the end of the authority: the host [::1] contains “:1” too
     return uri.replace(parts.netloc, parts.netloc.removesuffix(f":{port}"), 1)
 
 
 def is_localhost(uri: str) -> bool:
-    """Return True if the host of `uri` is the name localhost, not an address."""
+    """Return whether the host of `uri` is the name localhost, not an address."""
     return urlsplit(uri).hostname == "localhost"
 
 
 def _of_scheme(scheme: str, host: str | None) -> Problem | None:
     if scheme == "https":
         return None if host else Problem.NO_HOST
-    # RFC 9700 section 2.6: plain http only to this machine
+    # RFC 9700 section 2.6: plain http for loopback only
     if scheme == "http":
         return None if host in _LOOPBACK else Problem.PLAIN_HTTP
     # RFC 8252 section 7.1: a private-use scheme is a reversed domain name, so it has a dot
@@ -99,6 +99,6 @@ def _has_response_parameter(query: str) -> bool:
 
 
 def _as_read(pair: str) -> str:
-    # As the most generous framework reads a name: `Code[]`, `%63ode` and `error.description` too
+    # As the most lenient framework reads a name: `Code[]`, `%63ode` and `error.description` too
     name = unquote_plus(pair.partition("=")[0]).partition("[")[0]
     return name.strip().lower().replace(".", "_").replace(" ", "_")

@@ -1,4 +1,4 @@
-"""The id under which log, audit and answer know a request."""
+"""The id of a request in the log, the audit trail and the response."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import MutableMapping
 from typing import Any, Final
 
 HEADER: Final = "X-Request-Id"
-# No header of a request becomes a key like this one
+# No request header becomes a key with a dot
 _KEY: Final = "delegation.request_id"
 
 
 def request_id(environ: MutableMapping[str, Any]) -> str:
-    """Return the id of the request that has this environ (PEP 3333), the same each time."""
+    """Return the id of the request with this environ (PEP 3333), created at the first call."""
     if _KEY not in environ:
         environ[_KEY] = uuid.uuid4().hex
     return str(environ[_KEY])

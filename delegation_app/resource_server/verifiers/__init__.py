@@ -1,1 +1,1 @@
-"""Verifying access tokens. Nothing in here needs Django, so any framework can use it."""
+"""Verifiers of access tokens. They need no Django, so any framework can use them."""

@@ -1,4 +1,4 @@
-"""Doing something again and again beside the requests."""
+"""A background thread that repeats a call."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ import weakref
 from collections.abc import Callable
 from typing import Final
 
+from delegation_app.client.http.fork_safety import Locked
 from delegation_app.protocol.printable import logger_for
-from delegation_app.resource_server.verifiers.fork_safe import Locked
 
 logger = logger_for(__name__)
 
-# So that a hundred processes that started together do not ask together
+# Spreads the calls of processes that started together
 _JITTER: Final = 0.1
 
 
 class Poller(Locked):
     """A thread that calls a method every few seconds, as long as its owner lives.
 
-    It starts when it is first needed, and again in a process that was forked.
+    It starts at the first `ensure`, and again in a forked process.
 
     Args:
-        tick: a bound method; its object is held weakly.
-        seconds: at most this long lies between the end of a call and the next. With 0 it never
-            starts, and the owner has to be called by somebody else.
+        tick: a bound method; its object is referenced weakly.
+        seconds: the longest pause between two calls; with 0 there is no thread.
     """
 
     def __init__(self, tick: Callable[[], None], seconds: float) -> None:
@@ -38,17 +37,17 @@ class Poller(Locked):
         self._ended = False
 
     def ensure(self) -> None:
-        """Make sure that it runs in this process."""
+        """Start the thread unless it runs in this process."""
         # Threads do not survive a fork
         if self._process != os.getpid() and self._seconds and not self._ended:
             self._start()
 
     def wake(self) -> None:
-        """Call it now rather than later."""
+        """Call the method now."""
         self._awake.set()
 
     def end(self) -> None:
-        """Call it no more."""
+        """Stop the thread for good."""
         self._ended = True
         self._awake.set()
 
@@ -62,19 +61,19 @@ class Poller(Locked):
             threading.Thread(target=self._run, args=[self._awake], name=name, daemon=True).start()
 
     def _run(self, awake: threading.Event) -> None:
-        while self._rest(awake):
+        while self._wait(awake):
             tick = self._tick()
             if tick is None:
                 return
             try:
                 tick()
             except Exception:
-                # It must go on: without it every token is refused after a while
+                # Without the thread, every token is refused after a while
                 logger.exception("polling failed")
-            # Not held while it waits, or the owner would live for ever
+            # No reference during the wait, or the owner would live for ever
             del tick
 
-    def _rest(self, awake: threading.Event) -> bool:
+    def _wait(self, awake: threading.Event) -> bool:
         awake.wait(self._seconds * random.uniform(1 - _JITTER, 1))  # noqa: S311 - no secret
         awake.clear()
         return not self._ended

@@ -1,4 +1,4 @@
-"""The issuer's status lists, kept in memory and asked for again and again."""
+"""The issuer's status lists in memory, refreshed regularly."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from delegation_app.client.errors import ClientError
+from delegation_app.client.http.fork_safety import Locked
 from delegation_app.client.http.transport import Request, Response, Transport
 from delegation_app.protocol import jose, names
 from delegation_app.protocol.errors import InvalidToken, TemporarilyUnavailable
 from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.status_list import InvalidStatusList, StatusList, StatusReference
-from delegation_app.resource_server.verifiers.fork_safe import Locked
 from delegation_app.resource_server.verifiers.keys import PublishedKeys
 
 logger = logger_for(__name__)
 
 MEDIA_TYPE: Final = "application/statuslist+jwt"
-# Base64 of the longest list that is read
+# Of the JWT with the largest accepted list
 MAX_LENGTH: Final = 8 * 1024 * 1024
-_MOST_LISTS: Final = 64
-# Longer than a token lives without being used
-_FORGOTTEN_AFTER: Final = 3600.0
+_MAX_LISTS: Final = 64
+# Longer than the lifetime of a token
+_DROPPED_AFTER: Final = 3600.0
 _OK: Final = 200
 _NOT_MODIFIED: Final = 304
 _NEVER: Final = float("-inf")
@@ -32,31 +32,30 @@ _NEVER: Final = float("-inf")
 
 @dataclass(slots=True)
 class _CachedList:
-    """One list, and how recent it is."""
+    """One list with its age."""
 
     statuses: StatusList | None = None
     etag: str = ""
     issued_at: int = 0
     expires_at: int = 0
-    # On the clock that never goes back: as of when it is known to be right, when it was last asked
-    # for, and when a token last needed it
-    right_at: float = _NEVER
-    asked_at: float = _NEVER
+    # Monotonic: when it was known to be current, last requested, and last used by a token
+    current_at: float = _NEVER
+    requested_at: float = _NEVER
     used_at: float = _NEVER
 
 
 class StatusFeed(Locked):
-    """The status of tokens of one issuer.
+    """The status of the tokens of one issuer.
 
     Args:
-        issuer: whose lists they are. Lists at other origins are never asked for.
-        keys: with which the lists are signed.
-        transport: what sends the requests.
-        max_staleness: how many seconds after the last answer a list is still relied on.
-        retry_seconds: how long a list that could not be had is left alone by requests.
-        skew_seconds: how many seconds the issuer's clock may differ.
-        clock: seconds since the epoch.
-        monotonic: seconds that never go back.
+        issuer: the issuer of the lists. Lists at other origins are never requested.
+        keys: that verify the lists.
+        transport: sends the requests.
+        max_staleness: seconds after the last response when a list is no longer used.
+        retry_seconds: seconds until a token causes another request for an unavailable list.
+        skew_seconds: the allowed difference of the issuer's clock.
+        clock: returns seconds since the epoch.
+        monotonic: returns monotonic seconds.
     """
 
     def __init__(
@@ -85,85 +84,82 @@ class StatusFeed(Locked):
         self._lists: dict[str, _CachedList] = {}
 
     def require_valid(self, reference: StatusReference) -> None:
-        """Refuse a token that was revoked.
+        """Refuse a revoked token.
 
         Args:
-            reference: from a token that was verified already (section 8.3).
+            reference: from a verified token (section 8.3).
 
         Raises:
-            InvalidToken: its status is another than VALID, or the list has no such entry.
-            TemporarilyUnavailable: its list can't be had, or is older than it may be.
+            InvalidToken: its status is not VALID, or the list has no such entry.
+            TemporarilyUnavailable: its list is unavailable or too old.
 
-        Side effects: network the first time that a list is needed.
+        Side effects: network for the first token of a list.
         """
-        held = self._lists.get(reference.uri)
-        if held is None or held.statuses is None:
-            held = self._first(reference.uri)
+        cached = self._lists.get(reference.uri)
+        if cached is None or cached.statuses is None:
+            cached = self._load(reference.uri)
         moment = self._monotonic()
-        held.used_at = moment
-        # Fail closed: what nobody could tell for so long may have been revoked since
-        if held.statuses is None or moment - held.right_at > self._max_staleness:
+        cached.used_at = moment
+        # Fail closed: the token may have been revoked since
+        if cached.statuses is None or moment - cached.current_at > self._max_staleness:
             raise _unknown("the status list is too old")
-        # Section 8.3: after `exp` a list must not be relied on
-        if held.expires_at <= self._clock() - self._skew:
+        # Section 8.3: an expired list must not be used
+        if cached.expires_at <= self._clock() - self._skew:
             raise _unknown("the status list has expired")
         try:
-            status = held.statuses[reference.index]
+            status = cached.statuses[reference.index]
         except IndexError as error:
             # Section 8.3: "index out of range ... MUST reject"
             raise _invalid("status index") from error
-        # Section 7.1: 0x00 is VALID, and every other one is some reason not to take it
+        # Section 7.1: 0x00 is VALID, and any other status is a reason to refuse
         if status:
             raise _invalid("status")
 
     def refresh(self) -> None:
-        """Ask again for every list that tokens needed lately.
+        """Refresh all recently used lists.
 
-        Side effects: one request for each.
+        Side effects: one request per list.
         """
-        for uri, held in list(self._lists.items()):
-            if self._monotonic() - held.used_at > _FORGOTTEN_AFTER:
+        for uri, cached in list(self._lists.items()):
+            if self._monotonic() - cached.used_at > _DROPPED_AFTER:
                 self._lists.pop(uri, None)
             else:
-                self._ask(uri, held)
+                self._fetch(uri, cached)
 
-    def _first(self, uri: str) -> _CachedList:
-        # Whatever a token says, nobody else is asked
+    def _load(self, uri: str) -> _CachedList:
+        # A token cannot make this server call another origin
         if not uri.startswith(self._origin):
             raise _invalid("the status list of another origin")
         with self._lock:
-            held = self._lists.setdefault(uri, _CachedList(used_at=self._monotonic()))
-            if held.statuses is None and self._may_ask(held):
-                self._ask(uri, held)
-            if len(self._lists) > _MOST_LISTS:
+            now = self._monotonic()
+            cached = self._lists.setdefault(uri, _CachedList(used_at=now))
+            if cached.statuses is None and now - cached.requested_at >= self._retry_seconds:
+                self._fetch(uri, cached)
+            if len(self._lists) > _MAX_LISTS:
                 self._lists.pop(min(self._lists, key=lambda name: self._lists[name].used_at))
-        return held
+        return cached
 
-    def _may_ask(self, held: _CachedList) -> bool:
-        return self._monotonic() - held.asked_at >= self._retry_seconds
-
-    def _ask(self, uri: str, held: _CachedList) -> None:
-        # As of now, not as of the answer: what was revoked in between may not be in it
-        held.asked_at = self._monotonic()
+    def _fetch(self, uri: str, cached: _CachedList) -> None:
+        # The time of the request: a later revocation may be missing from the response
+        cached.requested_at = self._monotonic()
         headers = {"Accept": MEDIA_TYPE}
-        if held.etag:
-            headers["If-None-Match"] = held.etag
+        if cached.etag:
+            headers["If-None-Match"] = cached.etag
         try:
-            self._take(uri, held, self._transport.send(Request("GET", uri, headers)))
+            self._store(uri, cached, self._transport.send(Request("GET", uri, headers)))
         except (ClientError, ValueError, InvalidToken) as error:
             logger.warning("the status list %s could not be read: %s", uri, error)
 
-    def _take(self, uri: str, held: _CachedList, answer: Response) -> None:
-        # RFC 9111 section 5.1: the list is as old as an issuer without its database, or a cache on
-        # the way, says
-        right_at = held.asked_at - _age(answer)
-        if answer.status == _NOT_MODIFIED and held.statuses is not None:
-            held.right_at = max(held.right_at, right_at)
+    def _store(self, uri: str, cached: _CachedList, response: Response) -> None:
+        # RFC 9111 section 5.1: the age at an issuer without its database, or in a cache on the way
+        current_at = cached.requested_at - _age(response)
+        if response.status == _NOT_MODIFIED and cached.statuses is not None:
+            cached.current_at = max(cached.current_at, current_at)
             return
-        if answer.status != _OK:
-            raise ValueError(f"the answer has the status {answer.status}")
+        if response.status != _OK:
+            raise ValueError(f"the response has the status {response.status}")
         claims = jose.verify(
-            answer.body.decode(),
+            response.body.decode(),
             self._keys.get,
             typ=names.STATUS_LIST_TYP,
             issuer=self._issuer,
@@ -171,21 +167,21 @@ class StatusFeed(Locked):
             skew=self._skew,
             max_length=MAX_LENGTH,
         )
-        # Section 5.1: `sub` is the address of the list, or it is another list
+        # Section 5.1: `sub` is the address of the list
         if claims.get("sub") != uri:
-            raise InvalidStatusList("its subject is another list")
-        # An older list than the one we have would bring revoked tokens back
-        if claims["iat"] < held.issued_at or right_at < held.right_at:
-            raise InvalidStatusList("it is older than the one before")
-        held.statuses = StatusList.parse(claims.get("status_list"))
-        held.issued_at, held.expires_at = claims["iat"], claims["exp"]
-        held.etag = answer.headers.get("etag", "")
-        held.right_at = right_at
+            raise InvalidStatusList("its subject is not its address")
+        # An older list would make revoked tokens valid again
+        if claims["iat"] < cached.issued_at or current_at < cached.current_at:
+            raise InvalidStatusList("it is older than the cached one")
+        cached.statuses = StatusList.parse(claims.get("status_list"))
+        cached.issued_at, cached.expires_at = claims["iat"], claims["exp"]
+        cached.etag = response.headers.get("etag", "")
+        cached.current_at = current_at
 
 
-def _age(answer: Response) -> int:
-    text = answer.headers.get("age", "")
-    # Longer than that is longer than any list may be relied on
+def _age(response: Response) -> int:
+    text = response.headers.get("age", "")
+    # Nine digits exceed any allowed staleness
     return int(text[:9]) if text.isascii() and text.isdecimal() else 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
+from functools import partial
 from typing import Any, Final
 
 from django.core.exceptions import ObjectDoesNotExist
@@ -19,7 +20,7 @@ from delegation_app.protocol.audience import Audience, other_spelling
 from delegation_app.protocol.claims import client_subject
 from delegation_app.protocol.errors import InvalidScope, InvalidTarget
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.transactions import database
+from delegation_app.services.prepared import PreparedQuery
 from delegation_app.toolkit import Application
 
 # Which resource servers to read with a client: those that it may get tokens for, or those in
@@ -168,7 +169,7 @@ class RegisteredClient:
         Raises:
             InvalidTarget: more than was granted, or nothing of it is active any more.
         """
-        requested = _parsed(resources, granted.identifiers)
+        requested = _parsed(resources, granted.names)
         # RFC 8707 section 2.2: at the token endpoint the granted resources or a part of them
         if not requested <= granted or not all(name in self.servers for name in requested):
             raise InvalidTarget("A resource was not granted or is not available.")
@@ -315,14 +316,23 @@ def find(client_id: str, relation: str = TARGETS) -> RegisteredClient | None:
         client_id: as sent.
         relation: TARGETS or INTROSPECTS, the resource servers to read with it.
     """
-    applications = toolkit.application_model()._default_manager.using(database())
-    rows = with_servers(applications.filter(client_id=client_id), relation)
+    found = _FIND[relation].fetch(client_id)
+    return from_rows(found[0], found) if found else None
+
+
+def _application(client_id: str, relation: str) -> QuerySet[Any]:
+    rows = toolkit.application_model()._default_manager.filter(client_id=client_id)
     # So that no process signs with a key that is another one by now; see `signing_keys.signer`
     active = SigningKey.objects.filter(state=SigningKey.KeyState.ACTIVE)
     rows = rows.annotate(signing_kid=Subquery(active.values("kid")[:1]))
     beside = ("delegation_policy", "delegation_previous_secret", "delegation_secret_digest")
-    found = list(rows.select_related(*beside))
-    return from_rows(found[0], found) if found else None
+    return with_servers(rows.select_related(*beside), relation)
+
+
+_FIND: Final = {
+    relation: PreparedQuery(partial(_application, relation=relation))
+    for relation in (TARGETS, INTROSPECTS)
+}
 
 
 def with_servers(rows: QuerySet[Any], relation: str) -> QuerySet[Any]:

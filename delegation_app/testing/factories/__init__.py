@@ -1,7 +1,7 @@
-"""Rows for tests, made as the services make them. Needs factory_boy: the extra `testing`.
+"""Factories that create rows through the services. Needs factory_boy: the extra `testing`.
 
 Every factory writes: `DelegationFactory()` and `DelegationFactory.create()` are the same, and
-`build()` is refused, since what a service has not written would lack its audit event.
+`build()` is refused, since an unwritten row would lack its audit event.
 """
 
 from delegation_app.testing.factories.audit import AuditEventFactory

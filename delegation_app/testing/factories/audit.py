@@ -16,12 +16,12 @@ from delegation_app.testing.factories.delegations import DelegationFactory
 
 
 class AuditEventFactory(WrittenFactory):
-    """An event, recorded as the services record it. Events cannot be changed or deleted.
+    """An event from the audit service. Events cannot be changed or deleted.
 
     Parameters:
         event: a member of `delegation_app.events`.
-        delegation: what it is about; None for none.
-        actor: the subject that acts.
+        delegation: its delegation, or None.
+        actor: the acting subject.
         ip: the address of the caller; None if it is unknown.
         request_id: the id of the request; a new one by default.
         any other: `consent`, `subject`, `client_id`, `jti`, `reason`, `details` and `outcome`.
@@ -39,10 +39,9 @@ class AuditEventFactory(WrittenFactory):
     request_id = LazyFunction(lambda: uuid4().hex)
 
     @classmethod
-    def make(
+    def _make(
         cls, *, event: Event, actor: str, ip: str | None, request_id: str, **about: Any
     ) -> AuditEvent:
-        """Write an event; see the class."""
         origin = audit.RequestContext(actor=actor, ip=ip, request_id=request_id)
         with nested():
             audit.record(event, origin, **about)

@@ -1,4 +1,4 @@
-"""What all factories have in common."""
+"""The base class of all factories."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from factory.django import DjangoModelFactory
 
 
 class WrittenFactory(DjangoModelFactory):  # type: ignore[type-arg]  # no generic before 3.3.1
-    """A factory that only writes: `make` does it, through a service where there is one."""
+    """A factory that always writes, in `_make`: through a service if there is one."""
 
     class Meta:
         abstract = True
         skip_postgeneration_save = True
 
     @classmethod
-    def make(cls, *args: Any, **parameters: Any) -> Any:
-        """Write a row and return it."""
+    def _make(cls, *args: Any, **parameters: Any) -> Any:
         raise NotImplementedError
 
     @classmethod
     def _create(cls, model_class: type[Any], *_args: Any, **kwargs: Any) -> Any:  # noqa: ARG003 - the signature of factory_boy
-        return cls.make(**kwargs)
+        return cls._make(**kwargs)
 
     @classmethod
     def _build(cls, model_class: type[Any], *_args: Any, **_kwargs: Any) -> NoReturn:

@@ -1,9 +1,9 @@
-"""Consents, and the delegations that stand on them."""
+"""Consents and delegations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from delegation_app import clock
 from delegation_app.conf import conf
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol import names
+from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import RedirectTarget
 from delegation_app.protocol.scope import Scope
@@ -29,28 +30,27 @@ from delegation_app.testing.factories.base import WrittenFactory
 from delegation_app.testing.factories.parties import ClientFactory, UserFactory
 from delegation_app.testing.tokens import ORIGIN, Where, client_of, identifiers
 
-_ASKING: Final = (names.AUTHORIZATION_CODE, names.DEVICE_CODE)
+_WITH_CONSENT: Final = (names.AUTHORIZATION_CODE, names.DEVICE_CODE)
 
 Limits = Constraints | Iterable[Mapping[str, Any]]
 
 
 class ConsentFactory(WrittenFactory):
-    """The answer of a user who has allowed all that a client asked for.
+    """The consent of a user to everything that a client requests.
 
     Parameters:
-        user: who answers.
-        client: the application that asks.
-        scopes: names separated by spaces, or an iterable of names; None for all that the client
-            may have.
+        user: who consents.
+        client: the requesting application.
+        scopes: names separated by spaces, or an iterable of names; None for all of the client.
         audience: resource servers or their identifiers; None for the client's default.
-        constraints: limits as JSON objects, beside those of the client's policy.
-        grant_type: `authorization_code` or that of devices; None for the first one that the
+        constraints: limits as JSON objects, besides those of the client's policy.
+        grant_type: `authorization_code` or the device grant; None for the first one that the
             client's policy allows.
-        expires_at: the end that the user chose; None for no end of its own.
+        expires_at: the expiry that the user selected, or None.
 
     Raises:
-        InvalidScope, InvalidTarget: the client cannot ask for that.
-        ValueError: the policy of the client has no grant type that asks users.
+        InvalidScope, InvalidTarget: the client cannot request this.
+        ValueError: the policy of the client has no grant type with consent.
 
     Side effects: one row, one audit event.
     """
@@ -67,29 +67,29 @@ class ConsentFactory(WrittenFactory):
     expires_at = None
 
     @classmethod
-    def make(cls, *, expires_at: datetime | None, **question: Any) -> ConsentRecord:
-        """Write an answer; see the class."""
+    def _make(cls, *, user: Any, grant_type: str | None, **fields: Any) -> ConsentRecord:
+        requested = _Requested(**fields)
         with nested():
-            return _answered(_asked(**question), expires_at)
+            return _consent(_request(user, requested, grant_type), requested.expires_at)
 
 
 class DelegationFactory(WrittenFactory):
     """A live delegation.
 
     Parameters:
-        principal: a user, whose consent is written as well, or an application that acts for
-            itself; without meaning for a child.
+        principal: a user, whose consent is written too, or an application that acts for itself;
+            ignored for a child.
         client: the delegate; for a principal that is an application, that application.
-        scopes: names separated by spaces, or an iterable of names; None for all that the client
-            may have, and for a child for all of the parent's that it may have.
+        scopes: names separated by spaces, or an iterable of names; None for all of the client, and
+            for a child for all that the parent has too.
         audience: resource servers or their identifiers; None for the client's default.
-        constraints: limits as JSON objects, beside those of the client's policy.
-        expires_at: its end; None for that of its policy or its parent, which bounds it anyway.
-        parent: the delegation that is handed on to `client` by a token exchange.
+        constraints: limits as JSON objects, besides those of the client's policy.
+        expires_at: its expiry; None for that of its policy or its parent, which bounds it anyway.
+        parent: the delegation that a token exchange delegates onward to `client`.
 
     Raises:
         InvalidScope, InvalidTarget, InvalidRequest: the services refuse such a delegation.
-        AccessDenied: it was taken from the client before, or an operator has to confirm it.
+        AccessDenied: reissue is blocked for the client, or an operator has to approve it.
         ValueError: the policy of the client has no grant type for it.
 
     Side effects: one row and one audit event, with a consent two of each; the signal
@@ -112,43 +112,36 @@ class DelegationFactory(WrittenFactory):
     expires_at = None
 
     @classmethod
-    def make(
-        cls,
-        *,
-        parent: Delegation | None,
-        principal: Any,
-        expires_at: datetime | None,
-        **wanted: Any,
-    ) -> Delegation:
-        """Write a delegation; see the class."""
+    def _make(cls, *, parent: Delegation | None, principal: Any, **fields: Any) -> Delegation:
+        requested = _Requested(**fields)
         with nested():
             if parent is not None:
-                return _handed_on(parent, expires_at=expires_at, **wanted)
+                return _delegated_onward(parent, requested)
             if hasattr(principal, "client_id"):
-                return _own(principal, expires_at=expires_at, **wanted)
-            asked = _asked(user=principal, grant_type=None, **wanted)
-            consent = _answered(asked, expires_at)
-            origin = ORIGIN.acting_as(asked.sign_in.subject)
+                return _own(principal, requested)
+            request = _request(principal, requested)
+            consent = _consent(request, requested.expires_at)
+            origin = ORIGIN.acting_as(request.sign_in.subject)
             return decision.create_delegation(
-                asked, consent, asked.scope, origin, just_allowed=True
+                request, consent, request.scope, origin, just_allowed=True
             )
 
     @classmethod
     def tree(cls, depth: int = 3, *, children: int = 1, **root: Any) -> list[Delegation]:
-        """Write a delegation and what was made from it.
+        """Write a delegation with its descendants.
 
-        Each child is held by a client of its own, at a resource server of its own.
+        Each child has its own client and its own resource server.
 
         Args:
-            depth: how many levels there are, the root's included.
-            children: how many children each delegation above the last level has; 1 is a chain.
+            depth: the number of levels, with the root's.
+            children: the number of children above the last level; 1 for a chain.
             root: parameters of the root.
 
         Returns:
             The delegations, level by level, the root first.
 
         Raises:
-            InvalidRequest: it is deeper than MAX_DEPTH.
+            InvalidRequest: the tree is deeper than MAX_DEPTH.
 
         Side effects: those of each delegation.
         """
@@ -160,93 +153,88 @@ class DelegationFactory(WrittenFactory):
         return tree
 
 
-def _asked(
-    *,
-    user: Any,
-    client: Any,
-    scopes: Any,
-    audience: Where | None,
-    constraints: Limits,
-    grant_type: str | None,
-) -> ConsentRequest:
-    known = client_of(client.client_id)
-    grant = _allowed(known, _ASKING if grant_type is None else (grant_type,))
-    where = known.audience(identifiers(audience))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Requested:
+    client: Any
+    scopes: Any
+    audience: Where | None
+    constraints: Limits
+    expires_at: datetime | None
+
+    def limits(self) -> Constraints:
+        if isinstance(self.constraints, Constraints):
+            return self.constraints
+        return Constraints.parse([dict(members) for members in self.constraints])
+
+    def scope(self, client: RegisteredClient, audience: Audience) -> Scope:
+        if self.scopes is None:
+            return client.effective_scope(client.policy.scopes, audience)
+        return client.scope(str(scope_of(self.scopes)), audience)
+
+
+def _request(user: Any, requested: _Requested, grant_type: str | None = None) -> ConsentRequest:
+    known = client_of(requested.client.client_id)
+    grant = _allowed(known, _WITH_CONSENT if grant_type is None else (grant_type,))
+    where = known.audience(identifiers(requested.audience))
     return ConsentRequest(
         client=known,
         sign_in=SignIn(user, clock.now().replace(microsecond=0), conf.default_acr),
-        scope=_scope(known, scopes, where),
+        scope=requested.scope(known, where),
         audience=where,
-        constraints=known.policy.constraints.narrowed(_limits(constraints)),
+        constraints=known.policy.constraints.narrowed(requested.limits()),
         grant_type=grant,
         handle=new_secret(),
-        target=None if grant == names.DEVICE_CODE else _target(client),
+        target=None if grant == names.DEVICE_CODE else _target(requested.client),
     )
 
 
-def _answered(asked: ConsentRequest, expires_at: datetime | None) -> ConsentRecord:
-    text = decision.locked_screen(asked, screen.compose)
-    given = decision.Answer(asked.scope, asked.client.delegation_lifetime)
-    answer = decision.evaluate(asked, given)
-    if answer is None:
+def _consent(request: ConsentRequest, expires_at: datetime | None) -> ConsentRecord:
+    text = decision.locked_screen(request, screen.compose)
+    answer = decision.Answer(request.scope, request.client.delegation_lifetime)
+    granted = decision.evaluate(request, answer)
+    if granted is None:
         raise ValueError("The user has allowed nothing.")
-    ends = min((end for end in (answer.until, expires_at) if end is not None), default=None)
-    answer = replace(answer, until=ends)
-    origin = ORIGIN.acting_as(asked.sign_in.subject)
-    return decision.record(asked, ConsentRecord.Decision.GRANTED, answer, origin, text)
+    granted = replace(granted, until=_earliest(granted.until, expires_at))
+    origin = ORIGIN.acting_as(request.sign_in.subject)
+    return decision.record(request, ConsentRecord.Decision.GRANTED, granted, origin, text)
 
 
-def _own(
-    principal: Any,
-    *,
-    client: Any,
-    scopes: Any,
-    audience: Where | None,
-    constraints: Limits,
-    expires_at: datetime | None,
-) -> Delegation:
-    if principal.client_id != client.client_id:
+def _own(principal: Any, requested: _Requested) -> Delegation:
+    if principal.client_id != requested.client.client_id:
         raise ValueError("A client grants to itself only: leave out `client`.")
-    known = client_of(client.client_id)
-    where = known.audience(identifiers(audience))
+    known = client_of(principal.client_id)
+    where = known.audience(identifiers(requested.audience))
     terms = Terms(
         client=known,
-        scope=_scope(known, scopes, where),
+        scope=requested.scope(known, where),
         audience=where,
         grant_type=_allowed(known, (names.CLIENT_CREDENTIALS,)),
-        constraints=known.policy.constraints.narrowed(_limits(constraints)),
-        expires_at=expires_at,
+        constraints=known.policy.constraints.narrowed(requested.limits()),
+        expires_at=requested.expires_at,
     )
     return creation.create(terms, ORIGIN.acting_as(known.subject))
 
 
-def _handed_on(
-    parent: Delegation,
-    *,
-    client: Any,
-    scopes: Any,
-    audience: Where | None,
-    constraints: Limits,
-    expires_at: datetime | None,
-) -> Delegation:
-    known = client_of(client.client_id)
-    where = exchange_parties.audience_of(known, (), tuple(identifiers(audience)))
-    requested = None if scopes is None else str(scope_of(scopes))
+def _delegated_onward(parent: Delegation, requested: _Requested) -> Delegation:
+    known = client_of(requested.client.client_id)
+    where = exchange_parties.audience_of(known, (), tuple(identifiers(requested.audience)))
+    scope = None if requested.scopes is None else str(scope_of(requested.scopes))
+    lifetime = known.policy.delegation_lifetime
+    bound = None if lifetime is None else clock.now() + timedelta(seconds=lifetime)
     inherited = parent.constraints.for_child().narrowed(known.policy.constraints)
     terms = ChildTerms(
         parent=parent,
         client=known,
-        scope=exchange_parties.scope_at(known, requested, parent.scopes, where),
+        scope=exchange_parties.scope_at(known, scope, parent.scopes, where),
         audience=where,
         grant_type=_allowed(known, (names.TOKEN_EXCHANGE,)),
-        constraints=inherited.narrowed(_limits(constraints)),
+        constraints=inherited.narrowed(requested.limits()),
         actors=_actors(parent, known),
-        expires_at=_earliest(parent.expires_at, known, expires_at),
+        expires_at=_earliest(parent.expires_at, bound, requested.expires_at),
     )
     child = creation.delegate_onward(terms, ORIGIN.acting_as(known.subject))
     if child is None:
-        message = "A part of the parent was taken from its client: lift the block first."
-        raise ValueError(message)
+        raise ValueError("Reissue is blocked for this client: lift the block first.")
     return child
 
 
@@ -262,12 +250,8 @@ def _actors(parent: Delegation, client: RegisteredClient) -> tuple[dict[str, str
     return exchange_parties.actors(None, subject, client).chain
 
 
-def _earliest(
-    parent: datetime | None, client: RegisteredClient, wanted: datetime | None
-) -> datetime | None:
-    seconds = client.policy.delegation_lifetime
-    bound = None if seconds is None else clock.now() + timedelta(seconds=seconds)
-    return min((end for end in (parent, bound, wanted) if end is not None), default=None)
+def _earliest(*moments: datetime | None) -> datetime | None:
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def _allowed(client: RegisteredClient, grant_types: tuple[str, ...]) -> str:
@@ -279,17 +263,3 @@ def _allowed(client: RegisteredClient, grant_types: tuple[str, ...]) -> str:
 
 def _target(application: Any) -> RedirectTarget:
     return RedirectTarget(application.redirect_uris.split()[0], None, conf.issuer)
-
-
-def _scope(client: RegisteredClient, scopes: Any, audience: Any) -> Scope:
-    if scopes is None:
-        return client.effective_scope(client.policy.scopes, audience)
-    return client.scope(str(scope_of(scopes)), audience)
-
-
-def _limits(constraints: Limits) -> Constraints:
-    return (
-        constraints
-        if isinstance(constraints, Constraints)
-        else Constraints.parse([dict(members) for members in constraints])
-    )

@@ -33,8 +33,8 @@ _PUBLIC_GRANTS: Final = (names.AUTHORIZATION_CODE, names.DEVICE_CODE, names.REFR
 class UserFactory(WrittenFactory):
     """A user of whatever model AUTH_USER_MODEL names.
 
-    The field of USERNAME_FIELD and an e-mail address are filled in. What else the model requires
-    has to be passed, or declared in a subclass.
+    The field of USERNAME_FIELD and an e-mail address are filled in. Pass other required fields, or
+    declare them in a subclass.
 
     Parameters:
         password: in clear text; the default is `PASSWORD`.
@@ -50,11 +50,10 @@ class UserFactory(WrittenFactory):
     password = PASSWORD
 
     @classmethod
-    def make(cls, *, number: int, password: str, **fields: Any) -> Any:
-        """Write a user; see the class."""
+    def _make(cls, *, number: int, password: str, **fields: Any) -> Any:
         model: Any = get_user_model()
         filled_in = {model.USERNAME_FIELD, model.get_email_field_name()}
-        # A model that has no e-mail address names the field all the same
+        # A model without an e-mail address names the field all the same
         for field in model._meta.get_fields():
             if field.name in filled_in:
                 at = "@example.com" if isinstance(field, models.EmailField) else ""
@@ -71,13 +70,13 @@ class ResourceServerFactory(WrittenFactory):
 
     Parameters:
         identifier: an absolute URI; the value of `aud`.
-        name: as people are shown it; unique.
+        name: the unique display name.
         scopes: names separated by spaces, or an iterable of names.
-        introspectors: applications as which this service introspects and exchanges.
+        introspectors: the applications of this service, which introspect and exchange.
         any other: fields of `ResourceServer`.
 
     Raises:
-        ValidationError: the console would refuse the row.
+        ValidationError: the admin would refuse the row.
     """
 
     class Meta:
@@ -89,10 +88,9 @@ class ResourceServerFactory(WrittenFactory):
     introspectors = ()
 
     @classmethod
-    def make(
+    def _make(
         cls, *, scopes: str | Iterable[str], introspectors: Iterable[Any], **fields: Any
     ) -> ResourceServer:
-        """Write a resource server; see the class."""
         server = ResourceServer(scopes=scope_of(scopes), **fields)
         server.full_clean()
         server.save()
@@ -125,8 +123,7 @@ class ClientFactory(WrittenFactory):
     )
 
     @classmethod
-    def make(cls, *, public: bool, client_secret: str | None = None, **fields: Any) -> Any:
-        """Write an application; see the class."""
+    def _make(cls, *, public: bool, client_secret: str | None = None, **fields: Any) -> Any:
         secret = None if public else client_secret or new_secret()
         fields.setdefault("client_type", "public" if public else "confidential")
         application = toolkit.application_model()(client_secret=secret or "", **fields)
@@ -136,17 +133,17 @@ class ClientFactory(WrittenFactory):
 
 
 class ClientPolicyFactory(WrittenFactory):
-    """What a client may do: everything that its kind can, at one resource server.
+    """The policy of a client: by default all grants of its kind, at one resource server.
 
     Parameters:
         application: the client.
-        grants: grant types; the default is every one of this package that its kind can use.
-        scopes: names separated by spaces, or an iterable of names; the default is every one.
-        audiences: resource servers; the default is a new one.
+        grants: grant types; all that its kind can use by default.
+        scopes: names separated by spaces, or an iterable of names; all by default.
+        audiences: resource servers; a new one by default.
         any other: fields of `ClientPolicy`.
 
     Raises:
-        ValidationError: the console would refuse the row.
+        ValidationError: the admin would refuse the row.
     """
 
     class Meta:
@@ -158,7 +155,7 @@ class ClientPolicyFactory(WrittenFactory):
     audiences = None
 
     @classmethod
-    def make(
+    def _make(
         cls,
         *,
         application: Any,
@@ -167,7 +164,6 @@ class ClientPolicyFactory(WrittenFactory):
         audiences: Iterable[ResourceServer] | None,
         **fields: Any,
     ) -> ClientPolicy:
-        """Write a policy; see the class."""
         usual = _GRANTS if toolkit.is_confidential(application) else _PUBLIC_GRANTS
         chosen = list(usual if grants is None else grants)
         policy = ClientPolicy(

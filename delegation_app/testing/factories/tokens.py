@@ -1,4 +1,4 @@
-"""Codes and tokens. Their texts exist on the instances and nowhere else."""
+"""Codes and tokens. Only the instances have their texts."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class AuthorizationCodeFactory(WrittenFactory):
     """A code that its client can redeem.
 
     Parameters:
-        delegation: what it stands for, given by a user.
+        delegation: of the code, with the consent of a user.
         redirect_uri: None for the first one of the client.
-        code_verifier: the PKCE verifier with which it is redeemed (RFC 7636).
+        code_verifier: the PKCE verifier for redeeming it (RFC 7636).
 
     The instance has the code in `text` and the verifier in `code_verifier`.
 
@@ -44,14 +44,13 @@ class AuthorizationCodeFactory(WrittenFactory):
     code_verifier = CODE_VERIFIER
 
     @classmethod
-    def make(
+    def _make(
         cls, *, delegation: Delegation, redirect_uri: str | None, code_verifier: str
     ) -> AuthorizationCode:
-        """Write a code; see the class."""
         with nested():
             view = tokens.view_of(delegation)
             if view.delegation.grant_type != AUTHORIZATION_CODE:
-                raise ValueError("No code stands for a delegation of this grant type.")
+                raise ValueError("A delegation of this grant type has no codes.")
             text = authorization_codes.issue(
                 view.delegation,
                 handle=new_secret(),
@@ -68,9 +67,9 @@ class AccessTokenFactory(WrittenFactory):
     """An access token.
 
     Parameters:
-        delegation: what it is issued on.
+        delegation: of the token.
         scope, audience: a part of the delegation; None for all of it.
-        expires_at: when it ends at the latest; None for the lifetime of the client's policy.
+        expires_at: its latest expiry; None for the lifetime in the client's policy.
 
     The instance has the signed or opaque token in `text`.
 
@@ -90,8 +89,7 @@ class AccessTokenFactory(WrittenFactory):
     expires_at = None
 
     @classmethod
-    def make(cls, *, delegation: Delegation, **part: Any) -> Any:
-        """Write a token; see the class."""
+    def _make(cls, *, delegation: Delegation, **part: Any) -> Any:
         row, text = tokens.access_token(delegation, **part)
         token: Any = row
         token.text = text
@@ -102,14 +100,14 @@ class RefreshTokenFactory(WrittenFactory):
     """A refresh token that its client can use once.
 
     Parameters:
-        delegation: what it is issued on.
+        delegation: of the token.
         scope, audience: a part of the delegation; None for all of it.
 
     The instance has the token in `text`.
 
     Raises:
         ValueError: the delegation is not live, or its client gets no refresh token on it.
-        InvalidScope, InvalidTarget: more than the delegation holds.
+        InvalidScope, InvalidTarget: the part exceeds the delegation.
 
     Side effects: one row. A refresh token has no audit event of its own.
     """
@@ -122,8 +120,7 @@ class RefreshTokenFactory(WrittenFactory):
     audience = None
 
     @classmethod
-    def make(cls, *, delegation: Delegation, **part: Any) -> Any:
-        """Write a token; see the class."""
+    def _make(cls, *, delegation: Delegation, **part: Any) -> Any:
         renewal = tokens.refresh_token(delegation, **part)
         token: Any = renewal.row
         token.text = renewal.text

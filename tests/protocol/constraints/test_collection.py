@@ -5,12 +5,15 @@ import pytest
 
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import (
+    REGISTRY,
     AccessContext,
     Constraints,
     EnforcementPoint,
     InvalidConstraint,
+    install,
     parse_text,
 )
+from delegation_app.protocol.constraints.max_uses import MaxUses
 from delegation_app.protocol.errors import InvalidRequest
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -21,21 +24,20 @@ DEPTH = {"type": "max_depth", "depth": 1}
 SERVER = {"type": "resource_servers", "identifiers": ["https://b.example.com"]}
 
 
-def test_access_when_now_is_naive_then_value_error():
+def test_access_when_now_is_naive():
     with pytest.raises(ValueError, match="aware"):
         AccessContext(EnforcementPoint.ISSUE, datetime(2026, 1, 1))  # noqa: DTZ001 - what is refused here
 
 
-def test_constraints_when_empty_then_false_and_permit():
+def test_constraints_when_empty():
     constraints = Constraints()
-
     assert not constraints
     assert list(constraints) == constraints.as_json() == constraints.describe() == []
     assert constraints.refusal(AccessContext(EnforcementPoint.ISSUE, NOW)) is None
     assert Constraints.parse([]) == constraints
 
 
-def test_constraints_when_parsed_then_sorted_by_type():
+def test_constraints_when_parsed():
     constraints = Constraints.parse([SERVER, USES, TEN])
 
     assert [constraint.TYPE for constraint in constraints] == [
@@ -49,11 +51,11 @@ def test_constraints_when_parsed_then_sorted_by_type():
     assert constraints == Constraints.parse([TEN, SERVER, USES])
 
 
-def test_constraints_when_two_of_one_type_then_narrowed_into_one():
+def test_constraints_when_two_of_one_type():
     assert Constraints.parse([TEN, ONE]).as_json() == [ONE]
 
 
-def test_constraints_when_two_of_one_type_contradict_then_invalid_constraint():
+def test_constraints_when_two_of_one_type_contradict():
     with pytest.raises(InvalidConstraint, match="no network would be left"):
         Constraints.parse([TEN, {"type": "ip_range", "networks": ["192.0.2.0/24"]}])
 
@@ -78,19 +80,17 @@ def test_constraints_when_two_of_one_type_contradict_then_invalid_constraint():
         ([USES] * 21, "more than 20"),
     ],
 )
-def test_constraints_when_malformed_or_unknown_then_invalid_constraint(value, reason):
+def test_constraints_when_malformed_or_unknown(value, reason):
     with pytest.raises(InvalidConstraint, match=reason) as caught:
         Constraints.parse(value)
-
     assert isinstance(caught.value, InvalidRequest)
     assert caught.value.code == "invalid_request"
     assert len(caught.value.description) < 100
 
 
-def test_refusal_when_two_refuse_then_the_first_speaks_and_only_at_its_moments():
+def test_refusal_when_two_refuse():
     constraints = Constraints.parse([USES, TEN])
     access = AccessContext(EnforcementPoint.ISSUE, NOW, ip="192.0.2.1", uses=9)
-
     assert constraints.refusal(access) == "It may not be used from this address."
     assert constraints.refusal(
         AccessContext(EnforcementPoint.ISSUE, NOW, ip="10.0.0.1", uses=9)
@@ -98,11 +98,11 @@ def test_refusal_when_two_refuse_then_the_first_speaks_and_only_at_its_moments()
     assert constraints.refusal(AccessContext(EnforcementPoint.INTROSPECTION, NOW)) is None
 
 
-def test_claim_when_asked_then_only_what_resource_servers_judge():
+def test_claim_when_asked():
     assert Constraints.parse([DEPTH, USES, SERVER, TEN]).claim() == [TEN, SERVER]
 
 
-def test_handed_on_when_depth_is_limited_then_one_less():
+def test_handed_on_when_depth_is_limited():
     parent = Constraints.parse([DEPTH, SERVER])
     access = AccessContext(
         EnforcementPoint.HAND_ON, NOW, audience=Audience(["https://b.example.com"])
@@ -116,16 +116,15 @@ def test_handed_on_when_depth_is_limited_then_one_less():
     assert not parent.is_within(child)
 
 
-def test_is_within_when_parts_are_missing_or_wider_or_contradict_then_false():
+def test_is_within_when_parts_are_missing_or_wider_or_contradict():
     parent = Constraints.parse([ONE])
-
     assert Constraints.parse([ONE, USES]).is_within(parent)
     assert not Constraints.parse([TEN]).is_within(parent)
     assert not Constraints().is_within(parent)
     assert not Constraints.parse([{"type": "ip_range", "networks": ["::/0"]}]).is_within(parent)
 
 
-def test_describe_when_asked_then_one_sentence_each():
+def test_describe_when_asked():
     assert Constraints.parse([TEN, USES]).describe() == [
         "Only from 10.0.0.0/8.",
         "At most 5 tokens, ever.",
@@ -153,24 +152,22 @@ def test_stored_when_it_cannot_be_read_then_permits_nothing_anywhere(stored, mom
 
 def test_stored_when_it_cannot_be_read_then_written_back_as_it_was():
     stored = [{"type": "gone", "a": 1}, TEN]
-
     assert Constraints.stored(stored).as_json() == stored
 
 
-def test_stored_when_two_cannot_be_read_then_neither_can_what_they_leave():
+def test_stored_when_two_cannot_be_read():
     both = Constraints.stored([{"type": "gone"}]).narrowed(
         by=Constraints.stored([{"type": "gone", "a": 1}])
     )
-
     assert both.refusal(AccessContext(EnforcementPoint.INTROSPECTION, NOW))
     assert all(sentence.endswith(".") for sentence in both.describe())
 
 
-def test_stored_when_it_can_be_read_then_as_parsed():
+def test_stored_when_it_can_be_read():
     assert Constraints.stored([USES, TEN]) == Constraints.parse([USES, TEN])
 
 
-def test_parse_text_when_well_formed_then_as_parsed():
+def test_parse_text_when_well_formed():
     assert parse_text(f" {json.dumps([USES, TEN])}\n") == Constraints.parse([USES, TEN])
     assert parse_text("[]") == Constraints()
 
@@ -202,6 +199,52 @@ def test_parse_text_when_well_formed_then_as_parsed():
     ],
     ids=lambda text: ascii(text[:30]),
 )
-def test_parse_text_when_malformed_then_invalid_constraint(text):
+def test_parse_text_when_malformed(text):
     with pytest.raises(InvalidConstraint):
         parse_text(text)
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    for name in set(REGISTRY):
+        monkeypatch.setitem(REGISTRY, name, REGISTRY[name])
+    before = set(REGISTRY)
+    yield REGISTRY
+    for name in set(REGISTRY) - before:
+        del REGISTRY[name]
+
+
+def test_install_when_type_is_new(registry):
+    class MaxCoffees(MaxUses):
+        TYPE = "max_coffees"
+
+    assert install(MaxCoffees) is MaxCoffees
+    assert install(MaxCoffees) is MaxCoffees
+
+    constraints = Constraints.parse([{"type": "max_coffees", "uses": 2}])
+    assert isinstance(constraints.get("max_coffees"), MaxCoffees)
+
+
+def test_install_when_type_is_taken(registry):
+    class Other(MaxUses):
+        pass
+
+    with pytest.raises(ValueError, match="already taken"):
+        install(Other)
+    assert registry["max_uses"] is MaxUses
+
+
+@pytest.mark.parametrize("name", ["", "Max", "1a", "a-b", "a\n", "_a", "é"])
+def test_install_when_type_is_malformed(registry, name):
+    class Other(MaxUses):
+        TYPE = name
+
+    with pytest.raises(ValueError, match="is not a constraint type"):
+        install(Other)
+    assert name not in registry
+
+
+def test_constraints_when_there_are_more_than_20_types(registry):
+    kinds = [type(f"Max{number}", (MaxUses,), {"TYPE": f"max_{number}"}) for number in range(21)]
+    with pytest.raises(InvalidConstraint, match="more than 20"):
+        Constraints(kind(1) for kind in kinds)

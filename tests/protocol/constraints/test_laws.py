@@ -56,17 +56,15 @@ def permits(constraint, access):
     return constraint is not None and constraint.refusal(access) is None
 
 
-def test_strategies_when_compared_with_the_types_then_none_is_missing():
+def test_strategies_when_compared_with_the_types():
     assert set(MEMBERS) == {cls.TYPE for cls in BUILT_IN} == set(REGISTRY)
 
 
 @every_kind
 @given(data=st.data())
-def test_constraint_when_written_and_read_then_equal(kind, data):
+def test_constraint_when_written_and_read(kind, data):
     constraint = data.draw(CONSTRAINT[kind])
-
     again = REGISTRY[kind].parse(constraint.as_json())
-
     assert again == constraint
     assert hash(again) == hash(constraint)
     assert constraint.as_json()["type"] == kind
@@ -74,11 +72,9 @@ def test_constraint_when_written_and_read_then_equal(kind, data):
 
 @every_kind
 @given(data=st.data(), accesses=ACCESSES)
-def test_narrowed_when_judged_then_permits_exactly_what_both_permit(kind, data, accesses):
+def test_narrowed_when_judged(kind, data, accesses):
     one, other = data.draw(CONSTRAINT[kind]), data.draw(CONSTRAINT[kind])
-
     both = narrowed(one, other)
-
     for access in accesses:
         assert permits(both, access) == (permits(one, access) and permits(other, access))
     assert both is None or REGISTRY[kind].parse(both.as_json()) == both
@@ -86,53 +82,44 @@ def test_narrowed_when_judged_then_permits_exactly_what_both_permit(kind, data, 
 
 @every_kind
 @given(data=st.data())
-def test_narrowed_when_order_changes_then_equal(kind, data):
+def test_narrowed_when_order_changes(kind, data):
     one, other, third = (data.draw(CONSTRAINT[kind]) for _ in range(3))
-
     assert narrowed(one, other) == narrowed(other, one)
     assert narrowed(narrowed(one, other), third) == narrowed(one, narrowed(other, third))
 
 
 @every_kind
 @given(data=st.data())
-def test_narrowed_when_repeated_then_nothing_changes(kind, data):
+def test_narrowed_when_repeated(kind, data):
     one, other = data.draw(CONSTRAINT[kind]), data.draw(CONSTRAINT[kind])
     both = narrowed(one, other)
-
     assert narrowed(one, one) == one
     assert narrowed(both, one) == both
 
 
 @every_kind
 @given(data=st.data(), accesses=ACCESSES)
-def test_handed_on_when_judged_then_never_permits_more(kind, data, accesses):
+def test_handed_on_when_judged(kind, data, accesses):
     one, own = data.draw(CONSTRAINT[kind]), data.draw(CONSTRAINT[kind])
-
     child = narrowed(one.for_child(), own)
-
     for access in accesses:
         assert not permits(child, access) or permits(one, access)
 
 
 @every_kind
 @given(data=st.data(), now=INSTANTS, moment=st.sampled_from(EnforcementPoint))
-def test_refusal_when_nothing_is_known_then_refused_wherever_something_is_needed(
-    kind, data, now, moment
-):
+def test_refusal_when_nothing_is_known(kind, data, now, moment):
     constraint = data.draw(CONSTRAINT[kind])
     needs_more_than_time = kind not in ("time_window", "max_depth")
-
     refusal = constraint.refusal(AccessContext(moment, now))
-
     assert refusal is not None or not needs_more_than_time
     assert refusal is None or (refusal.endswith(".") and len(refusal) < 80)
 
 
 @every_kind
 @given(data=st.data())
-def test_describe_when_asked_then_one_line_with_a_full_stop(kind, data):
+def test_describe_when_asked(kind, data):
     sentence = data.draw(CONSTRAINT[kind]).describe()
-
     assert len(sentence.splitlines()) == 1
     assert sentence.endswith(".")
     assert sentence[0].isupper()
@@ -140,7 +127,7 @@ def test_describe_when_asked_then_one_line_with_a_full_stop(kind, data):
 
 @every_kind
 @given(data=st.data())
-def test_parse_when_a_member_is_arbitrary_then_parsed_or_invalid_constraint(kind, data):
+def test_parse_when_a_member_is_arbitrary(kind, data):
     members = data.draw(MEMBERS[kind])
     name = data.draw(st.sampled_from(sorted(members)) | st.text(max_size=5))
     members = members | {name: data.draw(JSON)}
@@ -159,7 +146,7 @@ def test_parse_when_a_member_is_arbitrary_then_parsed_or_invalid_constraint(kind
 @every_kind
 @pytest.mark.parametrize("change", ["unknown", "missing", "type"])
 @given(data=st.data())
-def test_parse_when_members_are_not_the_known_ones_then_invalid_constraint(kind, change, data):
+def test_parse_when_members_are_not_the_known_ones(kind, change, data):
     members = data.draw(MEMBERS[kind])
     changed = {
         "unknown": members | {"colour": "red"},
@@ -172,7 +159,7 @@ def test_parse_when_members_are_not_the_known_ones_then_invalid_constraint(kind,
 
 
 @given(JSON)
-def test_constraints_when_json_is_arbitrary_then_parsed_or_invalid_constraint(value):
+def test_constraints_when_json_is_arbitrary(value):
     try:
         constraints = Constraints.parse(value)
     except InvalidConstraint:
@@ -181,15 +168,14 @@ def test_constraints_when_json_is_arbitrary_then_parsed_or_invalid_constraint(va
 
 
 @given(COLLECTION)
-def test_constraints_when_written_and_read_then_equal(constraints):
+def test_constraints_when_written_and_read(constraints):
     assert Constraints.parse(constraints.as_json()) == constraints
     assert hash(Constraints.parse(constraints.as_json())) == hash(constraints)
 
 
 @given(COLLECTION, COLLECTION, ACCESSES)
-def test_constraints_when_narrowed_then_permit_exactly_what_both_permit(parent, own, accesses):
+def test_constraints_when_narrowed(parent, own, accesses):
     child = narrowed(parent, own)
-
     for access in accesses:
         both = permits(parent, access) and permits(own, access)
         assert permits(child, access) == both or (child is None and both)
@@ -198,25 +184,23 @@ def test_constraints_when_narrowed_then_permit_exactly_what_both_permit(parent, 
 
 
 @given(COLLECTION, COLLECTION)
-def test_constraints_when_within_each_other_then_equal(one, other):
+def test_constraints_when_within_each_other(one, other):
     assert one.is_within(one)
     assert one.is_within(Constraints())
     assert (one.is_within(other) and other.is_within(one)) == (one == other)
 
 
 @given(COLLECTION, ACCESSES)
-def test_constraints_when_handed_on_then_never_permit_more(parent, accesses):
+def test_constraints_when_handed_on(parent, accesses):
     child = parent.for_child()
-
     assert child.is_within(parent)
     for access in accesses:
         assert not permits(child, access) or permits(parent, access)
 
 
 @given(COLLECTION, ACCESSES)
-def test_claim_when_read_by_a_resource_server_then_it_judges_alike(constraints, accesses):
+def test_claim_when_read_by_a_resource_server(constraints, accesses):
     carried = Constraints.parse(constraints.claim())
-
     for access in accesses:
         if access.moment is EnforcementPoint.RESOURCE:
             assert carried.refusal(access) == constraints.refusal(access)

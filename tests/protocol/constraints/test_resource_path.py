@@ -29,33 +29,26 @@ METRICS = rules(rule("GET", "/metrics/"))
 
 @pytest.mark.parametrize("prefix", ["/metrics", "/metrics/"])
 @pytest.mark.parametrize("path", ["/metrics", "/metrics/", "/metrics/1", "/metrics/a b/é"])
-def test_resource_path_when_below_the_prefix_then_permitted(prefix, path):
+def test_resource_path_when_below_the_prefix(prefix, path):
     assert refusal(rules(rule("GET", prefix)), "GET", path) is None
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/metrics2"),
-        ("GET", "/metric"),
-        ("GET", "/"),
-        ("GET", "/Metrics"),
-        ("GET", "/x/metrics"),
-        ("GET", "/%6detrics"),
-        ("POST", "/metrics"),
-        ("get", "/metrics"),
-        ("HEAD", "/metrics"),
-        ("*", "/metrics"),
+        ("GET", "/metrics2"), ("GET", "/metric"), ("GET", "/"), ("GET", "/Metrics"),
+        ("GET", "/x/metrics"), ("GET", "/%6detrics"), ("POST", "/metrics"), ("get", "/metrics"),
+        ("HEAD", "/metrics"), ("*", "/metrics"),
     ],
-)
-def test_resource_path_when_elsewhere_or_another_method_then_refused(method, path):
+)  # fmt: skip
+def test_resource_path_when_elsewhere_or_another_method(method, path):
     assert refusal(METRICS, method, path) == "It may not be used with this method and path."
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [(None, "/metrics"), ("GET", None), ("", "/metrics"), ("GET", "")]
 )
-def test_resource_path_when_method_or_path_is_unknown_then_refused(method, path):
+def test_resource_path_when_method_or_path_is_unknown(method, path):
     assert refusal(rules(rule("*", "/")), method, path) is not None
 
 
@@ -101,9 +94,8 @@ def test_resource_path_when_method_or_path_is_unknown_then_refused(method, path)
         "/metrics/" + "a" * 4096,
     ],
 )
-def test_resource_path_when_path_is_ambiguous_then_refused_outright(path):
+def test_resource_path_when_path_is_ambiguous(path):
     everything = rules(rule("*", "/"))
-
     assert is_ambiguous(path)
     assert refusal(everything, "GET", path) == "It may not be used with an ambiguous path."
 
@@ -111,28 +103,19 @@ def test_resource_path_when_path_is_ambiguous_then_refused_outright(path):
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
-        "/a/",
-        "/a/...",
-        "/a/%2541",
-        "/a/.well-known",
-        "/a..b",
-        "/100%",
-        "/a%20b",
-        "/caf%C3%A9",
-        "/é",
+        "/", "/a/", "/a/...", "/a/%2541", "/a/.well-known", "/a..b", "/100%", "/a%20b",
+        "/caf%C3%A9", "/é",
     ],
-)
-def test_resource_path_when_path_is_plain_then_not_ambiguous(path):
+)  # fmt: skip
+def test_resource_path_when_path_is_plain(path):
     assert not is_ambiguous(path)
 
 
 @given(st.lists(st.text("ab./;%\\2eEfF5cC", max_size=6), max_size=4), st.integers(0, 3))
-def test_ambiguous_when_a_plain_path_is_escaped_again_then_never_becomes_dangerous(parts, times):
+def test_ambiguous_when_a_plain_path_is_escaped_again(parts, times):
     path = "/" + "/".join(parts)
     for _ in range(times):
         path = quote(path, safe="/")
-
     if is_ambiguous(path):
         return
     assert not {".", ".."} & set(path.split("/"))
@@ -140,11 +123,11 @@ def test_ambiguous_when_a_plain_path_is_escaped_again_then_never_becomes_dangero
 
 
 @given(st.text(max_size=40))
-def test_ambiguous_when_text_is_arbitrary_then_an_answer(text):
+def test_ambiguous_when_text_is_arbitrary(text):
     assert is_ambiguous(f"/{text}") in (True, False)
 
 
-def test_resource_path_when_parsed_then_what_others_cover_is_dropped():
+def test_resource_path_when_parsed():
     assert rules(
         rule("POST GET GET", "/b", "/a/"),
         rule("GET", "/a/x"),
@@ -161,20 +144,19 @@ def test_resource_path_when_parsed_then_what_others_cover_is_dropped():
     }
 
 
-def test_resource_path_when_narrowed_then_the_longer_prefix_and_common_methods():
+def test_resource_path_when_narrowed():
     wide = rules(rule("GET POST", "/a"), rule("*", "/b/c"))
     other = rules(rule("POST PUT", "/a/x", "/b"), rule("GET", "/ab"))
-
     assert wide.narrowed(other) == rules(rule("POST", "/a/x"), rule("POST PUT", "/b/c"))
 
 
 @pytest.mark.parametrize("other", [rule("POST", "/metrics"), rule("GET", "/metrics2")])
-def test_resource_path_when_nothing_is_left_then_invalid_constraint(other):
+def test_resource_path_when_nothing_is_left(other):
     with pytest.raises(InvalidConstraint, match="no path would be left"):
         METRICS.narrowed(rules(other))
 
 
-def test_resource_path_when_there_are_too_many_then_invalid_constraint():
+def test_resource_path_when_there_are_too_many():
     names = [f"/{number}" for number in range(60)]
     with pytest.raises(InvalidConstraint, match="more than 100"):
         rules(rule("GET POST", *names))
@@ -213,13 +195,12 @@ def test_resource_path_when_there_are_too_many_then_invalid_constraint():
         [{"methods": ["GET"], "prefixes": ["/"], "query": "x"}],
     ],
 )
-def test_resource_path_when_malformed_then_invalid_constraint(value):
+def test_resource_path_when_malformed(value):
     with pytest.raises(InvalidConstraint, match="resource_path"):
         ResourcePath.parse({"rules": value})
 
 
-def test_resource_path_when_described_then_each_rule_is_told():
+def test_resource_path_when_described():
     constraint = rules(rule("GET HEAD", "/a", "/b"), rule("*", "/c"))
-
     assert constraint.describe() == "Only every method under /c; GET or HEAD under /a or /b."
     assert {EnforcementPoint.RESOURCE} == ResourcePath.ENFORCED_AT

@@ -47,7 +47,7 @@ class Service:
         answer = view(request)
         return answer.render() if hasattr(answer, "render") else answer
 
-    def told(self, *permissions, method="GET", **claims):
+    def with_claims(self, *permissions, method="GET", **claims):
         """What a view with these permissions answers to a token with these claims."""
         return self.ask(self.view(*permissions), self.issuer.token(**claims), method)
 

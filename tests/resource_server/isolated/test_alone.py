@@ -15,7 +15,7 @@ from delegation_app.resource_server.permissions import RequireScopes
 METADATA = "/.well-known/oauth-protected-resource"
 
 
-def test_process_when_it_is_a_resource_server_then_it_has_no_database_and_no_table():
+def test_process_when_it_is_a_resource_server():
     # Some versions of Django put one there that does nothing
     engines = {database["ENGINE"] for database in settings.DATABASES.values()}
     assert engines <= {"django.db.backends.dummy"}
@@ -26,7 +26,7 @@ def test_process_when_it_is_a_resource_server_then_it_has_no_database_and_no_tab
     }
 
 
-def test_process_when_a_request_is_answered_then_no_server_code_was_loaded(service):
+def test_process_when_a_request_is_answered(service):
     view = service.view(RequireScopes("read:metrics"))
     assert service.ask(view, service.issuer.token()).status_code == 200
     assert Client().get(METADATA).status_code == 200
@@ -39,7 +39,7 @@ def test_process_when_a_request_is_answered_then_no_server_code_was_loaded(servi
     assert "django.contrib.auth.models" not in sys.modules
 
 
-def test_process_when_it_answers_then_it_never_opens_a_connection(service, monkeypatch):
+def test_process_when_it_answers(service, monkeypatch):
     def no_connection(*_arguments):
         raise AssertionError("it asked for a database")
 
@@ -53,14 +53,13 @@ def test_process_when_it_answers_then_it_never_opens_a_connection(service, monke
     assert service.ask(view).status_code == 401
 
 
-def test_check_when_all_is_well_then_nothing_is_said(capsys):
+def test_check_when_all_is_well(capsys):
     call_command("check", "--fail-level=WARNING")
-
     assert "no issues" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("own", ["{}", "{'ISSUER': 'https://as.example.com'}", "{'AUDIENCE': ''}"])
-def test_process_when_it_has_no_audience_then_it_does_not_start(own):
+def test_process_when_it_has_no_audience(own):
     code = f"""
 import django
 from django.conf import settings
@@ -86,7 +85,6 @@ django.setup()
         "delegation_app.protocol.requests.bearer",
     ],
 )
-def test_module_when_it_needs_no_django_then_it_loads_none(module):
+def test_module_when_it_needs_no_django(module):
     code = f"import {module}, sys; sys.exit('django' in sys.modules)"
-
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -25,7 +25,7 @@ READ = RequireScopes("read:metrics")
 
 
 class StandIn:
-    """A verifier that says what it is told to say."""
+    """A verifier with a fixed outcome."""
 
     def __init__(self, audience, error=None):
         self.audience = audience
@@ -44,9 +44,7 @@ class StandIn:
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
 def test_view_when_the_token_is_good_then_it_answers(service, scheme):
     header = f"{scheme} {service.issuer.token()}"
-
     answer = service.ask(service.view(READ), HTTP_AUTHORIZATION=header)
-
     assert answer.status_code == 200
     assert answer.data == {"user": "user:7"}
 
@@ -69,15 +67,14 @@ def test_view_when_the_token_is_good_then_user_and_auth_are_made_of_it(service):
     assert token not in repr(seen)
 
 
-def test_view_when_it_asks_for_staff_then_no_token_makes_one(service):
+def test_view_when_it_asks_for_staff(service):
     assert service.ask(service.view(IsAdminUser), service.issuer.token()).status_code == 403
 
 
-def test_view_when_a_test_forces_a_user_then_it_is_not_asked_for_a_token(service):
+def test_view_when_a_test_forces_a_user(service):
     request = APIRequestFactory().get("/")
     token = VerifiedToken.of(service.issuer.claims())
     force_authenticate(request, Principal.of(token), token)
-
     assert service.view(READ)(request).status_code == 200
     assert service.view(RequireScopes("other"))(request).status_code == 403
 
@@ -86,16 +83,15 @@ def test_view_when_a_test_forces_a_user_then_it_is_not_asked_for_a_token(service
 
 
 @pytest.mark.conformance("BR-07")
-def test_answer_when_a_token_let_in_then_nobody_stores_it(service):
+def test_answer_when_a_token_let_in(service):
     view = service.view(READ)
-
     for token, status in [(service.issuer.token(), 200), ("garbage", 401), (None, 401)]:
         answer = service.ask(view, token)
         assert (answer.status_code, answer["Cache-Control"]) == (status, "no-store")
-    assert service.told(RequireScopes("other"))["Cache-Control"] == "no-store"
+    assert service.with_claims(RequireScopes("other"))["Cache-Control"] == "no-store"
 
 
-def test_answer_when_a_view_is_protected_then_it_names_the_request_as_the_log_does(service, caplog):
+def test_answer_when_a_view_is_protected(service, caplog):
     view = service.view(READ)
     with caplog.at_level(logging.INFO):
         refused = service.ask(view, "garbage")
@@ -104,7 +100,7 @@ def test_answer_when_a_view_is_protected_then_it_names_the_request_as_the_log_do
     others = [
         service.ask(view, service.issuer.token(), HTTP_X_REQUEST_ID="of-the-caller"),
         service.ask(view),
-        service.told(RequireScopes("other")),
+        service.with_claims(RequireScopes("other")),
     ]
     names = {answer["X-Request-Id"] for answer in (refused, *others)}
     assert len(names) == 4
@@ -112,16 +108,15 @@ def test_answer_when_a_view_is_protected_then_it_names_the_request_as_the_log_do
 
 
 @pytest.mark.conformance("BR-04")
-def test_answer_when_there_is_no_token_then_the_body_has_no_error_code(service):
+def test_answer_when_there_is_no_token(service):
     assert set(service.ask(service.view(READ)).data) == {"detail"}
 
 
 @pytest.mark.parametrize(
     ("chosen", "header"), [("private, max-age=60", "private, max-age=60"), (None, None)]
 )
-def test_answer_when_the_view_says_how_it_may_be_stored_then_so(service, chosen, header):
+def test_answer_when_the_view_says_how_it_may_be_stored(service, chosen, header):
     view = service.view(READ, cache_control=chosen)
-
     assert service.ask(view, service.issuer.token()).get("Cache-Control") == header
 
 
@@ -130,7 +125,7 @@ def test_answer_when_the_view_says_how_it_may_be_stored_then_so(service, chosen,
 
 @pytest.mark.conformance("BR-04", "BR-06", "PR-05")
 @pytest.mark.parametrize("header", [None, "", "Basic d2ViOng=", "Digest a=b", "Bearerx y"])
-def test_view_when_there_is_no_token_then_it_asks_for_one_without_an_error(service, header):
+def test_view_when_there_is_no_token(service, header):
     sent = {} if header is None else {"HTTP_AUTHORIZATION": header}
 
     answer = service.ask(service.view(READ), **sent)
@@ -144,13 +139,12 @@ def test_view_when_there_is_no_token_then_it_asks_for_one_without_an_error(servi
 
 
 @pytest.mark.conformance("PR-07")
-def test_challenge_when_the_view_asks_for_offline_access_then_it_is_not_told(service):
+def test_challenge_when_the_view_asks_for_offline_access(service):
     view = service.view(RequireScopes("read:metrics offline_access"))
-
     assert attributes(service.ask(view))["scope"] == "read:metrics"
 
 
-def test_view_when_it_demands_no_scope_then_the_challenge_names_none(service):
+def test_view_when_it_demands_no_scope(service):
     assert attributes(service.ask(service.view(IsAuthenticated))).keys() == {
         "realm",
         "resource_metadata",
@@ -158,9 +152,8 @@ def test_view_when_it_demands_no_scope_then_the_challenge_names_none(service):
 
 
 @pytest.mark.conformance("BR-02")
-def test_view_when_the_token_is_in_the_query_then_it_is_not_taken(service):
+def test_view_when_the_token_is_in_the_query(service):
     path = f"/metrics?access_token={service.issuer.token()}"
-
     answer = service.ask(service.view(READ), path=path)
     assert answer.status_code == 401
     assert "error" not in attributes(answer)
@@ -168,9 +161,8 @@ def test_view_when_the_token_is_in_the_query_then_it_is_not_taken(service):
     assert service.ask(service.view(AllowAny), path=path).data == {"user": "None"}
 
 
-def test_view_when_the_token_is_in_a_form_then_it_is_not_taken(service):
+def test_view_when_the_token_is_in_a_form(service):
     body = f"access_token={service.issuer.token()}"
-
     answer = service.ask(service.view(READ), method="POST", data=body, content_type=FORM)
     assert answer.status_code == 401
 
@@ -178,27 +170,23 @@ def test_view_when_the_token_is_in_a_form_then_it_is_not_taken(service):
 @pytest.mark.conformance("BR-03", "BR-05")
 @pytest.mark.parametrize("content_type", [FORM, f"{FORM}; charset=utf-8", FORM.upper()])
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-def test_view_when_the_token_comes_in_a_form_too_then_400(service, method, content_type):
+def test_view_when_the_token_comes_in_a_form_too(service, method, content_type):
     token = service.issuer.token()
-
     answer = service.ask(
         service.view(READ), token, method, data="access_token=x", content_type=content_type
     )
-
     assert answer.status_code == 400
     assert attributes(answer)["error"] == answer.data["error"] == "invalid_request"
 
 
 @pytest.mark.conformance("BR-02", "BR-03")
-def test_view_when_the_token_comes_in_the_query_too_then_400(service):
+def test_view_when_the_token_comes_in_the_query_too(service):
     token = service.issuer.token()
-
     answer = service.ask(service.view(READ), token, path="/metrics?access_token=")
-
     assert (answer.status_code, answer.data["error"]) == (400, "invalid_request")
 
 
-def test_view_when_a_form_has_other_fields_then_the_view_still_reads_them(service):
+def test_view_when_a_form_has_other_fields(service):
     class Echo(Answering):
         def post(self, request):
             return Response(dict(request.data.items()))
@@ -210,7 +198,7 @@ def test_view_when_a_form_has_other_fields_then_the_view_still_reads_them(servic
     assert answer.data == {"message": "hot"}
 
 
-def test_view_when_a_form_can_not_be_read_then_400(service):
+def test_view_when_a_form_cannot_be_read(service):
     def broken(_size=-1):
         raise OSError("the client went away")
 
@@ -223,9 +211,8 @@ def test_view_when_a_form_can_not_be_read_then_400(service):
 
 @pytest.mark.conformance("BR-03", "BR-05")
 @pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer a b", "Bearer a, Bearer b"])
-def test_view_when_the_header_is_malformed_then_400(service, header):
+def test_view_when_the_header_is_malformed(service, header):
     answer = service.ask(service.view(READ), HTTP_AUTHORIZATION=header)
-
     assert answer.status_code == 400
     assert attributes(answer)["error"] == answer.data["error"] == "invalid_request"
 
@@ -235,7 +222,7 @@ def test_view_when_the_header_is_malformed_then_400(service, header):
 
 @pytest.mark.conformance("BR-05", "BR-06")
 @pytest.mark.parametrize("token", ["x", "a.b.c", "é.ü.ö", "a,b", "x" * 54, "x" * 100_000, '"'])
-def test_view_when_the_token_is_garbage_then_401_with_the_code(service, token):
+def test_view_when_the_token_is_garbage(service, token):
     answer = service.ask(service.view(READ), token)
 
     assert answer.status_code == 401
@@ -249,23 +236,16 @@ def test_view_when_the_token_is_garbage_then_401_with_the_code(service, token):
     assert answer.data["error"] == "invalid_token"
 
 
-def test_view_when_anybody_may_come_then_a_bad_token_is_refused_all_the_same(service):
+def test_view_when_anybody_may_come(service):
     assert service.ask(service.view(AllowAny), "garbage").status_code == 401
 
 
-def test_view_when_the_token_is_for_another_audience_then_401(service):
-    token = service.issuer.token(aud="https://service-b.example.com")
-
-    assert service.ask(service.view(READ), token).status_code == 401
-
-
-def test_view_when_the_token_was_revoked_then_401(service):
+def test_view_when_the_token_was_revoked(service):
     service.issuer.revoked[LIST].add(3)
-
     assert service.ask(service.view(READ), service.issuer.token()).status_code == 401
 
 
-def test_view_when_a_401_comes_after_another_scheme_then_it_stays_one(service):
+def test_view_when_a_401_comes_after_another_scheme(service):
     class Silent(BearerAuthentication):
         def authenticate(self, request):
             return None
@@ -280,11 +260,10 @@ def test_view_when_a_401_comes_after_another_scheme_then_it_stays_one(service):
     assert attributes(answer)["error"] == "invalid_token"
 
 
-def test_log_when_a_token_is_refused_then_it_says_why_and_not_which(service, caplog):
+def test_log_when_a_token_is_refused(service, caplog):
     token = service.issuer.token(iss="https://elsewhere.example.com")
     with caplog.at_level(logging.DEBUG):
         service.ask(service.view(READ), token)
-
     assert "invalid_token" in caplog.text
     assert "iss" in caplog.text
     assert all(part not in caplog.text for part in token.split("."))
@@ -301,34 +280,23 @@ def test_log_when_a_token_is_refused_then_it_says_why_and_not_which(service, cap
     ],
     ids=lambda claims: next(iter(claims)),
 )
-def test_log_when_a_claim_does_not_fit_then_one_line_has_it(
-    service, settings, caplog, debug, claims
-):
+def test_log_when_a_claim_does_not_fit(service, settings, caplog, debug, claims):
     settings.DEBUG = debug
     with caplog.at_level(logging.DEBUG, logger="delegation_app"):
-        assert service.told(READ, **claims).status_code == 401
-
+        assert service.with_claims(READ, **claims).status_code == 401
     [record] = [one for one in caplog.records if one.name.startswith("delegation_app")]
     assert record.levelname == ("WARNING" if debug else "INFO")
     assert "expected" in record.getMessage()
     assert str(next(iter(claims.values()))) in record.getMessage()
 
 
-def test_log_when_a_detail_is_long_then_it_is_cut(service, caplog):
-    verifier = StandIn(AUDIENCE, TemporarilyUnavailable("Wait.", detail="x" * 10_000))
+@pytest.mark.parametrize("detail", ["x" * 10_000, "a\nrefused: nothing"])
+def test_log_when_a_detail_is_hostile(service, caplog, detail):
+    verifier = StandIn(AUDIENCE, TemporarilyUnavailable("Wait.", detail=detail))
     view = service.view(READ, authentication_classes=[BearerAuthentication.using(verifier)])
     with caplog.at_level(logging.INFO):
         service.ask(view, "x")
-
     assert len(caplog.text) < 1000
-
-
-def test_log_when_a_detail_has_a_line_break_then_it_makes_no_line(service, caplog):
-    verifier = StandIn(AUDIENCE, TemporarilyUnavailable("Wait.", detail="a\nrefused: nothing"))
-    view = service.view(READ, authentication_classes=[BearerAuthentication.using(verifier)])
-    with caplog.at_level(logging.INFO):
-        service.ask(view, "x")
-
     assert len(caplog.text.splitlines()) == 1
 
 
@@ -346,7 +314,7 @@ def test_log_when_a_detail_has_a_line_break_then_it_makes_no_line(service, caplo
         ("HTTP_X_REQUEST_ID", "a"),
     ],
 )
-def test_header_when_it_is_long_then_it_is_no_more_work(service, configure, header, piece):
+def test_header_when_it_is_long(service, configure, header, piece):
     configure(TRUSTED_PROXIES=["127.0.0.0/8"])
     view, token = service.view(READ), service.issuer.token()
     sent = {"HTTP_AUTHORIZATION": f"Bearer {token}"}
@@ -364,11 +332,9 @@ def test_header_when_it_is_long_then_it_is_no_more_work(service, configure, head
 
 
 @pytest.mark.conformance("RS-07")
-def test_view_when_nobody_can_tell_then_503_and_when_to_come_back(service):
+def test_view_when_the_validity_is_unknown(service):
     service.issuer.down.update({JWKS, LIST})
-
     answer = service.ask(service.view(READ), service.issuer.token())
-
     assert answer.status_code == 503
     assert int(answer["Retry-After"]) > 0
     assert answer.data["error"] == "temporarily_unavailable"
@@ -376,10 +342,9 @@ def test_view_when_nobody_can_tell_then_503_and_when_to_come_back(service):
     assert answer["Cache-Control"] == "no-store"
 
 
-def test_view_when_the_verifier_breaks_then_it_is_no_401(service):
+def test_view_when_the_verifier_breaks(service):
     verifier = StandIn(AUDIENCE, RuntimeError("a bug"))
     view = service.view(READ, authentication_classes=[BearerAuthentication.using(verifier)])
-
     with pytest.raises(RuntimeError, match="a bug"):
         service.ask(view, "x")
 
@@ -388,7 +353,7 @@ def test_view_when_the_verifier_breaks_then_it_is_no_401(service):
 
 
 @pytest.mark.conformance("RS-07")
-def test_views_when_they_name_their_verifiers_then_each_asks_its_own(service):
+def test_views_when_they_name_their_verifiers(service):
     other = "https://service-b.example.com"
     there = BearerAuthentication.using(service.issuer.verifier(other))
     here, elsewhere = service.view(READ), service.view(READ, authentication_classes=[there])
@@ -400,17 +365,15 @@ def test_views_when_they_name_their_verifiers_then_each_asks_its_own(service):
     assert attributes(service.ask(elsewhere))["resource_metadata"].startswith(other)
 
 
-def test_challenge_when_name_and_metadata_are_given_then_it_says_those(service):
+def test_challenge_when_name_and_metadata_are_given(service):
     bearer = BearerAuthentication.using(service.issuer.verifier(), realm="a", metadata_url="")
     view = service.view(READ, authentication_classes=[bearer])
-
     assert attributes(service.ask(view)) == {"realm": "a", "scope": "read:metrics"}
 
 
-def test_challenge_when_the_settings_say_so_then_it_says_that(service, configure):
+def test_challenge_when_the_settings_say_so(service, configure):
     configure(REALM="metrics", METADATA_URL="https://meta.example.com/a")
     view = service.view(READ, authentication_classes=[BearerAuthentication])
-
     assert attributes(service.ask(view)) == {
         "realm": "metrics",
         "scope": "read:metrics",
@@ -418,16 +381,13 @@ def test_challenge_when_the_settings_say_so_then_it_says_that(service, configure
     }
 
 
-def test_challenge_when_the_host_header_is_forged_then_it_does_not_follow(service):
+def test_challenge_when_the_host_header_is_forged(service):
     view = service.view(READ, authentication_classes=[BearerAuthentication])
     answer = service.ask(view, HTTP_HOST="evil.example", HTTP_X_FORWARDED_HOST="evil.example")
-
     assert "evil" not in answer["WWW-Authenticate"]
 
 
-def test_verifier_when_no_view_names_one_then_it_is_that_of_the_settings(
-    service, configure, monkeypatch
-):
+def test_verifier_when_no_view_names_one(service, configure, monkeypatch):
     made = []
 
     def offline(*arguments, **named):
@@ -454,9 +414,8 @@ def test_verifier_when_no_view_names_one_then_it_is_that_of_the_settings(
     ]
 
 
-def test_view_when_the_verifier_of_the_settings_is_no_class_then_it_says_so(service, configure):
+def test_view_when_the_verifier_of_the_settings_is_no_class(service, configure):
     configure(VERIFIER="nowhere.Verifier")
     view = service.view(READ, authentication_classes=[BearerAuthentication])
-
     with pytest.raises(ImproperlyConfigured, match=r"nowhere\.Verifier"):
         service.ask(view, "x")

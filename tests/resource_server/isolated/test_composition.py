@@ -62,44 +62,35 @@ TREES = {
 
 @pytest.mark.parametrize("held", list(product([False, True], repeat=3)))
 @pytest.mark.parametrize("name", TREES)
-def test_expression_when_a_token_has_these_then_it_means_what_it_says(service, name, held):
+def test_expression_when_a_token_has_these(service, name, held):
     expected, permissions = TREES[name]
     scope = " ".join(scope for scope, has in zip("abc", held, strict=True) if has)
-
-    answer = service.told(*permissions, scope=scope)
-
+    answer = service.with_claims(*permissions, scope=scope)
     assert answer.status_code == (200 if expected(*held) else 403)
 
 
 @pytest.mark.conformance("BR-04")
 @pytest.mark.parametrize("name", TREES)
-def test_expression_when_there_is_no_token_then_it_is_asked_for_even_by_a_not(service, name):
+def test_expression_when_there_is_no_token(service, name):
     _, permissions = TREES[name]
-
     answer = service.ask(service.view(*permissions))
-
     assert answer.status_code == (200 if name == "theirs last or" else 401)
 
 
 @pytest.mark.parametrize(
     ("permission", "method", "status"),
     [
-        (ReadOnly | A, "GET", 200),
-        (A | ReadOnly, "GET", 200),
-        (~A | ReadOnly, "GET", 200),
-        (ReadOnly | A, "POST", 401),
-        (A | ReadOnly, "POST", 401),
-        (~A | ReadOnly, "POST", 401),
-        (~(A | ReadOnly), "GET", 401),
-        (~(ReadOnly & A), "GET", 401),
+        (ReadOnly | A, "GET", 200), (A | ReadOnly, "GET", 200), (~A | ReadOnly, "GET", 200),
+        (ReadOnly | A, "POST", 401), (A | ReadOnly, "POST", 401), (~A | ReadOnly, "POST", 401),
+        (~(A | ReadOnly), "GET", 401), (~(ReadOnly & A), "GET", 401),
         (ReadOnly & ~A, "GET", 401),
     ],
-)
-def test_expression_when_anybody_may_read_then_without_a_token(service, permission, method, status):
+)  # fmt: skip
+def test_expression_when_anybody_may_read(service, permission, method, status):
     assert service.ask(service.view(permission), method=method).status_code == status
 
 
-def test_expression_when_another_scheme_knows_who_asks_then_403_and_not_401(service):
+def test_expression_when_another_scheme_knows_who_asks(service):
     class Known(BaseAuthentication):
         def authenticate(self, request):
             return "somebody", None
@@ -126,7 +117,7 @@ def test_expression_when_another_scheme_knows_who_asks_then_403_and_not_401(serv
         ([(A & B) | (B & C)], "c", "b c"),
         ([(A | B) & C], "b", "b c"),
         ([(A | B) & C], "", "a c"),
-        # What a scope can't help against is not told while there is one that can
+        # What a scope can't help against is not named while there is one that can
         ([A | RequireActor()], "", "a"),
         ([RequireActor() | A], "", "a"),
         ([RequireActor("x") & B | A], "", "a"),
@@ -141,10 +132,8 @@ def test_expression_when_another_scheme_knows_who_asks_then_403_and_not_401(serv
         ([IsAuthenticated, ReadOnly | B, A], "", "a"),
     ],
 )
-def test_refusal_when_parts_are_joined_then_it_names_what_it_takes(
-    service, permissions, provided, required
-):
-    answer = service.told(*permissions, scope=provided)
+def test_refusal_when_parts_are_joined(service, permissions, provided, required):
+    answer = service.with_claims(*permissions, scope=provided)
 
     assert answer.status_code == 403
     assert answer.data == {
@@ -159,18 +148,12 @@ def test_refusal_when_parts_are_joined_then_it_names_what_it_takes(
 @pytest.mark.parametrize(
     ("permissions", "scope"),
     [
-        ([A & B], "a b"),
-        ([A, B], "a b"),
-        ([A | B], "a"),
-        ([RequireActor() & A], "a"),
-        ([A & ~RequireActor()], "a"),
-        ([A & ~B], "a"),
-        ([IsAuthenticated & A], "a"),
-        ([IsAdminUser | A], "a"),
-        ([A | IsAdminUser], "a"),
+        ([A & B], "a b"), ([A, B], "a b"), ([A | B], "a"), ([RequireActor() & A], "a"),
+        ([A & ~RequireActor()], "a"), ([A & ~B], "a"), ([IsAuthenticated & A], "a"),
+        ([IsAdminUser | A], "a"), ([A | IsAdminUser], "a"),
     ],
-)
-def test_challenge_when_there_is_no_token_then_it_names_what_it_takes(service, permissions, scope):
+)  # fmt: skip
+def test_challenge_when_there_is_no_token(service, permissions, scope):
     assert attributes(service.ask(service.view(*permissions)))["scope"] == scope
 
 
@@ -183,9 +166,8 @@ def test_challenge_when_there_is_no_token_then_it_names_what_it_takes(service, p
         ([RequireActor("x") | ~A], {"scope": "a", "act": ACTOR}, "This actor may not do that."),
     ],
 )
-def test_refusal_when_no_scope_would_help_then_it_offers_none(service, permissions, claims, said):
-    answer = service.told(*permissions, **claims)
-
+def test_refusal_when_no_scope_would_help(service, permissions, claims, said):
+    answer = service.with_claims(*permissions, **claims)
     assert answer.status_code == 403
     assert answer.data["error"] == attributes(answer)["error"] == "insufficient_scope"
     assert answer.data["error_description"].startswith(said)
@@ -193,31 +175,30 @@ def test_refusal_when_no_scope_would_help_then_it_offers_none(service, permissio
 
 
 @pytest.mark.parametrize("permissions", [[A, Denied], [Denied, A], [A & Denied], [Denied & A]])
-def test_refusal_when_it_is_somebody_elses_then_they_say_so(service, permissions):
-    answer = service.told(*permissions, scope="a")
-
+def test_refusal_when_a_permission_of_the_site_refuses(service, permissions):
+    answer = service.with_claims(*permissions, scope="a")
     assert answer.status_code == 403
     assert "detail" in answer.data
 
 
-def test_expression_when_a_part_refuses_then_what_stands_behind_it_is_not_asked(service):
-    assert service.told(A & Unasked, scope="").data["required"] == ["a"]
+def test_expression_when_a_part_refuses(service):
+    assert service.with_claims(A & Unasked, scope="").data["required"] == ["a"]
     assert service.ask(service.view(A & Unasked)).status_code == 401
 
 
-def test_expression_when_ours_stand_in_a_permission_of_the_site_then_no_end_is_missing(service):
+def test_expression_when_ours_stand_in_a_permission_of_the_site(service):
     class Inside(BasePermission):
         def has_permission(self, request, view):
             return (A & B)().has_permission(request, view)
 
-    assert service.told(C & Inside, scope="a b c").status_code == 200
-    assert service.told(C & Inside, scope="a c").status_code == 403
-    assert service.told(Inside, scope="a b").status_code == 200
-    assert service.told(Inside | C, scope="c").status_code == 200
+    assert service.with_claims(C & Inside, scope="a b c").status_code == 200
+    assert service.with_claims(C & Inside, scope="a c").status_code == 403
+    assert service.with_claims(Inside, scope="a b").status_code == 200
+    assert service.with_claims(Inside | C, scope="c").status_code == 200
 
 
 @pytest.mark.parametrize("permissions", [[A], [A | B], [A & ~B], [~B], [IsAuthenticated & ~B]])
-def test_object_when_the_view_lets_in_then_its_objects_do(service, permissions):
+def test_object_when_the_view_lets_in(service, permissions):
     class Detail(service.view(*permissions).cls):
         def get(self, request):
             self.check_object_permissions(request, object())

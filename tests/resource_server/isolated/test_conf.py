@@ -15,7 +15,7 @@ from delegation_app.resource_server import runtime
 from delegation_app.resource_server.conf import DEFAULTS, conf
 from delegation_app.resource_server.verifiers.introspection import IntrospectionVerifier
 from delegation_app.resource_server.verifiers.offline import OfflineVerifier
-from tests.resource_server.isolated.moon import FullMoon
+from tests.resource_server.isolated.site_constraint import FullMoon
 from tests.resource_server.issuer import AUDIENCE, ISSUER
 
 PAGE = (Path(__file__).parents[3] / "docs" / "resource-server.md").read_text(encoding="utf-8")
@@ -34,59 +34,52 @@ def table(heading):
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
-def test_page_when_it_lists_settings_then_they_are_the_settings_with_their_defaults():
+def test_page_when_it_lists_settings():
     listed = {row[0].strip("`"): row[1].strip("`") for row in table("Settings")}
-
     assert listed.keys() == DEFAULTS.keys()
     assert {listed.pop("ISSUER"), listed.pop("AUDIENCE")} == {"required"}
     for name, default in listed.items():
         assert ast.literal_eval(default) == DEFAULTS[name], name
 
 
-def test_page_when_it_shows_python_then_it_compiles():
+def test_page_when_it_shows_python():
     blocks = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-
     assert len(blocks) >= 5
     for block in blocks:
         compile(block, "docs/resource-server.md", "exec")
 
 
-def test_settings_when_changed_then_read_anew(configure):
+def test_settings_when_changed(configure):
     configure(REALM="one", TRUSTED_PROXIES="10.0.0.0/8")
     assert (conf.realm, conf.trusted_proxies) == ("one", ("10.0.0.0/8",))
-
     configure(REALM="two")
     assert conf.realm == "two"
 
 
-def test_verifier_when_asked_for_twice_then_it_is_the_same_until_the_settings_change(configure):
+def test_verifier_when_asked_for_twice(configure):
     first = runtime.verifier()
     assert runtime.verifier() is first
     assert isinstance(first, OfflineVerifier)
     assert first.audience == AUDIENCE
-
     configure(AUDIENCE="https://other.example.com")
     assert runtime.verifier().audience == "https://other.example.com"
 
 
-def test_verifier_when_other_settings_change_then_it_stays(settings):
+def test_verifier_when_other_settings_change(settings):
     first = runtime.verifier()
     settings.LANGUAGE_CODE = "de"
-
     assert runtime.verifier() is first
 
 
-def test_verifier_when_the_settings_change_then_the_old_one_is_closed(configure, monkeypatch):
+def test_verifier_when_the_settings_change(configure, monkeypatch):
     closed = []
     monkeypatch.setattr(OfflineVerifier, "close", lambda verifier: closed.append(verifier.audience))
     runtime.verifier()
-
     configure(AUDIENCE="https://other.example.com")
-
     assert closed == [AUDIENCE]
 
 
-def test_verifier_when_threads_ask_at_once_then_one_is_made(monkeypatch):
+def test_verifier_when_threads_ask_at_once(monkeypatch):
     made, together = [], threading.Barrier(8)
 
     def slow(*_arguments, **_named):
@@ -106,7 +99,7 @@ def test_verifier_when_threads_ask_at_once_then_one_is_made(monkeypatch):
     assert len(made) == 1
 
 
-def test_verifier_when_introspection_is_chosen_then_as_that_client(configure, monkeypatch):
+def test_verifier_when_introspection_is_chosen(configure, monkeypatch):
     made = {}
 
     class Recording(IntrospectionVerifier):
@@ -127,32 +120,28 @@ def test_verifier_when_introspection_is_chosen_then_as_that_client(configure, mo
     }
 
 
-def test_verifier_when_a_class_is_named_then_it_gets_the_audience(configure):
+def test_verifier_when_a_class_is_named(configure):
     configure(VERIFIER=f"{__name__}.OneArgument")
-
     # Compared by name: pytest imports a test module under a name of its own
     made = runtime.verifier()
     assert (type(made).__name__, made.audience) == ("OneArgument", AUDIENCE)
 
 
-def test_client_when_the_settings_name_none_then_it_says_so(configure):
+def test_client_when_the_settings_name_none(configure):
     with pytest.raises(ImproperlyConfigured, match="CLIENT_ID"):
         runtime.client()
 
 
-def test_client_when_asked_for_twice_then_it_is_the_same(configure):
+def test_client_when_asked_for_twice(configure):
     configure(CLIENT_ID="service_a", CLIENT_SECRET="s" * 40)
-
     assert runtime.client() is runtime.client()
     assert runtime.client().credentials.client_id == "service_a"
     assert "s" * 40 not in repr(runtime.client().credentials)
 
 
-def test_constraints_when_a_site_has_its_own_then_installed_at_start(configure, monkeypatch):
+def test_constraints_when_a_site_has_its_own(configure, monkeypatch):
     monkeypatch.setitem(REGISTRY, "full_moon", None)
     del REGISTRY["full_moon"]
-    configure(CONSTRAINTS=["tests.resource_server.isolated.moon.FullMoon"])
-
+    configure(CONSTRAINTS=["tests.resource_server.isolated.site_constraint.FullMoon"])
     apps.get_app_config("delegation_resource_server").ready()
-
     assert REGISTRY["full_moon"] is FullMoon

@@ -29,17 +29,15 @@ def ask(bearer):
     return ask
 
 
-def test_view_when_the_token_is_good_then_it_answers(ask, issuer):
+def test_view_when_the_token_is_good(ask, issuer):
     answer = ask(issuer.token(scope="read:metrics"), number=7)
-
     assert answer.content == b'{"user": "user:7", "scope": "read:metrics", "number": 7}'
     assert answer["Cache-Control"] == "no-store"
 
 
 @pytest.mark.conformance("BR-04", "PR-05")
-def test_view_when_there_is_no_token_then_it_asks_for_one(ask):
+def test_view_when_there_is_no_token(ask):
     answer = ask()
-
     assert answer.status_code == 401
     assert attributes(answer) == {
         "realm": AUDIENCE,
@@ -57,41 +55,35 @@ def test_view_when_there_is_no_token_then_it_asks_for_one(ask):
         (None, 403, "insufficient_scope"),
     ],
 )
-def test_view_when_it_refuses_then_as_the_framework_does(ask, issuer, token, status, error):
+def test_view_when_it_refuses(ask, issuer, token, status, error):
     answer = ask(token or issuer.token(scope="write:alerts"))
-
     assert answer.status_code == status
     assert attributes(answer)["error"] == error
     assert f'"error": "{error}"'.encode() in answer.content
     assert answer["Cache-Control"] == "no-store"
 
 
-def test_view_when_it_answers_then_the_answer_names_the_request_as_the_log_does(
-    ask, issuer, caplog
-):
+def test_view_when_it_answers(ask, issuer, caplog):
     with caplog.at_level(logging.INFO):
         refused = ask("garbage")
-
     assert f"refused {refused['X-Request-Id']}: " in caplog.text
     names = {answer["X-Request-Id"] for answer in (refused, ask(), ask(issuer.token()))}
     assert len(names) == 3
 
 
-def test_view_when_nobody_can_tell_then_503(ask, issuer):
+def test_view_when_the_validity_is_unknown(ask, issuer):
     issuer.down.update({JWKS, LIST})
     answer = ask(issuer.token())
-
     assert answer.status_code == 503
     assert int(answer["Retry-After"]) > 0
 
 
-def test_view_when_posted_to_then_no_cookie_is_asked_for(ask):
+def test_view_when_posted_to(ask):
     request = RequestFactory().post("/")
-
     assert CsrfViewMiddleware(ask.view).process_view(request, ask.view, (), {}) is None
 
 
-def test_view_when_it_is_a_coroutine_then_refused_when_written():
+def test_view_when_it_is_a_coroutine():
     async def view(request):
         pass
 

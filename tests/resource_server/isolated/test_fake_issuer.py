@@ -12,7 +12,7 @@ from delegation_app.testing.verifiers import verified_by
 pytestmark = pytest.mark.urls("tests.testing.views")
 
 
-def test_fake_issuer_when_there_is_no_database_then_views_accept_and_refuse(client, settings):
+def test_fake_issuer_when_there_is_no_database(client, settings):
     conf = settings.DELEGATION_RESOURCE_SERVER
     with verified_by(FakeIssuer(conf["ISSUER"], conf["AUDIENCE"])) as issuer:
         token = issuer.token(scope="read:metrics")
@@ -26,8 +26,7 @@ def test_fake_issuer_when_there_is_no_database_then_views_accept_and_refuse(clie
     assert (before.status_code, after.status_code) == (200, 401)
 
 
-def test_acting_as_when_there_is_no_database_then_views_answer(client):
+def test_acting_as_when_there_is_no_database(client):
     with acting_as(client, on_behalf_of="user:7", scope="read:metrics"):
         assert client.get("/metrics/").json()["subject"] == "user:7"
-
     assert "delegation_app.models" not in sys.modules

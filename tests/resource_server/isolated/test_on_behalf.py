@@ -114,11 +114,8 @@ def report(service, exchanging, network):
     return view
 
 
-def test_call_when_a_token_let_in_then_it_carries_the_exchanged_one(
-    service, report, server, network
-):
+def test_call_when_a_token_let_in(service, report, server, network):
     token = service.issuer.token()
-
     assert service.ask(report(), token).data == {"status": 200}
     assert network.seen[0].headers["Authorization"] == "Bearer onward-1"
     asked = {"subject_token": token, "audience": NEXT, "scope": "read:metrics"}
@@ -126,20 +123,16 @@ def test_call_when_a_token_let_in_then_it_carries_the_exchanged_one(
     assert server.forms[0].items() >= {"grant_type": names.TOKEN_EXCHANGE, **asked}.items()
 
 
-def test_call_when_the_same_token_comes_again_then_no_second_exchange(service, report, server):
+def test_call_when_the_same_token_comes_again(service, report, server):
     view, token = report(), service.issuer.token()
-
     for _ in "123":
         service.ask(view, token)
     assert len(server.forms) == 1
-
     service.ask(view, service.issuer.token(jti="another"))
     assert len(server.forms) == 2
 
 
-def test_call_when_the_incoming_token_is_near_its_end_then_nothing_outlives_it(
-    service, report, server
-):
+def test_call_when_the_incoming_token_is_near_its_end(service, report, server):
     view, token = report(), service.issuer.token(exp=NOW + 10)
     service.ask(view, token)
     service.ask(view, token)
@@ -151,34 +144,29 @@ def test_call_when_the_incoming_token_is_near_its_end_then_nothing_outlives_it(
     assert len(server.forms) == 2
 
 
-def test_call_when_the_service_calls_the_token_invalid_then_another_is_fetched_once(
-    service, report, server, network
-):
+def test_call_when_the_service_calls_the_token_invalid(service, report, server, network):
     token = service.issuer.token()
     network.refused = {"Bearer onward-1"}
     assert service.ask(report(), token).data == {"status": 200}
     assert len(server.forms) == 2
-
     network.refused = {"Bearer onward-2", "Bearer onward-3"}
     assert service.ask(report(), token).data == {"status": 401}
     assert len(server.forms) == 3
 
 
-def test_call_when_it_goes_somewhere_else_then_without_a_token(service, report, network):
+def test_call_when_it_goes_somewhere_else(service, report, network):
     service.ask(report(url="https://elsewhere.example.com/"), service.issuer.token())
-
     assert "Authorization" not in network.seen[0].headers
 
 
-def test_call_when_the_service_is_elsewhere_then_origins_say_so(service, report, network):
+def test_call_when_the_service_is_elsewhere(service, report, network):
     there = "https://b.internal.example.com"
     view = report(url=f"{there}/report", arguments={"origins": [there]})
     service.ask(view, service.issuer.token())
-
     assert network.seen[0].headers["Authorization"] == "Bearer onward-1"
 
 
-def test_call_when_a_session_of_the_site_is_used_then_the_same(service, exchanging, network):
+def test_call_when_a_session_of_the_site_is_used(service, exchanging, network):
     class Own(Answering):
         def get(self, request):
             session = requests.Session()
@@ -198,9 +186,7 @@ def test_call_when_a_session_of_the_site_is_used_then_the_same(service, exchangi
         ({"onward_scope": "read:metrics"}, ("write:alerts",), "write:alerts"),
     ],
 )
-def test_mixin_when_a_view_has_it_then_the_class_says_scope_and_address(
-    service, server, network, settled, case
-):
+def test_mixin_when_a_view_has_it(service, server, network, settled, case):
     members, asked, scope = case
     there = "https://b.internal.example.com"
 
@@ -218,20 +204,17 @@ def test_mixin_when_a_view_has_it_then_the_class_says_scope_and_address(
     assert server.forms[0].get("scope") == scope
 
 
-def test_session_when_the_request_has_no_token_then_it_is_asked_for(service, report):
+def test_session_when_the_request_has_no_token(service, report):
     view = report(permission_classes=[])
-
     assert service.ask(view).status_code == 401
 
 
-def test_session_when_the_settings_name_no_client_then_it_says_so(service, report):
+def test_session_when_the_settings_name_no_client(service, report):
     with pytest.raises(ImproperlyConfigured, match="CLIENT_ID"):
         service.ask(report(arguments={"client": None}), service.issuer.token())
 
 
-def test_session_when_none_is_named_then_the_client_of_the_settings_asks(
-    service, report, server, settled
-):
+def test_session_when_none_is_named(service, report, server, settled):
     assert service.ask(report(arguments={"client": None}), service.issuer.token()).data
     assert len(server.forms) == 1
 
@@ -242,7 +225,7 @@ def refused(code, status=400, description="No.", **headers):
 
 
 @pytest.mark.parametrize("code", ["invalid_target", "invalid_scope", "invalid_request"])
-def test_exchange_when_refused_then_403_with_the_code(service, report, server, code):
+def test_exchange_when_refused(service, report, server, code):
     server.refusal = refused(code)
 
     answer = service.ask(report(), service.issuer.token())
@@ -250,7 +233,7 @@ def test_exchange_when_refused_then_403_with_the_code(service, report, server, c
     assert answer.status_code == 403
     assert answer.data == {
         "error": "exchange_refused",
-        "error_description": "The authority of this request may not be passed on like that.",
+        "error_description": "The authority of this request does not extend to the next service.",
         "reason": {"error": code, "error_description": "No."},
     }
     assert answer["Cache-Control"] == "no-store"
@@ -265,11 +248,9 @@ def test_exchange_when_refused_then_403_with_the_code(service, report, server, c
         Response(200, {}, b"<html>"),
     ],
 )
-def test_exchange_when_something_is_broken_then_502(service, report, server, broken):
+def test_exchange_when_something_is_broken(service, report, server, broken):
     server.refusal = broken
-
     answer = service.ask(report(), service.issuer.token())
-
     assert (answer.status_code, answer.data["error"]) == (502, "exchange_failed")
 
 
@@ -280,25 +261,17 @@ def test_exchange_when_something_is_broken_then_502(service, report, server, bro
         (refused("temporarily_unavailable", 503, **{"retry-after": "7"}), "7"),
     ],
 )
-def test_exchange_when_nobody_answers_then_503_and_when_to_come_back(
-    service, report, server, silence, wait
-):
+def test_exchange_when_there_is_no_response(service, report, server, silence, wait):
     server.refusal = silence
-
     answer = service.ask(report(), service.issuer.token())
-
     assert (answer.status_code, answer["Retry-After"]) == (503, wait)
     assert answer.data["error"] == "temporarily_unavailable"
 
 
-def test_exchange_when_the_server_quotes_the_token_then_the_answer_does_not(
-    service, report, server, caplog
-):
+def test_exchange_when_the_server_quotes_the_token(service, report, server, caplog):
     token = service.issuer.token()
     server.refusal = refused("invalid_request", description=f"{token} is no good")
-
     answer = service.ask(report(), token)
-
-    told = answer.content.decode() + caplog.text
-    assert not any(part in told for part in token.split("."))
-    assert "a secret of service a" not in told
+    written = answer.content.decode() + caplog.text
+    assert not any(part in written for part in token.split("."))
+    assert "a secret of service a" not in written

@@ -7,11 +7,7 @@ from rest_framework.test import APIRequestFactory
 
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.verified_token import VerifiedToken
-from delegation_app.resource_server.permissions import (
-    RequireActor,
-    RequireAudience,
-    RequireScopes,
-)
+from delegation_app.resource_server.permissions import RequireActor, RequireAudience, RequireScopes
 from tests.resource_server.isolated.service import Answering, attributes
 from tests.resource_server.issuer import AUDIENCE
 
@@ -24,8 +20,8 @@ METADATA = "https://service-a.example.com/.well-known/oauth-protected-resource"
 
 
 @pytest.mark.conformance("RS-05", "BR-05", "BR-06", "MC-11")
-def test_scopes_when_one_is_missing_then_403_names_all_of_them(service):
-    answer = service.told(RequireScopes("write:alerts", "delete:alerts"))
+def test_scopes_when_one_is_missing(service):
+    answer = service.with_claims(RequireScopes("write:alerts", "delete:alerts"))
 
     assert answer.status_code == 403
     assert answer.data == {
@@ -36,7 +32,7 @@ def test_scopes_when_one_is_missing_then_403_names_all_of_them(service):
     assert attributes(answer) == {
         "realm": AUDIENCE,
         "error": "insufficient_scope",
-        "error_description": "The token does not have the scope for this.",
+        "error_description": "The scope of the token does not cover this request.",
         "scope": "delete:alerts write:alerts",
         "resource_metadata": METADATA,
     }
@@ -46,13 +42,13 @@ def test_scopes_when_one_is_missing_then_403_names_all_of_them(service):
 @pytest.mark.parametrize(
     "names", [["read:metrics"], ["read:metrics write:alerts"], ["read:metrics", "write:alerts"]]
 )
-def test_scopes_when_all_are_there_then_let_in(service, names):
-    assert service.told(RequireScopes(*names)).status_code == 200
+def test_scopes_when_all_are_there(service, names):
+    assert service.with_claims(RequireScopes(*names)).status_code == 200
 
 
 @pytest.mark.parametrize("scope", ["", "read", "read:metric", "READ:METRICS", "read:metricsx"])
-def test_scopes_when_one_only_looks_like_it_then_403(service, scope):
-    assert service.told(RequireScopes("read:metrics"), scope=scope).status_code == 403
+def test_scopes_when_one_only_looks_like_it(service, scope):
+    assert service.with_claims(RequireScopes("read:metrics"), scope=scope).status_code == 403
 
 
 BY_METHOD = RequireScopes("a", GET="r", POST="w x")
@@ -77,57 +73,52 @@ BY_METHOD = RequireScopes("a", GET="r", POST="w x")
     ],
 )
 def test_scopes_when_methods_are_named_then_each_has_its_own(service, method, scope, status):
-    assert service.told(BY_METHOD, method=method, scope=scope).status_code == status
+    assert service.with_claims(BY_METHOD, method=method, scope=scope).status_code == status
 
 
 def test_scopes_when_methods_are_named_then_the_answer_names_those_of_this_one(service):
-    answer = service.told(BY_METHOD, method="POST", scope="a r")
-
+    answer = service.with_claims(BY_METHOD, method="POST", scope="a r")
     assert answer.data["required"] == ["a", "w", "x"]
     assert attributes(service.ask(service.view(BY_METHOD), method="POST"))["scope"] == "a w x"
     assert attributes(service.ask(service.view(BY_METHOD)))["scope"] == "a r"
 
 
-def test_scopes_when_a_method_is_not_named_then_no_scope_is_offered_for_it(service):
-    answer = service.told(BY_METHOD, method="DELETE", scope="a r w x")
-
+def test_scopes_when_a_method_is_not_named(service):
+    answer = service.with_claims(BY_METHOD, method="DELETE", scope="a r w x")
     assert answer.data["error_description"] == "No token permits this method here."
     assert "scope" not in attributes(answer)
 
 
-def test_scopes_when_head_is_named_then_it_is_not_that_of_get(service):
+def test_scopes_when_head_is_named(service):
     permission = RequireScopes(GET="r", HEAD=())
-
-    assert service.told(permission, method="HEAD", scope="").status_code == 200
-    assert service.told(permission, method="GET", scope="").status_code == 403
+    assert service.with_claims(permission, method="HEAD", scope="").status_code == 200
+    assert service.with_claims(permission, method="GET", scope="").status_code == 403
 
 
 @pytest.mark.parametrize(
     "required", ["read:metrics write:alerts", ["read:metrics", "write:alerts"], Scope(["x"])]
 )
 @pytest.mark.parametrize("permission", [RequireScopes, RequireScopes()])
-def test_scopes_when_the_view_names_them_then_those(service, required, permission):
+def test_scopes_when_the_view_names_them(service, required, permission):
     view = service.view(permission, required_scopes=required)
-
     expected = 403 if required == Scope(["x"]) else 200
     assert service.ask(view, service.issuer.token()).status_code == expected
 
 
-def test_scopes_when_neither_names_one_then_nobody_gets_in(service):
+def test_scopes_when_neither_names_one(service):
     view = service.view(RequireScopes())
-
     for token in (None, service.issuer.token()):
         with pytest.raises(ImproperlyConfigured, match="MetricsView has no required_scopes"):
             service.ask(view, token)
 
 
 @pytest.mark.parametrize("arguments", [{"get": "read"}, {"FETCH": "read"}, {"GET": 'a"b'}])
-def test_scopes_when_they_make_no_sense_then_said_when_written(arguments):
+def test_scopes_when_they_make_no_sense(arguments):
     with pytest.raises(ImproperlyConfigured):
         RequireScopes(**arguments)
 
 
-def test_scopes_when_each_action_has_its_own_then_get_permissions_decides(service):
+def test_scopes_when_each_action_has_its_own(service):
     class PerMethod(Answering):
         def get_permissions(self):
             name = "r" if self.request.method == "GET" else "w"
@@ -140,12 +131,11 @@ def test_scopes_when_each_action_has_its_own_then_get_permissions_decides(servic
     assert (answer.status_code, answer.data["required"]) == (403, ["w"])
 
 
-def test_permission_when_a_site_asks_it_by_hand_then_it_only_answers(service):
+def test_permission_when_a_site_asks_it_by_hand(service):
     """As a permission class of a site's own does that uses one of these inside."""
     request = Request(APIRequestFactory().get("/"))
     request.user, request.auth = None, VerifiedToken.of(service.issuer.claims())
     view = Answering()
-
     assert RequireScopes("read:metrics").has_permission(request, view) is True
     assert RequireScopes("other").has_permission(request, view) is False
 
@@ -175,14 +165,13 @@ def test_permission_when_a_site_asks_it_by_hand_then_it_only_answers(service):
         (~RequireActor("service_a"), BY_B_AFTER_A, 200),
     ],
 )
-def test_actor_when_somebody_acts_or_nobody_then(service, permission, act, status):
+def test_actor_with_and_without_one(service, permission, act, status):
     claims = {} if act is None else {"act": act}
+    assert service.with_claims(permission, **claims).status_code == status
 
-    assert service.told(permission, **claims).status_code == status
 
-
-def test_actor_when_refused_then_no_scope_is_offered_that_would_not_help(service):
-    answer = service.told(RequireScopes("read:metrics") & RequireActor("service_a"))
+def test_actor_when_refused(service):
+    answer = service.with_claims(RequireScopes("read:metrics") & RequireActor("service_a"))
 
     assert answer.status_code == 403
     assert answer.data == {
@@ -193,7 +182,7 @@ def test_actor_when_refused_then_no_scope_is_offered_that_would_not_help(service
     assert attributes(answer)["error"] == "insufficient_scope"
 
 
-def test_actor_when_there_is_no_token_then_it_is_asked_for(service):
+def test_actor_when_there_is_no_token(service):
     for permission in (RequireActor(), ~RequireActor(), RequireAudience("urn:x")):
         assert service.ask(service.view(permission)).status_code == 401
 
@@ -204,14 +193,13 @@ def test_actor_when_there_is_no_token_then_it_is_asked_for(service):
 @pytest.mark.parametrize(
     ("audiences", "status"), [(["urn:b"], 403), (["urn:b", AUDIENCE], 200), (["urn:admin"], 200)]
 )
-def test_audience_when_the_token_is_for_one_of_them_then_let_in(service, audiences, status):
+def test_audience_when_the_token_is_for_one_of_them(service, audiences, status):
     token = service.issuer.token(aud=[AUDIENCE, "urn:admin"])
-
     answer = service.ask(service.view(RequireAudience(*audiences)), token)
     assert answer.status_code == status
 
 
-def test_audience_when_none_is_named_then_said_when_written():
+def test_audience_when_none_is_named():
     with pytest.raises(ImproperlyConfigured):
         RequireAudience()
 
@@ -224,5 +212,5 @@ def test_audience_when_none_is_named_then_said_when_written():
         (RequireAudience("urn:a"), "RequireAudience('urn:a')"),
     ],
 )
-def test_permission_when_shown_then_it_says_what_it_demands(permission, shown):
+def test_permission_when_shown(permission, shown):
     assert repr(permission) == shown

@@ -13,7 +13,7 @@ def principal(issuer):
     return Principal.of(VerifiedToken.of(issuer.claims(act=act)))
 
 
-def test_principal_when_made_of_a_token_then_it_says_who_acts_for_whom(principal):
+def test_principal_when_made_of_a_token(principal):
     assert (principal.subject, principal.client_id) == ("user:7", "web")
     assert list(principal.scope) == ["read:metrics", "write:alerts"]
     assert principal.delegation_id == "0b0a6f0e-3d9c-4d6c-8f3e-6a6f3d2f8f11"
@@ -21,11 +21,11 @@ def test_principal_when_made_of_a_token_then_it_says_who_acts_for_whom(principal
     assert principal.actor == {"sub": "client:b"}
 
 
-def test_principal_when_nobody_acts_then_it_has_no_actor(issuer):
+def test_principal_when_there_is_no_actor(issuer):
     assert Principal.of(VerifiedToken.of(issuer.claims())).actor is None
 
 
-def test_principal_when_taken_for_a_user_then_it_is_one_without_powers(principal):
+def test_principal_when_taken_for_a_user(principal):
     assert principal.is_authenticated
     assert principal.is_active
     assert not any([principal.is_anonymous, principal.is_staff, principal.is_superuser])
@@ -35,20 +35,19 @@ def test_principal_when_taken_for_a_user_then_it_is_one_without_powers(principal
     assert not principal.has_module_perms("auth")
 
 
-def test_principal_when_named_then_by_its_subject(principal):
+def test_principal_when_named(principal):
     assert {str(principal), principal.pk, principal.id, principal.get_username()} == {"user:7"}
 
 
-def test_principal_when_compared_then_a_value(principal, issuer):
+def test_principal_when_compared(principal, issuer):
     act = {"sub": "client:b", "act": {"sub": "client:a"}}
     same = Principal.of(VerifiedToken.of(issuer.claims(act=act)))
-
     assert same == principal
     assert {same, principal} == {principal}
     assert Principal.of(VerifiedToken.of(issuer.claims())) != principal
 
 
-def test_principal_when_an_app_takes_it_for_a_user_then_it_has_a_name_and_no_powers(principal):
+def test_principal_when_an_app_takes_it_for_a_user(principal):
     assert principal.username == principal.get_username() == "user:7"
     for way in ("get_all_permissions", "get_user_permissions", "get_group_permissions"):
         assert getattr(principal, way)() == getattr(principal, way)(object()) == set()
@@ -59,9 +58,7 @@ def test_principal_when_an_app_takes_it_for_a_user_then_it_has_a_name_and_no_pow
 
 
 @pytest.mark.parametrize("relation", ["groups", "user_permissions"])
-def test_relation_when_there_is_no_database_then_it_is_empty_however_it_is_read(
-    principal, relation
-):
+def test_relation_when_there_is_no_database(principal, relation):
     rows = getattr(principal, relation)
     found = rows.filter(name="editors").exclude(pk=1).order_by("name").values_list("name")
     assert list(rows.all()) == list(found) == list(found[:5]) == []
@@ -72,7 +69,7 @@ def test_relation_when_there_is_no_database_then_it_is_empty_however_it_is_read(
         rows.get(name="editors")
 
 
-def test_relation_when_it_is_read_asynchronously_then_it_is_empty(principal):
+def test_relation_when_it_is_read_asynchronously(principal):
     async def read():
         rows = principal.groups.all()
         with pytest.raises(ObjectDoesNotExist):
@@ -83,6 +80,6 @@ def test_relation_when_it_is_read_asynchronously_then_it_is_empty(principal):
 
 
 @pytest.mark.parametrize("way", ["save", "delete", "set_password", "check_password"])
-def test_principal_when_an_app_would_change_its_row_then_not_implemented(principal, way):
+def test_principal_when_an_app_would_change_its_row(principal, way):
     with pytest.raises(NotImplementedError):
         getattr(principal, way)("x")

@@ -21,9 +21,8 @@ def without(name):
 
 
 @pytest.mark.parametrize("algorithm", jwk.ALGORITHMS)
-def test_key_when_of_any_of_our_algorithms_then_used(algorithm):
+def test_key_when_of_any_of_our_algorithms(algorithm):
     _, public = made_key(algorithm)
-
     assert read_keys(body(public))[public["kid"]].algorithm == algorithm
 
 
@@ -54,16 +53,15 @@ UNUSABLE = [
 
 
 @pytest.mark.parametrize("members", UNUSABLE, ids=range(len(UNUSABLE)))
-def test_key_when_it_can_not_be_used_then_the_others_are(members):
+def test_key_when_it_is_unusable(members):
     assert set(read_keys(body(PUBLIC, members))) == {PUBLIC["kid"]}
-    with pytest.raises(ValueError, match="no key"):
+    with pytest.raises(ValueError, match="no usable key"):
         read_keys(body(members))
 
 
-def test_kid_when_two_keys_have_it_then_it_means_neither():
+def test_kid_when_two_keys_have_it():
     _, other = made_key()
     third = {**made_key()[1], "kid": PUBLIC["kid"]}
-
     assert set(read_keys(body(PUBLIC, other, third))) == {other["kid"]}
 
 
@@ -72,13 +70,13 @@ def test_kid_when_two_keys_have_it_then_it_means_neither():
     [b"", b"{}", b"[]", b"\xff", b'{"keys": {}}', b'{"keys": []}', b"[" * 100_000, b"null"],
     ids=lambda document: repr(document[:20]),
 )
-def test_document_when_it_is_no_key_set_then_a_value_error(document):
+def test_document_when_it_is_no_key_set(document):
     with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
         read_keys(document)
 
 
-def test_document_when_it_has_very_many_keys_then_none_is_read():
-    with pytest.raises(ValueError, match="no JWK Set"):
+def test_document_when_it_has_very_many_keys():
+    with pytest.raises(ValueError, match="not a JWK Set"):
         read_keys(body(*[PUBLIC] * 101))
 
 
@@ -86,52 +84,34 @@ def keys_of(issuer, **arguments):
     return PublishedKeys(lambda: JWKS, issuer, clock=lambda: issuer.steady, **arguments)
 
 
-def test_keys_when_unchanged_then_what_was_verified_stays_verified(issuer):
+def test_keys_when_unchanged(issuer):
     keys = keys_of(issuer)
     keys.refresh_if_due()
     generation = keys.generation
-
     issuer.pass_time(10)
     keys.refresh_if_due()
-
     assert keys.generation == generation
     assert issuer.asked[-1].headers["If-None-Match"]
 
 
-def test_keys_when_changed_then_what_was_verified_is_verified_again(issuer):
-    keys = keys_of(issuer)
-    keys.refresh_if_due()
-    generation = keys.generation
-    issuer.published.append(made_key()[1])
-
-    issuer.pass_time(10)
-    keys.refresh_if_due()
-
-    assert keys.generation == generation + 1
-
-
 @pytest.mark.parametrize("answer", [Response(500), Response(200), Response(200, {}, body())])
-def test_keys_when_an_answer_makes_no_sense_then_they_stay(issuer, answer):
+def test_keys_when_an_answer_makes_no_sense(issuer, answer):
     keys = keys_of(issuer)
     keys.refresh_if_due()
     issuer.answers[JWKS] = answer
     issuer.pass_time(10)
-
     keys.refresh_if_due()
-
     assert keys.get(PUBLIC["kid"])
 
 
-def test_keys_when_asked_for_too_soon_then_nobody_is_asked(issuer):
+def test_keys_when_asked_for_too_soon(issuer):
     keys = keys_of(issuer)
-
     for _ in range(10):
         keys.refresh_if_due()
-
     assert issuer.asked_for(JWKS) == 1
 
 
-def test_keys_when_there_are_none_then_asked_for_once_a_second(issuer):
+def test_keys_when_there_are_none(issuer):
     issuer.down.add(JWKS)
     keys = keys_of(issuer)
 
@@ -146,7 +126,7 @@ def test_keys_when_there_are_none_then_asked_for_once_a_second(issuer):
     assert keys.get(PUBLIC["kid"])
 
 
-def test_keys_when_their_address_is_not_found_then_there_are_none(issuer):
+def test_keys_when_their_address_is_not_found(issuer):
     def nowhere():
         raise NoAnswer("nobody there")
 
@@ -159,7 +139,7 @@ def test_keys_when_their_address_is_not_found_then_there_are_none(issuer):
 @pytest.mark.parametrize(
     "reply", [Response(404, {}, b""), Response(200, {}, b"<html>"), NoAnswer("Timeout")]
 )
-def test_keys_when_they_can_not_be_read_then_the_log_names_the_address(caplog, reply):
+def test_keys_when_they_cannot_be_read(caplog, reply):
     class Fixed:
         def send(self, _request):
             if isinstance(reply, Exception):

@@ -54,12 +54,8 @@ def refused(verifier, token, error=InvalidToken, call=Call()):
 
 
 @pytest.mark.conformance("RS-01", "RS-02", "RS-06")
-def test_token_when_good_then_the_resource_learns_who_may_do_what(issuer):
-    act = {
-        "sub": "client:b",
-        "client_id": "b",
-        "act": {"sub": "client:a", "client_id": "a"},
-    }
+def test_token_when_good(issuer):
+    act = {"sub": "client:b", "client_id": "b", "act": {"sub": "client:a", "client_id": "a"}}
 
     token = issuer.verifier().verify(issuer.token(act=act))
 
@@ -72,7 +68,7 @@ def test_token_when_good_then_the_resource_learns_who_may_do_what(issuer):
 
 
 @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt", "Application/At+Jwt"])
-def test_typ_when_spelled_otherwise_but_the_same_then_taken(issuer, typ):
+def test_typ_when_spelled_otherwise_but_the_same(issuer, typ):
     assert issuer.verifier().verify(issuer.token(typ=typ))
 
 
@@ -80,12 +76,12 @@ def test_typ_when_spelled_otherwise_but_the_same_then_taken(issuer, typ):
 @pytest.mark.parametrize(
     "typ", ["", "JWT", "jwt", "at", "at+jwt2", "statuslist+jwt", "secevent+jwt", "logout+jwt"]
 )
-def test_typ_when_another_one_then_refused(issuer, typ):
+def test_typ_when_another_one(issuer, typ):
     refused(issuer.verifier(), issuer.token(typ=typ))
 
 
 @pytest.mark.conformance("SL-21")
-def test_status_list_when_presented_as_an_access_token_then_refused(issuer):
+def test_status_list_when_presented_as_an_access_token(issuer):
     refused(issuer.verifier(), issuer.status_list(aud=AUDIENCE))
 
 
@@ -130,37 +126,30 @@ def test_status_list_when_presented_as_an_access_token_then_refused(issuer):
     ],
     ids=str,
 )
-def test_claim_when_missing_or_wrong_then_refused(issuer, changes):
+def test_claim_when_missing_or_wrong(issuer, changes):
     refused(issuer.verifier(), issuer.token(**changes))
 
 
-@pytest.mark.parametrize("changes", [{"exp": NOW - 9}, {"nbf": NOW + 10}, {"iat": NOW + 10}])
-def test_time_when_within_the_skew_then_taken(issuer, changes):
-    assert issuer.verifier().verify(issuer.token(**changes))
-
-
 @pytest.mark.conformance("RS-02")
-def test_signature_when_by_another_key_under_the_same_kid_then_refused(issuer):
+def test_signature_when_by_another_key_under_the_same_kid(issuer):
     other, _ = made_key()
     forged = jose.SigningIdentity(PUBLIC["kid"], "ES256", other.key)
-
     refused(issuer.verifier(), issuer.token(key=forged))
 
 
 @pytest.mark.conformance("RI-09")
-def test_audience_when_it_differs_in_its_path_only_then_refused(issuer):
+def test_audience_when_it_differs_in_its_path_only(issuer):
     tenant = issuer.verifier("https://api.example.com/t2")
-
     refused(tenant, issuer.token(aud="https://api.example.com/t1"))
 
 
 @pytest.mark.parametrize("arguments", [("", AUDIENCE), (ISSUER, "")])
-def test_verifier_when_it_does_not_know_its_own_name_then_it_is_not_made(arguments):
+def test_verifier_when_it_does_not_know_its_own_name(arguments):
     with pytest.raises(ValueError, match="audience"):
         OfflineVerifier(*arguments)
 
 
-def test_vector_when_verified_at_its_time_then_taken():
+def test_vector_when_verified_at_its_time():
     issuer = vector_issuer(LIST_BEFORE)
 
     token = issuer.verifier(PAYMENTS).verify(D3)
@@ -174,19 +163,17 @@ def test_vector_when_verified_at_its_time_then_taken():
 
 
 @pytest.mark.conformance("RS-01")
-def test_vector_when_it_has_no_typ_then_refused():
+def test_vector_when_it_has_no_typ():
     refused(vector_issuer(LIST_BEFORE).verifier(PAYMENTS), UNTYPED)
 
 
-def test_vector_when_its_delegation_was_revoked_then_refused():
+def test_vector_when_its_delegation_was_revoked():
     issuer = vector_issuer(LIST_BEFORE)
     verifier = issuer.verifier(PAYMENTS)
     assert verifier.verify(D3)
-
     issuer.pass_time(30)
     issuer.answers[VECTOR_LIST] = answer(LIST_AFTER)
     verifier.refresh()
-
     refused(verifier, D3)
 
 
@@ -201,112 +188,67 @@ def answer(text):
 
 
 @pytest.mark.conformance("RS-08")
-def test_constraint_when_it_does_not_permit_the_call_then_outside_the_limits(issuer):
+def test_constraint_when_it_does_not_permit_the_call(issuer):
     limit = [{"type": "ip_range", "networks": ["192.0.2.0/24"]}]
     verifier, token = issuer.verifier(), issuer.token(constraints=limit)
-
     assert verifier.verify(token, Call(ip="192.0.2.7"))
     refused(verifier, token, OutsideLimits, Call(ip="198.51.100.7"))
     refused(verifier, token, OutsideLimits)
 
 
-def test_constraint_when_it_is_not_known_here_then_nothing_is_permitted(issuer):
+def test_constraint_when_it_is_not_known_here(issuer):
     refused(issuer.verifier(), issuer.token(constraints=[{"type": "moon_phase"}]), OutsideLimits)
     refused(issuer.verifier(), issuer.token(constraints="none"), OutsideLimits)
 
 
-def test_constraint_when_the_token_was_seen_before_then_judged_again(issuer):
-    limit = [{"type": "ip_range", "networks": ["192.0.2.0/24"]}]
-    verifier, token = issuer.verifier(), issuer.token(constraints=limit)
-    verifier.verify(token, Call(ip="192.0.2.7"))
-
-    refused(verifier, token, OutsideLimits, Call(ip="203.0.113.1"))
-
-
-def test_token_when_seen_before_then_it_still_ends(issuer):
-    verifier, token = issuer.verifier(), issuer.token()
-    verifier.verify(token)
-
-    issuer.pass_time(609)
-    verifier.refresh()
-    assert verifier.verify(token)
-    issuer.pass_time(1)
-    verifier.refresh()
-
-    refused(verifier, token)
-
-
-@pytest.mark.conformance("SL-13")
-def test_status_when_valid_then_it_does_not_revive_an_expired_token(issuer):
-    refused(issuer.verifier(), issuer.token(exp=NOW - 60, iat=NOW - 660, nbf=NOW - 660))
-
-
-@pytest.mark.conformance("SL-11")
-def test_token_when_bad_then_its_status_list_is_not_asked_for(issuer):
+@pytest.mark.conformance("SL-11", "SL-13")
+def test_status_when_the_token_is_expired(issuer):
     refused(issuer.verifier(), issuer.token(exp=NOW - 60))
-
     assert issuer.asked_for(LIST) == 0
 
 
-def test_token_when_seen_before_and_its_key_was_withdrawn_then_refused(issuer):
+def test_token_when_seen_before_and_its_key_was_withdrawn(issuer):
     verifier, token = issuer.verifier(), issuer.token()
     verifier.verify(token)
     _, other = made_key()
-
     issuer.published = [other]
     issuer.pass_time(10)
     verifier.refresh()
-
     refused(verifier, token)
 
 
 @pytest.mark.conformance("RS-07")
-def test_status_when_not_to_be_checked_then_only_the_end_of_the_token_counts(issuer):
+def test_status_when_not_to_be_checked(issuer):
     verifier = issuer.verifier(check_status=False)
     issuer.revoked[LIST] = {3}
-
     assert verifier.verify(issuer.token())
     assert issuer.asked_for(LIST) == 0
 
 
-def test_keys_when_the_address_is_not_given_then_found_by_discovery(issuer):
+def test_keys_when_the_address_is_not_given(issuer):
     assert issuer.verifier(jwks_uri=None).verify(issuer.token())
     assert issuer.asked_for(METADATA) == 1
 
 
 @pytest.mark.parametrize("issued_by", [f"{ISSUER}/", "https://evil.example.com", None])
-def test_keys_when_the_metadata_is_of_another_issuer_then_nobody_can_tell(issuer, issued_by):
+def test_keys_when_the_metadata_is_of_another_issuer(issuer, issued_by):
     issuer.metadata["issuer"] = issued_by
-
     refused(issuer.verifier(jwks_uri=None), issuer.token(), TemporarilyUnavailable)
 
 
-def test_keys_when_there_were_none_so_far_then_nobody_can_tell(issuer):
-    issuer.down.add(JWKS)
-    verifier = issuer.verifier()
-    refused(verifier, issuer.token(), TemporarilyUnavailable)
-
-    issuer.down.clear()
-    issuer.pass_time(1)
-
-    assert verifier.verify(issuer.token())
-
-
 @pytest.mark.conformance("RS-07")
-def test_keys_when_their_server_is_down_then_good_tokens_go_on(issuer):
+def test_keys_when_their_server_is_down(issuer):
     verifier = issuer.verifier()
     verifier.verify(issuer.token())
     issuer.down.add(JWKS)
-
     for _ in range(100):
         issuer.pass_time(5)
         verifier.refresh()
-
     assert verifier.verify(issuer.token(jti="another"))
 
 
 @pytest.mark.conformance("RS-04")
-def test_kid_when_unknown_then_keys_are_asked_for_once_in_a_cooldown(issuer):
+def test_kid_when_unknown(issuer):
     verifier = issuer.verifier()
     verifier.verify(issuer.token())
     issuer.pass_time(10)
@@ -319,7 +261,7 @@ def test_kid_when_unknown_then_keys_are_asked_for_once_in_a_cooldown(issuer):
     assert issuer.asked_for(JWKS) == 2
 
 
-def test_key_when_it_is_new_then_taken_as_soon_as_the_keys_were_read_again(issuer):
+def test_key_when_it_is_new(issuer):
     verifier = issuer.verifier()
     verifier.verify(issuer.token())
     key, public = made_key()
@@ -335,11 +277,10 @@ def test_key_when_it_is_new_then_taken_as_soon_as_the_keys_were_read_again(issue
 
 @pytest.mark.conformance("RS-03")
 @pytest.mark.parametrize("algorithm", ["HS256", "none", "ES384", "RS256", "es256", "EdDSA"])
-def test_alg_when_it_is_not_the_keys_own_then_refused(issuer, algorithm):
+def test_alg_when_it_is_not_the_keys_own(issuer, algorithm):
     token = issuer.token()
     _, claims, signature = token.split(".")
     header = {"alg": algorithm, "typ": "at+jwt", "kid": PUBLIC["kid"]}
-
     refused(issuer.verifier(), f"{encoded(header)}.{claims}.{signature}")
 
 
@@ -348,11 +289,11 @@ def test_alg_when_it_is_not_the_keys_own_then_refused(issuer, algorithm):
     ["", ".", "..", "a.b.c", "....", "a.b.c.d.e", "\0", "ä.ö.ü", "\ud800", "x" * 8193, "." * 9000],
     ids=ascii,
 )
-def test_text_when_it_is_no_token_then_refused(issuer, text):
+def test_text_when_it_is_no_token(issuer, text):
     refused(issuer.verifier(), text)
 
 
-def test_token_when_wrong_then_no_connection_is_made(issuer, monkeypatch):
+def test_token_when_wrong(issuer, monkeypatch):
     verifier, good = issuer.verifier(), issuer.token()
     verifier.verify(good)
     asked = len(issuer.asked)
@@ -381,7 +322,7 @@ def encoded(members):
 
 @pytest.mark.conformance("RS-02")
 @pytest.mark.parametrize("skew", [0, 10, 60])
-def test_skew_when_set_then_it_is_the_bound_on_both_sides(issuer, skew):
+def test_skew_when_set(issuer, skew):
     def taken(**claims):
         try:
             return issuer.verifier(skew_seconds=skew).verify(issuer.token(**claims))
@@ -396,7 +337,7 @@ def test_skew_when_set_then_it_is_the_bound_on_both_sides(issuer, skew):
 
 
 @pytest.mark.parametrize("skew", [0, 30])
-def test_skew_when_a_token_was_seen_before_then_it_ends_at_the_same_moment(issuer, skew):
+def test_skew_when_a_token_was_seen_before(issuer, skew):
     verifier = issuer.verifier(skew_seconds=skew, max_staleness=10_000)
     token = issuer.token(exp=NOW + 60)
     assert verifier.verify(token)
@@ -407,7 +348,7 @@ def test_skew_when_a_token_was_seen_before_then_it_ends_at_the_same_moment(issue
 
 
 @pytest.mark.parametrize("skew", [0, 30])
-def test_skew_when_a_status_list_is_over_then_it_counts_for_that_too(issuer, skew):
+def test_skew_when_a_status_list_is_over(issuer, skew):
     verifier = issuer.verifier(skew_seconds=skew, max_staleness=10_000)
     token = issuer.token(exp=NOW + 10_000)
     assert verifier.verify(token)
@@ -431,22 +372,17 @@ def test_skew_when_a_status_list_is_over_then_it_counts_for_that_too(issuer, ske
         ),
         ({"iss": ABSENT}, f"jwt: iss: expected '{ISSUER}', got None"),
         ({"exp": NOW - 60}, f"jwt: exp: expected 'after {NOW} - 10', got {NOW - 60}"),
-        (
-            {"nbf": NOW + 60},
-            f"jwt: nbf or iat: expected 'at most {NOW} + 10', got {NOW + 60}",
-        ),
+        ({"nbf": NOW + 60}, f"jwt: nbf or iat: expected 'at most {NOW} + 10', got {NOW + 60}"),
     ],
     ids=["aud", "auds", "iss", "no iss", "exp", "nbf"],
 )
-def test_detail_when_a_claim_does_not_fit_then_it_has_what_was_expected_and_what_was_there(
-    issuer, claims, detail
-):
+def test_detail_when_a_claim_does_not_fit(issuer, claims, detail):
     assert refused(issuer.verifier(), issuer.token(**claims)).detail == detail
 
 
 @pytest.mark.parametrize("name", ["aud", "iss"])
 @pytest.mark.parametrize("value", ["x" * 4000, "a\r\nforged", "\x1b[31m", "\u202e", "é"])
-def test_detail_when_a_claim_is_hostile_then_it_is_short_and_printable(issuer, name, value):
+def test_detail_when_a_claim_is_hostile(issuer, name, value):
     detail = refused(issuer.verifier(), issuer.token(**{name: value})).detail
     assert len(detail) < 300
     assert detail.isprintable()

@@ -5,8 +5,11 @@ import os
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from delegation_app.resource_server.verifiers import poller
+from delegation_app.resource_server.verifiers.base import VerifiedTokenCache, digest_of
 from delegation_app.resource_server.verifiers.poller import Poller
 
 PATIENCE = 10
@@ -40,28 +43,25 @@ def _threads_that_end():
         assert not thread.is_alive()
 
 
-def test_poller_when_not_needed_yet_then_there_is_no_thread():
+def test_poller_when_not_needed_yet():
     before = threads()
     owner = Owner()
-
     assert threads() == before
     owner.poller.end()
 
 
-def test_poller_when_needed_often_then_one_thread_ticks():
+def test_poller_when_needed_often():
     before, owner = threads(), Owner()
-
     for _ in range(100):
         owner.poller.ensure()
-
     assert len(threads() - before) == 1
     assert owner.ticked.wait(PATIENCE)
     owner.poller.end()
 
 
-def test_poller_when_a_tick_fails_then_it_says_so_and_goes_on(monkeypatch):
-    told = []
-    monkeypatch.setattr(poller.logger, "exception", told.append)
+def test_poller_when_a_tick_fails(monkeypatch):
+    messages = []
+    monkeypatch.setattr(poller.logger, "exception", messages.append)
     owner = Owner(broken=True)
     owner.poller.ensure()
     assert owner.ticked.wait(PATIENCE)
@@ -69,29 +69,25 @@ def test_poller_when_a_tick_fails_then_it_says_so_and_goes_on(monkeypatch):
 
     assert owner.ticked.wait(PATIENCE)
     owner.poller.end()
-    assert "polling failed" in told
+    assert "polling failed" in messages
 
 
-def test_poller_when_woken_then_it_does_not_wait():
+def test_poller_when_woken():
     owner = Owner(seconds=3600)
     owner.poller.ensure()
-
     owner.poller.wake()
-
     assert owner.ticked.wait(PATIENCE)
     owner.poller.end()
 
 
-def test_poller_when_ended_then_it_does_not_start_again():
+def test_poller_when_ended():
     before, owner = threads(), Owner()
     owner.poller.end()
-
     owner.poller.ensure()
-
     assert threads() == before
 
 
-def test_poller_when_its_owner_is_gone_then_the_thread_ends():
+def test_poller_when_its_owner_is_gone():
     owner = Owner()
     owner.poller.ensure()
     assert owner.ticked.wait(PATIENCE)
@@ -105,7 +101,7 @@ def test_poller_when_its_owner_is_gone_then_the_thread_ends():
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_poller_when_the_process_forks_then_it_runs_in_the_child_too():
+def test_poller_when_the_process_forks():
     owner = Owner()
     owner.poller.ensure()
     assert owner.ticked.wait(PATIENCE)
@@ -122,3 +118,52 @@ def test_poller_when_the_process_forks_then_it_runs_in_the_child_too():
     owner.poller._lock.release()
     owner.poller.end()
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_seen_when_full():
+    seen = VerifiedTokenCache[int](size=3)
+    for number in range(5):
+        seen.put(digest_of(str(number)), number)
+    assert [seen.get(digest_of(str(number))) for number in range(5)] == [None, None, 2, 3, 4]
+
+
+def test_seen_when_put_again():
+    seen = VerifiedTokenCache[int](size=2)
+    for text in ("a", "b", "a", "c"):
+        seen.put(digest_of(text), 1)
+    assert seen.get(digest_of("b")) is None
+    assert seen.get(digest_of("a")) == 1
+
+
+def test_seen_when_a_million_texts_come():
+    seen = VerifiedTokenCache[int](size=100)
+    for number in range(1_000_000):
+        seen.put(number.to_bytes(32, "big"), number)
+    assert len(seen) == 100
+
+
+def test_seen_when_many_threads_write():
+    seen = VerifiedTokenCache[int](size=10)
+
+    def write(start):
+        for number in range(start, start + 2000):
+            seen.put(digest_of(str(number)), number)
+
+    crowd = [threading.Thread(target=write, args=[start]) for start in range(0, 8000, 1000)]
+    for thread in crowd:
+        thread.start()
+    for thread in crowd:
+        thread.join()
+
+    assert len(seen) == 10
+
+
+@given(st.lists(st.text(), unique=True, max_size=50))
+def test_digest_when_texts_differ(texts):
+    assert len({digest_of(text) for text in texts}) == len(texts)
+
+
+def test_seen_when_looked_into():
+    seen = VerifiedTokenCache[int]()
+    seen.put(digest_of("secret-token"), 1)
+    assert all("secret-token" not in repr(key) for key in seen)
