@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app import clock
 from delegation_app.models import ConsentRecord
-from delegation_app.services.consent import restored
+from delegation_app.services.consent import regranted_authority
 
 _Choices = list[tuple[str, Any]]
 
@@ -57,7 +57,7 @@ class LiftedFilter(SimpleListFilter):
         if self.value() not in {self.ACTIVE, "again"}:
             return queryset
         rows = queryset.filter(lifted_at=None)
-        overcome = list(restored.keys(rows.order_by("pk")))
+        overcome = list(regranted_authority.keys(rows.order_by("pk")))
         return (
             rows.filter(pk__in=overcome)
             if self.value() == "again"

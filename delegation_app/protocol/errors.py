@@ -45,17 +45,20 @@ class OAuthError(Exception):
     Args:
         description: public sentence, cut to the characters that RFC 6749 section 5.2 allows.
         detail: private text for the log and the audit trail, made printable; never a secret.
+        redirect: where it may be sent; see `RedirectTarget`.
     """
 
     code: ClassVar[str] = "server_error"
     status: ClassVar[int] = 400
 
-    def __init__(self, description: str, *, detail: str = "") -> None:
+    def __init__(
+        self, description: str, *, detail: str = "", redirect: RedirectTarget | None = None
+    ) -> None:
         self.description = _NOT_PRINTABLE.sub("?", description)
         super().__init__(f"{self.code}: {self.description}")
         # Both may quote what was sent
         self.detail = printable(detail)
-        self.redirect: RedirectTarget | None = None
+        self.redirect = redirect
         self.retry_after: int | None = None
         # What was refused, for the audit trail: the record behind the code or token, if it is known
         self.about: object = None
@@ -93,8 +96,15 @@ class TooManyAttempts(OAuthError):
     code = "temporarily_unavailable"
     status = 429
 
-    def __init__(self, description: str, *, retry_after: int, detail: str = "") -> None:
-        super().__init__(description, detail=detail)
+    def __init__(
+        self,
+        description: str,
+        *,
+        retry_after: int,
+        detail: str = "",
+        redirect: RedirectTarget | None = None,
+    ) -> None:
+        super().__init__(description, detail=detail, redirect=redirect)
         self.retry_after = retry_after
 
 

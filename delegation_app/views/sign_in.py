@@ -23,7 +23,7 @@ from delegation_app.conf import conf
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.secrets import digest
 from delegation_app.services.consent import pending_requests
-from delegation_app.services.consent.validation import Interaction
+from delegation_app.services.consent.request import ConsentRequest
 from delegation_app.services.delegations.terms import SignIn
 
 if TYPE_CHECKING:
@@ -97,12 +97,12 @@ def _look_again(request: HttpRequest) -> None:
     request.user = cast("Any", SimpleLazyObject(named))
 
 
-def is_due(request: HttpRequest, sign_in: SignIn, interaction: Interaction) -> bool:
-    """Tell whether the request wants a fresh sign-in that has not happened yet."""
+def is_due(request: HttpRequest, requested: ConsentRequest) -> bool:
+    """Return whether a fresh sign-in is requested that has not happened yet."""
     prompted = prompted_at(request)
-    if prompted is not None and sign_in.auth_time >= prompted:
+    if prompted is not None and requested.sign_in.auth_time >= prompted:
         return False
-    return interaction.wants_sign_in(sign_in.auth_time, clock.now())
+    return requested.requires_sign_in(clock.now())
 
 
 def prompted_at(request: HttpRequest) -> datetime | None:

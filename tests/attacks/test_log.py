@@ -65,7 +65,7 @@ def test_log_when_an_exception_quotes_the_request_then_only_its_traceback_has_li
         raise kind(hostile)
 
     monkeypatch.setattr(introspection, "introspect", fail)
-    monkeypatch.setattr(validation, "check", fail)
+    monkeypatch.setattr(validation, "consent_request", fail)
     story.introspect("x")
     story.browser.get(f"/oauth/authorize?{urlencode(story.authorize_parameters())}")
     assert any(line.startswith("Traceback") for line in lines())

@@ -6,7 +6,7 @@ import pytest
 
 from delegation_app.models import AccessToken, AuditEvent, Delegation, RefreshToken
 from delegation_app.services.audit import RequestContext
-from delegation_app.services.consent import authorize
+from delegation_app.services.consent import approval
 from delegation_app.services.delegations import revocation
 from tests.support.answers import nothing_stored, recorded, refusal_recorded, refused
 from tests.support.world import claims_of, delegation_of
@@ -121,7 +121,7 @@ def _delete_client(world):
 
 
 def _withdraw(world):
-    authorize.withdraw(Delegation.objects.get().consent, OPERATOR, reason="withdrawn")
+    approval.withdraw(Delegation.objects.get().consent, OPERATOR, reason="withdrawn")
 
 
 def _remove_scopes(world):

@@ -19,12 +19,11 @@ from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit, outbox, signing_keys
 from delegation_app.services.clients import changes, lookup, proposals, secrets
 from delegation_app.services.connections import actions
-from delegation_app.services.consent import approval, authorize, pending_requests
+from delegation_app.services.consent import approval, decision, pending_requests, preparation
 from delegation_app.services.delegations import bulk
 from delegation_app.services.delegations.filters import DelegationFilter
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.device import start as device_start
-from delegation_app.services.device import verification
 from delegation_app.services.tokens import authorization_codes, device_codes, rotation
 from delegation_app.services.tokens import client_credentials as token_client_credentials
 from delegation_app.services.tokens import revocation as token_revocation
@@ -76,7 +75,7 @@ def reuse(world):
 
 def approved(world):
     asked, code = waiting(world)
-    verification.allow(asked, asked.asked.scope, audit.RequestContext(), lifetime=None)
+    decision.decide(asked, decision.Answer(asked.scope), audit.RequestContext())
     return code
 
 
@@ -101,16 +100,18 @@ def exchange(world):
 
 
 def allow(world):
-    return partial(authorize.allow, question(world), SCOPE, audit.RequestContext(), lifetime=None)
+    answer = decision.Answer(SCOPE)
+    return partial(decision.decide, question(world), answer, audit.RequestContext())
 
 
 def deny(world):
-    return partial(authorize.deny, question(world), audit.RequestContext())
+    answer = decision.Answer(is_denial=True)
+    return partial(decision.decide, question(world), answer, audit.RequestContext())
 
 
 def proceed(world):
     new_code(world)
-    return partial(authorize.proceed, question(world), audit.RequestContext())
+    return partial(preparation.prepare, question(world), audit.RequestContext())
 
 
 def start(world):
@@ -120,14 +121,13 @@ def start(world):
 
 def allow_device(world):
     asked, _code = waiting(world)
-    return partial(
-        verification.allow, asked, asked.asked.scope, audit.RequestContext(), lifetime=None
-    )
+    return partial(decision.decide, asked, decision.Answer(asked.scope), audit.RequestContext())
 
 
 def deny_device(world):
     asked, _code = waiting(world)
-    return partial(verification.deny, asked, audit.RequestContext())
+    answer = decision.Answer(is_denial=True)
+    return partial(decision.decide, asked, answer, audit.RequestContext())
 
 
 def pending(world):
@@ -138,11 +138,11 @@ def pending(world):
 
 
 def confirm(world):
-    return partial(approval.confirm, pending(world), OPERATOR, reason="checked")
+    return partial(approval.approve, pending(world), OPERATOR, reason="checked")
 
 
 def refuse(world):
-    return partial(approval.refuse, pending(world), OPERATOR, reason="checked")
+    return partial(approval.reject, pending(world), OPERATOR, reason="checked")
 
 
 def give_back(world, kind):
@@ -275,12 +275,12 @@ EVERY = {
     "device poll": (poll, "Issued", ["token.issued"]),
     "client credentials": (client_credentials, "Issued", ["delegation.created", "token.issued"]),
     "exchange": (exchange, "tuple", ["delegation.chained", "token.exchanged"]),
-    "allow": (allow, "str", ["consent.granted", "delegation.created", "code.issued"]),
-    "deny": (deny, "access_denied", ["consent.denied"]),
-    "silent": (proceed, "str", ["delegation.created", "code.issued"]),
+    "allow": (allow, "ConsentOutcome", ["consent.granted", "delegation.created", "code.issued"]),
+    "deny": (deny, "ConsentOutcome", ["consent.denied"]),
+    "silent": (proceed, "ConsentOutcome", ["delegation.created", "code.issued"]),
     "device start": (start, "Started", ["device.started"]),
-    "allow a device": (allow_device, "ConsentRecord", ["consent.granted", "delegation.created"]),
-    "deny a device": (deny_device, "NoneType", ["consent.denied"]),
+    "allow a device": (allow_device, "ConsentOutcome", ["consent.granted", "delegation.created"]),
+    "deny a device": (deny_device, "ConsentOutcome", ["consent.denied"]),
     "confirm": (confirm, "NoneType", ["consent.confirmed"]),
     "refuse to confirm": (refuse, "NoneType", ["consent.confirmation_refused"]),
     "give a refresh token back": (
@@ -318,20 +318,19 @@ OWNED = {
     "actions.end",
     "actions.end_all",
     "actions.narrow",
-    "approval.confirm",
-    "approval.refuse",
+    "approval.approve",
+    "approval.reject",
     "authorization_codes._redeem",
-    "authorize.allow",
-    "authorize.deny",
-    "authorize.proceed",
     "bulk._end",
     "bulk.narrow_one",
     "bulk.revoke_one",
     "client_credentials.issue",
+    "decision.decide",
     "device_codes._poll",
     "exchange._issue",
     "outbox._take",
     "pending_requests.keep",
+    "preparation._grant_without_prompt",
     "proposals.approve",
     "proposals.reject",
     "proposals.withdraw",
@@ -343,10 +342,8 @@ OWNED = {
     "signing_keys._make_first",
     "signing_keys._rotate",
     "start._store",
-    "verification.allow",
-    "verification.deny",
     # Parts of those above, which may also stand alone
-    "authorize.withdraw",
+    "approval.withdraw",
     "creation.narrow",
     "revocation._end_chosen",
     "revocation.access_token",

@@ -283,7 +283,7 @@ def test_defect_when_it_happens_after_the_proof_then_server_error_is_redirected(
     def fail(*_args):
         raise RuntimeError("a secret detail")
 
-    monkeypatch.setattr("delegation_app.views.oauth.authorize.must_ask", fail)
+    monkeypatch.setattr("delegation_app.views.oauth.authorize.preparation.prepare", fail)
     response = story.authorize()
     answer = redirected(response)
     assert answer["error"] == "server_error"

@@ -11,7 +11,7 @@ from delegation_app import toolkit
 from delegation_app.models import AuditEvent, AuthorizationCode, ConsentRecord, Delegation
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
-from delegation_app.services.consent import authorize
+from delegation_app.services.consent import approval
 from delegation_app.services.delegations import creation, revocation
 from delegation_app.services.delegations.narrowing import Narrowing
 from tests.support.world import SERVICE_A, SERVICE_B, claims_of, delegation_of, redirected
@@ -254,12 +254,12 @@ def test_consent_when_denied_before_then_the_person_is_asked(story):
 def test_consent_when_withdrawn_then_delegations_end_and_the_person_is_asked(story):
     tokens = story.tokens()
     record = ConsentRecord.objects.get()
-    assert authorize.withdraw(record, audit.RequestContext("user:1"), reason="gone off it") == 1
+    assert approval.withdraw(record, audit.RequestContext("user:1"), reason="gone off it") == 1
     assert not story.is_active(tokens["access_token"])
     assert is_asked(story.authorize())
     assert events()[-2:] == ["consent.withdrawn", "delegation.revoked"]
     # Again: nothing more to end, nothing more to tell
-    assert authorize.withdraw(record, audit.RequestContext("user:1"), reason="again") == 0
+    assert approval.withdraw(record, audit.RequestContext("user:1"), reason="again") == 0
     assert events().count("consent.withdrawn") == 1
 
 
@@ -404,14 +404,12 @@ def test_consent_when_withdrawn_after_it_was_looked_at_then_nothing_is_opened_on
     story, monkeypatch
 ):
     story.tokens()
-    authorize.withdraw(
+    approval.withdraw(
         ConsentRecord.objects.get(), audit.RequestContext(), reason="changed her mind"
     )
     # As the request saw it that runs beside the withdrawal
-    monkeypatch.setattr("delegation_app.views.oauth.authorize.must_ask", lambda *_: False)
-    monkeypatch.setattr(
-        "delegation_app.services.consent.authorize.find_covering_consent", lambda *_, **__: None
-    )
+    monkeypatch.setattr("delegation_app.services.consent.history.requires_prompt", lambda *_: False)
+    monkeypatch.setattr("delegation_app.services.consent.history.PreviousAnswers.covering", None)
     response = story.authorize()
     assert response.status_code == 400
     assert "withdrawn just now" in response.content.decode()

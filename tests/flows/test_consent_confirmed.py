@@ -6,8 +6,8 @@ from django.contrib.auth import get_user_model
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
-from delegation_app.services.consent import approval, authorize
-from delegation_app.services.consent.approval import NothingToConfirm, OwnConsent
+from delegation_app.services.consent import approval
+from delegation_app.services.consent.approval import NothingToApprove, OwnConsent
 from tests.support.connections import send, shown
 from tests.support.world import Story, redirected
 
@@ -68,7 +68,7 @@ def test_app_when_it_asks_again_meanwhile_then_the_queue_does_not_grow(story):
 
 def test_consent_when_confirmed_then_the_next_request_opens_it_without_a_page(story):
     _page, record = waiting(story)
-    approval.confirm(record, OPERATOR, reason="asked her")
+    approval.approve(record, OPERATOR, reason="asked her")
     assert not Delegation.objects.exists()
     tokens = story.tokens(scope=ALL)
     assert tokens["scope"] == "delete:alerts read:metrics"
@@ -81,19 +81,19 @@ def test_consent_when_confirmed_then_the_next_request_opens_it_without_a_page(st
 def test_public_client_when_confirmed_then_it_is_asked_but_does_not_wait_again(story, clock):
     app = story.world.mobile
     _page, record = waiting(story, app, lifetime="86400")
-    approval.confirm(record, OPERATOR, reason="fine")
+    approval.approve(record, OPERATOR, reason="fine")
     page = story.authorize(app, scope=ALL)
     assert "This answer does not last longer." in page.content.decode()
     assert "code" in redirected(story.answer(page, scopes=ALL.split(), lifetime="2592000"))
     # Nobody makes more of a confirmation than was confirmed
     assert Delegation.objects.get().expires_at == record.chosen_expiry
-    authorize.withdraw(record, OPERATOR, reason="over")
+    approval.withdraw(record, OPERATOR, reason="over")
     assert b"has to confirm" in waiting(story, app)[0].content
 
 
 def test_second_question_when_what_is_held_is_risky_then_it_does_not_last_longer_by_that(story):
     _page, record = waiting(story, lifetime="86400")
-    approval.confirm(record, OPERATOR, reason="for a day")
+    approval.approve(record, OPERATOR, reason="for a day")
     page = story.authorize(scope=f"{ALL} write:alerts")
     assert "This answer does not last longer." in page.content.decode()
     assert "code" in redirected(story.answer(page, scopes=["write:alerts"], lifetime=""))
@@ -104,17 +104,17 @@ def test_second_question_when_what_is_held_is_risky_then_it_does_not_last_longer
 
 def test_consent_when_refused_then_nothing_opens_and_she_is_asked_again(story):
     _page, record = waiting(story)
-    approval.refuse(record, OPERATOR, reason="no need")
+    approval.reject(record, OPERATOR, reason="no need")
     assert b'name="decision"' in story.authorize(scope=ALL).content
-    with pytest.raises(NothingToConfirm):
-        approval.confirm(record, OPERATOR, reason="after all")
+    with pytest.raises(NothingToApprove):
+        approval.approve(record, OPERATOR, reason="after all")
     assert events() == ["consent.granted", "consent.confirmation_refused"]
 
 
 def test_confirmation_when_it_is_ones_own_then_refused(story):
     _page, record = waiting(story)
     own = audit.RequestContext(actor=record.subject)
-    for decide in (approval.confirm, approval.refuse):
+    for decide in (approval.approve, approval.reject):
         with pytest.raises(OwnConsent):
             decide(record, own, reason="me")
     record.refresh_from_db()
@@ -123,12 +123,12 @@ def test_confirmation_when_it_is_ones_own_then_refused(story):
 
 def test_confirmation_when_withdrawn_or_over_then_there_is_nothing_to_confirm(story, clock):
     _page, first = waiting(story)
-    authorize.withdraw(first, OPERATOR, reason="x")
+    approval.withdraw(first, OPERATOR, reason="x")
     _page, second = waiting(story, lifetime="3600")
     clock.forward(seconds=3601)
     for record in (first, second):
-        with pytest.raises(NothingToConfirm):
-            approval.confirm(record, OPERATOR, reason="late")
+        with pytest.raises(NothingToApprove):
+            approval.approve(record, OPERATOR, reason="late")
     assert not Delegation.objects.exists()
 
 
@@ -137,7 +137,7 @@ def test_connections_when_something_waits_then_the_person_sees_it_and_others_do_
     html = story.browser.get("/connections/").content.decode()
     assert "Waiting for an operator" in html
     assert "Until then the app may do nothing of it." in html
-    approval.confirm(record, OPERATOR, reason="secret note of operators")
+    approval.approve(record, OPERATOR, reason="secret note of operators")
     html = story.browser.get("/connections/").content.decode()
     assert "Start again in the app." in html
     assert "secret note" not in html
@@ -165,7 +165,7 @@ def test_app_when_its_answer_waits_or_opened_nothing_yet_then_the_user_can_take_
 ):
     _page, record = waiting(story)
     if is_confirmed:
-        approval.confirm(record, OPERATOR, reason="fine")
+        approval.approve(record, OPERATOR, reason="fine")
     address = "/connections/end?app=web"
     assert f'href="{address}"' in shown(story, "/connections/")
     assert "End everything of" in shown(story, address)
@@ -202,7 +202,7 @@ def test_device_when_its_consent_waits_then_it_polls_on_until_it_is_confirmed(st
     assert story.poll(started["device_code"]).json()["error"] == "authorization_pending"
     # Nobody answers it a second time
     assert "There is no such code" in story.enter(started["user_code"]).content.decode()
-    approval.confirm(record, OPERATOR, reason="fine")
+    approval.approve(record, OPERATOR, reason="fine")
     tokens = story.poll(started["device_code"]).json()
     assert tokens["scope"] == "delete:alerts read:metrics"
     delegation = Delegation.objects.get()
@@ -215,16 +215,16 @@ def test_device_when_its_consent_waits_then_it_polls_on_until_it_is_confirmed(st
 def test_device_when_its_consent_is_not_confirmed_then_it_is_told_no(story, how):
     started, record = connected(story)
     if how == "refused":
-        approval.refuse(record, OPERATOR, reason="no")
+        approval.reject(record, OPERATOR, reason="no")
     else:
-        authorize.withdraw(record, OPERATOR, reason="no")
+        approval.withdraw(record, OPERATOR, reason="no")
     assert story.poll(started["device_code"]).json()["error"] == "access_denied"
 
 
 def test_device_when_confirmed_too_late_then_the_next_one_does_not_wait(story, clock):
     started, record = connected(story)
     clock.forward(seconds=601)
-    approval.confirm(record, OPERATOR, reason="sorry")
+    approval.approve(record, OPERATOR, reason="sorry")
     assert story.poll(started["device_code"]).json()["error"] == "expired_token"
     story.browser.force_login(get_user_model().objects.get(pk=story.world.alice.pk))
     again = story.start(scope=ALL).json()

@@ -12,7 +12,7 @@ from delegation_app.models import AuditEvent, ConsentRecord, Delegation, Resourc
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.resource_server.verifiers.offline import Clocks, OfflineVerifier
 from delegation_app.services import audit
-from delegation_app.services.consent import authorize
+from delegation_app.services.consent import approval
 from delegation_app.services.delegations import revocation
 from delegation_app.services.tokens import local_verifier
 from tests.support.wire import Wire
@@ -43,7 +43,7 @@ def delete_people(world):
 
 def withdraw_consents(_world):
     for record in ConsentRecord.objects.all():
-        authorize.withdraw(record, OPERATOR, reason="withdrawn")
+        approval.withdraw(record, OPERATOR, reason="withdrawn")
 
 
 def revoke_all_of_person(world):

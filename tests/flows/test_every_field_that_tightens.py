@@ -26,7 +26,7 @@ from delegation_app.protocol.errors import InvalidToken, OutsideLimits
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.verified_token import Call
 from delegation_app.services import audit
-from delegation_app.services.consent import authorize
+from delegation_app.services.consent import approval
 from delegation_app.services.delegations import blocks, creation, revocation
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.tokens import local_verifier
@@ -286,7 +286,7 @@ def all_of_the_person(case):
 
 def withdrawn(case):
     if case.row.consent is not None:
-        authorize.withdraw(case.row.consent, OPERATOR, reason="enough")
+        approval.withdraw(case.row.consent, OPERATOR, reason="enough")
 
 
 def given_back(case):

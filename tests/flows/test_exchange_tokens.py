@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from delegation_app.models import AuditEvent
 from delegation_app.protocol import names
 from delegation_app.services.audit import RequestContext
-from delegation_app.services.consent import authorize
+from delegation_app.services.consent import approval
 from delegation_app.services.delegations import revocation
 from tests.attacks.test_jwt import Forger
 from tests.support.answers import refusal_recorded, refused
@@ -37,7 +37,7 @@ BAD = {
     "person deleted": lambda story, _: story.world.alice.delete(),
     "holder disabled": lambda story, _: story.world.web.change(enabled=False),
     "holder deleted": lambda story, _: story.world.web.row.delete(),
-    "consent withdrawn": lambda story, tokens: authorize.withdraw(
+    "consent withdrawn": lambda story, tokens: approval.withdraw(
         delegation_of(tokens).consent, OPERATOR, reason="withdrawn"
     ),
     "holder without scopes": lambda story, _: story.world.web.change(scopes=""),

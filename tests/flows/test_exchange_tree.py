@@ -6,7 +6,7 @@ from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.services.audit import RequestContext
-from delegation_app.services.consent import authorize
+from delegation_app.services.consent import approval
 from delegation_app.services.delegations import revocation
 from delegation_app.services.tokens import local_verifier
 from tests.support.answers import recorded, refusal_recorded, refused
@@ -163,7 +163,7 @@ def _deactivate(world):
 
 def _withdraw(_world):
     record = Delegation.objects.filter(depth=0).get().consent
-    assert authorize.withdraw(record, OPERATOR, reason="x") == 3
+    assert approval.withdraw(record, OPERATOR, reason="x") == 3
 
 
 @pytest.mark.conformance("DG-08", "DG-04", "TX-35")

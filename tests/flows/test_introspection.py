@@ -5,7 +5,7 @@ from django.test import override_settings
 
 from delegation_app.models import AccessToken, Delegation
 from delegation_app.services.audit import RequestContext
-from delegation_app.services.consent import authorize
+from delegation_app.services.consent import approval
 from delegation_app.services.delegations import revocation
 from tests.support.answers import never_stored, nothing_stored, recorded, refusal_recorded, refused
 from tests.support.world import SERVICE_A, SERVICE_B, claims_of, delegation_of
@@ -166,7 +166,7 @@ def _revoke(world):
 
 
 def _withdraw(world):
-    authorize.withdraw(
+    approval.withdraw(
         Delegation.objects.get().consent, RequestContext("user:7"), reason="withdrawn"
     )
 

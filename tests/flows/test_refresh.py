@@ -9,7 +9,7 @@ from django.test import override_settings
 from delegation_app.models import Delegation, RefreshToken
 from delegation_app.protocol.scope import Scope
 from delegation_app.services.audit import RequestContext
-from delegation_app.services.consent import authorize
+from delegation_app.services.consent import approval
 from delegation_app.services.delegations import creation, revocation
 from delegation_app.services.delegations.narrowing import Narrowing
 from tests.support.answers import never_stored, nothing_stored, recorded, refusal_recorded, refused
@@ -227,7 +227,7 @@ def _revoke(world):
 
 
 def _withdraw(world):
-    authorize.withdraw(
+    approval.withdraw(
         Delegation.objects.get().consent, RequestContext("user:7"), reason="withdrawn"
     )
 

@@ -26,7 +26,7 @@ from delegation_app.models import (
 from delegation_app.models.base import PrimaryManager
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit, name_search
-from delegation_app.services.consent import approval, authorize
+from delegation_app.services.consent import approval
 from delegation_app.services.delegations import blocks, creation, revocation
 from delegation_app.services.delegations.narrowing import Narrowing
 from tests.support import api, connections
@@ -272,7 +272,7 @@ def test_what_was_taken_when_it_has_not_arrived_then_it_binds(story, replica):
 def test_consent_when_its_withdrawal_has_not_arrived_then_the_person_is_asked(story, replica):
     row = delegation_of(story.tokens(scope=READ))
     replica.catch_up()
-    authorize.withdraw(row.consent, OPERATOR, reason="x")
+    approval.withdraw(row.consent, OPERATOR, reason="x")
 
     assert redirected(story.authorize(scope=READ, prompt="none"))["error"] == "consent_required"
 
@@ -305,7 +305,7 @@ def test_confirmation_when_the_consent_has_not_arrived_then_the_device_goes_on(
     started = story.start().json()
     story.connect(story.enter(started["user_code"]))
 
-    approval.confirm(ConsentRecord.objects.get(), OPERATOR, reason="x")
+    approval.approve(ConsentRecord.objects.get(), OPERATOR, reason="x")
 
     assert DeviceCode.objects.get().delegation is not None
     assert story.poll(started["device_code"]).status_code == HTTPStatus.OK

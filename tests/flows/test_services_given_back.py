@@ -6,7 +6,7 @@ from delegation_app.models import ConsentRecord
 from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
 from delegation_app.services.connections import actions
-from delegation_app.services.consent import authorize as consents
+from delegation_app.services.consent import approval
 from delegation_app.services.delegations import creation
 from delegation_app.services.delegations.narrowing import Narrowing
 from tests.flows.test_page_and_blocks import (
@@ -101,7 +101,7 @@ def test_service_when_the_yes_that_gave_it_back_is_withdrawn_then_it_is_gone_aga
     child = story.exchange(story.tokens()["access_token"]).json()
     actions.end(delegation_of(child), as_alice(story), reason="")
     tokens = story.tokens(prompt="consent")
-    consents.withdraw(delegation_of(tokens).consent, as_alice(story), reason="no after all")
+    approval.withdraw(delegation_of(tokens).consent, as_alice(story), reason="no after all")
 
     page = story.authorize(prompt="consent")
 

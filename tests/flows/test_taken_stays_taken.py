@@ -13,7 +13,7 @@ from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
 from delegation_app.services.connections import actions
-from delegation_app.services.consent import approval, authorize
+from delegation_app.services.consent import approval
 from delegation_app.services.delegations import blocks, creation, revocation
 from delegation_app.services.delegations import selection as delegation_selection
 from delegation_app.services.delegations.narrowing import Narrowing
@@ -82,7 +82,7 @@ def operator_revokes_the_pair(story, row):
 
 
 def operator_withdraws_the_consent(story, row):
-    authorize.withdraw(row.consent, OPERATOR, reason="x")
+    approval.withdraw(row.consent, OPERATOR, reason="x")
 
 
 WAYS = [
@@ -505,7 +505,7 @@ def test_device_when_the_user_ends_the_app_before_it_is_confirmed_then_nothing_o
     record = ConsentRecord.objects.get(confirmation="pending")
     revocation.of_user_at_client(risky.world.alice, risky.world.tv.row, OPERATOR, reason="x")
 
-    approval.confirm(record, OPERATOR, reason="fine")
+    approval.approve(record, OPERATOR, reason="fine")
 
     assert risky.poll(started["device_code"]).json()["error"] == "access_denied"
     assert not Delegation.objects.exists()

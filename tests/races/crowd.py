@@ -11,13 +11,12 @@ from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import RedirectTarget
-from delegation_app.protocol.requests.authorization_request import AuthorizationRequest
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import new_secret
 from delegation_app.services import audit, signing_keys
 from delegation_app.services.clients import lookup
-from delegation_app.services.consent import authorize
-from delegation_app.services.consent.history import ConsentQuestion
+from delegation_app.services.consent import decision
+from delegation_app.services.consent.request import ConsentRequest
 from delegation_app.services.delegations import creation
 from delegation_app.services.delegations.terms import SignIn, Terms
 from delegation_app.services.tokens import exchange, exchange_parties, issuing
@@ -89,20 +88,24 @@ def until_somebody_waits():
 
 def question(world, scope="read:metrics write:alerts"):
     """A question that stands in front of alice."""
-    target = RedirectTarget(REDIRECT_URI, "state", "https://as.example.com")
-    request = AuthorizationRequest(
-        "web", target, Scope.parse(scope), Audience([SERVICE_A]), CHALLENGE
+    return ConsentRequest(
+        client=lookup.find("web"),
+        sign_in=SignIn(world.alice, timezone.now(), "1"),
+        scope=Scope.parse(scope),
+        audience=Audience([SERVICE_A]),
+        constraints=Constraints(),
+        grant_type=names.AUTHORIZATION_CODE,
+        handle=new_secret(),
+        target=RedirectTarget(REDIRECT_URI, "state", "https://as.example.com"),
+        code_challenge=CHALLENGE,
     )
-    who = SignIn(world.alice, timezone.now(), "1")
-    return ConsentQuestion(request, lookup.find("web"), who, new_secret())
 
 
 def new_code(world):
     """A code that alice has just allowed."""
-    asked = question(world)
-    return authorize.allow(
-        asked, asked.request.scope, audit.RequestContext(actor="user:1"), lifetime=None
-    )
+    request = question(world)
+    answer, context = decision.Answer(request.scope), audit.RequestContext(actor="user:1")
+    return decision.decide(request, answer, context).code
 
 
 def new_root(user, app="web", constraints=()):

@@ -16,6 +16,8 @@ from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services import audit
 from delegation_app.services.clients import lookup
+from delegation_app.services.consent import decision
+from delegation_app.services.consent.decision import Answer
 from delegation_app.services.delegations import revocation
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.services.device import start, verification
@@ -36,16 +38,14 @@ def waiting(world):
 
 def allow(question):
     try:
-        return verification.allow(
-            question, question.asked.scope, audit.RequestContext(), lifetime=None
-        )
+        return decision.decide(question, Answer(question.scope), audit.RequestContext())
     except InvalidRequest:
         return None
 
 
 def deny(question):
     try:
-        verification.deny(question, audit.RequestContext())
+        decision.decide(question, Answer(is_denial=True), audit.RequestContext())
     except InvalidRequest:
         return None
     return True
@@ -95,7 +95,7 @@ def test_question_when_answered_by_many_at_once_then_one_answer_counts(world, cr
         given = crowd.rush(*[partial(answer, question) for answer in answers])
 
         assert sum(answer is not None for answer in given) == 1
-        row = DeviceCode.objects.get(pk=question.key)
+        row = DeviceCode.objects.get(pk=question.device.pk)
         allowed = row.approved_at is not None
         won.add(allowed)
         assert allowed == (row.denied_at is None) == (row.delegation is not None)
@@ -162,7 +162,7 @@ def test_poll_when_beside_the_approval_then_pending_or_tokens(world, crowd):
         if polled.status_code == 400:
             assert polled.json()["error"] == "authorization_pending"
             assert story.poll(code).status_code == 200
-        assert AccessToken.objects.filter(delegation__device_codes=question.key).count() == 1
+        assert AccessToken.objects.filter(delegation__device_codes=question.device.pk).count() == 1
     assert seen == {200, 400}
 
 

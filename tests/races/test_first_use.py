@@ -8,7 +8,7 @@ import pytest
 from delegation_app.models import AuditEvent, ConsentRecord, Delegation, SigningKey
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.services import audit, signing_keys
-from delegation_app.services.consent import authorize
+from delegation_app.services.consent import decision
 from tests.races.crowd import question
 from tests.support.world import FORM, Story
 
@@ -44,9 +44,7 @@ def test_signing_keys_when_first_needed_by_many_at_once_then_one_signs_and_one_f
 def test_consent_when_answered_by_many_at_once_then_one_record_and_one_code(world, crowd):
     def answer(asked):
         try:
-            return authorize.allow(
-                asked, asked.request.scope, audit.RequestContext(), lifetime=None
-            )
+            return decision.decide(asked, decision.Answer(asked.scope), audit.RequestContext())
         except InvalidRequest:
             return None
 

@@ -15,7 +15,7 @@ from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
 from delegation_app.services.connections import actions
-from delegation_app.services.consent import authorize
+from delegation_app.services.consent import approval
 from delegation_app.services.delegations import blocks, creation, revocation, selection
 from delegation_app.services.delegations.blocks import Authority
 from delegation_app.services.delegations.narrowing import Narrowing
@@ -163,7 +163,7 @@ def everything_of_alice(at):
     as_alice = audit.RequestContext(actor=user_subject(at.alice.pk))
     return (
         partial(actions.end_all, at.alice, as_alice, reason="race"),
-        partial(authorize.withdraw, at.row.consent, OPERATOR, reason="race"),
+        partial(approval.withdraw, at.row.consent, OPERATOR, reason="race"),
     )
 
 

@@ -26,7 +26,7 @@ from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import digest
 from delegation_app.services import audit
-from delegation_app.services.consent import authorize
+from delegation_app.services.consent import approval
 from delegation_app.services.delegations import creation, revocation
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.status_lists import invalid_tokens
@@ -122,7 +122,7 @@ def narrow(row, **to):
 
 def withdraw(world):
     for record in ConsentRecord.objects.filter(user=world.alice, client=world.web.row):
-        authorize.withdraw(record, OPERATOR, reason="test")
+        approval.withdraw(record, OPERATOR, reason="test")
 
 
 def reuse(site):

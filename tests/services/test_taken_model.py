@@ -1,5 +1,6 @@
 """What was taken, and every way to have it back: each decision compared with the model."""
 
+from dataclasses import replace
 from datetime import timedelta
 from unittest import mock
 
@@ -19,26 +20,21 @@ from delegation_app.protocol import names
 from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import (
-    AccessDenied,
-    ConsentRequired,
     InvalidToken,
     OutsideLimits,
     RedirectTarget,
 )
-from delegation_app.protocol.requests.authorization_request import AuthorizationRequest
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import digest, new_secret
 from delegation_app.protocol.verified_token import Call, VerifiedToken
 from delegation_app.services import audit
 from delegation_app.services.clients import lookup
 from delegation_app.services.connections import actions
-from delegation_app.services.consent import authorize
-from delegation_app.services.consent.history import ConsentQuestion, must_ask
-from delegation_app.services.consent.request import ON_A_DEVICE, ConsentRequest
-from delegation_app.services.consent.screen import ScreenText
+from delegation_app.services.consent import approval, decision, history, preparation
+from delegation_app.services.consent.decision import Answer
+from delegation_app.services.consent.request import ConsentRequest
+from delegation_app.services.consent.screen import Screen
 from delegation_app.services.delegations.terms import SignIn
-from delegation_app.services.device import verification
-from delegation_app.services.device.verification import PendingDevice
 from delegation_app.services.status_lists import invalid_tokens, publication
 from delegation_app.services.tokens import authorization_codes, client_credentials, device_codes
 from tests.support import model_site
@@ -117,35 +113,30 @@ class Site(model_site.Site):
             self.answer(dice, question, scope, audience, whole=False)
 
     def silent(self, question, client):
-        if must_ask(question, frozenset()):
-            raise ConsentRequired("The user must be asked.")
-        return self.redemption(authorize.proceed(question, by(question)), client)
+        found = preparation.prepare(replace(question, prompts=frozenset({"none"})), by(question))
+        return self.redemption(found.code, client)
 
     def answer(self, dice, question, scope, audience, *, whole):
         client = self.client(question.client.client_id)
         user = question.sign_in.user.username
         known = self.model.known((user, client.name), scope, audience)
         held = frozenset() if whole or known == scope else known
-        question = question.looked_back(whole=whole)
-        assert frozenset(question.held) == held
+        prompts = frozenset({"consent"} if whole else ())
+        question = replace(question, prompts=prompts)
+        question = history.with_previous_grants(history.look_up(question))
+        assert frozenset(question.already_granted) == held
         if dice.roll() % 5 == 1:
             note(f"  {user} says no")
-            with pytest.raises(AccessDenied):
-                authorize.deny(question, by(question))
+            decision.decide(question, Answer(is_denial=True), by(question))
             self.model.deny(client, user, scope - held, audience, PAGE)
             return
         ticked, shorter = dice.some(sorted(scope - held)), dice.pick(SHORTER)
         note(f"  {user} says yes to {set(ticked)} for {shorter} s")
         power = self.power(ticked | held, audience, shorter)
         node = self.model.say_yes(client, user, power, PAGE, scope)
-        code = authorize.allow(
-            question,
-            Scope(ticked),
-            by(question),
-            lifetime=None if shorter == NEVER else timedelta(seconds=shorter),
-            shown=self.told,
-        )
-        self.opened(dice, self.redemption(code, client), node, CODE)
+        answer = Answer(Scope(ticked), None if shorter == NEVER else timedelta(seconds=shorter))
+        outcome = decision.decide(question, answer, by(question), self.told)
+        self.opened(dice, self.redemption(outcome.code, client), node, CODE)
 
     def connect(self, dice):
         """A device asks, and a person says yes; there is no other way."""
@@ -170,19 +161,12 @@ class Site(model_site.Site):
             audience_of("A"),
             Constraints(),
             names.DEVICE_CODE,
-            leads_to=ON_A_DEVICE,
-            request_digest=row.digest,
+            device=row,
         )
         power = self.power(ticked, frozenset("A"), shorter)
         node = self.model.say_yes(client, user, power, DEVICE, frozenset(SCOPES))
         lifetime = None if shorter == NEVER else timedelta(seconds=shorter)
-        verification.allow(
-            PendingDevice(row.pk, asked),
-            Scope(ticked),
-            by(asked),
-            lifetime=lifetime,
-            shown=self.told,
-        )
+        decision.decide(asked, Answer(Scope(ticked), lifetime), by(asked), self.told)
         poll = device_codes.Poll(code, (), None)
         origin = self.origin(client)
         self.opened(
@@ -197,7 +181,7 @@ class Site(model_site.Site):
         found = DelegationBlock.objects.values_list("public_id", flat=True)
         marks = [[client.name, str(block)] for client in self.clients for block in found]
         reach = [*asked.audience, *(uri(name) for name in REACHED)]
-        return ScreenText({"restores": marks, "reach": reach}, "", self.clock.time)
+        return Screen(asked, {"restores": marks, "reach": reach}, "", self.clock.time)
 
     def opened(self, dice, redeem, node, lifetime):
         """Check what was opened, and redeem the code, now or later."""
@@ -250,7 +234,7 @@ class Site(model_site.Site):
     def way_of_consent(self, answer, ended):
         def withdrawn():
             record = ConsentRecord.objects.order_by("pk")[self.model.answers.index(answer)]
-            return authorize.withdraw(record, **ended)
+            return approval.withdraw(record, ended["origin"], reason=ended["reason"])
 
         return withdrawn, lambda: self.model.withdraw(answer)
 
@@ -322,17 +306,17 @@ class Site(model_site.Site):
 
     def question(self, client, user, scope, audience):
         known = self.known[client.name]
-        target = RedirectTarget(f"https://{client.name}.example.com/callback", None, conf.issuer)
-        request = AuthorizationRequest(
-            client.name,
-            target,
-            Scope(scope),
-            audience_of(audience),
-            CHALLENGE,
-            known.policy.constraints,
+        return ConsentRequest(
+            client=known,
+            sign_in=SignIn(self.people[user], self.clock.time, "1"),
+            scope=Scope(scope),
+            audience=audience_of(audience),
+            constraints=known.policy.constraints,
+            grant_type=names.AUTHORIZATION_CODE,
+            handle=new_secret(),
+            target=RedirectTarget(f"https://{client.name}.example.com/callback", None, conf.issuer),
+            code_challenge=CHALLENGE,
         )
-        sign_in = SignIn(self.people[user], self.clock.time, "1")
-        return ConsentQuestion(request, known, sign_in, new_secret())
 
     def redemption(self, code, client):
         found = authorization_codes.Redemption(code, VERIFIER, None, ())

@@ -27,7 +27,7 @@ from delegation_app.models import Delegation, DelegationBlock
 from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import name_search
-from delegation_app.services.consent import restored
+from delegation_app.services.consent import regranted_authority
 from delegation_app.services.delegations import blocks
 from delegation_app.services.delegations.blocks import Authority
 
@@ -94,7 +94,7 @@ class BlockAdmin(ReadOnlyAdmin):
         # Of the active ones the filter has looked already
         is_judged = request.GET.get(LiftedFilter.parameter_name) == LiftedFilter.ACTIVE
         rows = [] if is_judged else [row for row in found.result_list if row.lifted_at is None]
-        times = restored.times(rows)
+        times = regranted_authority.times(rows)
         for row in found.result_list:
             row.known_names, row.allowed_again_at = known, times.get(row.pk)
         return found
@@ -182,7 +182,7 @@ def names_of(found: Sequence[DelegationBlock]) -> dict[str, str]:
 def _remaining(page: BlockAdmin, block: DelegationBlock) -> list[str]:
     """Return what else binds the pair of a block, a link each."""
     rows = list(blocks.beside(block)[: _MOST + 1])
-    again = restored.times(rows, subject=block.subject, client_id=block.client_id_value)
+    again = regranted_authority.times(rows, subject=block.subject, client_id=block.client_id_value)
     binding = [row for row in rows if row.pk not in again]
     known = names_of(binding)
     lines: list[str] = [
@@ -203,7 +203,7 @@ def _allowed_again_at(block: Any) -> datetime | None:
     if block.lifted_at is not None:
         return None
     if not hasattr(block, "allowed_again_at"):
-        block.allowed_again_at = restored.times([block]).get(block.pk)
+        block.allowed_again_at = regranted_authority.times([block]).get(block.pk)
     found: datetime | None = block.allowed_again_at
     return found
 
@@ -224,7 +224,7 @@ def of_delegation(
     subject, client_id = row.subject, row.delegate_client_id
     found = blocks.of_pair(subject, client_id)
     if row.parent_id is None or row.allowed_at is None:
-        again = restored.times(found, subject=subject, client_id=client_id)
+        again = regranted_authority.times(found, subject=subject, client_id=client_id)
     else:
         binding = {block.pk for block in blocks.of_child(row, client_id, Authority.of(row))}
         again = {block.pk: row.allowed_at for block in found if block.pk not in binding}

@@ -16,7 +16,6 @@ from delegation_app.models import ConsentRecord
 from delegation_app.protocol.errors import OAuthError
 from delegation_app.services.audit import RequestContext
 from delegation_app.services.consent import approval
-from delegation_app.services.consent import authorize as consents
 from delegation_app.services.consent.history import descriptions
 from delegation_app.services.delegations import blocks, selection
 from delegation_app.services.delegations.preview import preview
@@ -27,7 +26,7 @@ def withdraw(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -
     back = page.url("change", record.pk)
     form = RevocationForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        ended = consents.withdraw(record, context_of(request), reason=form.cleaned_data["reason"])
+        ended = approval.withdraw(record, context_of(request), reason=form.cleaned_data["reason"])
         page.message_user(request, _("The consent was withdrawn."), messages.SUCCESS)
         tell_ended(page, request, ended)
         return HttpResponseRedirect(back)
@@ -54,7 +53,7 @@ def confirm(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) ->
         question=_("From then on the app may get what the person has allowed it."),
         button=_("Confirm"),
         done=_("The consent was confirmed."),
-        do=approval.confirm,
+        do=approval.approve,
     )
     return _decide(page, request, record, decision)
 
@@ -66,7 +65,7 @@ def refuse(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -> 
         question=_("Nothing is opened on it, ever. The person may be asked again by the app."),
         button=_("Refuse"),
         done=_("The confirmation was refused."),
-        do=approval.refuse,
+        do=approval.reject,
     )
     return _decide(page, request, record, decision)
 

@@ -19,8 +19,8 @@ from delegation_app.services import audit
 from delegation_app.services.connections import listing
 from delegation_app.services.connections.facts import service_names
 from delegation_app.services.connections.timeline import NO_REASON
-from delegation_app.services.consent import authorize
-from delegation_app.services.consent.history import LIFETIMES
+from delegation_app.services.consent import approval
+from delegation_app.services.consent.durations import LIFETIMES
 from delegation_app.services.delegations import creation, revocation, selection
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.delegations.preview import Preview, preview
@@ -85,7 +85,7 @@ def end_all(
     Raises:
         NoSuchConnection: there is no such app.
 
-    Side effects: those of `revocation.chosen`, and of `authorize.withdraw` for each effective
+    Side effects: those of `revocation.chosen`, and of `approval.withdraw` for each effective
     consent.
     """
     reason, answers = reason or NO_REASON, _standing_answers(person, client_id)
@@ -93,7 +93,7 @@ def end_all(
     list(answers.select_for_update().values_list("pk"))
     ended = revocation.chosen([_all(person, client_id)], origin, reason=reason)
     for answer in answers:
-        ended += authorize.withdraw(answer, origin, reason=reason, leaves_block=False)
+        ended += approval.withdraw(answer, origin, reason=reason, leaves_block=False)
     return ended
 
 

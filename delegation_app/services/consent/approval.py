@@ -1,75 +1,100 @@
-"""What an operator says to a consent that has to be confirmed."""
+"""What becomes of a consent after the answer: approved or rejected by an operator, or withdrawn."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from delegation_app import clock
-from delegation_app.events import CONSENT_CONFIRMED, CONSENT_REFUSED
+from delegation_app.events import CONSENT_CONFIRMED, CONSENT_REFUSED, CONSENT_WITHDRAWN
 from delegation_app.models import ConsentRecord, DeviceCode
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import AccessDenied, InvalidRequest
 from delegation_app.services import audit
 from delegation_app.services.clients import lookup
 from delegation_app.services.consent import history
-from delegation_app.services.delegations import creation
+from delegation_app.services.delegations import creation, revocation
 from delegation_app.services.delegations.terms import SignIn, Terms
-from delegation_app.services.transactions import durable
+from delegation_app.services.transactions import durable, part
 
 _Confirmation = ConsentRecord.Confirmation
 
 
-class NothingToConfirm(InvalidRequest):
-    """It does not wait any more: it was answered, withdrawn, or its time is over."""
+class NothingToApprove(InvalidRequest):
+    """The consent does not await approval any more: it was decided, withdrawn, or has expired."""
 
 
 class OwnConsent(AccessDenied):
-    """Nobody confirms what they have allowed themselves."""
+    """Operators cannot approve their own consent."""
 
 
 @durable
-def confirm(consent: ConsentRecord, origin: audit.RequestContext, *, reason: str) -> None:
-    """Let a consent speak. An app finds it so when it asks again; a device that waits goes on.
+def approve(consent: ConsentRecord, context: audit.RequestContext, *, reason: str) -> None:
+    """Make a consent effective. An app notices at its next request; a waiting device continues.
 
     Args:
-        consent: one that waits.
-        origin: the operator, and from where.
+        consent: one that awaits approval.
+        context: the operator, and from where.
         reason: a sentence for the record.
 
     Raises:
-        OwnConsent: the operator is the person who gave it.
-        NothingToConfirm: it does not wait any more.
+        OwnConsent: the operator is the user who gave it.
+        NothingToApprove: it does not await approval any more.
 
     Side effects: locks the record; one row, one audit event. Where a device waits: its
-    delegation is opened, which is two rows and one event more.
+    delegation is created, which is two rows and one event more.
     """
-    _decide(consent, origin, reason, _Confirmation.CONFIRMED)
-    audit.record(CONSENT_CONFIRMED, origin, consent=consent, reason=reason)
+    _decide(consent, context, reason, _Confirmation.CONFIRMED)
+    audit.record(CONSENT_CONFIRMED, context, consent=consent, reason=reason)
     code = _waiting(consent).filter(expires_at__gt=clock.now()).select_for_update().first()
     if code is None or (terms := _terms(consent, code)) is None:
         return
-    # The user may have taken it back since the answer
+    # All of it may have been blocked since the answer
     if creation.cut(terms) is None:
-        turn_away(consent)
+        reject_device(consent)
         return
-    delegation = creation.create(terms, origin)
+    delegation = creation.create(terms, context)
     _waiting(consent).update(approved_at=clock.now(), delegation=delegation)
 
 
 @durable
-def refuse(consent: ConsentRecord, origin: audit.RequestContext, *, reason: str) -> None:
-    """Refuse to confirm a consent; a device that waits is told no. See `confirm`.
+def reject(consent: ConsentRecord, context: audit.RequestContext, *, reason: str) -> None:
+    """Reject a consent; a waiting device is denied. See `approve`.
 
     Side effects: locks the record; one or two rows, one audit event.
     """
-    _decide(consent, origin, reason, _Confirmation.REFUSED)
-    audit.record(CONSENT_REFUSED, origin, consent=consent, reason=reason)
-    turn_away(consent)
+    _decide(consent, context, reason, _Confirmation.REFUSED)
+    audit.record(CONSENT_REFUSED, context, consent=consent, reason=reason)
+    reject_device(consent)
 
 
-def turn_away(consent: ConsentRecord) -> None:
-    """Tell a device that waits for a confirmation that there will be none.
+@part
+def withdraw(
+    consent: ConsentRecord, context: audit.RequestContext, *, reason: str, leaves_block: bool = True
+) -> int:
+    """Withdraw a consent and revoke the delegations on it; return how many delegations ended.
+
+    Args:
+        consent: the record of the answer.
+        context: who withdraws it, and from where.
+        reason: a sentence for the record.
+        leaves_block: False where all of the pair is blocked already.
+
+    Side effects: one row, one audit event, and those of `revocation.each`; a device that waits for
+    approval is denied.
+    """
+    effective = ConsentRecord.objects.filter(pk=consent.pk, withdrawn_at=None)
+    actor = audit.printable(context.actor, 300)
+    is_first = bool(effective.update(withdrawn_at=clock.now(), withdrawn_by=actor))
+    if is_first:
+        reject_device(consent)
+        audit.record(CONSENT_WITHDRAWN, context, consent=consent, reason=reason)
+    return revocation.of_consent(
+        consent, context, reason=reason, leaves_block=leaves_block and is_first
+    )
+
+
+def reject_device(consent: ConsentRecord) -> None:
+    """Deny a device that waits for approval.
 
     Side effects: at most one row. Call it inside a transaction.
     """
@@ -78,32 +103,27 @@ def turn_away(consent: ConsentRecord) -> None:
 
 
 def is_own(consent: ConsentRecord, actor: str) -> bool:
-    """Tell whether a subject would confirm what they have allowed themselves."""
+    """Return whether the actor is the user who gave the consent."""
     return consent.subject == actor
 
 
 def _decide(
-    consent: ConsentRecord, origin: audit.RequestContext, reason: str, to: _Confirmation
+    consent: ConsentRecord, context: audit.RequestContext, reason: str, to: _Confirmation
 ) -> None:
-    # Four eyes: what one person alone could let through was not confirmed
-    if is_own(consent, origin.actor):
-        raise OwnConsent("Another operator has to confirm what you have allowed yourself.")
+    # Four eyes: approval takes a second person
+    if is_own(consent, context.actor):
+        raise OwnConsent("Another operator has to approve your own consent.")
     now = clock.now()
-    columns = _said(now, origin, reason, to)
-    if not ConsentRecord.objects.awaiting(now).filter(pk=consent.pk).update(**columns):
-        raise NothingToConfirm("There is nothing to confirm any more.")
+    awaiting = ConsentRecord.objects.awaiting(now).filter(pk=consent.pk)
+    is_first = awaiting.update(
+        confirmation=to,
+        confirmation_at=now,
+        confirmation_by=audit.printable(context.actor, 300),
+        confirmation_reason=audit.printable(reason, 255),
+    )
+    if not is_first:
+        raise NothingToApprove("This consent does not await approval any more.")
     consent.refresh_from_db()
-
-
-def _said(
-    now: datetime, origin: audit.RequestContext, reason: str, to: _Confirmation
-) -> dict[str, Any]:
-    return {
-        "confirmation": to,
-        "confirmation_at": now,
-        "confirmation_by": audit.printable(origin.actor, 300),
-        "confirmation_reason": audit.printable(reason, 255),
-    }
 
 
 def _waiting(consent: ConsentRecord) -> Any:
@@ -112,7 +132,7 @@ def _waiting(consent: ConsentRecord) -> Any:
 
 def _terms(consent: ConsentRecord, code: DeviceCode) -> Terms | None:
     client = lookup.find(consent.client_id_value)
-    # Its client may be another one by now, and its person gone: nothing is opened for those
+    # The client may have been replaced since, and the user deleted
     if client is None or client.application.pk != code.client_id or consent.user is None:
         return None
     return Terms(

@@ -1,29 +1,32 @@
-"""What a person was asked and answered, recorded the same way wherever the question came from."""
+"""A user's answer to a consent request: recorded the same way for a browser and a device."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db import IntegrityError
+from django.db.models import QuerySet
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from delegation_app import clock, toolkit
 from delegation_app.events import CONSENT_DENIED, CONSENT_GRANTED, CONSENT_SKIPPED, Event
-from delegation_app.models import ConsentRecord, Delegation
-from delegation_app.protocol.errors import InvalidRequest, InvalidScope
+from delegation_app.models import ConsentRecord, Delegation, DeviceCode
+from delegation_app.protocol.errors import AccessDenied, InvalidRequest, InvalidScope
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import masked
 from delegation_app.services import audit
-from delegation_app.services.consent import history, risk, scope_groups, screen
+from delegation_app.services.consent import history, risk, screen
 from delegation_app.services.consent.fragments import sanitize
 from delegation_app.services.consent.request import ConsentRequest
+from delegation_app.services.consent.screen import Screen
 from delegation_app.services.delegations import blocks, creation
 from delegation_app.services.delegations.terms import Terms
-from delegation_app.services.transactions import nested
+from delegation_app.services.tokens import authorization_codes
+from delegation_app.services.transactions import durable, nested
 
 Decision = ConsentRecord.Decision
 _PENDING: Final = ConsentRecord.Confirmation.PENDING
@@ -35,14 +38,27 @@ _EVENTS: Final[dict[str, Event]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class ConsentDecision:
-    """What a person says.
+class Answer:
+    """What a user has entered on a consent screen.
 
     Attributes:
-        granted: the scopes that the app may have, those that it had before too.
+        selected: the scopes whose checkboxes are ticked.
         lifetime: for how long; None for no end.
-        pending: whether an operator has to confirm it.
-        until: when what an operator has confirmed before ends; None for no such bound.
+        is_denial: whether the user has pressed Deny, whatever is selected.
+    """
+
+    selected: Scope = Scope()
+    lifetime: timedelta | None = None
+    is_denial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentDecision:
+    """What an answer grants: `granted` includes what was granted before.
+
+    Attributes:
+        pending: whether an operator has to approve it.
+        until: when what an operator approved before ends; None for no such bound.
     """
 
     granted: Scope = Scope()
@@ -51,11 +67,44 @@ class ConsentDecision:
     until: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ConsentOutcome:
+    """The answer to a request, and what it delivers.
+
+    Attributes:
+        request: what was requested.
+        record: the answer; for a grant without a prompt, the consent that covers it.
+        code: the authorization code; empty for a device, and where nothing is granted yet.
+    """
+
+    request: ConsentRequest
+    record: ConsentRecord
+    code: str = ""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it awaits an operator's approval."""
+        return self.record.confirmation == _PENDING
+
+    @property
+    def location(self) -> str:
+        """Where the browser returns to the client; empty for a device."""
+        if self.request.target is None:
+            return ""
+        if self.code:
+            return self.request.target.carrying(code=self.code)
+        description = "The user denied the request."
+        if self.is_pending:
+            description = "An operator has to approve this first. Try again later."
+        code = AccessDenied.code
+        return self.request.target.carrying(error=code, error_description=description)
+
+
 class AskAgain(InvalidRequest):
-    """The answer can't be taken as it is: the page is shown again. Nothing is recorded.
+    """The answer is not accepted: the screen is shown again. Nothing is recorded.
 
     Args:
-        sentence: why, for the person, in their language.
+        sentence: why, for the user, in their language.
     """
 
     def __init__(self, sentence: str, *, detail: str) -> None:
@@ -63,191 +112,281 @@ class AskAgain(InvalidRequest):
         self.sentence = sentence
 
 
-def held_text(
-    asked: ConsentRequest, shown: Callable[[ConsentRequest], screen.ScreenText | None]
-) -> screen.ScreenText:
-    """Return the text of a page that is answered, with the pair held until the commit.
-
-    What is taken from the pair beside this comes first, and then the page would say that it comes
-    back; or it comes later than the answer.
+@durable
+def decide(
+    request: ConsentRequest,
+    answer: Answer,
+    context: audit.RequestContext,
+    shown: Callable[[ConsentRequest], Screen | None] = screen.compose,
+) -> ConsentOutcome:
+    """Record a user's answer, and create the delegation that it allows.
 
     Args:
-        asked: the question.
-        shown: returns the page as it was shown; None if it would say something else now.
+        request: what was requested, by a browser or a device.
+        answer: what the user has entered. To allow without a selection is a denial.
+        context: the user, and from where.
+        shown: returns the screen that the user saw; None if it would be different now.
+
+    Returns:
+        The record, with a code for a browser; a device finds its delegation when it polls. While an
+        operator has to approve it, nothing is created.
 
     Raises:
-        AskAgain: nobody has agreed to words that were never shown.
+        InvalidScope: a selected scope was not requested; nothing is recorded.
+        AskAgain: the answer is not complete, or the screen has changed; nothing is recorded.
+        InvalidRequest: the request was answered before, or the device's code has expired; nothing
+            is recorded.
 
-    Side effects: waits for whoever takes something from the pair. Call it inside a transaction.
+    Side effects: the record, the delegation, and the code or the device's row; an audit event for
+    each but the device's row. If nothing is created: the record, its event and the device's row.
     """
-    blocks.hold_pair(asked.sign_in.subject, asked.client.client_id)
-    text = shown(asked)
-    if text is None:
+    if answer.is_denial:
+        page, decision = shown(request), None
+    else:
+        page, decision = locked_screen(request, shown), evaluate(request, answer)
+    if decision is None:
+        consent = record(request, Decision.DENIED, ConsentDecision(), context, page)
+        _settle_device(request, consent=consent, denied_at=consent.decided_at)
+        return ConsentOutcome(request, consent)
+    consent = record(request, Decision.GRANTED, decision, context, page)
+    if decision.pending:
+        _settle_device(request, consent=consent)
+        return ConsentOutcome(request, consent)
+    return grant(request, consent, decision.granted, context, just_allowed=True)
+
+
+def first_answer(user: Any, **lookup: Any) -> ConsentRecord | None:
+    """Return this user's answer to the request that a lookup finds, or None. Reads only."""
+    return ConsentRecord.objects.filter(user=user.pk, **lookup).first()
+
+
+def repeat(request: ConsentRequest, first: ConsentRecord, answer: Answer) -> ConsentOutcome | None:
+    """Deliver the first answer to a user who gives the same answer again. Reads only.
+
+    Args:
+        request: what was requested.
+        first: the record of the first answer.
+        answer: what the user has entered this time.
+
+    Returns:
+        None if the first answer cannot be delivered: its code was redeemed or has expired, or the
+        user now denies, allows, or allows less.
+    """
+    denies = answer.is_denial or not answer.selected
+    if first.decision == Decision.DENIED:
+        return ConsentOutcome(request, first) if denies else None
+    if first.confirmation == _PENDING:
+        return ConsentOutcome(request, first)
+    if denies or not _grants_at_most(first, answer.selected | request.already_granted, answer):
+        return None
+    code = authorization_codes.still_good(request.handle)
+    return None if code is None else ConsentOutcome(request, first, code)
+
+
+def is_denied(record: ConsentRecord) -> bool:
+    """Return whether the user denied the request, or an operator rejected the consent."""
+    rejected = ConsentRecord.Confirmation.REFUSED
+    return record.decision == Decision.DENIED or record.confirmation == rejected
+
+
+def unanswered_devices() -> QuerySet[DeviceCode]:
+    """Return the devices that a user may answer. One with a record alone awaits approval."""
+    rows = DeviceCode.objects.filter(approved_at=None, denied_at=None, consent=None)
+    return rows.filter(expires_at__gt=clock.now())
+
+
+def too_late() -> InvalidRequest:
+    """Return the refusal of an answer about a device that none is expected for."""
+    return InvalidRequest("This code was answered already or has expired. Start again.")
+
+
+def locked_screen(
+    request: ConsentRequest, shown: Callable[[ConsentRequest], Screen | None]
+) -> Screen:
+    """Return the screen that is answered, with the pair locked until the commit; see `decide`.
+
+    A block of the pair comes before the answer, and then the screen would show it; or it comes
+    after the answer. Call it inside a transaction.
+    """
+    blocks.hold_pair(request.sign_in.subject, request.client.client_id)
+    page = shown(request)
+    if page is None:
         sentence = _("What this page says has changed just now. Read it again before you answer.")
         raise AskAgain(sentence, detail="the text has changed")
-    return text
+    return page
 
 
-def evaluate(
-    asked: ConsentRequest, ticked: Scope, lifetime: timedelta | None
-) -> ConsentDecision | None:
-    """Return what an answer means; None if nothing was left ticked, which is a denial. Reads only.
-
-    Args:
-        asked: the question.
-        ticked: the scopes that the person left ticked.
-        lifetime: for how long the person allows it; None for no end.
+def evaluate(request: ConsentRequest, answer: Answer) -> ConsentDecision | None:
+    """Return what an answer grants; None without a selection, which is a denial. Reads only.
 
     Raises:
-        InvalidScope: something was ticked that was not shown.
-        AskAgain: something is not ticked that the app needs; or nothing is, and what was offered
-            has to be ticked by hand.
+        InvalidScope: a selected scope was not requested.
+        AskAgain: a required scope is not selected; or none is, and some are never preselected.
     """
-    if not ticked <= asked.scope:
-        raise InvalidScope("The answer has scopes that were not asked for.")
-    ticked &= asked.offered
-    if missing := asked.required - asked.held - ticked:
-        raise AskAgain(_it_needs(asked, missing), detail=f"needed: {missing}")
-    if not ticked:
-        if risk.risky(asked.offered):
+    if not answer.selected <= request.scope:
+        raise InvalidScope("The answer has scopes that were not requested.")
+    selected = answer.selected & request.selectable
+    if missing := request.required - request.already_granted - selected:
+        raise AskAgain(_it_needs(request, missing), detail=f"needed: {missing}")
+    if not selected:
+        if risk.risky(request.selectable):
             raise AskAgain(_("Tick what you allow, or press Deny."), detail="nothing ticked")
         return None
-    return _weighed(asked, ticked, lifetime)
+    pending, until = history.approval(request, selected)
+    return ConsentDecision(selected | request.already_granted, answer.lifetime, pending, until)
 
 
 def record(
-    asked: ConsentRequest,
+    request: ConsentRequest,
     decision: Decision,
     answer: ConsentDecision,
-    origin: audit.RequestContext,
-    text: screen.ScreenText | None = None,
+    context: audit.RequestContext,
+    shown: Screen | None = None,
 ) -> ConsentRecord:
-    """Store an answer.
-
-    Args:
-        asked: what was asked.
-        decision: how it ended.
-        answer: what the person said.
-        origin: the person, and from where.
-        text: the page word for word; None if none was shown.
+    """Store an answer, with the screen word for word if there was one.
 
     Raises:
-        InvalidRequest: this question was answered before.
+        InvalidRequest: the request was answered before.
 
     Side effects: one row, one audit event. Call it inside a transaction.
     """
-    consent = _row(asked, decision, answer, origin, text)
-    _insert_once(consent)
+    consent = _row(request, decision, answer, context, shown)
+    try:
+        with nested():
+            consent.save(force_insert=True)
+    except IntegrityError as error:
+        answered = InvalidRequest("This request was answered already.")
+        answered.may_be_done = True
+        raise answered from error
     details = {"granted": str(answer.granted), "refused": str(consent.scopes_refused)}
     if answer.pending:
         details["confirmation"] = consent.confirmation
-    audit.record(_EVENTS[decision], origin, consent=consent, details=details)
+    audit.record(_EVENTS[decision], context, consent=consent, details=details)
     return consent
 
 
-def open_on(
-    asked: ConsentRequest,
+def grant(
+    request: ConsentRequest,
     consent: ConsentRecord,
-    granted: Scope,
-    origin: audit.RequestContext,
+    scope: Scope,
+    context: audit.RequestContext,
+    *,
+    just_allowed: bool = False,
+) -> ConsentOutcome:
+    """Create the delegation that a consent allows, and deliver it to the browser or the device.
+
+    Args:
+        request: what was requested.
+        consent: the record on which the delegation stands.
+        scope: its scopes.
+        context: the user, and from where.
+        just_allowed: whether the answer was given in this very transaction.
+
+    Side effects: those of `creation.create`, and a code with an event or the device's row. Call it
+    inside a transaction.
+    """
+    delegation = create_delegation(request, consent, scope, context, just_allowed=just_allowed)
+    if request.target is None:
+        _settle_device(request, approved_at=clock.now(), consent=consent, delegation=delegation)
+        return ConsentOutcome(request, consent)
+    code = authorization_codes.issue(
+        delegation,
+        handle=request.handle,
+        redirect_uri=request.target.uri,
+        code_challenge=request.code_challenge,
+        origin=context,
+    )
+    return ConsentOutcome(request, consent, code)
+
+
+def create_delegation(
+    request: ConsentRequest,
+    consent: ConsentRecord,
+    scope: Scope,
+    context: audit.RequestContext,
     *,
     just_allowed: bool = False,
 ) -> Delegation:
-    """Open the delegation that an answer allows.
-
-    Args:
-        asked: the question.
-        consent: the record that the delegation stands on.
-        granted: its scopes.
-        origin: the person, and from where.
-        just_allowed: whether the answer was given in this very transaction.
-
-    Side effects: those of `creation.create`. Call it inside a transaction.
-    """
+    """Create the delegation that a consent allows; see `grant`."""
     is_answer = consent.decision == Decision.GRANTED
-    # A record that nobody was asked stands on the page that was answered before, if one was
-    page = consent if is_answer else history.find_covering_consent(replace(asked, scope=granted))
-    allowed_at = None if page is None else page.decided_at
+    # A record without a prompt stands on the screen that was answered before, if there was one
+    page = consent if is_answer else history.look_up(replace(request, scope=scope)).covering
     terms = Terms(
-        client=asked.client,
-        scope=granted,
-        audience=asked.audience,
-        grant_type=asked.grant_type,
-        constraints=asked.constraints,
-        sign_in=asked.sign_in,
+        client=request.client,
+        scope=scope,
+        audience=request.audience,
+        grant_type=request.grant_type,
+        constraints=request.constraints,
+        sign_in=request.sign_in,
         consent=consent,
-        # What the person chose bounds all that is opened on it later, too.
-        expires_at=history.ends_at(consent, asked.client),
-        allowed_at=allowed_at,
+        # The end that the user has selected bounds every later delegation, too
+        expires_at=history.ends_at(consent, request.client),
+        allowed_at=None if page is None else page.decided_at,
     )
-    return creation.create(terms, origin, just_allowed=just_allowed)
+    return creation.create(terms, context, just_allowed=just_allowed)
 
 
-def _it_needs(asked: ConsentRequest, missing: Scope) -> str:
+def _it_needs(request: ConsentRequest, missing: Scope) -> str:
     known = toolkit.all_scopes()
     names = ", ".join(sanitize(known.get(name, name)) for name in missing)
     sentence = _("%(app)s cannot work without: %(scopes)s. Tick it too, or press Deny.")
-    return sentence % {"app": screen.app_name(asked), "scopes": names}
+    return sentence % {"app": screen.app_name(request), "scopes": names}
 
 
-def _weighed(asked: ConsentRequest, ticked: Scope, lifetime: timedelta | None) -> ConsentDecision:
-    risky = ticked & scope_groups.to_be_confirmed(asked)
-    return ConsentDecision(
-        granted=ticked | asked.held,
-        lifetime=lifetime,
-        pending=bool(risky) and history.confirmed(asked, risky) is None,
-        # Nobody makes what is risky last longer by an answer that no operator has seen
-        until=scope_groups.bound(asked, risky),
-    )
+def _grants_at_most(record: ConsentRecord, scope: Scope, answer: Answer) -> bool:
+    if not record.scopes_granted <= scope:
+        return False
+    if answer.lifetime is None:
+        return True
+    end = record.chosen_expiry
+    return end is not None and end <= record.decided_at + answer.lifetime
+
+
+def _settle_device(request: ConsentRequest, **columns: Any) -> None:
+    if request.device is None:
+        return
+    # Of concurrent answers one wins. What a refused one has written so far is rolled back.
+    if not unanswered_devices().filter(pk=request.device.pk).update(**columns):
+        raise too_late()
 
 
 def _row(
-    asked: ConsentRequest,
+    request: ConsentRequest,
     decision: Decision,
     answer: ConsentDecision,
-    origin: audit.RequestContext,
-    text: screen.ScreenText | None,
+    context: audit.RequestContext,
+    shown: Screen | None,
 ) -> ConsentRecord:
     now = clock.now()
     denied = decision == Decision.DENIED
     return ConsentRecord(
-        request_digest=asked.request_digest,
-        user_id=asked.sign_in.user.pk,
-        subject=asked.sign_in.subject,
-        client=asked.client.application,
-        client_id_value=asked.client.client_id,
-        client_name=str(asked.client.application),
-        redirect_host=asked.leads_to,
-        scopes_asked=asked.scope,
+        request_digest=request.digest,
+        user_id=request.sign_in.user.pk,
+        subject=request.sign_in.subject,
+        client=request.client.application,
+        client_id_value=request.client.client_id,
+        client_name=str(request.client.application),
+        redirect_host=request.redirect_host,
+        scopes_asked=request.scope,
         scopes_granted=answer.granted,
-        # A denial takes nothing of what was granted before
-        scopes_refused=asked.offered if denied else asked.scope - answer.granted,
-        audience=asked.audience,
-        constraints=asked.constraints,
-        text_version="" if text is None else screen.VERSION,
-        locale=get_language() or "" if text is None else text.locale,
-        shown={} if text is None else text.content,
+        # A denial leaves what was granted before
+        scopes_refused=request.selectable if denied else request.scope - answer.granted,
+        audience=request.audience,
+        constraints=request.constraints,
+        text_version="" if shown is None else screen.VERSION,
+        locale=get_language() or "" if shown is None else shown.locale,
+        shown={} if shown is None else shown.content,
         chosen_expiry=_end(answer, now),
-        auth_time=asked.sign_in.auth_time,
-        acr=asked.sign_in.acr,
+        auth_time=request.sign_in.auth_time,
+        acr=request.sign_in.acr,
         confirmation=_PENDING if answer.pending else "",
         decision=decision,
         decided_at=now,
-        ip_address=origin.ip,
-        user_agent=audit.printable(masked(origin.user_agent), 255),
+        ip_address=context.ip,
+        user_agent=audit.printable(masked(context.user_agent), 255),
     )
 
 
 def _end(answer: ConsentDecision, now: datetime) -> datetime | None:
     chosen = None if answer.lifetime is None else now + answer.lifetime
     return min((end for end in (chosen, answer.until) if end is not None), default=None)
-
-
-def _insert_once(consent: ConsentRecord) -> None:
-    try:
-        with nested():
-            consent.save(force_insert=True)
-    except IntegrityError as error:
-        answered = InvalidRequest("This question was answered already.")
-        answered.may_be_done = True
-        raise answered from error

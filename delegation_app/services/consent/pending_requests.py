@@ -1,4 +1,4 @@
-"""Requests that wait for a user, kept on the server. Anybody can cause one, so they are bounded."""
+"""Requests that wait for a user, kept on the server; bounded, since any visitor can cause one."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Pending:
 def lifetime() -> timedelta:
     """Return how long a request is kept: longer than its page may be answered.
 
-    So a page that was open for too long leads back to its question.
+    So a page that was open for too long leads back to its request.
     """
     return conf.authorization_request_lifetime + _TIME_TO_SIGN_IN
 
@@ -74,7 +74,7 @@ def keep(kind: Kind, content: Mapping[str, Any], *, client_id: str, waiter: Wait
         waiter: the browser and the user.
 
     Returns:
-        None if nobody is signed in and this network or client has all the rows that it may have.
+        None without a user, if this network or client has reached its maximum of rows.
 
     Side effects: one row; drops expired rows and all but the newest of this user.
     """

@@ -62,7 +62,7 @@ def onward(
     the client that its policy names.
 
     Args:
-        scope: what is asked for; a server that knows nothing of it is out of reach.
+        scope: the requested scope; a server that knows nothing of it is out of reach.
         audience: where the app's own tokens are valid.
         constraints: `resource_servers` and `max_depth` of these are looked at.
         now: the time to judge by.

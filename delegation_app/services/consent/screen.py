@@ -1,17 +1,19 @@
-"""The question word for word: what the page shows, and what stands in the record of the answer.
+"""The consent screen word for word, as the page shows it and the consent record keeps it.
 
-The text is made from what is asked and the moment at which it is shown, in one language. So the
-same question has the same text again when it is answered, or has changed meanwhile. Nothing of it
-is looked up again when a record is read.
+The content is composed from the request, the time and the language. So the same request has the
+same content when it is answered, unless something has changed. Reading a record looks nothing up.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.timesince import timesince
@@ -19,105 +21,131 @@ from django.utils.translation import get_language, ngettext, override
 from django.utils.translation import gettext as _
 
 from delegation_app import clock
+from delegation_app.models import ClientPolicy
+from delegation_app.models.fields import validate_web_address
 from delegation_app.protocol.secrets import digest
 from delegation_app.services.clients import logos
-from delegation_app.services.consent import durations, history, reach, restored, scope_groups
+from delegation_app.services.consent import (
+    durations,
+    history,
+    reach,
+    regranted_authority,
+    scope_groups,
+)
 from delegation_app.services.consent.fragments import PLAIN, STRONG, Piece, fragments, sanitize
 from delegation_app.services.consent.reach import ReachableServer
 from delegation_app.services.consent.request import ConsentRequest
 
-# Raised whenever the words or the order of the page change
+# Raised whenever the words or the order of the screen change
 VERSION: Final = "4"
 
-_MOST_TARGETS: Final = 10
+_MAX_TARGETS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class ScreenText:
-    """What a person is shown.
+class Screen:
+    """What a user is shown.
 
     Attributes:
-        content: JSON members; the templates say where each goes.
-        locale: the language of it.
-        at: the moment from which times in it are told.
+        request: what is requested.
+        content: JSON members; the templates place each of them.
+        locale: its language.
+        at: the time for which it is composed.
     """
 
+    request: ConsentRequest
     content: dict[str, Any]
     locale: str
     at: datetime
 
     @property
-    def digest(self) -> str:
-        """What a later text is compared with."""
-        return digest(json.dumps(self.content, sort_keys=True))
+    def fingerprint(self) -> dict[str, Any]:
+        """JSON members by which `recompose` recognizes it, without its content."""
+        text = json.dumps(self.content, sort_keys=True)
+        moment = int(self.at.timestamp())
+        return {"digest": digest(text), "locale": self.locale, "at": moment}
 
 
 def compose(
-    asked: ConsentRequest, at: datetime | None = None, locale: str | None = None
-) -> ScreenText:
-    """Return the text of a question. Reads only.
+    request: ConsentRequest, at: datetime | None = None, locale: str | None = None
+) -> Screen:
+    """Return the screen for a request. Reads only.
 
     Args:
-        asked: the question.
-        at: the moment at which it is shown; the present if left out.
+        request: what is requested.
+        at: the time at which it is shown; the present if left out.
         locale: its language; the current one if left out.
     """
     locale = get_language() or "" if locale is None else locale
     at = (at or clock.now()).replace(microsecond=0)
     with override(locale or None):
-        return ScreenText(_content(asked, at), locale, at)
+        return Screen(request, _content(request, at), locale, at)
 
 
-def _content(asked: ConsentRequest, at: datetime) -> dict[str, Any]:
-    name = app_name(asked)
-    may_act = asked.client.policy.may_act
-    onward = reach.onward(asked.scope, asked.audience, asked.constraints, at, may_act=may_act)
-    comes_back = restored.of(asked, name, onward)
+def recompose(request: ConsentRequest, fingerprint: Mapping[str, Any]) -> Screen | None:
+    """Return the screen that the user saw; None if it would be different now. Reads only.
+
+    Args:
+        request: what is requested.
+        fingerprint: that of the screen.
+    """
+    at = datetime.fromtimestamp(fingerprint["at"], UTC)
+    screen = compose(request, at, fingerprint["locale"])
+    return screen if screen.fingerprint["digest"] == fingerprint["digest"] else None
+
+
+def _content(request: ConsentRequest, at: datetime) -> dict[str, Any]:
+    name = app_name(request)
+    may_act = request.client.policy.may_act
+    onward = reach.onward(request.scope, request.audience, request.constraints, at, may_act=may_act)
+    pending, until = history.approval(request, request.selectable)
+    scopes = scope_groups.content(request)
+    regranted = regranted_authority.of(request, name, onward)
     return {
-        "heading": _heading(asked, name),
-        "sentence": _sentence(asked, name, at),
+        "heading": _heading(request, name),
+        "sentence": _sentence(request, name, at),
         "person": [
             *fragments(
                 _("You are signed in as %(person)s. "),
-                person=sanitize(asked.sign_in.user.get_username()),
+                person=sanitize(request.sign_in.user.get_username()),
             ),
             *fragments(_("The app never sees your password.")),
         ],
-        "app": _app(asked, name, at),
-        "warnings": _warnings(asked, name),
+        "app": _app(request, name, at),
+        "warnings": _warnings(request, name),
         "compare": _("Compare this code with the one on your device:")
-        if asked.is_on_a_device
+        if request.is_on_a_device
         else "",
-        **scope_groups.content(asked),
-        "facts": _facts(asked, onward.targets),
-        "notes": [*comes_back.sentences, *_notes(asked)],
-        # Not shown: two texts with the same words may be about different things that were taken
-        "restores": comes_back.marks,
-        "reach": comes_back.reach,
-        "time": _time(asked, at),
+        **scopes,
+        "facts": _facts(request, onward.targets),
+        "notes": [*regranted.sentences, *_notes(request, until, pending=pending)],
+        # Not shown: two screens with the same words may be about different blocks
+        "restores": regranted.marks,
+        "reach": regranted.reach,
+        "time": _time(request, at),
         "foot": fragments(_("You can end this at any time under %(page)s."), page=_("Connections")),
         "deny": _("Deny"),
         "allow": _("Allow"),
     }
 
 
-def app_name(asked: ConsentRequest) -> str:
-    """Return how the app is called; one without a name goes by its client id."""
-    return sanitize(asked.client.application) or sanitize(asked.client.client_id)
+def app_name(request: ConsentRequest) -> str:
+    """Return the name of the app; its client id if it has none."""
+    return sanitize(request.client.application) or sanitize(request.client.client_id)
 
 
-def _heading(asked: ConsentRequest, name: str) -> list[Piece]:
-    if asked.is_on_a_device:
+def _heading(request: ConsentRequest, name: str) -> list[Piece]:
+    if request.is_on_a_device:
         return fragments(_("Let %(app)s on a device act for you?"), app=name)
-    if asked.held:
+    if request.already_granted:
         return fragments(_("Let %(app)s do more for you?"), app=name)
     return fragments(_("Let %(app)s act for you?"), app=name)
 
 
-def _sentence(asked: ConsentRequest, name: str, at: datetime) -> list[Piece]:
-    servers = asked.client.servers
-    places = [sanitize(servers[one].name) or one for one in asked.audience]
-    longest = asked.client.delegation_lifetime
+def _sentence(request: ConsentRequest, name: str, at: datetime) -> list[Piece]:
+    servers = request.client.servers
+    places = [sanitize(servers[one].name) or one for one in request.audience]
+    longest = request.client.delegation_lifetime
     # A list of names in one sentence, each kept apart
     keys = [f"place{number}" for number in range(len(places))]
     where = ", ".join(f"%({key})s" for key in keys)
@@ -134,23 +162,39 @@ def _sentence(asked: ConsentRequest, name: str, at: datetime) -> list[Piece]:
         )
         day = _day(at + longest)
     named = dict(zip(keys, places, strict=True))
-    within = _(", within the limits below") if asked.constraints.describe() else ""
+    within = _(", within the limits below") if request.constraints.describe() else ""
     sentence = sentence.replace("{where}", where).replace("{within}", within)
     return fragments(sentence, app=name, day=day, **named)
 
 
-def _app(asked: ConsentRequest, name: str, at: datetime) -> dict[str, Any]:
-    client = asked.client
+def _app(request: ConsentRequest, name: str, at: datetime) -> dict[str, Any]:
+    client = request.client
     verified = client.is_confidential
     created = getattr(client.application, "created", None)
     return {
         "name": name,
         "verified": verified,
-        # A picture would vouch for what anybody can claim to be
+        # A logo would vouch for what any app can claim to be
         "logo": logos.address_of(client.policy) if verified else "",
         "registered": "" if created is None else _registered(created, at),
-        "links": scope_groups.links(client.policy),
+        "links": _links(client.policy),
     }
+
+
+def _links(policy: ClientPolicy) -> list[dict[str, str]]:
+    found = []
+    for label, address in (
+        (_("Home page"), policy.home_page),
+        (_("Privacy"), policy.privacy_page),
+    ):
+        # Again: scripts can store what the forms refuse
+        try:
+            validate_web_address(address)
+        except ValidationError:
+            continue
+        host = urlsplit(address).hostname or ""
+        found.append({"label": label, "address": address, "host": host})
+    return found
 
 
 def _registered(created: datetime, at: datetime) -> str:
@@ -160,10 +204,10 @@ def _registered(created: datetime, at: datetime) -> str:
     return _("Registered here %(time)s ago.") % {"time": ago}
 
 
-def _warnings(asked: ConsentRequest, name: str) -> list[list[Piece]]:
+def _warnings(request: ConsentRequest, name: str) -> list[list[Piece]]:
     anybody = fragments(_("Anybody can claim to be %(app)s. "), app=name)
     found = []
-    if asked.is_on_a_device:
+    if request.is_on_a_device:
         found.append(
             [
                 [STRONG, _("Another person may have started this.")],
@@ -173,24 +217,24 @@ def _warnings(asked: ConsentRequest, name: str) -> list[list[Piece]]:
                         "enter a code that someone sent you. "
                     )
                 ),
-                *([] if asked.client.is_confidential else anybody),
+                *([] if request.client.is_confidential else anybody),
             ]
         )
-    elif not asked.client.is_confidential:
+    elif not request.client.is_confidential:
         go_on = fragments(_("Go on only if you started this yourself just now."))
         found.append([[STRONG, _("Unverified app.")], [PLAIN, " "], *anybody, *go_on])
     return found
 
 
-def _facts(asked: ConsentRequest, targets: list[ReachableServer]) -> list[dict[str, Any]]:
-    servers = asked.client.servers
-    where = [{"text": sanitize(servers[one].name), "code": one} for one in asked.audience]
+def _facts(request: ConsentRequest, targets: list[ReachableServer]) -> list[dict[str, Any]]:
+    servers = request.client.servers
+    where = [{"text": sanitize(servers[one].name), "code": one} for one in request.audience]
     found = [{"label": _("Where"), "lines": where}]
-    if limits := asked.constraints.describe():
+    if limits := request.constraints.describe():
         found.append({"label": _("Limits"), "lines": [{"text": limit} for limit in limits]})
     found.append({"label": _("May be passed on to"), "lines": _targets(targets)})
-    if not asked.is_on_a_device:
-        host = {"text": sanitize(asked.leads_to), "strong": True}
+    if not request.is_on_a_device:
+        host = {"text": sanitize(request.redirect_host), "strong": True}
         found.append({"label": _("Afterwards you go to"), "lines": [host]})
     return found
 
@@ -199,7 +243,7 @@ def _targets(found: list[ReachableServer]) -> list[dict[str, Any]]:
     if not found:
         return [{"text": _("nobody")}]
     values: list[dict[str, Any]] = [
-        {"text": sanitize(one.name), "code": one.identifier} for one in found[:_MOST_TARGETS]
+        {"text": sanitize(one.name), "code": one.identifier} for one in found[:_MAX_TARGETS]
     ]
     more = len(found) - len(values)
     if more:
@@ -209,24 +253,23 @@ def _targets(found: list[ReachableServer]) -> list[dict[str, Any]]:
     return values
 
 
-def _notes(asked: ConsentRequest) -> list[str]:
-    risky = scope_groups.to_be_confirmed(asked)
+def _notes(request: ConsentRequest, until: datetime | None, *, pending: bool) -> list[str]:
     notes = []
-    if asked.known:
+    if request.previously_granted:
         notes.append(
             _(
                 "The app has to ask again for what you untick here. What you allowed before stays "
                 "as it is until you end it."
             )
         )
-    if risky and history.confirmed(asked, risky) is None:
+    if pending:
         notes.append(
             _(
-                "If you tick something of high risk, an operator has to confirm your answer first. "
+                "If you tick something of high risk, an operator has to approve your answer first. "
                 "Until then the app gets nothing of it."
             )
         )
-    if (until := scope_groups.bound(asked, risky)) is not None:
+    if until is not None:
         notes.append(
             _("What has a high risk was allowed until %(day)s. This answer does not last longer.")
             % {"day": _day(until)}
@@ -234,8 +277,8 @@ def _notes(asked: ConsentRequest) -> list[str]:
     return notes
 
 
-def _time(asked: ConsentRequest, at: datetime) -> dict[str, Any]:
-    client = asked.client
+def _time(request: ConsentRequest, at: datetime) -> dict[str, Any]:
+    client = request.client
     longest = client.delegation_lifetime
     whole = (
         _("until you or an operator end it")
@@ -246,7 +289,7 @@ def _time(asked: ConsentRequest, at: datetime) -> dict[str, Any]:
     return {
         "label": _("How long"),
         "options": [*options, ["", whole]],
-        "chosen": durations.first_choice(client),
+        "chosen": durations.preselected(client),
     }
 
 

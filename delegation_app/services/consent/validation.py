@@ -1,16 +1,19 @@
-"""The authorization endpoint's decisions, in the order in which they must be made."""
+"""The rules of an authorization request, in the order in which they are applied."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from delegation_app import toolkit
 from delegation_app.conf import conf
 from delegation_app.protocol import names, pkce
+from delegation_app.protocol.audience import Audience
+from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import (
     InvalidRequest,
+    LoginRequired,
     OAuthError,
     RedirectTarget,
     RequestNotSupported,
@@ -18,10 +21,14 @@ from delegation_app.protocol.errors import (
     UnauthorizedClient,
     UnsupportedResponseType,
 )
-from delegation_app.protocol.requests.authorization_request import AuthorizationRequest
 from delegation_app.protocol.requests.parameters import MEANINGFUL, Parameters
+from delegation_app.protocol.scope import Scope
+from delegation_app.protocol.secrets import new_secret
 from delegation_app.services.clients.lookup import RegisteredClient, find
+from delegation_app.services.consent import history
+from delegation_app.services.consent.request import ConsentRequest
 from delegation_app.services.delegations import enforcement
+from delegation_app.services.delegations.terms import SignIn
 
 _SUPPORTED: Final = frozenset(
     {
@@ -31,36 +38,26 @@ _SUPPORTED: Final = frozenset(
 )  # fmt: skip
 PARAMETERS: Final = _SUPPORTED | MEANINGFUL
 
+_REQUEST_OBJECTS: Final = {
+    "request": RequestNotSupported,
+    "request_uri": RequestUriNotSupported,
+}
 _PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
-_LONGEST_STATE: Final = 2048
-# About 68 years; a larger number is nonsense, not patience.
-_LARGEST_MAX_AGE: Final = 2**31 - 1
+_MAX_STATE: Final = 2048
+# About 68 years; a larger number is nonsense.
+_MAX_MAX_AGE: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
+class ValidatedClient:
     """A client and one of its own redirect URIs: from here on errors may be redirected."""
 
     client: RegisteredClient
     target: RedirectTarget
 
 
-@dataclass(frozen=True, slots=True)
-class Interaction:
-    """What the request wants of the person (OpenID Connect Core 3.1.2.1)."""
-
-    prompts: frozenset[str]
-    max_age: int | None
-
-    def wants_sign_in(self, auth_time: datetime, now: datetime) -> bool:
-        """Tell whether the person has to sign in again."""
-        if self.max_age is not None and (now - auth_time).total_seconds() > self.max_age:
-            return True
-        return bool(self.prompts & {"login", "select_account"})
-
-
-def prove(parameters: Parameters) -> Proven:
-    """Prove the client and the redirect URI.
+def validate_client_and_redirect(parameters: Parameters) -> ValidatedClient:
+    """Validate the client and the redirect URI.
 
     Raises:
         InvalidRequest: one of them is missing, repeated, unknown or not registered. It is
@@ -70,30 +67,61 @@ def prove(parameters: Parameters) -> Proven:
     uri = _redirect_uri(client, parameters.get("redirect_uri"))
     states = parameters.all("state")
     # A repeated state is refused below; the error carries none of them.
-    return Proven(client, RedirectTarget(uri, states[0] if len(states) == 1 else None, conf.issuer))
+    state = states[0] if len(states) == 1 else None
+    return ValidatedClient(client, RedirectTarget(uri, state, conf.issuer))
 
 
-def prove_again(asked: AuthorizationRequest) -> RegisteredClient:
-    """Prove both again for a page that is answered: they may have changed since it was shown.
+def consent_request(
+    parameters: Parameters, validated: ValidatedClient, sign_in: SignIn | None
+) -> ConsentRequest:
+    """Validate everything else, and return what is requested of the user.
 
-    Raises:
-        InvalidRequest: as `prove`.
-    """
-    client = _client(asked.client_id)
-    _redirect_uri(client, asked.target.uri)
-    return client
-
-
-def check(parameters: Parameters, proven: Proven) -> tuple[AuthorizationRequest, Interaction]:
-    """Check everything else.
+    Args:
+        parameters: those of the authorization request.
+        validated: its client and redirect URI.
+        sign_in: the user; None before the sign-in.
 
     Raises:
-        OAuthError: one that may be redirected to the proven target.
+        OAuthError: one that may be redirected to the target; `LoginRequired` without a user.
     """
     try:
-        return _request(parameters, proven), _interaction(parameters)
+        return _request(parameters, validated, sign_in)
     except OAuthError as error:
-        raise error.redirected_to(proven.target) from error
+        raise error.redirected_to(validated.target) from error
+
+
+def restore(shown: Mapping[str, Any], handle: str, sign_in: SignIn) -> ConsentRequest:
+    """Return the request whose screen is answered now, with what the screen showed as granted.
+
+    The client and the redirect URI may have changed since. Marks on the screen may be out of date,
+    but scopes without a checkbox have to be granted still.
+
+    Args:
+        shown: the result of `ConsentRequest.to_json`.
+        handle: the handle under which it is stored.
+        sign_in: the user.
+
+    Raises:
+        InvalidRequest: as `validate_client_and_redirect`.
+    """
+    client, target = _client(shown["client_id"]), RedirectTarget(**shown["target"])
+    _redirect_uri(client, target.uri)
+    request = ConsentRequest(
+        client=client,
+        sign_in=sign_in,
+        scope=Scope(shown["scope"]),
+        audience=Audience(shown["audience"]),
+        constraints=Constraints.parse(shown["constraints"]),
+        grant_type=names.AUTHORIZATION_CODE,
+        handle=handle,
+        target=target,
+        code_challenge=shown["code_challenge"],
+        prompts=frozenset(shown["prompts"]),
+        previously_granted=Scope(shown["previously_granted"]),
+    )
+    before = Scope(shown["already_granted"])
+    still = before & history.look_up(request).granted if before else before
+    return replace(request, already_granted=still)
 
 
 def _client(client_id: str) -> RegisteredClient:
@@ -115,48 +143,61 @@ def _redirect_uri(client: RegisteredClient, requested: str | None) -> str:
     return requested
 
 
-def _request(parameters: Parameters, proven: Proven) -> AuthorizationRequest:
+def _request(
+    parameters: Parameters, validated: ValidatedClient, sign_in: SignIn | None
+) -> ConsentRequest:
     parameters.refuse_repeats()
-    _refuse_unsupported(parameters)
+    # RFC 9101 section 7: these would replace the other parameters, so they cannot be ignored
+    for name, refusal in _REQUEST_OBJECTS.items():
+        if name in parameters:
+            raise refusal("Request objects are not supported.")
+    parameters.refuse_unsupported(_SUPPORTED)
+    if parameters.get("response_mode") not in {None, "query"}:
+        raise InvalidRequest("The only response_mode is query.")
     # RFC 9700 section 2.1.2: no token ever comes from this endpoint
     if parameters.require("response_type") != "code":
         raise UnsupportedResponseType("The only response_type is code.")
-    client = proven.client
+    client = validated.client
     if not client.may_use(names.AUTHORIZATION_CODE):
         raise UnauthorizedClient("This client may not use the authorization code grant.")
-    if len(parameters.get("state") or "") > _LONGEST_STATE:
-        raise InvalidRequest(f"The state is longer than {_LONGEST_STATE} characters.")
+    if len(parameters.get("state") or "") > _MAX_STATE:
+        raise InvalidRequest(f"The state is longer than {_MAX_STATE} characters.")
     challenge = pkce.check_challenge(
         parameters.get("code_challenge"), parameters.get("code_challenge_method")
     )
     audience = client.audience(parameters.all("resource"))
     scope = client.scope(parameters.get("scope"), audience)
     constraints = enforcement.of_request(client, parameters.get("constraints"), audience)
-    return AuthorizationRequest(
-        client.client_id, proven.target, scope, audience, challenge, constraints
+    prompts, max_age = _prompts(parameters), _max_age(parameters.get("max_age"))
+    if sign_in is None:
+        raise LoginRequired("The user must sign in.")
+    return ConsentRequest(
+        client=client,
+        sign_in=sign_in,
+        scope=scope,
+        audience=audience,
+        constraints=constraints,
+        grant_type=names.AUTHORIZATION_CODE,
+        handle=new_secret(),
+        target=validated.target,
+        code_challenge=challenge,
+        prompts=prompts,
+        max_age=max_age,
     )
 
 
-def _refuse_unsupported(parameters: Parameters) -> None:
-    # RFC 9101 section 7: these would replace the other parameters, so they can't be ignored
-    if "request" in parameters:
-        raise RequestNotSupported("Request objects are not supported.")
-    if "request_uri" in parameters:
-        raise RequestUriNotSupported("Request URIs are not supported.")
-    parameters.refuse_unsupported(_SUPPORTED)
-    if parameters.get("response_mode") not in {None, "query"}:
-        raise InvalidRequest("The only response_mode is query.")
-
-
-def _interaction(parameters: Parameters) -> Interaction:
+def _prompts(parameters: Parameters) -> frozenset[str]:
     prompts = frozenset((parameters.get("prompt") or "").split())
     if not prompts <= _PROMPTS or ("none" in prompts and len(prompts) > 1):
         raise InvalidRequest("The prompt is not supported.")
-    max_age = parameters.get("max_age")
-    if max_age is None:
-        return Interaction(prompts, None)
+    return prompts
+
+
+def _max_age(text: str | None) -> int | None:
+    if text is None:
+        return None
     # isdecimal alone would also take digits of other scripts; int refuses thousands of digits
-    digits = max_age if max_age.isascii() and max_age.isdecimal() else ""
-    if not 0 < len(digits) <= len(str(_LARGEST_MAX_AGE)) or int(digits) > _LARGEST_MAX_AGE:
+    digits = text if text.isascii() and text.isdecimal() else ""
+    if not 0 < len(digits) <= len(str(_MAX_MAX_AGE)) or int(digits) > _MAX_MAX_AGE:
         raise InvalidRequest("The max_age must be a whole number of seconds.")
-    return Interaction(prompts, int(digits))
+    return int(digits)

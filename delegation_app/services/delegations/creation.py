@@ -60,7 +60,7 @@ def create(terms: Terms, origin: audit.RequestContext, *, just_allowed: bool = F
         left = cut(terms)
     if left is None:
         raise AccessDenied("This was taken from the client. The user has to allow it again.")
-    if risky := history.unconfirmed(left):
+    if risky := history.unapproved(left):
         raise AccessDenied("An operator has to confirm this first.", detail=f"high risk: {risky}")
     return insert(left, origin)
 

@@ -1,4 +1,4 @@
-"""Devices that ask: two codes for each request (RFC 8628 sections 3.1 and 3.2)."""
+"""Device authorization: two codes for each request (RFC 8628 sections 3.1 and 3.2)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class TooManyDevices(OAuthError):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What a device is told (RFC 8628 section 3.2). Both codes exist here and in the answer only.
+    """The response to a device (RFC 8628 section 3.2). Both codes exist here and in it only.
 
     Attributes:
         device_code: what it polls with.
@@ -76,7 +76,7 @@ def start(
 
     Raises:
         UnauthorizedClient: its policy does not allow the grant.
-        InvalidRequest, InvalidScope, InvalidTarget: it asks for what it can't have.
+        InvalidRequest, InvalidScope, InvalidTarget: it requests what it cannot have.
         TooManyDevices: too many codes of the client, or for its address, wait for an answer.
         TemporarilyUnavailable: no free code was found.
 
@@ -152,7 +152,7 @@ def _refuse_too_many(row: DeviceCode) -> None:
 
 
 def _sweep(client_id: str) -> None:
-    """Delete a few of a client's codes that nobody answered, so that their number stays bounded."""
+    """Delete a few of a client's unanswered codes, so that their number stays bounded."""
     over = DeviceCode.objects.filter(
         client_id_value=client_id,
         expires_at__lt=clock.now() - _KEPT,
@@ -163,6 +163,6 @@ def _sweep(client_id: str) -> None:
 
 
 def _release(user_code_digest: str, now: datetime) -> None:
-    # Codes only have to differ among those that somebody may still type
+    # A code has to differ only from those that a user may still type
     over = Q(expires_at__lte=now) | Q(approved_at__isnull=False) | Q(denied_at__isnull=False)
     DeviceCode.objects.filter(over, user_code_digest=user_code_digest).update(user_code_digest=None)

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from factory.declarations import LazyAttribute, Maybe, SelfAttribute, SubFactory
 
@@ -16,11 +15,12 @@ from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints
+from delegation_app.protocol.errors import RedirectTarget
 from delegation_app.protocol.scope import Scope
-from delegation_app.protocol.secrets import digest, new_secret
+from delegation_app.protocol.secrets import new_secret
 from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.consent import decision, screen
-from delegation_app.services.consent.request import ON_A_DEVICE, ConsentRequest
+from delegation_app.services.consent.request import ConsentRequest
 from delegation_app.services.delegations import creation
 from delegation_app.services.delegations.terms import ChildTerms, SignIn, Terms
 from delegation_app.services.tokens import exchange_parties
@@ -122,7 +122,9 @@ class DelegationFactory(WrittenFactory):
             request = _request(principal, requested)
             consent = _consent(request, requested.expires_at)
             origin = ORIGIN.acting_as(request.sign_in.subject)
-            return decision.open_on(request, consent, request.scope, origin, just_allowed=True)
+            return decision.create_delegation(
+                request, consent, request.scope, origin, just_allowed=True
+            )
 
     @classmethod
     def tree(cls, depth: int = 3, *, children: int = 1, **root: Any) -> list[Delegation]:
@@ -181,14 +183,15 @@ def _request(user: Any, requested: _Requested, grant_type: str | None = None) ->
         audience=where,
         constraints=known.policy.constraints.narrowed(requested.limits()),
         grant_type=grant,
-        leads_to=ON_A_DEVICE if grant == names.DEVICE_CODE else _redirect_host(requested.client),
-        request_digest=digest(new_secret()),
+        handle=new_secret(),
+        target=None if grant == names.DEVICE_CODE else _target(requested.client),
     )
 
 
 def _consent(request: ConsentRequest, expires_at: datetime | None) -> ConsentRecord:
-    text = decision.held_text(request, screen.compose)
-    granted = decision.evaluate(request, request.scope, request.client.delegation_lifetime)
+    text = decision.locked_screen(request, screen.compose)
+    answer = decision.Answer(request.scope, request.client.delegation_lifetime)
+    granted = decision.evaluate(request, answer)
     if granted is None:
         raise ValueError("The user has allowed nothing.")
     granted = replace(granted, until=_earliest(granted.until, expires_at))
@@ -258,6 +261,5 @@ def _allowed(client: RegisteredClient, grant_types: tuple[str, ...]) -> str:
     raise ValueError(f"The policy of the client allows none of {', '.join(grant_types)}.")
 
 
-def _redirect_host(application: Any) -> str:
-    parts = urlsplit(application.redirect_uris.split()[0])
-    return parts.hostname or f"{parts.scheme}:"
+def _target(application: Any) -> RedirectTarget:
+    return RedirectTarget(application.redirect_uris.split()[0], None, conf.issuer)

@@ -6,22 +6,15 @@ from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 
 from delegation_app import http
-from delegation_app.protocol.errors import InvalidRequest, OAuthError
-from delegation_app.protocol.requests.authorization_request import AuthorizationRequest
+from delegation_app.protocol.errors import OAuthError
 from delegation_app.protocol.requests.parameters import Parameters
-from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
-from delegation_app.services.consent import authorize, durations, pending_requests, validation
-from delegation_app.services.consent.authorize import FirstAnswer
-from delegation_app.services.consent.decision import AskAgain
-from delegation_app.services.consent.history import ConsentQuestion
-from delegation_app.services.consent.pending_requests import Kind, Pending
-from delegation_app.services.consent.screen import app_name
-from delegation_app.services.delegations.terms import SignIn
+from delegation_app.services.consent import decision, history, pending_requests, screen, validation
+from delegation_app.services.consent.decision import AskAgain, Decision
+from delegation_app.services.consent.pending_requests import Kind
+from delegation_app.services.consent.request import ConsentRequest
 from delegation_app.views import pages, sign_in
-from delegation_app.views.oauth import consent_form, consent_page, consent_session
-from delegation_app.views.oauth.consent_form import PreviousInput
-from delegation_app.views.oauth.consent_session import ScreenFingerprint
+from delegation_app.views.oauth import consent_page, consent_session
 from delegation_app.views.pages import NoLonger
 
 _SIGN_IN = "sign-in"
@@ -31,60 +24,47 @@ def answer(request: HttpRequest) -> HttpResponse:
     """Take what a form of the authorization endpoint posts: an answer, or a sign-out.
 
     Raises:
-        OAuthError: the answer is not taken.
+        OAuthError: the answer is refused.
     """
     parameters = http.read_form(request)
-    handle, decision = parameters.require("handle"), parameters.require("decision")
-    if decision == _SIGN_IN:
+    handle, pressed = parameters.require("handle"), parameters.require("decision")
+    if pressed == _SIGN_IN:
         return _sign_out(request, handle)
-    person = sign_in.current(request)
-    if person is None:
+    user = sign_in.current(request)
+    if user is None:
         raise _signed_out(request, handle)
-    found, seen = consent_session.question(request, Kind.CONSENT, handle, person)
-    question = _question(found, seen, person)
-    if decision not in {"allow", "deny"}:
-        raise InvalidRequest("The decision must be allow or deny.")
+    found = consent_session.answered(request, Kind.CONSENT, parameters, user)
+    requested = validation.restore(found.content["request"], handle, user)
     try:
-        return _decide(request, question, parameters, found)
+        outcome = consent_page.decide(request, requested, parameters, found)
     except OAuthError as error:
-        first = None if error.recorded else authorize.find(question)
-        if first is not None:
-            return _first_answer(request, question, parameters, first)
-        if not isinstance(error, AskAgain):
-            origin, client_id = http.context_of(request, person.subject), question.client.client_id
-            audit.record_refusal(error, origin, client_id=client_id, endpoint=request.path)
-            raise
-        pending_requests.replace(handle)
-        again, question = (
-            PreviousInput.of(parameters, error),
-            question.looked_back(whole=seen.whole),
-        )
-        query = found.content["query"]
-        return consent_page.consent_page(request, question, query, again, whole=seen.whole)
+        repeated = None if error.recorded else _repeated(request, requested, parameters)
+        if repeated is not None:
+            return repeated
+        if isinstance(error, AskAgain):
+            pending_requests.replace(handle)
+            shown = screen.compose(history.with_previous_grants(history.look_up(requested)))
+            query = found.content["query"]
+            return consent_page.screen_page(request, shown, query=query, again=(parameters, error))
+        context, client_id = http.context_of(request, user.subject), requested.client.client_id
+        audit.record_refusal(error, context, client_id=client_id, endpoint=request.path)
+        raise
+    return consent_page.respond(request, outcome)
 
 
 def forged(request: HttpRequest, error: OAuthError) -> HttpResponse:
-    """Render the refusal of a form without a CSRF token, with the way back to its question.
+    """Render the refusal of a form without a CSRF token, with the way back to its screen.
 
     A sign-in in another window changes the token of a page that was opened before.
     """
     try:
-        found = consent_session.find(request, _handle_of(request), Kind.CONSENT, Kind.REQUEST)
+        handle = http.read_form(request).get("handle") or ""
+        found = consent_session.find(request, handle, Kind.CONSENT, Kind.REQUEST)
         back = "" if found is None else consent_session.way_back(request, found)
     except Exception as failure:  # noqa: BLE001 - the form is refused whether or not this works
         http.as_oauth_error(failure, request)
         back = ""
     return pages.error_page(request, error, back=back)
-
-
-def _handle_of(request: HttpRequest) -> str:
-    return http.read_form(request).get("handle") or ""
-
-
-def _question(found: Pending, seen: ScreenFingerprint, person: SignIn) -> ConsentQuestion:
-    asked = AuthorizationRequest.from_json(found.content["request"])
-    question = ConsentQuestion(asked, validation.prove_again(asked), person, found.handle)
-    return question.as_shown(held=Scope(seen.held.split()), known=Scope(seen.known.split()))
 
 
 def _signed_out(request: HttpRequest, handle: str) -> NoLonger:
@@ -103,39 +83,18 @@ def _sign_out(request: HttpRequest, handle: str) -> HttpResponse:
     return sign_in.ask_for(request, consent_session.resuming(handle))
 
 
-def _decide(
-    request: HttpRequest, question: ConsentQuestion, parameters: Parameters, found: Pending
-) -> HttpResponse:
-    if consent_session.is_too_old(found):
-        raise consent_form.expired()
-    origin = http.context_of(request, question.sign_in.subject)
-    seen = ScreenFingerprint(**found.content["seen"])
-    if parameters.get("decision") == "deny":
-        authorize.deny(question, origin, text=seen.again(question.asked))
-    lifetime = durations.chosen(question.client, parameters.get("lifetime"))
-    ticked = Scope(parameters.all("scopes"))
-    try:
-        code = authorize.allow(question, ticked, origin, lifetime=lifetime, shown=seen.again)
-    except authorize.AwaitsConfirmation as error:
-        return consent_page.waiting_page(request, question, error)
-    return pages.redirect(question.request.target.carrying(code=code))
-
-
-def _first_answer(
-    request: HttpRequest, question: ConsentQuestion, parameters: Parameters, first: FirstAnswer
-) -> HttpResponse:
-    denies = parameters.get("decision") == "deny"
-    ticked = Scope() if denies else Scope(parameters.all("scopes"))
-    lifetime = durations.chosen(question.client, parameters.get("lifetime"))
-    try:
-        code = first.repeat(question, ticked, lifetime)
-    except authorize.AwaitsConfirmation as error:
-        return consent_page.waiting_page(request, question, error)
-    if code is not None:
-        return pages.redirect(question.request.target.carrying(code=code))
+def _repeated(
+    request: HttpRequest, requested: ConsentRequest, parameters: Parameters
+) -> HttpResponse | None:
+    first = decision.first_answer(requested.sign_in.user, request_digest=requested.digest)
+    if first is None:
+        return None
+    outcome = decision.repeat(requested, first, consent_page.answer_of(requested, parameters))
+    if outcome is not None:
+        return consent_page.respond(request, outcome)
     context = {
-        "app": app_name(question.asked),
-        "is_denied": first.is_denial,
-        "back": f"{request.path}?{consent_session.resuming(question.handle)}",
+        "app": screen.app_name(requested),
+        "is_denied": first.decision == Decision.DENIED,
+        "back": f"{request.path}?{consent_session.resuming(requested.handle)}",
     }
     return pages.page(request, "answered.html", context, status=400)

@@ -1,77 +1,151 @@
-"""The pages of the authorization endpoint."""
+"""The pages of a consent request, for a browser and for a device."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
+
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 
+from delegation_app import http
 from delegation_app.protocol.errors import OAuthError
-from delegation_app.services.consent import authorize
-from delegation_app.services.consent.history import ConsentQuestion
-from delegation_app.services.consent.pending_requests import Kind
-from delegation_app.services.consent.screen import app_name, compose
-from delegation_app.views import pages
-from delegation_app.views.oauth import consent_form, consent_session
-from delegation_app.views.oauth.consent_form import PreviousInput
-from delegation_app.views.oauth.consent_session import ScreenFingerprint
+from delegation_app.protocol.requests.parameters import Parameters
+from delegation_app.protocol.scope import Scope
+from delegation_app.services.consent import decision, durations, screen
+from delegation_app.services.consent.decision import Answer, AskAgain, ConsentOutcome
+from delegation_app.services.consent.pending_requests import Kind, Pending
+from delegation_app.services.consent.request import ConsentRequest
+from delegation_app.services.consent.screen import Screen, app_name
+from delegation_app.views import csrf, pages, sign_in
+from delegation_app.views.oauth import consent_session
+from delegation_app.views.standalone import standalone
+
+_View: TypeAlias = Callable[[HttpRequest], HttpResponse]
+_Refusal: TypeAlias = Callable[[HttpRequest, OAuthError], HttpResponse]
 
 
-def consent_page(
-    request: HttpRequest,
-    question: ConsentQuestion,
-    query: str,
-    before: PreviousInput | None = None,
-    *,
-    whole: bool,
-) -> HttpResponse:
-    """Ask the user, and keep the question for the answer.
+def endpoint(*, post: _View, refusal: _Refusal, forged: _Refusal) -> Callable[[_View], _View]:
+    """Decorate the GET of an endpoint for browsers with all that surrounds it.
 
     Args:
-        request: the request.
-        question: what is asked.
-        query: the client's request as it was sent, which leads back to the question.
-        before: what was answered before, if the page is shown again.
-        whole: whether all is asked, also what was granted before.
+        post: takes its forms.
+        refusal: renders an error.
+        forged: renders the refusal of a form without a CSRF token.
     """
-    text = compose(question.asked)
-    seen = ScreenFingerprint.of(text, question.asked, whole=whole)
-    content = {"query": query, "request": question.request.to_json()}
-    context = {
-        "handle": consent_session.keep_question(
-            request, Kind.CONSENT, content, seen, question.asked
-        ),
-        **consent_form.shown(text, before),
-    }
-    target, status = question.request.target.uri, 200 if before is None else 400
-    return pages.page(request, "consent.html", context, status=status, form_leads_to=target)
+
+    def decorate(get: _View) -> _View:
+        @functools.wraps(get)
+        def view(request: HttpRequest) -> HttpResponse:
+            try:
+                http.require_https(request)
+                method = {"GET": get, "POST": post}.get(request.method or "", pages.wrong_method)
+                response = method(request)
+            except Exception as error:  # noqa: BLE001 - users get a page, whatever happened
+                response = refusal(request, http.as_oauth_error(error, request))
+            return consent_session.with_cookie(request, response)
+
+        return sign_in.looked_at_now(csrf.protected(forged)(standalone(view)))
+
+    return decorate
 
 
-def waiting_page(
-    request: HttpRequest, question: ConsentQuestion, error: authorize.AwaitsConfirmation
+def respond(
+    request: HttpRequest, prepared: Screen | ConsentOutcome, query: str = "", user_code: str = ""
 ) -> HttpResponse:
-    """Say that an operator has to confirm the answer."""
-    # RFC 6749 section 4.1.2.1: no redirect of its own, or the person would not read it
-    context = {"app": app_name(question.asked), "back": error_address(error)}
+    """Show a screen, show that an answer awaits approval, or return to the client.
+
+    Args:
+        request: the HTTP request.
+        prepared: what became of the consent request.
+        query, user_code: see `screen_page`.
+    """
+    if isinstance(prepared, Screen):
+        return screen_page(request, prepared, query=query, user_code=user_code)
+    if not prepared.is_pending:
+        return pages.redirect(prepared.location)
+    # RFC 6749 section 4.1.2.1: no redirect of its own, or the user would not read it
+    context = {"app": app_name(prepared.request), "back": prepared.location}
     return pages.page(request, "consent_waiting.html", context)
 
 
-def sign_in_page(
-    request: HttpRequest, question: ConsentQuestion, handle: str, back: str
+def screen_page(
+    request: HttpRequest,
+    shown: Screen,
+    *,
+    query: str = "",
+    user_code: str = "",
+    again: tuple[Parameters, AskAgain] | None = None,
 ) -> HttpResponse:
-    """Offer to sign out, where the site's login page sends signed-in users back at once.
+    """Show a screen, and keep its request for the answer.
 
     Args:
-        request: the request.
-        question: what is asked after the sign-in.
-        handle: under which the request was kept.
-        back: the address of the app for a user who does not want to.
+        request: the HTTP request.
+        shown: the screen.
+        query: the client's request as it was sent, which leads back to the screen.
+        user_code: the code of the device as it was typed.
+        again: the form that was posted and why it was refused, if the screen is shown again.
+    """
+    requested = shown.request
+    kind, template = Kind.CONSENT, "consent.html"
+    if requested.is_on_a_device:
+        kind, template = Kind.DEVICE, "device_question.html"
+    content = {"query": query, "request": requested.to_json(), "screen": shown.fingerprint}
+    client_id = requested.client.client_id
+    handle = consent_session.keep(
+        request, kind, content, client_id=client_id, user=requested.sign_in
+    )
+    # Only anonymous requests are ever refused
+    context = {"handle": handle or "", "user_code": user_code, **_form(shown, again)}
+    target = "" if requested.target is None else requested.target.uri
+    status = 200 if again is None else 400
+    return pages.page(request, template, context, status=status, form_leads_to=target)
+
+
+def decide(
+    request: HttpRequest, requested: ConsentRequest, parameters: Parameters, found: Pending
+) -> ConsentOutcome:
+    """Record the answer that a form posts; see `decision.decide`.
+
+    Raises:
+        AskAgain: the screen was open for too long.
+    """
+    if consent_session.is_too_old(found):
+        sentence = _("This page was open for a long time. Read it again before you answer.")
+        raise AskAgain(sentence, detail="the page is too old")
+    shown = partial(screen.recompose, fingerprint=found.content["screen"])
+    context = http.context_of(request, requested.sign_in.subject)
+    return decision.decide(requested, answer_of(requested, parameters), context, shown)
+
+
+def answer_of(requested: ConsentRequest, parameters: Parameters) -> Answer:
+    """Return what a user has entered in the form of a screen."""
+    if parameters.get("decision") == "deny":
+        return Answer(is_denial=True)
+    lifetime = durations.selected(requested.client, parameters.get("lifetime"))
+    return Answer(Scope(parameters.all("scopes")), lifetime)
+
+
+def sign_in_page(
+    request: HttpRequest, requested: ConsentRequest, handle: str, back: str
+) -> HttpResponse:
+    """Offer to sign out, where the site's login page sends signed-in users back immediately.
+
+    Args:
+        request: the HTTP request.
+        requested: what is requested after the sign-in.
+        handle: under which the client's request is kept.
+        back: the address of the client for a user who declines.
     """
     context = {
-        "app": app_name(question.asked),
-        "person": question.sign_in.user,
+        "app": app_name(requested),
+        "person": requested.sign_in.user,
         "handle": handle,
         "back": back,
     }
-    # The login page may lead on to any provider of identities
+    # The login page may lead on to any identity provider
     return pages.page(request, "sign_in_again.html", context, form_leads_to="https:")
 
 
@@ -87,3 +161,18 @@ def error_address(error: OAuthError) -> str:
     if error.redirect is None:
         return ""
     return error.redirect.carrying(error=error.code, error_description=error.description)
+
+
+def _form(shown: Screen, again: tuple[Parameters, AskAgain] | None) -> dict[str, Any]:
+    content = shown.content
+    if again is None:
+        boxes = [row for group in content["groups"] for row in group["scopes"]]
+        ticked = frozenset(row["name"] for row in boxes if row["ticked"])
+        return {"question": content, "ticked": ticked, "lifetime": content["time"]["chosen"]}
+    parameters, error = again
+    return {
+        "question": content,
+        "ticked": frozenset(parameters.all("scopes")),
+        "lifetime": parameters.get("lifetime") or "",
+        "why_again": error.sentence,
+    }

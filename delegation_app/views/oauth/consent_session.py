@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -14,11 +12,11 @@ from django.http import HttpRequest, HttpResponse
 
 from delegation_app import clock, http
 from delegation_app.conf import conf
+from delegation_app.protocol.errors import InvalidRequest
+from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.protocol.secrets import new_secret
 from delegation_app.services.consent import pending_requests
 from delegation_app.services.consent.pending_requests import Kind, Pending, Waiter
-from delegation_app.services.consent.request import ConsentRequest
-from delegation_app.services.consent.screen import ScreenText, compose
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import sign_in
 from delegation_app.views.pages import NoLonger
@@ -31,67 +29,21 @@ _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _MADE: Final = "delegation.browser"
 
 
-@dataclass(frozen=True, slots=True)
-class ScreenFingerprint:
-    """What tells whether a text is the one that a person saw, without the text.
-
-    Attributes:
-        digest: of the text.
-        locale: its language.
-        at: the moment from which times in it are told, in seconds since 1970.
-        held, known: what was granted before, as the page said.
-        whole: whether all was asked, also what was granted before.
-    """
-
-    digest: str
-    locale: str
-    at: int
-    held: str = ""
-    known: str = ""
-    whole: bool = True
-
-    @classmethod
-    def of(cls, text: ScreenText, asked: ConsentRequest, *, whole: bool = True) -> Self:
-        """Return what is kept of the text of a question."""
-        moment = int(text.at.timestamp())
-        return cls(text.digest, text.locale, moment, str(asked.held), str(asked.known), whole)
-
-    def again(self, asked: ConsentRequest) -> ScreenText | None:
-        """Return the text that the person saw; None if the page would say something else now."""
-        text = compose(asked, datetime.fromtimestamp(self.at, UTC), self.locale)
-        return text if text.digest == self.digest else None
-
-
 def keep(
     request: HttpRequest,
     kind: Kind,
     content: Mapping[str, Any],
     *,
     client_id: str,
-    person: SignIn | None,
+    user: SignIn | None,
 ) -> str | None:
     """Store a request for this browser and user; see `pending_requests.keep`.
 
     Side effects: `with_cookie` then marks the browser.
     """
-    subject = "" if person is None else person.subject
+    subject = "" if user is None else user.subject
     waiter = Waiter(_browser(request), subject, http.address_of(request))
     return pending_requests.keep(kind, content, client_id=client_id, waiter=waiter)
-
-
-def keep_question(
-    request: HttpRequest,
-    kind: Kind,
-    content: Mapping[str, Any],
-    seen: ScreenFingerprint,
-    asked: ConsentRequest,
-) -> str:
-    """Store a question that is shown, and return the handle that its form posts back."""
-    whole = {**content, "seen": asdict(seen)}
-    client_id = asked.client.client_id
-    handle = keep(request, kind, whole, client_id=client_id, person=asked.sign_in)
-    # Only anonymous requests are ever refused
-    return handle or ""
 
 
 def find(request: HttpRequest, handle: str, *kinds: Kind) -> Pending | None:
@@ -103,31 +55,34 @@ def find(request: HttpRequest, handle: str, *kinds: Kind) -> Pending | None:
     return found if found is not None and found.kind in kinds else None
 
 
-def question(
-    request: HttpRequest, kind: Kind, handle: str, person: SignIn, back: str = ""
-) -> tuple[Pending, ScreenFingerprint]:
-    """Return the question that a form answers, and how it was shown.
+def answered(
+    request: HttpRequest, kind: Kind, parameters: Parameters, user: SignIn, back: str = ""
+) -> Pending:
+    """Return the request whose screen a form answers.
 
     Args:
-        request: the request.
-        kind: the page that the form is on.
-        handle: what the form posts back.
-        person: the user who answers.
-        back: the way back to the question; by default that of the authorization endpoint.
+        request: the HTTP request.
+        kind: the screen that the form is on.
+        parameters: what the form posts.
+        user: the user who answers.
+        back: the way back to the screen; by default that of the authorization endpoint.
 
     Raises:
-        NoLonger: this browser has no such page any more, or another user saw it.
+        NoLonger: this browser has no such screen any more, or another user saw it.
+        InvalidRequest: the form posts neither allow nor deny.
     """
-    found = find(request, handle, kind, Kind.REQUEST)
+    found = find(request, parameters.require("handle"), kind, Kind.REQUEST)
     if found is None:
         raise NoLonger("This page is too old, or belongs to another browser. Start again.")
     if found.kind != kind:
         description = "A newer page asks the same question. This one is not used any more."
         raise NoLonger(description, back=way_back(request, found))
-    if found.subject != person.subject:
+    if found.subject != user.subject:
         description = "This page was shown to another account than the one that is signed in now."
         raise NoLonger(description, back=back or way_back(request, found))
-    return found, ScreenFingerprint(**found.content["seen"])
+    if parameters.require("decision") not in {"allow", "deny"}:
+        raise InvalidRequest("The decision must be allow or deny.")
+    return found
 
 
 def is_too_old(found: Pending) -> bool:
@@ -136,9 +91,9 @@ def is_too_old(found: Pending) -> bool:
 
 
 def way_back(request: HttpRequest, found: Pending) -> str:
-    """Return the address that asks the same question again, of the user who is signed in then.
+    """Return the address that shows the screen again, to the user who is signed in then.
 
-    A sign-in since the page was shown is one that the request may have asked for.
+    A sign-in since the page was shown satisfies a request for one.
     """
     query = resuming(found.handle)
     return f"{request.path}?{sign_in.marked(query, found.kept_at)}"

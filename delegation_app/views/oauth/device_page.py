@@ -1,4 +1,4 @@
-"""The page on which a person connects a device (RFC 8628 section 3.3)."""
+"""The page on which a user connects a device (RFC 8628 section 3.3)."""
 
 from __future__ import annotations
 
@@ -10,59 +10,48 @@ from django.http import HttpRequest, HttpResponse
 from delegation_app import http
 from delegation_app.protocol.errors import InvalidRequest, OAuthError, TooManyAttempts
 from delegation_app.protocol.requests.parameters import Parameters
-from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.user_code import normalised
 from delegation_app.services import audit
-from delegation_app.services.consent import durations
+from delegation_app.services.consent import decision, preparation, screen
 from delegation_app.services.consent.decision import AskAgain
+from delegation_app.services.consent.fragments import sanitize
 from delegation_app.services.consent.pending_requests import Kind
-from delegation_app.services.consent.screen import app_name, compose
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.services.device import verification
-from delegation_app.services.device.verification import PendingDevice
-from delegation_app.views import csrf, pages, sign_in
-from delegation_app.views.oauth import consent_form, consent_session
-from delegation_app.views.oauth.consent_form import PreviousInput
-from delegation_app.views.oauth.consent_session import ScreenFingerprint
-from delegation_app.views.standalone import standalone
+from delegation_app.views import pages, sign_in
+from delegation_app.views.oauth import consent_page, consent_session
 
 
 def _forged(request: HttpRequest, error: OAuthError) -> HttpResponse:
     return pages.error_page(request, error, back=request.path)
 
 
-@sign_in.looked_at_now
-@csrf.protected(_forged)
-@standalone
+def _post(request: HttpRequest) -> HttpResponse:
+    parameters, user = http.read_form(request), sign_in.current(request)
+    if user is None:
+        return _sign_in(request, parameters)
+    if "handle" in parameters:
+        return _answer(request, parameters, user)
+    return _screen(request, parameters.get("user_code") or "", user)
+
+
+@consent_page.endpoint(post=_post, refusal=pages.error_page, forged=_forged)
 def device_page(request: HttpRequest) -> HttpResponse:
-    """Ask for the code, show what it stands for, and take the answer.
+    """Show the form for a user code by GET. POST shows its screen, and takes the answer.
 
     GET changes nothing, whatever its address says. What the last form posts back is a handle; which
     device it is, and what it may have, stays on the server.
     """
-    try:
-        http.require_https(request)
-        if request.method in {"GET", "POST"}:
-            response = _respond(request)
-        else:
-            response = pages.wrong_method(request)
-    except Exception as error:  # noqa: BLE001 - people get a page, whatever happened
-        response = pages.error_page(request, http.as_oauth_error(error, request))
-    return consent_session.with_cookie(request, response)
+    parameters = http.read_query(request)
+    if sign_in.current(request) is None:
+        return _sign_in(request, parameters)
+    return _code_page(request, parameters.get("user_code") or "")
 
 
-def _respond(request: HttpRequest) -> HttpResponse:
-    reads = request.method == "GET"
-    parameters = http.read_query(request) if reads else http.read_form(request)
-    person = sign_in.current(request)
-    # RFC 8628 section 3.3: the person authenticates first
-    if person is None:
-        code = normalised(parameters.get("user_code") or "")
-        return sign_in.ask(request, urlencode({"user_code": code}) if code else "")
-    if not reads and "handle" in parameters:
-        return _answer(request, parameters, person)
-    typed = parameters.get("user_code") or ""
-    return _code_page(request, typed) if reads else _question_page(request, typed, person)
+def _sign_in(request: HttpRequest, parameters: Parameters) -> HttpResponse:
+    # RFC 8628 section 3.3: the user authenticates first
+    code = normalised(parameters.get("user_code") or "")
+    return sign_in.ask(request, urlencode({"user_code": code}) if code else "")
 
 
 def _code_page(request: HttpRequest, typed: str, refused: OAuthError | None = None) -> HttpResponse:
@@ -72,86 +61,51 @@ def _code_page(request: HttpRequest, typed: str, refused: OAuthError | None = No
     return pages.page(request, "device.html", context, status=status)
 
 
-def _question_page(request: HttpRequest, typed: str, person: SignIn) -> HttpResponse:
-    origin = http.context_of(request, person.subject)
+def _screen(request: HttpRequest, typed: str, user: SignIn) -> HttpResponse:
+    context = http.context_of(request, user.subject)
     try:
-        waiting = verification.find(typed, person, origin)
+        requested = verification.find(typed, user, context)
     except TooManyAttempts:
         raise
     except OAuthError as error:
-        audit.record_refusal(error, origin, client_id="", endpoint=request.path)
+        audit.record_refusal(error, context, client_id="", endpoint=request.path)
         raise
-    if waiting is None:
-        return _wrong_code(request, typed, origin)
+    if requested is None:
+        unknown = InvalidRequest("There is no such code.", detail="user code unknown or expired")
+        audit.record_refusal(unknown, context, client_id="", endpoint=request.path)
+        return _code_page(request, typed, unknown)
     # RFC 8628 section 3.3.1: shown also where it was not typed, to be compared with the device
-    return _ask(request, waiting, user_code=normalised(typed) or "")
+    user_code, prepared = normalised(typed) or "", preparation.prepare(requested, context)
+    return consent_page.respond(request, prepared, user_code=user_code)
 
 
-def _ask(
-    request: HttpRequest,
-    waiting: PendingDevice,
-    before: PreviousInput | None = None,
-    *,
-    user_code: str = "",
-) -> HttpResponse:
-    text = compose(waiting.asked)
-    asked, seen = waiting.asked, ScreenFingerprint.of(text, waiting.asked)
-    context = {
-        "handle": consent_session.keep_question(
-            request, Kind.DEVICE, waiting.as_json(), seen, asked
-        ),
-        "user_code": user_code,
-        **consent_form.shown(text, before),
-    }
-    status = 200 if before is None else 400
-    return pages.page(request, "device_question.html", context, status=status)
-
-
-def _wrong_code(request: HttpRequest, typed: str, origin: audit.RequestContext) -> HttpResponse:
-    error = InvalidRequest("There is no such code.", detail="user code unknown or expired")
-    audit.record_refusal(error, origin, client_id="", endpoint=request.path)
-    return _code_page(request, typed, error)
-
-
-def _answer(request: HttpRequest, parameters: Parameters, person: SignIn) -> HttpResponse:
-    handle, decision = parameters.require("handle"), parameters.require("decision")
-    found, seen = consent_session.question(request, Kind.DEVICE, handle, person, request.path)
-    if decision not in {"allow", "deny"}:
-        raise InvalidRequest("The decision must be allow or deny.")
-    origin = http.context_of(request, person.subject)
+def _answer(request: HttpRequest, parameters: Parameters, user: SignIn) -> HttpResponse:
+    found = consent_session.answered(request, Kind.DEVICE, parameters, user, request.path)
+    shown = found.content["request"]
     try:
-        waiting = verification.again(found.content, person)
-        if consent_session.is_too_old(found):
-            raise consent_form.expired()
-        consent = _decide(waiting, parameters, origin, seen)
+        requested = verification.restore(shown, user)
+        outcome = consent_page.decide(request, requested, parameters, found)
     except AskAgain as error:
-        return _ask(request, waiting, PreviousInput.of(parameters, error))
+        again = screen.compose(requested)
+        return consent_page.screen_page(request, again, again=(parameters, error))
     except OAuthError as error:
-        first = None if error.recorded else verification.answered(found.content, person)
+        # An error that is recorded may come from a database that does not answer
+        answered = {"device_codes": shown["device"]}
+        first = None if error.recorded else decision.first_answer(user.user, **answered)
         if first is not None:
-            return _answered_page(request, first, decision)
-        audit.record_refusal(error, origin, client_id="", endpoint=request.path)
+            return _done(request, first, parameters.get("decision"))
+        context = http.context_of(request, user.subject)
+        audit.record_refusal(error, context, client_id="", endpoint=request.path)
         raise
-    context = {"app": app_name(waiting.asked), "consent": consent}
-    return pages.page(request, "device_done.html", context)
+    return _done(request, outcome.record)
 
 
-def _answered_page(
-    request: HttpRequest, first: verification.DeviceDecision, decision: str
-) -> HttpResponse:
-    differs = (first.consent is None) != (decision == "deny")
-    context = {"app": first.app, "consent": first.consent, "differs": differs}
+def _done(request: HttpRequest, record: Any, repeated: str | None = None) -> HttpResponse:
+    is_denied = decision.is_denied(record)
+    differs = repeated is not None and is_denied != (repeated == "deny")
+    context = {
+        "app": sanitize(record.client_name) or record.client_id_value,
+        "consent": None if is_denied else record,
+        "differs": differs,
+    }
     return pages.page(request, "device_done.html", context, status=400 if differs else 200)
-
-
-def _decide(
-    waiting: PendingDevice,
-    parameters: Parameters,
-    origin: audit.RequestContext,
-    seen: ScreenFingerprint,
-) -> Any:
-    if parameters.get("decision") == "deny":
-        return verification.deny(waiting, origin, text=seen.again(waiting.asked))
-    lifetime = durations.chosen(waiting.asked.client, parameters.get("lifetime"))
-    ticked = Scope(parameters.all("scopes"))
-    return verification.allow(waiting, ticked, origin, lifetime=lifetime, shown=seen.again)

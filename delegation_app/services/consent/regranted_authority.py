@@ -1,4 +1,4 @@
-"""What the answer to a question would give back: the page says it, sentence by sentence."""
+"""What was blocked and an answer grants again: the screen lists it, sentence by sentence."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from delegation_app.services.delegations.blocks import Authority
 from delegation_app.services.delegations.revocation import CODE_REPLAYED, REFRESH_TOKEN_REUSED
 
 _REPLAYS: Final = frozenset({CODE_REPLAYED, REFRESH_TOKEN_REUSED})
-# More are not read before a button is pressed
-_MOST: Final = 10
+# Users do not read more before they press a button
+_MAX_SENTENCES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
-    """What an answer gives back.
+class RegrantedAuthority:
+    """What an answer grants again.
 
     Attributes:
         sentences: for the user, in their language.
-        marks: the block behind each of them and the client that it keeps from something. The record
-            of the answer keeps them: what was taken from a service comes back by these only.
-        reach: the resource servers that the answer is about, also those that are reached through
-            others: nothing comes back elsewhere. Empty where nothing comes back of a service.
+        marks: the block behind each sentence, with the client that it binds. The consent record
+            keeps them: what was blocked of a service is granted again by these only.
+        reach: the resource servers of the answer, those reached through others too. Empty where
+            nothing of a service is granted again.
     """
 
     sentences: list[str]
@@ -48,37 +48,39 @@ class Restored:
     reach: list[str]
 
 
-def of(asked: ConsentRequest, app: str, onward: Onward) -> Restored:
-    """Return what was taken from the app, or from the services behind it, and comes back.
+def of(request: ConsentRequest, app: str, onward: Onward) -> RegrantedAuthority:
+    """Return what was blocked of the app, or of the services behind it, and is granted again.
 
-    Reads only: two statements, and two more where anything was taken from a service.
+    Reads only: two statements, and two more where anything of a service is blocked.
 
     Args:
-        asked: the question.
-        app: the name of the app as the page shows it.
-        onward: by whom the authority may be passed on.
+        request: what is requested.
+        app: the name of the app as the screen shows it.
+        onward: the clients that may pass the authority on.
     """
-    own = history.returning(asked)
-    said = list(dict.fromkeys(_sentence(block, asked, app) for block in own))
-    if len(said) > _MOST:
-        # A yes gives all of it back, so the page does not stop at the last that fits
+    own = history.regranted_blocks(request)
+    said = list(dict.fromkeys(_sentence(block, request, app) for block in own))
+    if len(said) > _MAX_SENTENCES:
+        # The answer grants all of it again, so the screen says that there is more
         more = _("More was taken from %(app)s before. If you allow this, all of it comes back.")
-        said = [*said[1 - _MOST :], more % {"app": app}]
-    marks = [[asked.client.client_id, str(block.public_id)] for block in own]
-    reach = Audience([*asked.audience, *(one.identifier for one in onward.targets)])
-    of_services = _of_services(asked, onward.clients, Authority(asked.scope, reach))
-    shown = list(dict.fromkeys(sentence for sentence, _mark in of_services))[:_MOST]
+        said = [*said[1 - _MAX_SENTENCES :], more % {"app": app}]
+    marks = [[request.client.client_id, str(block.public_id)] for block in own]
+    reach = Audience([*request.audience, *(one.identifier for one in onward.targets)])
+    of_services = _of_services(request, onward.clients, Authority(request.scope, reach))
+    shown = list(dict.fromkeys(sentence for sentence, _mark in of_services))[:_MAX_SENTENCES]
     marks += [mark for sentence, mark in of_services if sentence in shown]
-    return Restored([*said, *shown], marks, list(reach) if of_services else [])
+    return RegrantedAuthority([*said, *shown], marks, list(reach) if of_services else [])
 
 
-def _sentence(block: DelegationBlock, asked: ConsentRequest, app: str) -> str:
+def _sentence(block: DelegationBlock, request: ConsentRequest, app: str) -> str:
     words = {
         "app": app,
         "day": _day(block.blocked_at),
-        "what": _what(asked.offered if block.everything else asked.offered & block.scopes),
+        "what": _what(
+            request.selectable if block.everything else request.selectable & block.scopes
+        ),
     }
-    is_own = block.blocked_by == asked.sign_in.subject
+    is_own = block.blocked_by == request.sign_in.subject
     if block.is_limit:
         words["limits"] = " ".join(_limits(block))
         if is_own:
@@ -117,13 +119,13 @@ def _what(scope: Scope) -> str:
 
 
 def _of_services(
-    asked: ConsentRequest, able: frozenset[str], authority: Authority
+    request: ConsentRequest, able: frozenset[str], authority: Authority
 ) -> list[tuple[str, list[str]]]:
-    clients = able - {asked.client.client_id}
-    taken = blocks.binding(authority, blocks.of_clients(asked.sign_in.subject, clients))
+    clients = able - {request.client.client_id}
+    taken = blocks.binding(authority, blocks.of_clients(request.sign_in.subject, clients))
     if not taken:
         return []
-    subject, app = asked.sign_in.subject, asked.client.client_id
+    subject, app = request.sign_in.subject, request.client.client_id
     before = blocks.given_back(subject, app, since=min(block.blocked_at for block in taken))
     called = _names(clients)
     text = _("%(app)s could not act for you since %(day)s. If you allow this, that comes back.")
