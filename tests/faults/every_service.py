@@ -14,6 +14,7 @@ from delegation_app.models import (
     RefreshToken,
     SigningKey,
 )
+from delegation_app.protocol import names
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit, outbox, signing_keys
@@ -25,11 +26,10 @@ from delegation_app.services.delegations.filters import DelegationFilter
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.device import start as device_start
 from delegation_app.services.device import verification
-from delegation_app.services.tokens import authorization_codes, device_codes, rotation
-from delegation_app.services.tokens import client_credentials as token_client_credentials
 from delegation_app.services.tokens import revocation as token_revocation
 from tests.races.crowd import new_child, new_code, new_root, question
 from tests.races.test_device import waiting
+from tests.support.token_request import handle
 from tests.support.world import SERVICE_B, VERIFIER
 
 OPERATOR, PROPOSER = audit.RequestContext(actor="user:99"), audit.RequestContext(actor="user:98")
@@ -37,12 +37,13 @@ SCOPE = Scope.parse("read:metrics write:alerts")
 
 
 def redeem(world):
-    redemption = authorization_codes.Redemption(new_code(world), VERIFIER, None, ())
     return partial(
-        authorization_codes.redeem,
-        redemption,
+        handle,
+        names.AUTHORIZATION_CODE,
         lookup.find("web"),
         audit.RequestContext("client:web"),
+        code=new_code(world),
+        code_verifier=VERIFIER,
     )
 
 
@@ -54,9 +55,12 @@ def replay(world):
 
 def refresh(world):
     _row, tokens = new_root(world.alice)
-    presented = rotation.RefreshRequest(tokens["refresh_token"], None, ())
     return partial(
-        rotation.rotate, presented, lookup.find("web"), audit.RequestContext("client:web")
+        handle,
+        names.REFRESH_TOKEN,
+        lookup.find("web"),
+        audit.RequestContext("client:web"),
+        refresh_token=tokens["refresh_token"],
     )
 
 
@@ -81,18 +85,17 @@ def approved(world):
 
 
 def poll(world):
-    wanted = device_codes.Poll(approved(world), (), None)
-    return partial(device_codes.poll, wanted, lookup.find("tv"), audit.RequestContext())
+    code = approved(world)
+    return partial(
+        handle, names.DEVICE_CODE, lookup.find("tv"), audit.RequestContext(), device_code=code
+    )
 
 
 def client_credentials(world):
     # Another one is opened each time
     Delegation.objects.filter(delegate_client_id="cron").update(terms_digest="0" * 64)
-    client = lookup.find("cron")
-    audience = client.audience(())
-    return partial(
-        token_client_credentials.issue, client, SCOPE, audience, audit.RequestContext("client:cron")
-    )
+    origin = audit.RequestContext("client:cron")
+    return partial(handle, names.CLIENT_CREDENTIALS, lookup.find("cron"), origin, scope=str(SCOPE))
 
 
 def exchange(world):
@@ -320,29 +323,28 @@ OWNED = {
     "actions.narrow",
     "approval.confirm",
     "approval.refuse",
-    "authorization_codes._redeem",
     "authorize.allow",
     "authorize.deny",
     "authorize.proceed",
     "bulk._end",
     "bulk.narrow_one",
     "bulk.revoke_one",
-    "client_credentials.issue",
-    "device_codes._poll",
-    "exchange._issue",
+    "client_credentials._issue",
+    "device_code._poll",
     "outbox._take",
     "pending_requests.keep",
     "proposals.approve",
     "proposals.reject",
     "proposals.withdraw",
     "revocation._give_back",
-    "rotation._rotate",
     "secrets.end_former",
     "secrets.replace",
     "signing_keys._discard_unreadable",
     "signing_keys._make_first",
     "signing_keys._rotate",
+    "single_use._redeem",
     "start._store",
+    "token_exchange._issue",
     "verification.allow",
     "verification.deny",
     # Parts of those above, which may also stand alone

@@ -40,7 +40,6 @@ from delegation_app.services.delegations.terms import SignIn
 from delegation_app.services.device import verification
 from delegation_app.services.device.verification import PendingDevice
 from delegation_app.services.status_lists import invalid_tokens, publication
-from delegation_app.services.tokens import authorization_codes, client_credentials, device_codes
 from tests.support import model_site
 from tests.support import reference_model as model
 from tests.support.model_parts import (
@@ -58,6 +57,7 @@ from tests.support.model_parts import (
 )
 from tests.support.reference_model import EVERYWHERE, NEVER, Limits, Power
 from tests.support.taken_model import CODE, DEVICE, DEVICE_CODE, PAGE, REACHED, Taken
+from tests.support.token_request import handle
 from tests.support.world import CHALLENGE, VERIFIER, claims_of
 
 MOSTLY = ("alice", "alice", "alice", "bob")
@@ -183,11 +183,10 @@ class Site(model_site.Site):
             lifetime=lifetime,
             shown=self.told,
         )
-        poll = device_codes.Poll(code, (), None)
         origin = self.origin(client)
         self.opened(
             dice,
-            lambda: device_codes.poll(poll, self.known["tv"], origin),
+            lambda: handle(names.DEVICE_CODE, self.known["tv"], origin, device_code=code),
             node,
             DEVICE_CODE,
         )
@@ -219,15 +218,17 @@ class Site(model_site.Site):
             return
         issued, (first, renewal) = found
         self.took(issued, first)
-        self.renewals[renewal] = issued.renewal.text
+        self.renewals[renewal] = issued.refresh_token.text
 
     def stand(self, dice):
         client = self.client("cron")
         scope, audience = self.asked_for(dice)
         note(f"cron asks for {set(scope)} at {set(audience)}")
-        wanted = Scope(scope), audience_of(audience)
+        sent = {"scope": str(Scope(scope)), "resource": list(audience_of(audience))}
         found = self.compared(
-            lambda: client_credentials.issue(self.known["cron"], *wanted, self.origin(client)),
+            lambda: handle(
+                names.CLIENT_CREDENTIALS, self.known["cron"], self.origin(client), **sent
+            ),
             lambda: self.model.stand(client, scope, audience),
         )
         if found is not None:
@@ -335,9 +336,12 @@ class Site(model_site.Site):
         return ConsentQuestion(request, known, sign_in, new_secret())
 
     def redemption(self, code, client):
-        found = authorization_codes.Redemption(code, VERIFIER, None, ())
-        return lambda: authorization_codes.redeem(
-            found, self.known[client.name], self.origin(client)
+        return lambda: handle(
+            names.AUTHORIZATION_CODE,
+            self.known[client.name],
+            self.origin(client),
+            code=code,
+            code_verifier=VERIFIER,
         )
 
     def client(self, name):

@@ -12,6 +12,7 @@ from factory.declarations import LazyAttribute, Maybe, SelfAttribute, SubFactory
 
 from delegation_app import clock
 from delegation_app.conf import conf
+from delegation_app.grants import token_exchange
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol import names
 from delegation_app.protocol.constraints import Constraints
@@ -22,7 +23,6 @@ from delegation_app.services.consent import decision, screen
 from delegation_app.services.consent.request import ON_A_DEVICE, ConsentRequest
 from delegation_app.services.delegations import creation
 from delegation_app.services.delegations.terms import ChildTerms, SignIn, Terms
-from delegation_app.services.tokens import exchange_parties
 from delegation_app.services.transactions import nested
 from delegation_app.testing.claims import scope_of
 from delegation_app.testing.factories.base import WrittenFactory
@@ -227,13 +227,13 @@ def _handed_on(
     expires_at: datetime | None,
 ) -> Delegation:
     known = client_of(client.client_id)
-    where = exchange_parties.audience_of(known, (), tuple(identifiers(audience)))
+    where = token_exchange.audience_of(known, (), tuple(identifiers(audience)))
     requested = None if scopes is None else str(scope_of(scopes))
     inherited = parent.constraints.for_child().narrowed(known.policy.constraints)
     terms = ChildTerms(
         parent=parent,
         client=known,
-        scope=exchange_parties.scope_at(known, requested, parent.scopes, where),
+        scope=token_exchange.scope_at(known, requested, parent.scopes, where),
         audience=where,
         grant_type=_allowed(known, (names.TOKEN_EXCHANGE,)),
         constraints=inherited.narrowed(_limits(constraints)),
@@ -248,7 +248,7 @@ def _handed_on(
 
 
 def _actors(parent: Delegation, client: RegisteredClient) -> tuple[dict[str, str], ...]:
-    subject = exchange_parties.Subject(
+    subject = token_exchange.Subject(
         delegation=parent,
         scope=parent.scopes,
         expires_at=parent.expires_at,
@@ -256,7 +256,7 @@ def _actors(parent: Delegation, client: RegisteredClient) -> tuple[dict[str, str
         jti="",
         is_own=parent.delegate_client_id == client.client_id,
     )
-    return exchange_parties.actors(None, subject, client).chain
+    return token_exchange.actors(None, subject, client).chain
 
 
 def _earliest(

@@ -8,12 +8,11 @@ from typing import Final
 from django.http import HttpResponse
 
 from delegation_app import http
-from delegation_app.grants import REGISTRY, Grant, TokenRequest
+from delegation_app.grants import REGISTRY, Grant, TokenRequest, replays
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import OAuthError, UnauthorizedClient, UnsupportedGrantType
 from delegation_app.services import signing_keys
 from delegation_app.services.clients.lookup import RegisteredClient
-from delegation_app.services.tokens import replays
 from delegation_app.views.client_endpoint import ClientRequest, client_endpoint
 
 # What each of these grants judges itself: a replay is one, whatever the grant then answers
