@@ -329,7 +329,8 @@ def scope_at(
         InvalidScope: more than the subject token or the client has, or nothing of it can be used
             at every target (RFC 8693 section 2.1.1).
     """
-    scope = client.narrowed_scope(requested, held & client.policy.scopes, audience)
+    available, limit = held & client.policy.scopes, "the subject token or the client has"
+    scope = client.narrowed_scope(requested, available, audience, limit=limit)
     for identifier in audience:
         scope &= client.servers[identifier].scopes
     return client.effective_scope(scope, audience)

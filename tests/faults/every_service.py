@@ -36,15 +36,13 @@ OPERATOR, PROPOSER = audit.RequestContext(actor="user:99"), audit.RequestContext
 SCOPE = Scope.parse("read:metrics write:alerts")
 
 
+def sent(grant_type, app, **parameters):
+    origin = audit.RequestContext(f"client:{app}")
+    return partial(handle, grant_type, lookup.find(app), origin, **parameters)
+
+
 def redeem(world):
-    return partial(
-        handle,
-        names.AUTHORIZATION_CODE,
-        lookup.find("web"),
-        audit.RequestContext("client:web"),
-        code=new_code(world),
-        code_verifier=VERIFIER,
-    )
+    return sent(names.AUTHORIZATION_CODE, "web", code=new_code(world), code_verifier=VERIFIER)
 
 
 def replay(world):
@@ -55,13 +53,7 @@ def replay(world):
 
 def refresh(world):
     _row, tokens = new_root(world.alice)
-    return partial(
-        handle,
-        names.REFRESH_TOKEN,
-        lookup.find("web"),
-        audit.RequestContext("client:web"),
-        refresh_token=tokens["refresh_token"],
-    )
+    return sent(names.REFRESH_TOKEN, "web", refresh_token=tokens["refresh_token"])
 
 
 def retry(world):
@@ -85,17 +77,13 @@ def approved(world):
 
 
 def poll(world):
-    code = approved(world)
-    return partial(
-        handle, names.DEVICE_CODE, lookup.find("tv"), audit.RequestContext(), device_code=code
-    )
+    return sent(names.DEVICE_CODE, "tv", device_code=approved(world))
 
 
 def client_credentials(world):
     # Another one is opened each time
     Delegation.objects.filter(delegate_client_id="cron").update(terms_digest="0" * 64)
-    origin = audit.RequestContext("client:cron")
-    return partial(handle, names.CLIENT_CREDENTIALS, lookup.find("cron"), origin, scope=str(SCOPE))
+    return sent(names.CLIENT_CREDENTIALS, "cron", scope=str(SCOPE))
 
 
 def exchange(world):

@@ -57,7 +57,6 @@ from tests.support.model_parts import (
 )
 from tests.support.reference_model import EVERYWHERE, NEVER, Limits, Power
 from tests.support.taken_model import CODE, DEVICE, DEVICE_CODE, PAGE, REACHED, Taken
-from tests.support.token_request import handle
 from tests.support.world import CHALLENGE, VERIFIER, claims_of
 
 MOSTLY = ("alice", "alice", "alice", "bob")
@@ -183,10 +182,9 @@ class Site(model_site.Site):
             lifetime=lifetime,
             shown=self.told,
         )
-        origin = self.origin(client)
         self.opened(
             dice,
-            lambda: handle(names.DEVICE_CODE, self.known["tv"], origin, device_code=code),
+            lambda: self.send(names.DEVICE_CODE, client, device_code=code),
             node,
             DEVICE_CODE,
         )
@@ -226,9 +224,7 @@ class Site(model_site.Site):
         note(f"cron asks for {set(scope)} at {set(audience)}")
         sent = {"scope": str(Scope(scope)), "resource": list(audience_of(audience))}
         found = self.compared(
-            lambda: handle(
-                names.CLIENT_CREDENTIALS, self.known["cron"], self.origin(client), **sent
-            ),
+            lambda: self.send(names.CLIENT_CREDENTIALS, client, **sent),
             lambda: self.model.stand(client, scope, audience),
         )
         if found is not None:
@@ -336,13 +332,8 @@ class Site(model_site.Site):
         return ConsentQuestion(request, known, sign_in, new_secret())
 
     def redemption(self, code, client):
-        return lambda: handle(
-            names.AUTHORIZATION_CODE,
-            self.known[client.name],
-            self.origin(client),
-            code=code,
-            code_verifier=VERIFIER,
-        )
+        sent = {"code": code, "code_verifier": VERIFIER}
+        return lambda: self.send(names.AUTHORIZATION_CODE, client, **sent)
 
     def client(self, name):
         return next(client for client in self.clients if client.name == name)

@@ -101,7 +101,7 @@ class Site:
             "constraints": json.dumps(constraints) if constraints else None,
         }
         found = self.compared(
-            lambda: handle(names.TOKEN_EXCHANGE, self.authenticated(client), OPERATOR, **sent),
+            lambda: self.send(names.TOKEN_EXCHANGE, client, **sent),
             lambda: self.model.exchange(client, token, targets, scope, limits),
         )
         if found is None:
@@ -121,12 +121,7 @@ class Site:
         note(f"{client.name} refreshes")
         text = self.renewals[renewal]
         found = self.compared(
-            lambda: handle(
-                names.REFRESH_TOKEN,
-                self.authenticated(client),
-                self.origin(client),
-                refresh_token=text,
-            ),
+            lambda: self.send(names.REFRESH_TOKEN, client, refresh_token=text),
             lambda: self.model.refresh(renewal),
         )
         if found is None:
@@ -351,6 +346,9 @@ class Site:
 
     def origin(self, client):
         return audit.RequestContext(actor=client_subject(client.name))
+
+    def send(self, grant_type, client, **sent):
+        return handle(grant_type, self.authenticated(client), self.origin(client), **sent)
 
     def taker(self, _dice, _node):
         return OPERATOR
