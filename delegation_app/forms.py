@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.functional import Promise
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app import toolkit
 from delegation_app.models import ClientPolicy, ResourceServer
-from delegation_app.protocol import names
 from delegation_app.services.clients import setup_problems
 
 # Typed ones; at random even letters and digits alone have more than 80 bits
 SHORTEST_SECRET: Final = 16
-
-_GRANT_LABELS: Final[dict[str, Promise]] = {
-    names.AUTHORIZATION_CODE: _("Authorization code"),
-    names.CLIENT_CREDENTIALS: _("Client credentials"),
-    names.REFRESH_TOKEN: _("Refresh token"),
-    names.DEVICE_CODE: _("Device code"),
-    names.TOKEN_EXCHANGE: _("Token exchange"),
-}
-
-
-def grant_label(grant_type: str) -> str:
-    """Return what people call a grant type; one without a name goes by its identifier."""
-    return str(_GRANT_LABELS.get(grant_type, grant_type))
-
-
-def grant_choices(more: Iterable[str] = ()) -> list[tuple[str, str]]:
-    """Return the grant types to choose from: those of `more` too, so that nothing is lost."""
-    return [(name, grant_label(name)) for name in dict.fromkeys((*_GRANT_LABELS, *more))]
 
 
 class ScopeFormField(forms.CharField):

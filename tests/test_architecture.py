@@ -10,6 +10,7 @@ import pytest
 from importlinter.cli import lint_imports
 
 import delegation_app
+from delegation_app import grant_types, grants
 
 PACKAGE = Path(delegation_app.__file__).parent
 ROOT = PACKAGE.parent
@@ -77,6 +78,10 @@ def test_one_module_makes_loggers():
 
 def test_the_package_itself_imports_nothing():
     assert list(imported("delegation_app/__init__.py")) == []
+
+
+def test_every_grant_type_has_a_label():
+    assert set(grant_types.LABELS) == set(grants.REGISTRY)
 
 
 # Each model, command and widget has its own

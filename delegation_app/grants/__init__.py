@@ -1,4 +1,4 @@
-"""The grant types. Metadata, admin choices and parameter checks follow from this index."""
+"""The grant types. Metadata and parameter checks follow from this index; see `grant_types`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from delegation_app.grants import (
     client_credentials,
     device_code,
     refresh_token,
+    replays,
     token_exchange,
 )
 from delegation_app.grants.base import Grant, TokenRequest
 
-__all__ = ["REGISTRY", "Grant", "TokenRequest"]
+__all__ = ["REGISTRY", "Grant", "TokenRequest", "replays"]
 
 _INSTALLED: Final[tuple[Grant, ...]] = (
     authorization_code,

@@ -1,24 +1,60 @@
-"""The authorization code grant (RFC 6749 section 4.1.3)."""
+"""The authorization code grant (RFC 6749 section 4.1.3, RFC 7636 section 4.5)."""
 
 from __future__ import annotations
 
+from delegation_app.grants import single_use
 from delegation_app.grants.base import TokenRequest
-from delegation_app.protocol import names
-from delegation_app.services.tokens import authorization_codes
+from delegation_app.models import AuthorizationCode
+from delegation_app.protocol import names, pkce
+from delegation_app.protocol.requests.parameters import Parameters
+from delegation_app.services.clients.lookup import RegisteredClient
+from delegation_app.services.delegations.revocation import CODE_REPLAYED
+from delegation_app.services.tokens import issuing, reissue
 from delegation_app.services.tokens.issuing import Issued
 
 TYPE = names.AUTHORIZATION_CODE
+# RFC 6749 section 4.1.3 has no scope; clients that send it get no more than it names
 PARAMETERS = frozenset({"code", "code_verifier", "redirect_uri", "resource", "scope"})
 
 
 def handle(request: TokenRequest) -> Issued:
-    """Redeem a code."""
-    parameters = request.parameters
-    redemption = authorization_codes.Redemption(
-        code=parameters.require("code"),
-        code_verifier=parameters.get("code_verifier"),
-        redirect_uri=parameters.get("redirect_uri"),
-        resources=parameters.all("resource"),
-        scope=parameters.get("scope"),
-    )
-    return authorization_codes.redeem(redemption, request.client, request.origin)
+    """Redeem a code; see `single_use.redeem`."""
+    return single_use.redeem(CODE, request)
+
+
+def _mismatch(code: AuthorizationCode, client: RegisteredClient, parameters: Parameters) -> str:
+    # OAuth 2.1 section 7.5.2: none of these ends anything, or a thief of a code could do harm
+    if code.delegation.delegate_id != client.application.pk:
+        return "another client's"
+    # RFC 7636 section 4.6. Of a request that repeats a parameter, one value has to prove the code
+    verifiers = parameters.all("code_verifier")
+    if not any(pkce.proves(verifier, code.code_challenge) for verifier in verifiers):
+        return "code_verifier"
+    # OAuth 2.1 section 10.2: it may be left out; RFC 6749 section 4.1.3: if sent, it must be equal
+    redirect_uris = parameters.all("redirect_uri")
+    if redirect_uris and code.redirect_uri not in redirect_uris:
+        return "redirect_uri"
+    return ""
+
+
+def _find_retry(code: AuthorizationCode, _text: str, _client: RegisteredClient) -> str | None:
+    # RFC 6749 section 4.1.2 denies every second use. That the first one gave nothing away is known
+    # where this server itself failed to answer it, and nowhere else.
+    jti = reissue.token_of(code.digest)
+    return jti if jti is not None and reissue.is_unused(code.delegation, jti) else None
+
+
+def _issue(code: AuthorizationCode, request: TokenRequest) -> Issued:
+    granted = single_use.granted(code, request)
+    return issuing.issue_first(request.part_of(granted), granted, request.origin)
+
+
+def _issue_again(code: AuthorizationCode, request: TokenRequest, _jti: str) -> Issued:
+    granted = single_use.granted(code, request)
+    return reissue.reissue(request.part_of(granted), granted, request.origin)
+
+
+# RFC 6749 section 4.1.2: a second use revokes what the first one got
+CODE = single_use.SingleUse(
+    AuthorizationCode, "code", "code", CODE_REPLAYED, _mismatch, _find_retry, _issue, _issue_again
+)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services.audit import RequestContext
 from delegation_app.services.clients.lookup import RegisteredClient
-from delegation_app.services.tokens.issuing import Issued
+from delegation_app.services.tokens.issuing import Issued, TokenParameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +16,30 @@ class TokenRequest:
     """A token request whose client is authenticated and allowed to use the grant.
 
     Attributes:
-        client: who asks.
+        client: the authenticated client.
         parameters: the declared ones; no other reaches a grant.
-        origin: the client as actor, and from where it asks.
+        origin: the client as actor, and where the request comes from.
     """
 
     client: RegisteredClient
     parameters: Parameters
     origin: RequestContext
+
+    def part_of(self, granted: TokenParameters) -> TokenParameters:
+        """Return the part of what was granted that `resource` and `scope` name.
+
+        Raises:
+            InvalidTarget: a resource was not granted or is no longer available.
+            InvalidScope: nothing of the scope is left.
+        """
+        delegation = granted.delegation
+        reach = granted.audience & delegation.audience
+        audience = self.client.narrowed_audience(self.parameters.all("resource"), reach)
+        # RFC 6749 section 3.3: what is left may be less, and the answer says so
+        scope = self.client.wanted_scope(
+            self.parameters.get("scope"), granted.scope & delegation.scopes, audience
+        )
+        return replace(granted, scope=scope, audience=audience)
 
 
 class Grant(Protocol):
@@ -33,8 +49,8 @@ class Grant(Protocol):
     PARAMETERS: frozenset[str]
 
     def handle(self, request: TokenRequest, /) -> Issued:
-        """Redeem what the request brings, and issue.
+        """Redeem what the request presents, and issue tokens.
 
         Raises:
-            OAuthError: it is refused.
+            OAuthError: the request is refused.
         """

@@ -46,13 +46,21 @@ class OAuthError(Exception):
         description: public sentence, cut to the characters that RFC 6749 section 5.2 allows.
         detail: private text for the log and the audit trail, made printable; never a secret.
         redirect: where it may be sent; see `RedirectTarget`.
+        about: the record behind the refused code or token, for the audit trail; None if unknown.
+        recorded: whether the refusal's own audit event stands in the database.
     """
 
     code: ClassVar[str] = "server_error"
     status: ClassVar[int] = 400
 
     def __init__(
-        self, description: str, *, detail: str = "", redirect: RedirectTarget | None = None
+        self,
+        description: str,
+        *,
+        detail: str = "",
+        redirect: RedirectTarget | None = None,
+        about: object = None,
+        recorded: bool = False,
     ) -> None:
         self.description = _NOT_PRINTABLE.sub("?", description)
         super().__init__(f"{self.code}: {self.description}")
@@ -60,10 +68,8 @@ class OAuthError(Exception):
         self.detail = printable(detail)
         self.redirect = redirect
         self.retry_after: int | None = None
-        # What was refused, for the audit trail: the record behind the code or token, if it is known
-        self.about: object = None
-        # True once the refusal's own audit event stands in the database
-        self.recorded = False
+        self.about = about
+        self.recorded = recorded
         # Whether what was asked for may have been done in spite of this error, now or before
         self.may_be_done = False
 

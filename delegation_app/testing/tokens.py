@@ -92,7 +92,7 @@ def refresh_token(
         view = view_of(delegation, scope=scope, audience=audience)
         if not _is_renewable(view):
             raise ValueError("The client gets no refresh token on this delegation.")
-        return issuing.renewal(view, new_secret())
+        return issuing.issue_refresh_token(view, new_secret())
 
 
 def view_of(
@@ -100,8 +100,8 @@ def view_of(
     *,
     scope: str | Iterable[str] | None = None,
     audience: Where | None = None,
-) -> issuing.TokenGrant:
-    """Return the token grant of a delegation, with the delegation locked and read again.
+) -> issuing.TokenParameters:
+    """Return what a token shows of a delegation, with the delegation locked and read again.
 
     Args:
         delegation, scope, audience: see `token_for`.
@@ -118,12 +118,12 @@ def view_of(
     client = client_of(current.delegate_client_id)
     reach = client.narrowed_audience(identifiers(audience), current.audience)
     wanted = None if scope is None else str(scope_of(scope))
-    return issuing.TokenGrant(
+    return issuing.TokenParameters(
         current, client, client.narrowed_scope(wanted, current.scopes, reach), reach
     )
 
 
-def _is_renewable(view: issuing.TokenGrant) -> bool:
+def _is_renewable(view: issuing.TokenParameters) -> bool:
     grant_type, client = view.delegation.grant_type, view.client
     # RFC 6749 section 4.4.3: none for client credentials
     if grant_type == names.CLIENT_CREDENTIALS or not client.may_use(names.REFRESH_TOKEN):

@@ -14,6 +14,7 @@ from delegation_app.models import (
     RefreshToken,
     SigningKey,
 )
+from delegation_app.protocol import names
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit, outbox, signing_keys
@@ -24,25 +25,23 @@ from delegation_app.services.delegations import bulk
 from delegation_app.services.delegations.filters import DelegationFilter
 from delegation_app.services.delegations.narrowing import Narrowing
 from delegation_app.services.device import start as device_start
-from delegation_app.services.tokens import authorization_codes, device_codes, rotation
-from delegation_app.services.tokens import client_credentials as token_client_credentials
 from delegation_app.services.tokens import revocation as token_revocation
 from tests.races.crowd import new_child, new_code, new_root, question
 from tests.races.test_device import waiting
+from tests.support.token_request import handle
 from tests.support.world import SERVICE_B, VERIFIER
 
 OPERATOR, PROPOSER = audit.RequestContext(actor="user:99"), audit.RequestContext(actor="user:98")
 SCOPE = Scope.parse("read:metrics write:alerts")
 
 
+def sent(grant_type, app, **parameters):
+    origin = audit.RequestContext(f"client:{app}")
+    return partial(handle, grant_type, lookup.find(app), origin, **parameters)
+
+
 def redeem(world):
-    redemption = authorization_codes.Redemption(new_code(world), VERIFIER, None, ())
-    return partial(
-        authorization_codes.redeem,
-        redemption,
-        lookup.find("web"),
-        audit.RequestContext("client:web"),
-    )
+    return sent(names.AUTHORIZATION_CODE, "web", code=new_code(world), code_verifier=VERIFIER)
 
 
 def replay(world):
@@ -53,10 +52,7 @@ def replay(world):
 
 def refresh(world):
     _row, tokens = new_root(world.alice)
-    presented = rotation.RefreshRequest(tokens["refresh_token"], None, ())
-    return partial(
-        rotation.rotate, presented, lookup.find("web"), audit.RequestContext("client:web")
-    )
+    return sent(names.REFRESH_TOKEN, "web", refresh_token=tokens["refresh_token"])
 
 
 def retry(world):
@@ -80,18 +76,13 @@ def approved(world):
 
 
 def poll(world):
-    wanted = device_codes.Poll(approved(world), (), None)
-    return partial(device_codes.poll, wanted, lookup.find("tv"), audit.RequestContext())
+    return sent(names.DEVICE_CODE, "tv", device_code=approved(world))
 
 
 def client_credentials(world):
     # Another one is opened each time
     Delegation.objects.filter(delegate_client_id="cron").update(terms_digest="0" * 64)
-    client = lookup.find("cron")
-    audience = client.audience(())
-    return partial(
-        token_client_credentials.issue, client, SCOPE, audience, audit.RequestContext("client:cron")
-    )
+    return sent(names.CLIENT_CREDENTIALS, "cron", scope=str(SCOPE))
 
 
 def exchange(world):
@@ -320,14 +311,12 @@ OWNED = {
     "actions.narrow",
     "approval.approve",
     "approval.reject",
-    "authorization_codes._redeem",
     "bulk._end",
     "bulk.narrow_one",
     "bulk.revoke_one",
-    "client_credentials.issue",
+    "client_credentials._issue",
     "decision.decide",
-    "device_codes._poll",
-    "exchange._issue",
+    "device_code._poll",
     "outbox._take",
     "pending_requests.keep",
     "preparation._grant_without_prompt",
@@ -335,13 +324,14 @@ OWNED = {
     "proposals.reject",
     "proposals.withdraw",
     "revocation._give_back",
-    "rotation._rotate",
     "secrets.end_former",
     "secrets.replace",
     "signing_keys._discard_unreadable",
     "signing_keys._make_first",
     "signing_keys._rotate",
+    "single_use._redeem",
     "start._store",
+    "token_exchange._issue",
     # Parts of those above, which may also stand alone
     "approval.withdraw",
     "creation.narrow",

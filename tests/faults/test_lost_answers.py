@@ -12,7 +12,7 @@ import pytest
 from django.core.cache import cache
 from django.db import connections
 
-from delegation_app import services
+from delegation_app import grants, services
 from delegation_app.models import (
     AccessToken,
     AuditEvent,
@@ -89,7 +89,8 @@ def test_services_when_a_commit_is_cut_then_each_is_done_once_and_answers_as_eve
 def test_services_when_they_own_their_transaction_then_each_is_cut_above():
     modules = [
         importlib.import_module(module.name)
-        for module in pkgutil.walk_packages(services.__path__, f"{services.__name__}.")
+        for package in (services, grants)
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
         if module.name != transactions.__name__
     ]
     owned = {

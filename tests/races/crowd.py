@@ -19,7 +19,8 @@ from delegation_app.services.consent import decision
 from delegation_app.services.consent.request import ConsentRequest
 from delegation_app.services.delegations import creation
 from delegation_app.services.delegations.terms import SignIn, Terms
-from delegation_app.services.tokens import exchange, exchange_parties, issuing
+from delegation_app.services.tokens import issuing
+from tests.support.token_request import handle
 from tests.support.world import CHALLENGE, REDIRECT_URI, SERVICE_A
 
 
@@ -125,23 +126,22 @@ def new_root(user, app="web", constraints=()):
     )
     with transaction.atomic():
         row = creation.create(terms, audit.RequestContext(actor=terms.subject))
-        view = issuing.TokenGrant(row, client, terms.scope, terms.audience)
-        renewal = issuing.renewal(view, new_secret())
-        issued = issuing.issue(view, audit.RequestContext(actor=client.subject), renewal=renewal)
+        token = issuing.TokenParameters(row, client, terms.scope, terms.audience)
+        refresh_token = issuing.issue_refresh_token(token, new_secret())
+        origin = audit.RequestContext(actor=client.subject)
+        issued = issuing.issue(token, origin, refresh_token=refresh_token)
     return row, issued.answer(signing_keys.signer())
 
 
 def new_child(token, app, audience):
     """The delegation that a client gets for a token, and the answer with its token."""
     client = lookup.find(app)
-    wanted = exchange.ExchangeRequest(
-        subject=exchange_parties.TypedToken(token, names.ACCESS_TOKEN),
-        actor=None,
-        requested_type=names.ACCESS_TOKEN,
-        audiences=(audience,),
-        resources=(),
-        scope=None,
-        constraints=Constraints(),
+    issued = handle(
+        names.TOKEN_EXCHANGE,
+        client,
+        audit.RequestContext(actor=client.subject),
+        subject_token=token,
+        subject_token_type=names.ACCESS_TOKEN,
+        audience=audience,
     )
-    issued = exchange.exchange(wanted, client, audit.RequestContext(actor=client.subject))
     return issued.access.delegation, issued.answer(signing_keys.signer())

@@ -36,7 +36,6 @@ from delegation_app.services.consent.request import ConsentRequest
 from delegation_app.services.consent.screen import Screen
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.services.status_lists import invalid_tokens, publication
-from delegation_app.services.tokens import authorization_codes, client_credentials, device_codes
 from tests.support import model_site
 from tests.support import reference_model as model
 from tests.support.model_parts import (
@@ -167,11 +166,9 @@ class Site(model_site.Site):
         node = self.model.say_yes(client, user, power, DEVICE, frozenset(SCOPES))
         lifetime = None if shorter == NEVER else timedelta(seconds=shorter)
         decision.decide(asked, Answer(Scope(ticked), lifetime), by(asked), self.told)
-        poll = device_codes.Poll(code, (), None)
-        origin = self.origin(client)
         self.opened(
             dice,
-            lambda: device_codes.poll(poll, self.known["tv"], origin),
+            lambda: self.send(names.DEVICE_CODE, client, device_code=code),
             node,
             DEVICE_CODE,
         )
@@ -203,15 +200,15 @@ class Site(model_site.Site):
             return
         issued, (first, renewal) = found
         self.took(issued, first)
-        self.renewals[renewal] = issued.renewal.text
+        self.renewals[renewal] = issued.refresh_token.text
 
     def stand(self, dice):
         client = self.client("cron")
         scope, audience = self.asked_for(dice)
         note(f"cron asks for {set(scope)} at {set(audience)}")
-        wanted = Scope(scope), audience_of(audience)
+        sent = {"scope": str(Scope(scope)), "resource": list(audience_of(audience))}
         found = self.compared(
-            lambda: client_credentials.issue(self.known["cron"], *wanted, self.origin(client)),
+            lambda: self.send(names.CLIENT_CREDENTIALS, client, **sent),
             lambda: self.model.stand(client, scope, audience),
         )
         if found is not None:
@@ -319,10 +316,8 @@ class Site(model_site.Site):
         )
 
     def redemption(self, code, client):
-        found = authorization_codes.Redemption(code, VERIFIER, None, ())
-        return lambda: authorization_codes.redeem(
-            found, self.known[client.name], self.origin(client)
-        )
+        sent = {"code": code, "code_verifier": VERIFIER}
+        return lambda: self.send(names.AUTHORIZATION_CODE, client, **sent)
 
     def client(self, name):
         return next(client for client in self.clients if client.name == name)

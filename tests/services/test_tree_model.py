@@ -90,14 +90,15 @@ class Site(model_site.Site):
             return
         issued, (first, renewal) = found
         self.took(issued, first)
-        self.renewals[renewal] = issued.renewal.text
+        self.renewals[renewal] = issued.refresh_token.text
 
     def first_tokens(self, terms, is_asked):
         with transaction.atomic():
             delegation = creation.create(terms, OPERATOR, just_allowed=is_asked)
-            view = issuing.TokenGrant(delegation, terms.client, terms.scope, terms.audience)
-            renewal = issuing.renewal(issuing.within(view), new_secret())
-            return issuing.issue(view, OPERATOR, renewal=renewal)
+            token = issuing.TokenParameters(delegation, terms.client, terms.scope, terms.audience)
+            text = new_secret()
+            refresh_token = issuing.issue_refresh_token(issuing.within(token), text)
+            return issuing.issue(token, OPERATOR, refresh_token=refresh_token)
 
     def opened(self, client, whose, power, allowed, *, is_asked):
         node = self.model.open(client, whose, power, allowed, is_asked=is_asked)

@@ -68,6 +68,7 @@ class Client:
             constraints=constraints_of(self.limits),
             may_act=self.may_act,
             may_impersonate=self.may_impersonate,
+            may_request_constraints=True,
             may_refresh_exchanged_tokens=self.refreshes,
             trusted=self.trusted,
             public=self.public,

@@ -1,5 +1,6 @@
 """The services beside their reference model: each deed is done in both, and all is compared."""
 
+import json
 from contextlib import suppress
 from datetime import timedelta
 
@@ -24,9 +25,8 @@ from delegation_app.services import audit, signing_keys
 from delegation_app.services.clients import authentication, lookup
 from delegation_app.services.delegations import blocks, creation, revocation
 from delegation_app.services.delegations.narrowing import Narrowing
-from delegation_app.services.tokens import exchange, introspection, local_verifier, rotation
+from delegation_app.services.tokens import introspection, local_verifier
 from delegation_app.services.tokens import revocation as token_revocation
-from delegation_app.services.tokens.exchange_parties import TypedToken
 from tests.support import reference_model as model
 from tests.support.clock import Clock
 from tests.support.model_parts import (
@@ -44,6 +44,7 @@ from tests.support.model_parts import (
     uri,
 )
 from tests.support.reference_model import EVERYWHERE, NEVER, Limits
+from tests.support.token_request import handle
 from tests.support.world import claims_of, make_app
 
 
@@ -91,27 +92,26 @@ class Site:
         scope = dice.pick((None, None, None, part, part, dice.some(SCOPES)))
         limits = self.limits(dice)
         note(f"{client.name} exchanges {token.node.client.name}'s {targets} {scope} {limits}")
-        wanted = exchange.ExchangeRequest(
-            subject=TypedToken(self.texts[token], names.ACCESS_TOKEN),
-            actor=None,
-            requested_type=names.ACCESS_TOKEN,
-            audiences=tuple(uri(name) for name in targets),
-            resources=(),
-            scope=None if scope is None else " ".join(scope),
-            constraints=self.constraints(limits),
-        )
+        constraints = self.constraints(limits).as_json()
+        sent = {
+            "subject_token": self.texts[token],
+            "subject_token_type": names.ACCESS_TOKEN,
+            "audience": [uri(name) for name in targets],
+            "scope": None if scope is None else " ".join(scope),
+            "constraints": json.dumps(constraints) if constraints else None,
+        }
         found = self.compared(
-            lambda: exchange.exchange(wanted, self.authenticated(client), OPERATOR),
+            lambda: self.send(names.TOKEN_EXCHANGE, client, **sent),
             lambda: self.model.exchange(client, token, targets, scope, limits),
         )
         if found is None:
             return
         issued, (child, expected) = found
         self.took(issued, expected)
-        assert (issued.renewal is not None) == client.refreshes
+        assert (issued.refresh_token is not None) == client.refreshes
         if client.refreshes:
             renewal = self.model.issue(child, expected.scope, expected.audience, model.IDLE)
-            self.renewals[renewal] = issued.renewal.text
+            self.renewals[renewal] = issued.refresh_token.text
 
     def refresh(self, dice):
         if not self.renewals:
@@ -119,15 +119,18 @@ class Site:
         renewal = dice.pick(list(reversed(self.renewals)))
         client = renewal.node.client
         note(f"{client.name} refreshes")
-        presentation = rotation.RefreshRequest(self.renewals[renewal], None, ())
+        text = self.renewals[renewal]
         found = self.compared(
-            lambda: rotation.rotate(presentation, self.authenticated(client), self.origin(client)),
+            lambda: self.send(names.REFRESH_TOKEN, client, refresh_token=text),
             lambda: self.model.refresh(renewal),
         )
         if found is None:
             return
         issued, (successor, expected) = found
-        assert self.renewals.setdefault(successor, issued.renewal.text) == issued.renewal.text
+        assert (
+            self.renewals.setdefault(successor, issued.refresh_token.text)
+            == issued.refresh_token.text
+        )
         self.took(issued, expected)
 
     def narrow(self, dice):
@@ -343,6 +346,9 @@ class Site:
 
     def origin(self, client):
         return audit.RequestContext(actor=client_subject(client.name))
+
+    def send(self, grant_type, client, **sent):
+        return handle(grant_type, self.authenticated(client), self.origin(client), **sent)
 
     def taker(self, _dice, _node):
         return OPERATOR

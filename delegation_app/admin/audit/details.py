@@ -16,9 +16,9 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from delegation_app import grant_types
 from delegation_app.admin import labels, limits
 from delegation_app.admin.proposals import changed_values
-from delegation_app.forms import grant_label
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.requests.public_id import as_uuid
@@ -143,7 +143,7 @@ def _yes(value: Any) -> str:
 
 _WRITERS: Final[dict[str, tuple[Promise, Callable[[Any], str]]]] = {
     "user_name": (gettext_lazy("User name"), str),
-    "grant_type": (gettext_lazy("Grant type"), lambda value: grant_label(str(value))),
+    "grant_type": (gettext_lazy("Grant type"), lambda value: grant_types.label(str(value))),
     "scope": (gettext_lazy("Scopes"), str),
     "audience": (gettext_lazy("Audience"), lambda value: ", ".join(map(str, _list(value)))),
     "constraints": (gettext_lazy("Constraints"), _constraints),

@@ -11,10 +11,9 @@ from django.forms import BaseInlineFormSet
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app import toolkit
+from delegation_app import grant_types, toolkit
 from delegation_app.admin.constraint_field import ConstraintsFormField
-from delegation_app.forms import KnowsScopes, grant_choices, scope_field
-from delegation_app.grants import REGISTRY
+from delegation_app.forms import KnowsScopes, scope_field
 from delegation_app.models import ClientLogo, ClientPolicy
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.services.clients import logos, lookup
@@ -98,8 +97,7 @@ class PolicyForm(KnowsScopes):
                 lifetime.validators.append(MinValueValidator(1))
         grants = self.fields.get("grants")
         if isinstance(grants, forms.MultipleChoiceField):
-            stored = self.initial.get("grants") or []
-            grants.choices = grant_choices((*REGISTRY, *stored))
+            grants.choices = grant_types.choices(self.initial.get("grants") or [])
         if isinstance(limits := self.fields.get("constraints"), ConstraintsFormField):
             limits.stored = self.initial["constraints"] = self.instance.constraints
 

@@ -13,12 +13,11 @@ from django.forms import Media
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app import toolkit
+from delegation_app import grant_types, toolkit
 from delegation_app.admin.base import ReadOnlyAdmin
 from delegation_app.admin.delegations import changelist, summary
 from delegation_app.admin.delegations.changelist import RegisterChangeList
 from delegation_app.admin.delegations.filters import OF_DELEGATIONS
-from delegation_app.forms import grant_label
 from delegation_app.models import Delegation
 from delegation_app.protocol.requests import reading
 from delegation_app.services.delegations.state import state, with_state
@@ -118,7 +117,7 @@ class RegisterAdmin(ReadOnlyAdmin):
     @admin.display(description=_("grant type"))
     def grant(self, obj: Delegation) -> str:
         """Name the grant type."""
-        return grant_label(obj.grant_type)
+        return grant_types.label(obj.grant_type)
 
 
 def _with_client(request: HttpRequest, key: str) -> str:

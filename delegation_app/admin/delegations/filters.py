@@ -11,11 +11,9 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app import toolkit
+from delegation_app import grant_types, toolkit
 from delegation_app.admin import labels
 from delegation_app.admin.delegations import summary
-from delegation_app.forms import grant_choices
-from delegation_app.grants import REGISTRY as GRANTS
 from delegation_app.models import Delegation
 from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services.delegations.filters import DelegationFilter
@@ -52,11 +50,7 @@ class GrantTypeFilter(_Filter):
 
     title = _("grant type")
     parameter_name = "grant"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> _Choices:
-        """Return the grant types."""
-        del request, model_admin
-        return list(grant_choices(GRANTS))
+    among = tuple(grant_types.LABELS.items())
 
 
 class AgeFilter(_Filter):
@@ -204,6 +198,6 @@ def in_words(chosen: DelegationFilter, query: str) -> list[str]:
     for kind in OF_DELEGATIONS:
         value = params.get(str(kind.parameter_name))
         if value:
-            labels = dict(grant_choices(GRANTS) if kind is GrantTypeFilter else kind.among)
+            labels = dict(kind.among)
             lines.append(f"{kind.title}: {labels.get(value, value)}")
     return lines

@@ -13,8 +13,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from delegation_app import toolkit
-from delegation_app.forms import grant_label
+from delegation_app import grant_types, toolkit
 from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.services.clients.snapshots import INTROSPECTS, LOGO, POLICY
@@ -113,5 +112,5 @@ def _text(name: str, value: Any) -> str:
         return " ".join(Constraints.stored(value).describe())
     if isinstance(value, list):
         is_grants = name == f"{POLICY}grants"
-        return ", ".join(grant_label(str(each)) if is_grants else str(each) for each in value)
+        return ", ".join(grant_types.label(str(each)) if is_grants else str(each) for each in value)
     return str(value)

@@ -202,8 +202,21 @@ class RegisteredClient:
             raise InvalidScope(f"Scope not for this client: {foreign.listed()}.")
         return self.effective_scope(allowed, audience)
 
-    def narrowed_scope(self, requested: str | None, granted: Scope, audience: Audience) -> Scope:
+    def narrowed_scope(
+        self,
+        requested: str | None,
+        granted: Scope,
+        audience: Audience,
+        *,
+        limit: str = "was granted",
+    ) -> Scope:
         """Return the part of a granted scope that a token request may have now.
+
+        Args:
+            requested: the value of `scope`; None for all of it.
+            granted: the scope that was granted.
+            audience: where the token will be valid.
+            limit: what the refusal calls the granted scope.
 
         Raises:
             InvalidScope: more than was granted (RFC 6749 section 6), or nothing is left of it.
@@ -211,7 +224,7 @@ class RegisteredClient:
         wanted = None if requested is None else self.tolerated(Scope.parse(requested), granted)
         scope = granted if wanted is None else wanted
         if more := scope - granted:
-            raise InvalidScope(f"The scope is more than was granted: {more.listed()}.")
+            raise InvalidScope(f"The scope is more than {limit}: {more.listed()}.")
         return self.effective_scope(scope, audience)
 
     def wanted_scope(self, requested: str | None, granted: Scope, audience: Audience) -> Scope:

@@ -108,8 +108,8 @@ def delegate_onward(
             was taken from the exchanging client.
         InvalidScope: more than the parent holds.
 
-    Side effects: locks the roots; those of `reuse.settle_line`; maybe one row, one audit event and
-    the signal `delegation_created` after the commit. Call it inside a transaction.
+    Side effects: locks the roots; those of `reuse.apply_blocks_to_line`; maybe one row, one audit
+    event and the signal `delegation_created` after the commit. Call it inside a transaction.
     """
     transactions.lock_root(terms.parent, *presented.values())
     line, child = _look(terms, presented)
@@ -118,11 +118,11 @@ def delegate_onward(
         raise InvalidRequest("The subject token is not valid.", detail="its delegation has ended")
     if not parent.are_presented_good:
         raise InvalidRequest("The subject token is not valid.", detail="revoked meanwhile")
-    if reuse.settle_line(line, origin, refusal=InvalidRequest):
+    if reuse.apply_blocks_to_line(line, origin, refusal=InvalidRequest):
         return None
     _check(terms, parent, origin)
     parent.note_use(clock.now(), *([] if child is None else [child]))
-    child = None if child is None else reuse.settle(child, origin)
+    child = None if child is None else reuse.apply_blocks(child, origin)
     return child or _new_child(replace(terms, parent=parent), origin)
 
 
@@ -205,7 +205,7 @@ def _check(terms: ChildTerms, parent: Delegation, origin: audit.RequestContext) 
             "The requested lifetime exceeds that of the subject token.",
             detail="expires after parent",
         )
-    enforcement.check_reach(parent, terms.audience)
+    enforcement.refuse_unreachable(terms.audience, parent.constraints)
     enforcement.enforce(
         parent, terms.audience, origin, EnforcementPoint.HAND_ON, refusal=InvalidRequest
     )
@@ -219,19 +219,14 @@ def _ends_in_time(terms: ChildTerms, parent: Delegation) -> bool:
     return terms.expires_at is not None and terms.expires_at <= parent.expires_at
 
 
-def _answer_behind(terms: Terms | ChildTerms) -> dict[str, str]:
-    # What is handed on stands on its root's answer
-    if isinstance(terms, ChildTerms) or terms.consent is None:
-        return {}
-    return {"consent": str(terms.consent.public_id)}
-
-
 def _insert(terms: Terms | ChildTerms, origin: audit.RequestContext, event: Event) -> Delegation:
     now = clock.now()
     # Where no code stands between, its first token is issued in this very transaction
     used = None if terms.is_for_a_code else now
     delegation = Delegation.objects.create(**terms.columns(), issued_at=now, last_used_at=used)
     ends = terms.expires_at
+    # What is delegated onward stands on its root's answer
+    consent = None if isinstance(terms, ChildTerms) else terms.consent
     audit.record(
         event,
         origin,
@@ -242,7 +237,7 @@ def _insert(terms: Terms | ChildTerms, origin: audit.RequestContext, event: Even
             "constraints": terms.constraints.as_json(),
             "expires_at": None if ends is None else ends.isoformat(),
             "chain": delegation.chain,
-            **_answer_behind(terms),
+            **({} if consent is None else {"consent": str(consent.public_id)}),
         },
     )
     outbox.opened(delegation.public_id)

@@ -98,39 +98,25 @@ def of_request(client: RegisteredClient, text: str | None, audience: Audience) -
     # Nobody shall be asked for what could never be used
     if constraints.get(UnreadableConstraint.TYPE) is not None:
         raise InvalidRequest("The limits of this client cannot be read.", detail="policy")
-    refuse_unreachable(constraints, audience)
+    refuse_unreachable(audience, constraints)
     return constraints
 
 
-def check_reach(delegation: Delegation, audience: Audience) -> None:
-    """Refuse an audience that a delegation may not reach.
-
-    Raises:
-        InvalidTarget: the constraint `resource_servers` leaves it out (RFC 8707 section 2).
-    """
-    try:
-        refuse_unreachable(delegation.constraints, audience)
-    except InvalidTarget as error:
-        error.about = delegation
-        raise
-
-
-def refuse_unreachable(constraints: Constraints, audience: Audience) -> None:
-    """Refuse an audience that constraints leave out.
+def refuse_unreachable(audience: Audience, *limits: Constraints) -> None:
+    """Refuse an audience that one of several sets of constraints leaves out.
 
     Raises:
         InvalidTarget: the constraint `resource_servers` does (RFC 8707 section 2).
     """
-    reach = constraints.get("resource_servers")
     access = AccessContext(EnforcementPoint.HAND_ON, clock.now(), audience=audience)
-    reason = None if reach is None else reach.refusal(access)
-    if reason is not None:
-        raise InvalidTarget(reason)
+    for constraints in limits:
+        reach = constraints.get("resource_servers")
+        reason = None if reach is None else reach.refusal(access)
+        if reason is not None:
+            raise InvalidTarget(reason)
 
 
-def count_token(
-    delegation: Delegation, *, refusal: type[OAuthError], is_counted: bool = True
-) -> None:
+def count_token(delegation: Delegation, *, refusal: type[OAuthError]) -> None:
     """Count one token on a delegation and on all above it that have a limit.
 
     A limit is the pair's: a delegation with other terms, or one that is opened without a page,
@@ -139,7 +125,6 @@ def count_token(
     Args:
         delegation: on which the token is issued.
         refusal: the error of the grant that asks.
-        is_counted: False for a token that takes the place of one whose answer was lost.
 
     Raises:
         OAuthError: of the class `refusal`; one of them is used up, and none was counted if the
@@ -148,15 +133,13 @@ def count_token(
     Side effects: up to one row for each ancestor, nothing where nobody set a limit; waits for other
     limited tokens of the same principal. Call it inside a transaction that holds the root.
     """
-    if delegation.max_uses is None or not is_counted:
+    if delegation.max_uses is None:
         return
     advisory_lock(f"uses of {delegation.subject}")
     limited = Delegation.objects.filter(public_id__in=delegation.chain, max_uses__isnull=False)
     rows = list(limited)
     if any(uses_of_pair(row) >= (row.max_uses or 0) for row in rows):
-        error = refusal("All tokens that this delegation allows were issued.")
-        error.about = delegation
-        raise error
+        raise refusal("All tokens that this delegation allows were issued.", about=delegation)
     limited.update(uses=F("uses") + 1)
 
 

@@ -25,23 +25,23 @@ _EVER: Final = datetime(1, 1, 2, tzinfo=UTC)
 
 
 def with_blocks(rows: QuerySet[Delegation]) -> QuerySet[Any]:
-    """Return rows that `settle` can judge: whether any block of its pair binds each of them."""
+    """Return rows that `apply_blocks` can judge: whether a block of its pair binds each of them."""
     pair = Q(subject__in=("", OuterRef("subject"))) & Q(
         client_id_value__in=("", OuterRef("delegate_client_id"))
     )
-    # What the user allowed on a page later has overcome it; for a child `settle` looks closer
+    # What the user allowed on a page later has overcome it; for a child `apply_blocks` looks closer
     ever = Value(_EVER, output_field=DateTimeField())
     since = Case(When(parent=None, then=Coalesce("allowed_at", ever)), default=ever)
     found = DelegationBlock.objects.active().filter(pair, blocked_at__gte=OuterRef("blocks_since"))
     return rows.annotate(blocks_since=since).annotate(has_blocks=Exists(found))
 
 
-def settle(row: Any, origin: audit.RequestContext) -> Delegation | None:
+def apply_blocks(row: Any, origin: audit.RequestContext) -> Delegation | None:
     """Cut a delegation by the blocks of its pair before it is used again.
 
     Args:
         row: of `with_blocks`, read under the lock of its root.
-        origin: who asks for it.
+        origin: the client that requests a token.
 
     Returns:
         What is left of it; None if it cannot be used.
@@ -49,11 +49,11 @@ def settle(row: Any, origin: audit.RequestContext) -> Delegation | None:
     Side effects: nothing where no block binds it; else one statement, and where a part is cut, the
     rows of its subtree and their events.
     """
-    return _settled(row, origin) if row.has_blocks else row
+    return _apply(row, origin) if row.has_blocks else row
 
 
-def settle_unasked(row: Delegation, origin: audit.RequestContext) -> Delegation:
-    """Cut a delegation that no page opened before its client gets another token on it.
+def apply_blocks_unless_prompted(row: Delegation, origin: audit.RequestContext) -> Delegation:
+    """Cut a delegation that no page created before its client gets another token on it.
 
     A delegation that the user opened on a page is a record of its own: it goes on until it is
     taken itself. One that was delegated onward, or that a trusted client got without a page, must
@@ -61,17 +61,18 @@ def settle_unasked(row: Delegation, origin: audit.RequestContext) -> Delegation:
 
     Args:
         row: as read under the lock of its root.
-        origin: who asks for the token.
+        origin: the client that requests the token.
 
     Raises:
         InvalidGrant: nothing is left of it.
 
-    Side effects: nothing for what a page opened; else one statement, and those of `settle_line`.
+    Side effects: nothing for what a page opened; else one statement, and those of
+    `apply_blocks_to_line`.
     """
     if _is_on_a_page(row):
         return row
     line = with_blocks(Delegation.objects.filter(public_id__in=row.chain).order_by("depth"))
-    if not settle_line(line, origin, refusal=InvalidGrant):
+    if not apply_blocks_to_line(line, origin, refusal=InvalidGrant):
         return row
     left = Delegation.objects.live().filter(pk=row.pk).first()
     if left is None:
@@ -79,18 +80,18 @@ def settle_unasked(row: Delegation, origin: audit.RequestContext) -> Delegation:
     return left
 
 
-def settle_line(
+def apply_blocks_to_line(
     line: Iterable[Any], origin: audit.RequestContext, *, refusal: type[OAuthError]
 ) -> bool:
     """Cut a delegation and those above it by the blocks of their pairs; return whether any was.
 
-    A block reaches what other clients hold through the records of its pair: nobody could obtain
-    that from the pair any more. A root that the user opened on a page is left as it is.
+    A block reaches what other clients hold through the records of its pair: that cannot
+    be obtained from the pair any more. A root that the user opened on a page is left as it is.
 
     Args:
         line: of `with_blocks`, from the root down, read under the lock of the root.
-        origin: who asks for a token on the last of them, or on a child of it.
-        refusal: the error of the grant that asks.
+        origin: the client that requests a token on the last of them, or on a child of it.
+        refusal: the error of the grant.
 
     Raises:
         OAuthError: of the class `refusal`; nothing is left of one of them.
@@ -104,7 +105,7 @@ def settle_line(
             continue
         # A cut above has narrowed or ended this one too
         current = Delegation.objects.live().filter(pk=row.pk).first() if is_cut else row
-        left = None if current is None else _settled(current, origin)
+        left = None if current is None else _apply(current, origin)
         if left is None:
             raise _refusal(row, refusal)
         is_cut = is_cut or left is not current
@@ -116,12 +117,11 @@ def _is_on_a_page(row: Delegation) -> bool:
 
 
 def _refusal(row: Delegation, refusal: type[OAuthError]) -> OAuthError:
-    error = refusal("This was taken from the client.", detail="a block binds the pair")
-    error.about = row
-    return error
+    message = "This was taken from the client."
+    return refusal(message, detail="a block binds the pair", about=row)
 
 
-def _settled(row: Delegation, origin: audit.RequestContext) -> Delegation | None:
+def _apply(row: Delegation, origin: audit.RequestContext) -> Delegation | None:
     held = Authority.of(row)
     if row.parent_id is None:
         found = blocks.of_pair(row.subject, row.delegate_client_id, since=row.allowed_at)

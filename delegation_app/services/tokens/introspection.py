@@ -30,7 +30,7 @@ def introspect(text: str, caller: RegisteredClient) -> dict[str, Any]:
         not valid or none of the caller's business.
 
     Raises:
-        UnauthorizedClient: a public client asks (RFC 7662 section 2.1).
+        UnauthorizedClient: the caller is a public client (RFC 7662 section 2.1).
 
     Side effects: notes that the delegation was used, at most once a minute; that may fail.
     """
@@ -54,7 +54,7 @@ def refusal_at(found: lookup.PresentedAccessToken, server: Server) -> str | None
 def _access_token(found: lookup.PresentedAccessToken, caller: RegisteredClient) -> dict[str, Any]:
     token = found.row
     places = [server for server in _places(found, caller) if refusal_at(found, server) is None]
-    # RFC 7662 section 2.2: a resource server is told of the scopes that concern it
+    # RFC 7662 section 2.2: a resource server learns of the scopes that concern it
     scope = Scope(name for server in places for name in found.scope_at(server))
     # Nothing is left of it: the policy or the resource servers changed since it was issued.
     if not scope:
@@ -68,10 +68,7 @@ def _access_token(found: lookup.PresentedAccessToken, caller: RegisteredClient) 
 
 
 def _places(found: lookup.PresentedAccessToken, caller: RegisteredClient) -> list[Server]:
-    """Return the resource servers that the answer is about.
-
-    They are the caller's own; whoever may know of the token anyway is told of all.
-    """
+    """Return the caller's own resource servers, or all for a caller that may know the token."""
     own = [caller.servers[name] for name in found.row.audience if name in caller.servers]
     if own or found.client is None or not _may_know(found.row.delegation, caller):
         return own
@@ -79,7 +76,7 @@ def _places(found: lookup.PresentedAccessToken, caller: RegisteredClient) -> lis
 
 
 def _record(token: AccessToken) -> dict[str, Any]:
-    """Return what only an operator's tool is told: the record behind the token."""
+    """Return what only a client that may introspect all gets: the record behind the token."""
     delegation = token.delegation
     consent = delegation.consent
     return {

@@ -24,7 +24,7 @@ from delegation_app.services.status_lists import publication
 
 
 @dataclass(frozen=True, slots=True)
-class TokenGrant:
+class TokenParameters:
     """The part of a delegation that one token shows."""
 
     delegation: Delegation
@@ -76,14 +76,14 @@ class Issued:
         access: the row of the access token.
         claims: those of a JWT, which is signed when the answer is written.
         opaque: the text of an opaque token.
-        renewal: the refresh token, if there is one.
+        refresh_token: the refresh token, if there is one.
         token_type: what an exchange issued (RFC 8693 section 3); None for other grants.
     """
 
     access: AccessToken
     claims: dict[str, Any]
     opaque: str | None = field(repr=False)
-    renewal: NewRefreshToken | None = None
+    refresh_token: NewRefreshToken | None = None
     token_type: str | None = None
 
     def answer(self, signer: jose.SigningIdentity) -> dict[str, Any]:
@@ -91,23 +91,23 @@ class Issued:
 
         Args:
             signer: the key for a JWT. It was read before anything was redeemed, so that a key
-                that can't be had costs nobody a code.
+                that is not available costs no client a code.
         """
         answer: dict[str, Any] = {
             "access_token": self.opaque or self._signed(signer),
             "token_type": "Bearer",
             "expires_in": _left(self.access.expires_at, self.access.issued_at),
-            # OAuth 2.1 section 3.2.3: always said, also where it equals the request
+            # OAuth 2.1 section 3.2.3: always sent, also where it equals the request
             "scope": str(self.access.scope),
         }
         # RFC 8693 section 2.2.1
         if self.token_type is not None:
             answer["issued_token_type"] = self.token_type
-        if self.renewal is not None:
+        if self.refresh_token is not None:
             now = clock.now()
-            answer["refresh_token"] = self.renewal.text
+            answer["refresh_token"] = self.refresh_token.text
             # draft-ietf-oauth-refresh-token-expiration: how long the two may be relied on
-            answer["refresh_token_timeout"] = _left(self.renewal.row.expires_at, now)
+            answer["refresh_token_timeout"] = _left(self.refresh_token.row.expires_at, now)
             if (ends := self.access.delegation.expires_at) is not None:
                 answer["authorization_expires_in"] = _left(ends, now)
         return answer
@@ -116,27 +116,27 @@ class Issued:
         return jose.sign(self.claims, signer, typ=names.ACCESS_TOKEN_TYP)
 
 
-def within(view: TokenGrant) -> TokenGrant:
-    """Cut a view to its delegation, which may have been narrowed since the view was chosen.
+def within(token: TokenParameters) -> TokenParameters:
+    """Cut a token to its delegation, which may have been narrowed since the token was requested.
 
     Raises:
         InvalidScope, InvalidTarget: nothing of it is left.
     """
-    delegation = view.delegation
-    scope, audience = view.scope & delegation.scopes, view.audience & delegation.audience
+    delegation = token.delegation
+    scope, audience = token.scope & delegation.scopes, token.audience & delegation.audience
     if not scope:
         raise InvalidScope("Nothing of the scope is left in the delegation.")
     if not audience:
         raise InvalidTarget("Nothing of the audience is left in the delegation.")
-    return replace(view, scope=scope, audience=audience)
+    return replace(token, scope=scope, audience=audience)
 
 
 def issue(
-    view: TokenGrant,
+    token: TokenParameters,
     origin: audit.RequestContext,
-    manner: IssueOptions = _USUAL,
+    options: IssueOptions = _USUAL,
     *,
-    renewal: NewRefreshToken | None = None,
+    refresh_token: NewRefreshToken | None = None,
 ) -> Issued:
     """Issue an access token on a delegation, cut to what the delegation allows now.
 
@@ -144,62 +144,79 @@ def issue(
     the delegation as it was read under the lock.
 
     Args:
-        view: what the token shows of the delegation.
-        origin: the client as actor, and from where it asks.
-        manner: what the grant does differently.
-        renewal: the refresh token that goes with it.
+        token: what the token shows of the delegation.
+        origin: the client as actor, and where the request comes from.
+        options: what the grant does differently.
+        refresh_token: the refresh token that goes with it.
 
     Raises:
-        OAuthError: of the class `manner.refusal`; a constraint refuses, or all are used up.
+        OAuthError: of the class `options.refusal`; a constraint refuses, or all are used up.
         InvalidScope, InvalidTarget: the delegation allows nothing of it any more.
 
     Side effects: one row, one audit event, the counters of limited delegations, and once a minute
     the time of the last use. Call it inside a transaction that holds the root of the delegation.
     """
-    view = within(view)
-    delegation = view.delegation
-    _count_use(view, origin, manner)
-    if manner.is_first:
+    token = within(token)
+    delegation, client = token.delegation, token.client
+    enforcement.enforce(
+        delegation,
+        token.audience,
+        origin,
+        EnforcementPoint.ISSUE,
+        refusal=options.refusal,
+        is_counted=options.is_counted,
+    )
+    if options.is_counted:
+        enforcement.count_token(delegation, refusal=options.refusal)
+    if options.is_first:
         delegation.note_first_tokens()
     else:
         delegation.note_use(clock.now())
-    opaque = secrets.new_opaque_token() if view.client.wants_opaque(view.audience) else None
-    access = _store(view, opaque, manner.not_after)
-    details = {**_details(view), **manner.details}
-    audit.record(manner.event, origin, delegation=delegation, jti=access.jti, details=details)
-    claims = _claims(access, view.client, manner.refusal)
-    return Issued(access, claims, opaque, renewal, manner.token_type)
+    opaque = secrets.new_opaque_token() if client.wants_opaque(token.audience) else None
+    access = _store(token, opaque, options.not_after)
+    details = {
+        "grant_type": delegation.grant_type,
+        "scope": str(token.scope),
+        "audience": list(token.audience),
+        **options.details,
+    }
+    audit.record(options.event, origin, delegation=delegation, jti=access.jti, details=details)
+    claims = _claims(access, client, options.refusal)
+    return Issued(access, claims, opaque, refresh_token, options.token_type)
 
 
 def issue_first(
-    view: TokenGrant, whole: TokenGrant, origin: audit.RequestContext, manner: IssueOptions = _USUAL
+    token: TokenParameters,
+    granted: TokenParameters,
+    origin: audit.RequestContext,
+    options: IssueOptions = _USUAL,
 ) -> Issued:
-    """Issue the first tokens on a delegation that a person opened.
+    """Issue the first tokens on a delegation that a user granted.
 
     Args:
-        view: what the access token shows.
-        whole: what the refresh token may be refreshed to, if the client gets one.
-        origin: the client as actor, and from where it asks.
-        manner: see `issue`.
+        token: what the access token shows.
+        granted: what the refresh token may be refreshed to, if the client gets one.
+        origin: the client as actor, and where the request comes from.
+        options: see `issue`.
 
     Raises:
         InvalidGrant: as `issue`.
 
-    Side effects: those of `issue` and maybe of `renewal`.
+    Side effects: those of `issue` and maybe of `issue_refresh_token`.
     """
     # RFC 9700 section 4.14.2: whether there is a refresh token is the policy's decision
-    renewable = view.client.may_use(names.REFRESH_TOKEN)
-    fresh = renewal(whole, secrets.new_secret()) if renewable else None
-    return issue(view, origin, replace(manner, is_first=True), renewal=fresh)
+    renewable = token.client.may_use(names.REFRESH_TOKEN)
+    fresh = issue_refresh_token(granted, secrets.new_secret()) if renewable else None
+    return issue(token, origin, replace(options, is_first=True), refresh_token=fresh)
 
 
-def renewal(
-    view: TokenGrant, text: str, *, predecessor: RefreshToken | None = None
+def issue_refresh_token(
+    granted: TokenParameters, text: str, *, predecessor: RefreshToken | None = None
 ) -> NewRefreshToken:
-    """Store a refresh token for all of `view`.
+    """Store a refresh token.
 
     Args:
-        view: what it may be refreshed to.
+        granted: what it may be refreshed to.
         text: the token.
         predecessor: the token that it replaces; it can have only one successor.
 
@@ -208,47 +225,26 @@ def renewal(
     now = clock.now()
     row = RefreshToken.objects.create(
         digest=secrets.digest(text),
-        delegation=view.delegation,
+        delegation=granted.delegation,
         predecessor=predecessor,
-        scope=view.scope,
-        audience=view.audience,
+        scope=granted.scope,
+        audience=granted.audience,
         issued_at=now,
-        expires_at=_ends(now, view.client.refresh_token_lifetime, view.delegation),
+        expires_at=_ends(now, granted.client.refresh_token_lifetime, granted.delegation),
     )
     return NewRefreshToken(row, text)
 
 
-def _count_use(view: TokenGrant, origin: audit.RequestContext, manner: IssueOptions) -> None:
-    delegation, refusal, is_counted = view.delegation, manner.refusal, manner.is_counted
-    enforcement.enforce(
-        delegation,
-        view.audience,
-        origin,
-        EnforcementPoint.ISSUE,
-        refusal=refusal,
-        is_counted=is_counted,
-    )
-    enforcement.count_token(delegation, refusal=refusal, is_counted=is_counted)
-
-
-def _details(view: TokenGrant) -> dict[str, Any]:
-    return {
-        "grant_type": view.delegation.grant_type,
-        "scope": str(view.scope),
-        "audience": list(view.audience),
-    }
-
-
-def _store(view: TokenGrant, opaque: str | None, not_after: datetime | None) -> AccessToken:
+def _store(token: TokenParameters, opaque: str | None, not_after: datetime | None) -> AccessToken:
     now = clock.now().replace(microsecond=0)
     access = AccessToken.objects.create(
         jti=secrets.new_token_id(),
         digest=None if opaque is None else secrets.digest(opaque),
-        delegation=view.delegation,
-        scope=view.scope,
-        audience=view.audience,
+        delegation=token.delegation,
+        scope=token.scope,
+        audience=token.audience,
         issued_at=now,
-        expires_at=_ends(now, view.client.access_token_lifetime, view.delegation, not_after),
+        expires_at=_ends(now, token.client.access_token_lifetime, token.delegation, not_after),
     )
     _check_within(access)
     return access
@@ -286,7 +282,7 @@ def _claims(
         actors=tuple(delegation.actors),
         may_act=client.policy.may_act,
         constraints=delegation.constraints.claim(),
-        # An opaque token is asked about anyway
+        # An opaque token is introspected anyway
         status=publication.reference(access.pk) if access.digest is None else None,
     ).as_dict()
     # Verifiers, ours among them, refuse a longer token unread
@@ -301,7 +297,7 @@ def _ends(
     delegation: Delegation,
     not_after: datetime | None = None,
 ) -> datetime:
-    # No token outlives its delegation, or the token that it was made from.
+    # No token outlives its delegation, or the token that it was exchanged for
     ends = (now + lifetime, delegation.expires_at, not_after)
     return min(moment for moment in ends if moment is not None)
 

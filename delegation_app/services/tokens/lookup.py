@@ -1,4 +1,4 @@
-"""Finding the row behind a token that somebody presents."""
+"""Finding the row behind a presented token."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PresentedAccessToken:
     """An access token of ours, with the client that holds it.
 
     Attributes:
-        row: its row, with the delegation and the person.
+        row: its row, with the delegation and the user.
         client: the holder; None if it was deleted.
         active: whether it is unexpired, unrevoked, and its delegation in force.
     """
@@ -53,11 +53,11 @@ class PresentedAccessToken:
         """Return what it allows now: token, delegation, policy and resource server together.
 
         Args:
-            server: the service that asks; None for all of its audience.
+            server: the resource server; None for all of its audience.
         """
         if self.client is None:
             return Scope()
-        # Also for the service that asks: the holder's policy may have lost it since
+        # Also for one resource server: the holder's policy may have lost it since
         held = self.audience if server is None else self.audience & Audience([server.identifier])
         if not held:
             return Scope()
@@ -125,7 +125,7 @@ def given_back(text: str, client: lookup.RegisteredClient) -> Presented | None:
         kid, claims = jose.unsigned(text, typ=names.ACCESS_TOKEN_TYP, issuer=conf.issuer)
     except InvalidToken:
         return None
-    # A signature that can be checked and is wrong was made by somebody else
+    # A signature that can be checked and is wrong is not ours
     if signing_keys.key_for(kid) is not None:
         return None
     found = _by_id_of(claims)
@@ -180,6 +180,6 @@ def _refresh_token(digest: str) -> PresentedRefreshToken | None:
 
 
 def _judge(now: datetime) -> Case:
-    # The same condition as `live`, told as a column so that one statement finds and judges.
+    # The same condition as `live`, as a column so that one statement finds and judges
     valid = When(in_force(now, "delegation__"), expires_at__gt=now, then=Value(value=True))
     return Case(valid, default=Value(value=False), output_field=BooleanField())

@@ -22,7 +22,7 @@ from delegation_app.protocol.secrets import digest
 from delegation_app.services import audit
 from delegation_app.services.status_lists import cache
 from delegation_app.services.tokens import issuing
-from delegation_app.services.tokens.issuing import Issued
+from delegation_app.services.tokens.issuing import Issued, TokenParameters
 
 _AGAIN: Final = issuing.IssueOptions(event=TOKEN_REISSUED, is_counted=False)
 
@@ -30,7 +30,7 @@ _AGAIN: Final = issuing.IssueOptions(event=TOKEN_REISSUED, is_counted=False)
 def is_unused(delegation: Delegation, jti: str | None = None) -> bool:
     """Whether a delegation is live, and no token of it was used as far as this server can know.
 
-    A service that verifies by itself tells nobody; introspection, refreshes and exchanges do.
+    A service that verifies locally leaves no trace; introspection, refreshes and exchanges do.
 
     Args:
         delegation: as locked.
@@ -44,18 +44,18 @@ def is_unused(delegation: Delegation, jti: str | None = None) -> bool:
 
 
 def reissue(
-    view: issuing.TokenGrant, whole: issuing.TokenGrant, origin: audit.RequestContext
-) -> issuing.Issued:
+    token: TokenParameters, granted: TokenParameters, origin: audit.RequestContext
+) -> Issued:
     """End the tokens of a delegation, and issue its first ones again; see `issuing.issue_first`.
 
     Side effects: those tokens' rows, and those of `issuing.issue_first`. It is no further use.
     Call it inside a transaction that holds the root of the delegation.
     """
-    delegation, now = view.delegation, clock.now()
+    delegation, now = token.delegation, clock.now()
     replace(delegation, now)
     # Not marked as used: that would look like a client that has had them
     RefreshToken.objects.filter(delegation=delegation, expires_at__gt=now).update(expires_at=now)
-    return issuing.issue_first(view, whole, origin, _AGAIN)
+    return issuing.issue_first(token, granted, origin, _AGAIN)
 
 
 def replace(delegation: Delegation, now: datetime, *, jtis: Collection[str] | None = None) -> None:
@@ -118,12 +118,12 @@ def token_of(secret_digest: str) -> str | None:
     if until > time.monotonic():
         return jti
     try:
-        told = caches[conf.cache].get(_NAME + secret_digest)
+        known = caches[conf.cache].get(_NAME + secret_digest)
     # Whatever it raises: without a cache, less is known
     except Exception:
         logger.exception("the cache failed")
         return None
-    return told if isinstance(told, str) else None
+    return known if isinstance(known, str) else None
 
 
 def forget() -> None:

@@ -21,7 +21,7 @@ class NothingToRevoke(InvalidToken):
 
 @part
 def access_token(token: AccessToken, origin: audit.RequestContext, *, reason: str) -> bool:
-    """Revoke one access token (RFC 7009 section 2.1); tell whether this call did it.
+    """Revoke one access token (RFC 7009 section 2.1); return whether this call did it.
 
     Side effects: one row, one audit event.
     """
@@ -59,15 +59,14 @@ def presented_token(text: str, client: RegisteredClient, origin: audit.RequestCo
     # The same statements for an unknown token and for another client's: time must not tell either
     own_codes = AuthorizationCode.objects.filter(delegation__delegate=client.application.pk)
     is_code = own_codes.filter(digest=digest(text)).exists()
-    # RFC 7009 section 2.2.1; but anybody can claim to be a public client, and would learn that a
+    # RFC 7009 section 2.2.1; but any caller can claim to be a public client, and would learn that a
     # code is good
     if is_code and client.is_confidential:
         raise UnsupportedTokenType("An authorization code cannot be revoked.")
-    error = NothingToRevoke("There is nothing to revoke.", detail="unknown or malformed token")
+    message, detail, about = "There is nothing to revoke.", "unknown or malformed token", None
     if found is not None:
-        error.detail = "the token was issued to another client"
-        error.about = found.row.delegation
-    raise error
+        detail, about = "the token was issued to another client", found.row.delegation
+    raise NothingToRevoke(message, detail=detail, about=about)
 
 
 @durable

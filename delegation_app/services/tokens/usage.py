@@ -1,6 +1,6 @@
 """Noting that a delegation was used, which nothing depends on.
 
-Whoever only asks about a token must not need a database that takes writes, nor wait for a lock.
+A question about a token must not need a database that takes writes, nor wait for a lock.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def forget() -> None:
 
 
 def note(delegation: Delegation, now: datetime) -> None:
-    """Note that a delegation was used, at most once a minute, if that can be done at once.
+    """Note that a delegation was used, at most once a minute, if that can be done without waiting.
 
     Args:
         delegation: as read from its table.
@@ -54,7 +54,7 @@ def note(delegation: Delegation, now: datetime) -> None:
     connection = connections[database()]
     if connection.needs_rollback:
         return
-    # Inside of somebody's transaction a failure must not be the failure of all of it
+    # Inside another transaction a failure must not be the failure of all of it
     alone = transaction.atomic(database()) if connection.in_atomic_block else nullcontext()
     try:
         with alone, _not_waiting(connection):

@@ -11,6 +11,7 @@ from factory.declarations import LazyAttribute, Maybe, SelfAttribute, SubFactory
 
 from delegation_app import clock
 from delegation_app.conf import conf
+from delegation_app.grants import token_exchange
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
@@ -23,7 +24,6 @@ from delegation_app.services.consent import decision, screen
 from delegation_app.services.consent.request import ConsentRequest
 from delegation_app.services.delegations import creation
 from delegation_app.services.delegations.terms import ChildTerms, SignIn, Terms
-from delegation_app.services.tokens import exchange_parties
 from delegation_app.services.transactions import nested
 from delegation_app.testing.claims import scope_of
 from delegation_app.testing.factories.base import WrittenFactory
@@ -217,7 +217,7 @@ def _own(principal: Any, requested: _Requested) -> Delegation:
 
 def _delegated_onward(parent: Delegation, requested: _Requested) -> Delegation:
     known = client_of(requested.client.client_id)
-    where = exchange_parties.audience_of(known, (), tuple(identifiers(requested.audience)))
+    where = token_exchange.audience_of(known, (), tuple(identifiers(requested.audience)))
     scope = None if requested.scopes is None else str(scope_of(requested.scopes))
     lifetime = known.policy.delegation_lifetime
     bound = None if lifetime is None else clock.now() + timedelta(seconds=lifetime)
@@ -225,7 +225,7 @@ def _delegated_onward(parent: Delegation, requested: _Requested) -> Delegation:
     terms = ChildTerms(
         parent=parent,
         client=known,
-        scope=exchange_parties.scope_at(known, scope, parent.scopes, where),
+        scope=token_exchange.scope_at(known, scope, parent.scopes, where),
         audience=where,
         grant_type=_allowed(known, (names.TOKEN_EXCHANGE,)),
         constraints=inherited.narrowed(requested.limits()),
@@ -239,7 +239,7 @@ def _delegated_onward(parent: Delegation, requested: _Requested) -> Delegation:
 
 
 def _actors(parent: Delegation, client: RegisteredClient) -> tuple[dict[str, str], ...]:
-    subject = exchange_parties.Subject(
+    subject = token_exchange.Subject(
         delegation=parent,
         scope=parent.scopes,
         expires_at=parent.expires_at,
@@ -247,7 +247,7 @@ def _actors(parent: Delegation, client: RegisteredClient) -> tuple[dict[str, str
         jti="",
         is_own=parent.delegate_client_id == client.client_id,
     )
-    return exchange_parties.actors(None, subject, client).chain
+    return token_exchange.actors(None, subject, client).chain
 
 
 def _earliest(*moments: datetime | None) -> datetime | None:

@@ -6,8 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from delegation_app.forms import grant_choices
-from delegation_app.grants import REGISTRY
+from delegation_app import grant_types
 from delegation_app.services.delegations import state
 from delegation_app.services.delegations.bulk import MOST_AT_ONCE
 from delegation_app.views.api.fields import (
@@ -113,9 +112,7 @@ class _Conditions(StrictSerializer):
     subject = StrictTextField(required=False)
     user = StrictTextField(required=False, max_length=255, help_text="The name of a person.")
     client = StrictTextField(required=False, max_length=255, help_text="A client id.")
-    grant_type = serializers.ChoiceField(
-        choices=[name for name, _label in grant_choices(REGISTRY)], required=False
-    )
+    grant_type = serializers.ChoiceField(choices=list(grant_types.LABELS), required=False)
     audience = StrictTextField(required=False, help_text="The identifier of a resource server.")
     issued_after = StrictDateTimeField(required=False)
     issued_before = StrictDateTimeField(required=False)

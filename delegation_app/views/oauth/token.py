@@ -9,11 +9,10 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from delegation_app.grants import REGISTRY, Grant, TokenRequest
+from delegation_app.grants import REGISTRY, Grant, TokenRequest, replays
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import OAuthError, UnsupportedGrantType
 from delegation_app.services import signing_keys
-from delegation_app.services.tokens import replays
 from delegation_app.views.client_endpoint import ClientEndpoint
 from delegation_app.views.oauth_serializers import token_operation
 

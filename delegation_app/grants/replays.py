@@ -1,0 +1,61 @@
+"""Replays in requests that are refused before what they present is redeemed.
+
+A thief could otherwise try a used code or refresh token without a trace, with a header or a
+parameter that has the request refused. What is unused stays unused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from http import HTTPStatus
+from typing import Final
+
+from delegation_app.grants.authorization_code import CODE
+from delegation_app.grants.refresh_token import TOKEN
+from delegation_app.protocol.errors import OAuthError
+from delegation_app.protocol.requests.parameters import Parameters
+from delegation_app.services import audit
+from delegation_app.services.clients.lookup import RegisteredClient
+
+# RFC 8693 section 2.1: a refresh token is presented in an exchange as well
+_EXCHANGED: Final = frozenset({"subject_token", "actor_token"})
+
+PARAMETERS: Final = _EXCHANGED | {CODE.parameter, TOKEN.parameter}
+
+
+def end_replayed(
+    parameters: Parameters,
+    presenting: Collection[str],
+    client: RegisteredClient,
+    origin: audit.RequestContext,
+    refusal: OAuthError,
+) -> OAuthError:
+    """Revoke the delegations of used codes and refresh tokens that a refused request presents.
+
+    Where a parameter was sent more than once, each of its values is judged. A refresh token within
+    its retry window and a code without its verifier end nothing, as in their own grants.
+
+    Args:
+        parameters: all of the request.
+        presenting: which of `PARAMETERS` to look at.
+        client: who presents them, authenticated.
+        origin: the client as actor, and from where.
+        refusal: why the request was refused.
+
+    Returns:
+        What to answer: the refusal of the replay, which comes before all others, or `refusal`.
+
+    Side effects: those of `revocation.subtree`, committed. One statement for codes and one for
+    refresh tokens where there is a text that can be one, none otherwise.
+    """
+    # The database is away, or what was requested may have been done
+    if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return refusal
+    for kind in (CODE, TOKEN):
+        for delegation in kind.replayed(parameters, {kind.parameter} & set(presenting), client):
+            refusal = kind.end_reused(delegation, origin)
+    for delegation in TOKEN.replayed(parameters, _EXCHANGED & set(presenting), client):
+        TOKEN.end_reused(delegation, origin)
+        # RFC 8693 section 2.2.2: the code is that of the exchange
+        refusal.about = refusal.about or delegation
+    return refusal
