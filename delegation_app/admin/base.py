@@ -18,8 +18,8 @@ from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app import http
-from delegation_app.admin.away import AnswersWhenAway
-from delegation_app.admin.readable import ReadableAdmin
+from delegation_app.admin.database_unavailable import UnavailableDatabaseMixin
+from delegation_app.admin.validated_lookups import ValidatedLookupsMixin
 from delegation_app.protocol.claims import user_subject
 from delegation_app.services.audit import RequestContext
 
@@ -45,7 +45,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at r
         return self.count >= self.MOST
 
 
-class ReadOnlyAdmin(AnswersWhenAway, ReadableAdmin, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class ReadOnlyAdmin(UnavailableDatabaseMixin, ValidatedLookupsMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Shows records. Superusers can't add, change or delete them either.
 
     Attributes:

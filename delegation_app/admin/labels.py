@@ -18,7 +18,7 @@ from delegation_app import toolkit
 from delegation_app.models import ResourceServer
 from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.requests import reading
-from delegation_app.services.name_suggestions import Sight, SuggestionScope
+from delegation_app.services.name_suggestions import SuggestionScope, VisibilityScope
 
 _LONGEST: Final = 60
 
@@ -102,7 +102,7 @@ def cut(name: str) -> str:
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
-def sight(site: AdminSite, request: HttpRequest) -> Sight:
+def visibility_of(site: AdminSite, request: HttpRequest) -> VisibilityScope:
     """Return whose names may be suggested to this user: those of records that they may see."""
     user: Any = request.user
     record = (
@@ -110,7 +110,7 @@ def sight(site: AdminSite, request: HttpRequest) -> Sight:
         if user.has_perm("delegation_app.view_delegation")
         else SuggestionScope.NONE
     )
-    return Sight(
+    return VisibilityScope(
         people=SuggestionScope.ALL if may_see(site, request, get_user_model()) else record,
         clients=SuggestionScope.ALL
         if may_see(site, request, toolkit.application_model())

@@ -46,40 +46,40 @@ class SuggestionScope(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class VisibilityScope:
     """What the reader may see."""
 
     people: SuggestionScope = SuggestionScope.ALL
     clients: SuggestionScope = SuggestionScope.ALL
 
 
-def of_party(term: str, sight: Sight) -> str:
+def of_party(term: str, visible: VisibilityScope) -> str:
     """Return a sentence if a term names neither a person nor a client; empty if it names one.
 
     Args:
         term: a user name, a subject or a client id, as typed.
-        sight: whose names the reader may see.
+        visible: whose names the reader may see.
     """
     if _is_party(term):
         return ""
     if term.startswith((user_subject(""), client_subject(""))):
         return _("There is no person or client with the subject %(term)s.") % {"term": term}
-    return f"{_no_party(term)} {like_party(term, sight)}".strip()
+    return f"{_no_party(term)} {like_party(term, visible)}".strip()
 
 
-def like_party(term: str, sight: Sight) -> str:
+def like_party(term: str, visible: VisibilityScope) -> str:
     """Return the question whether a person or a client of a similar name is meant, or nothing."""
-    return _meant(_people(term, sight.people) or _clients(term, sight.clients))
+    return _meant(_people(term, visible.people) or _clients(term, visible.clients))
 
 
-def of_anything(term: str, sight: Sight) -> str:
+def of_anything(term: str, visible: VisibilityScope) -> str:
     """Return a sentence if a term may be the slip of a name; empty if it names something.
 
     Args:
         term: a name, or the id of anything.
-        sight: whose names the reader may see.
+        visible: whose names the reader may see.
     """
-    if not (meant := like_party(term, sight)):
+    if not (meant := like_party(term, visible)):
         return ""
     clients = toolkit.application_model()._default_manager
     if name_search.people_named(term) or clients.filter(client_id=term).exists():
@@ -87,12 +87,12 @@ def of_anything(term: str, sight: Sight) -> str:
     return f"{_no_party(term)} {meant}"
 
 
-def of_client(client_id: str, sight: Sight) -> str:
+def of_client(client_id: str, visible: VisibilityScope) -> str:
     """Return a sentence if no client has an id; empty if one has."""
     if _is_client(client_id):
         return ""
     text = _("There is no client with the id %(term)s.") % {"term": client_id}
-    return f"{text} {_meant(_clients(client_id, sight.clients))}".strip()
+    return f"{text} {_meant(_clients(client_id, visible.clients))}".strip()
 
 
 def of_scope(name: str) -> str:
@@ -165,14 +165,17 @@ def _clients(term: str, reach: SuggestionScope) -> list[str]:
 
 
 def _named(
-    rows: QuerySet[Any], column: str, term: str, sight: tuple[SuggestionScope, QuerySet[Delegation]]
+    rows: QuerySet[Any],
+    column: str,
+    term: str,
+    visible: tuple[SuggestionScope, QuerySet[Delegation]],
 ) -> list[str]:
     """Return what a column has that begins like a term, or else what is most like it."""
     if len(term) > _LONGEST:
         return []
-    found = _beginning(rows, column, _spellings(term), sight)
+    found = _beginning(rows, column, _spellings(term), visible)
     for length in _STEMS if not found else ():
-        others = _beginning(rows, column, _spellings(term[:length]), sight)
+        others = _beginning(rows, column, _spellings(term[:length]), visible)
         found = found or _alike(term, others)
     return found
 
@@ -181,7 +184,7 @@ def _beginning(
     rows: QuerySet[Any],
     column: str,
     starts: Iterable[str],
-    sight: tuple[SuggestionScope, QuerySet[Delegation]],
+    visible: tuple[SuggestionScope, QuerySet[Delegation]],
 ) -> list[str]:
     condition = Q()
     for start in starts:
@@ -191,14 +194,14 @@ def _beginning(
         else:
             condition |= Q(**{f"{column}__startswith": start})
     keys = rows.filter(condition).order_by().values("pk")[:_CANDIDATES]
-    seen = _seen(rows.filter(pk__in=keys), sight)
+    seen = _seen(rows.filter(pk__in=keys), visible)
     return sorted(map(str, seen.values_list(column, flat=True)))
 
 
 def _seen(
-    rows: QuerySet[Any], sight: tuple[SuggestionScope, QuerySet[Delegation]]
+    rows: QuerySet[Any], visible: tuple[SuggestionScope, QuerySet[Delegation]]
 ) -> QuerySet[Any]:
-    reach, held = sight
+    reach, held = visible
     if reach is SuggestionScope.ALL:
         return rows
     return rows.none() if reach is SuggestionScope.NONE else rows.filter(Exists(held))

@@ -62,8 +62,9 @@ def chosen(site, name):
         ),
         "each": (
             list(selection.each([alice.rows[2], alice.rows[1], site["bob"].rows[2]])),
-            lambda: revocation.each([alice.rows[2], alice.rows[1], site["bob"].rows[2]], OPERATOR,
-                                **reason),
+            lambda: revocation.revoke_delegations(
+                [alice.rows[2], alice.rows[1], site["bob"].rows[2]], OPERATOR, **reason
+            ),
             (3, 3, 0, 2, 2),
             [0],
         ),

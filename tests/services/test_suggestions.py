@@ -7,12 +7,12 @@ from django.test.utils import CaptureQueriesContext
 
 from delegation_app import toolkit
 from delegation_app.services import name_suggestions
-from delegation_app.services.name_suggestions import Sight, SuggestionScope
+from delegation_app.services.name_suggestions import SuggestionScope, VisibilityScope
 from tests.support.world import delegation_of
 
-ALL = Sight()
-ON_RECORD = Sight(SuggestionScope.ON_RECORD, SuggestionScope.ON_RECORD)
-NONE = Sight(SuggestionScope.NONE, SuggestionScope.NONE)
+ALL = VisibilityScope()
+ON_RECORD = VisibilityScope(SuggestionScope.ON_RECORD, SuggestionScope.ON_RECORD)
+NONE = VisibilityScope(SuggestionScope.NONE, SuggestionScope.NONE)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from delegation_app.admin import labels, limits
+from delegation_app.admin import constraint_display, labels
 from delegation_app.admin.proposals import changed_values
 from delegation_app.forms import grant_label
 from delegation_app.models import AuditEvent, Delegation
@@ -103,7 +103,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _constraints(value: Any) -> str:
-    return limits.as_list(Constraints.stored(value)) if value else ""
+    return constraint_display.as_list(Constraints.stored(value)) if value else ""
 
 
 def _chain(site: AdminSite, request: HttpRequest, chain: Any) -> str:

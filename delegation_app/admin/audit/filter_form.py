@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.admin.readable import MomentField
+from delegation_app.admin.validated_lookups import StorableDateTimeField
 from delegation_app.events import REGISTRY as EVENTS
 from delegation_app.models import AuditEvent
 from delegation_app.services.paging import Cursor, InvalidCursor
@@ -61,8 +61,8 @@ class TrailForm(forms.Form):
     delegation = forms.UUIDField(label=_("Delegation id"))
     request = _text(_("Request id"))
     jti = _text(_("Token id"))
-    since = MomentField(label=_("From"))
-    until = MomentField(label=_("Before"))
+    since = StorableDateTimeField(label=_("From"))
+    until = StorableDateTimeField(label=_("Before"))
     at = forms.CharField(widget=forms.HiddenInput)
 
     FIRST: Final = ("q", "range", "event", "outcome")

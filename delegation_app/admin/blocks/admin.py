@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app import toolkit
-from delegation_app.admin import labels, limits
+from delegation_app.admin import constraint_display, labels
 from delegation_app.admin.base import ReadOnlyAdmin, context_of
 from delegation_app.admin.blocks import block_text, lifting
 from delegation_app.admin.confirmation import ConfirmationPage, ask, deed
@@ -121,7 +121,7 @@ class BlockAdmin(ReadOnlyAdmin):
     @admin.display(description=_("constraints"))
     def constraint_list(self, obj: DelegationBlock) -> str:
         """Show the limits, a sentence each."""
-        return limits.as_list(obj.constraints)
+        return constraint_display.as_list(obj.constraints)
 
     @admin.display(description=_("blocked by"))
     def blocked_by_whom(self, obj: DelegationBlock) -> str:

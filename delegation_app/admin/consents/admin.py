@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app import clock
-from delegation_app.admin import labels, limits
+from delegation_app.admin import constraint_display, labels
 from delegation_app.admin.base import ReadOnlyAdmin, context_of
 from delegation_app.admin.confirmation import deed
 from delegation_app.admin.consents import actions
@@ -125,7 +125,7 @@ class ConsentAdmin(ReadOnlyAdmin):
     @admin.display(description=_("constraints"))
     def constraint_list(self, obj: ConsentRecord) -> str:
         """Show the constraints, a sentence each."""
-        return limits.as_list(obj.constraints)
+        return constraint_display.as_list(obj.constraints)
 
     @admin.display(description=_("withdrawn by"))
     def withdrawn_by_whom(self, obj: ConsentRecord) -> str:

@@ -71,7 +71,9 @@ def revoke_each(
     selected = selected.filter(pk__in=form.cleaned_data["delegations"])
     if not form.is_valid():
         return _ask_about_each(page, request, selected, form)
-    ended = revocation.each(selected, context_of(request), reason=form.cleaned_data["reason"])
+    ended = revocation.revoke_delegations(
+        selected, context_of(request), reason=form.cleaned_data["reason"]
+    )
     tell_ended(page, request, ended)
     return None
 

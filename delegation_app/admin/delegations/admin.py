@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.admin import labels, limits
+from delegation_app.admin import constraint_display, labels
 from delegation_app.admin.blocks import admin as blocks_admin
 from delegation_app.admin.confirmation import deed
 from delegation_app.admin.delegations import (
@@ -23,13 +23,13 @@ from delegation_app.admin.delegations import (
     tree_svg,
 )
 from delegation_app.admin.delegations import actions as narrowing
-from delegation_app.admin.delegations.columns import RegisterAdmin
+from delegation_app.admin.delegations.columns import DelegationListAdmin
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.services.delegations import state
 
 
 @admin.register(Delegation)
-class DelegationAdmin(RegisterAdmin):
+class DelegationAdmin(DelegationListAdmin):
     """Read-only, but for a few deeds: revoke and narrow."""
 
     deed_pages: ClassVar = {
@@ -92,12 +92,14 @@ class DelegationAdmin(RegisterAdmin):
     @admin.display(description=_("constraints"))
     def constraint_list(self, obj: Delegation) -> str:
         """Show the constraints, a sentence each."""
-        return limits.as_list(obj.constraints)
+        return constraint_display.as_list(obj.constraints)
 
     @admin.display(description=_("actors and constraints"))
     def recorded(self, obj: Delegation) -> str:
         """Show what is stored; the current actor stands first."""
-        return limits.as_text({"actors": obj.actors, "constraints": obj.constraints.as_json()})
+        return constraint_display.as_text(
+            {"actors": obj.actors, "constraints": obj.constraints.as_json()}
+        )
 
     @admin.display(description=_("tokens issued"))
     def used_up(self, obj: Delegation) -> str:

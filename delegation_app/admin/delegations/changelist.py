@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from delegation_app import clock
 from delegation_app.admin import labels
 from delegation_app.admin.delegations import summary
-from delegation_app.admin.readable import ReadableList
+from delegation_app.admin.validated_lookups import ValidatedChangeList
 from delegation_app.models import Delegation
 from delegation_app.protocol.requests import reading
 from delegation_app.services.delegations import listing
@@ -102,7 +102,7 @@ _READERS: Final[dict[str, _Reader]] = {
 PARAMETERS: Final = frozenset(_READERS)
 
 
-class RegisterChangeList(ReadableList):
+class DelegationChangeList(ValidatedChangeList):
     """A page of delegations in the order of issue; no page has a number, and nothing is counted.
 
     Attributes:
@@ -144,7 +144,9 @@ class RegisterChangeList(ReadableList):
         self._name(request)
         self._link(stretch, found, back=back)
         if not found:
-            self.unknown = self.chosen.unknown(labels.sight(self.model_admin.admin_site, request))
+            self.unknown = self.chosen.unknown(
+                labels.visibility_of(self.model_admin.admin_site, request)
+            )
         # The same, so that no page speaks of results that nobody counted
         self.result_count = self.full_result_count = len(found)
         self.show_full_result_count, self.show_admin_actions = False, bool(found)

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from delegation_app import toolkit
 from delegation_app.admin.base import ReadOnlyAdmin
 from delegation_app.admin.delegations import changelist, summary
-from delegation_app.admin.delegations.changelist import RegisterChangeList
+from delegation_app.admin.delegations.changelist import DelegationChangeList
 from delegation_app.admin.delegations.filters import OF_DELEGATIONS
 from delegation_app.forms import grant_label
 from delegation_app.models import Delegation
@@ -24,7 +24,7 @@ from delegation_app.protocol.requests import reading
 from delegation_app.services.delegations.state import state, with_state
 
 
-class RegisterAdmin(ReadOnlyAdmin):
+class DelegationListAdmin(ReadOnlyAdmin):
     """Delegations in the order of issue, a page at a time."""
 
     list_display = (
@@ -59,7 +59,7 @@ class RegisterAdmin(ReadOnlyAdmin):
     def get_changelist(self, request: HttpRequest, **_kwargs: Any) -> type[ChangeList]:
         """Return the list that leafs."""
         del request
-        return RegisterChangeList
+        return DelegationChangeList
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

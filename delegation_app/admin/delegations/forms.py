@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app import clock
 from delegation_app.admin.constraint_field import ConstraintsFormField
-from delegation_app.admin.readable import MomentField
+from delegation_app.admin.validated_lookups import StorableDateTimeField
 from delegation_app.models import Delegation
 from delegation_app.protocol.constraints import Constraints, InvalidConstraint
 from delegation_app.protocol.requests import reading
@@ -62,7 +62,7 @@ class NarrowingForm(RevocationForm):
             "invalid_choice": _("It does not have %(value)s any more. Look again."),
         },
     )
-    expires_at = MomentField(
+    expires_at = StorableDateTimeField(
         label=_("Ends"),
         required=False,
         widget=forms.DateTimeInput(

@@ -19,7 +19,7 @@ from delegation_app.management.console.follow import WINDOW, Follower
 from delegation_app.management.console.origin import context
 from delegation_app.models import AuditEvent
 from delegation_app.services import event_counts
-from delegation_app.services.name_suggestions import Sight
+from delegation_app.services.name_suggestions import VisibilityScope
 from delegation_app.services.reporting import audit_export, audit_query
 from delegation_app.services.reporting.audit_query import AuditQuery
 
@@ -102,7 +102,7 @@ class Command(BaseCommand):
             self._follow(follower, asked, options)
 
     def _say_why_nothing(self, asked: AuditQuery, *, as_json: bool) -> None:
-        sentences = asked.unknown(Sight())
+        sentences = asked.unknown(VisibilityScope())
         # Scripts read an empty output; a word more is for people
         if not as_json and output.is_terminal(self.stderr):
             sentences = sentences or ["Nothing found."]

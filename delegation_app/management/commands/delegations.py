@@ -24,7 +24,7 @@ from delegation_app.models import Delegation
 from delegation_app.services import name_search, name_suggestions
 from delegation_app.services.delegations import listing, state
 from delegation_app.services.delegations.filters import DelegationFilter
-from delegation_app.services.name_suggestions import Sight
+from delegation_app.services.name_suggestions import VisibilityScope
 from delegation_app.services.reporting import as_of
 from delegation_app.services.reporting.audit_export import escaped
 
@@ -84,7 +84,7 @@ class Command(BaseCommand):
         else:
             self._lines(output.table(console_rows.HEAD, map(console_rows.line, rows[:limit])))
         if not rows:
-            self._unknown(_asked(options).unknown(Sight()))
+            self._unknown(_asked(options).unknown(VisibilityScope()))
         if len(rows) > limit:
             self.stderr.write(f"There are more. Filter them, or say --limit {limit * 10}.")
 
@@ -104,7 +104,7 @@ class Command(BaseCommand):
                 output.table(console_rows.HEAD_AS_OF, map(console_rows.line_as_of, answered.lines))
             )
         if not answered.lines:
-            self._unknown(as_of.unknown(question, Sight()))
+            self._unknown(as_of.unknown(question, VisibilityScope()))
         if answered.is_cut:
             self.stderr.write(f"Only the newest {as_of.MOST} were looked at. Filter them.")
 
@@ -231,7 +231,7 @@ def _asked(options: dict[str, Any]) -> DelegationFilter:
 def _principal(term: str) -> str:
     found = name_search.person(term) if term else ""
     if found is None:
-        text = f"There is no user {term}. {name_suggestions.like_party(term, Sight())}"
+        text = f"There is no user {term}. {name_suggestions.like_party(term, VisibilityScope())}"
         raise CommandError(escaped(text.strip()))
     return found
 

@@ -28,11 +28,11 @@ def end(
 
     It may be stopped between any two, and be begun again: what has ended is passed by.
 
-    Side effects: for each 500 a transaction; see `revocation.each`.
+    Side effects: for each 500 a transaction; see `revocation.revoke_delegations`.
     """
     done, rest = 0, iter(rows)
     while some := list(islice(rest, BATCH)):
-        ended = revocation.each(some, origin, reason=reason)
+        ended = revocation.revoke_delegations(some, origin, reason=reason)
         done += len(some)
         progress.at(done)
         yield ended

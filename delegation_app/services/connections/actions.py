@@ -85,13 +85,13 @@ def end_all(
     Raises:
         NoSuchConnection: there is no such app.
 
-    Side effects: those of `revocation.chosen`, and of `authorize.withdraw` for each effective
-    consent.
+    Side effects: those of `revocation.revoke_selections`, and of `authorize.withdraw` for each
+    effective consent.
     """
     reason, answers = reason or NO_REASON, _standing_answers(person, client_id)
     # Before the trees, as every withdrawal: two of these never wait for each other
     list(answers.select_for_update().values_list("pk"))
-    ended = revocation.chosen([_all(person, client_id)], origin, reason=reason)
+    ended = revocation.revoke_selections([_all(person, client_id)], origin, reason=reason)
     for answer in answers:
         ended += authorize.withdraw(answer, origin, reason=reason, leaves_block=False)
     return ended

@@ -138,8 +138,8 @@ def withdraw(
         reason: a sentence for the record.
         leaves_block: False where all of the pair is blocked already.
 
-    Side effects: one row, one audit event, and those of `revocation.each`; a device that waits for
-    an operator is told no.
+    Side effects: one row, one audit event, and those of `revocation.revoke_delegations`; a device
+    that waits for an operator is told no.
     """
     standing = ConsentRecord.objects.filter(pk=consent.pk, withdrawn_at=None)
     actor = audit.printable(origin.actor, 300)

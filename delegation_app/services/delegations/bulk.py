@@ -69,7 +69,7 @@ def advance(task: Task, origin: audit.RequestContext, *, reason: str) -> Task:
     Raises:
         RuntimeError: a transaction is open already; each batch has one of its own.
 
-    Side effects: those of `revocation.chosen`, for each batch.
+    Side effects: those of `revocation.revoke_selections`, for each batch.
     """
     until = time.monotonic() + SECONDS
     while not task.is_over:
@@ -135,7 +135,9 @@ def _standing(task: Task) -> DelegationFilter:
 
 @durable
 def _end(keys: list[int], origin: audit.RequestContext, reason: str) -> int:
-    return revocation.each(Delegation.objects.filter(pk__in=keys), origin, reason=reason)
+    return revocation.revoke_delegations(
+        Delegation.objects.filter(pk__in=keys), origin, reason=reason
+    )
 
 
 # So many trees are locked together by one call
@@ -225,7 +227,7 @@ def end_some(
         reason: a sentence for the record.
         size: how many of those that the filter finds end at most.
 
-    Side effects: those of `revocation.each`, in one transaction.
+    Side effects: those of `revocation.revoke_delegations`, in one transaction.
     """
     task = begin(replace(_meant(chosen), last_key=newest))
     # A look may find nothing without being at the end

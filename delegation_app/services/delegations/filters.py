@@ -25,7 +25,7 @@ from delegation_app.services.name_search import (
     people_named,
     person_gone,
 )
-from delegation_app.services.name_suggestions import Sight
+from delegation_app.services.name_suggestions import VisibilityScope
 
 _NONE: Final = Q(pk__in=())
 _TIMES: Final = frozenset({"issued_after", "issued_before", "used_after", "not_used_after"})
@@ -100,20 +100,20 @@ class DelegationFilter:
             values[name] = parse_datetime(values[name])
         return cls(**values)
 
-    def unknown(self, sight: Sight) -> list[str]:
+    def unknown(self, visible: VisibilityScope) -> list[str]:
         """Return a sentence for each name that does not exist. Reads only.
 
         Args:
-            sight: whose names the reader may see.
+            visible: whose names the reader may see.
         """
         found = [
-            name_suggestions.of_party(term, sight) for term in (self.subject, self.user) if term
+            name_suggestions.of_party(term, visible) for term in (self.subject, self.user) if term
         ]
         if self.client_id:
-            found.append(name_suggestions.of_client(self.client_id, sight))
+            found.append(name_suggestions.of_client(self.client_id, visible))
         # Any part of a name is looked for, so only a slip is worth a word
         if self.term:
-            found.append(name_suggestions.of_anything(self.term, sight))
+            found.append(name_suggestions.of_anything(self.term, visible))
         if self.scope:
             found.append(name_suggestions.of_scope(self.scope))
         return [sentence for sentence in dict.fromkeys(found) if sentence]

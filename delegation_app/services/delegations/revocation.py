@@ -65,8 +65,8 @@ def subtree(
 
 
 def of_user(user: AbstractBaseUser, origin: audit.RequestContext, *, reason: str) -> int:
-    """Revoke everything that a person has granted; see `chosen`."""
-    return chosen([delegation_selection.of_user(user)], origin, reason=reason)
+    """Revoke everything that a person has granted; see `revoke_selections`."""
+    return revoke_selections([delegation_selection.of_user(user)], origin, reason=reason)
 
 
 def of_client(
@@ -76,34 +76,36 @@ def of_client(
     reason: str,
     leaves_block: bool = True,
 ) -> int:
-    """Revoke everything that a client holds, and what was made from it; see `chosen`."""
+    """Revoke everything that a client holds, and what was made from it; see `revoke_selections`."""
     selection = delegation_selection.of_client(application)
-    return chosen([selection], origin, reason=reason, leaves_block=leaves_block)
+    return revoke_selections([selection], origin, reason=reason, leaves_block=leaves_block)
 
 
 def of_user_at_client(
     user: AbstractBaseUser, application: Application, origin: audit.RequestContext, *, reason: str
 ) -> int:
-    """Revoke what a client holds for a person, and what was made from it; see `chosen`."""
+    """Revoke all that a client holds for a user, and all below; see `revoke_selections`."""
     selection = delegation_selection.of_user_at_client(user, application)
-    return chosen([selection], origin, reason=reason)
+    return revoke_selections([selection], origin, reason=reason)
 
 
 def of_consent(
     consent: ConsentRecord, origin: audit.RequestContext, *, reason: str, leaves_block: bool = True
 ) -> int:
-    """Revoke everything that stands on a consent; see `chosen`."""
+    """Revoke everything that stands on a consent; see `revoke_selections`."""
     selection = delegation_selection.of_consent(consent)
-    return chosen([selection], origin, reason=reason, leaves_block=leaves_block)
+    return revoke_selections([selection], origin, reason=reason, leaves_block=leaves_block)
 
 
-def each(delegations: Iterable[Delegation], origin: audit.RequestContext, *, reason: str) -> int:
-    """Revoke several delegations with what is below them; see `chosen`. Ended ones are passed."""
-    return chosen(delegation_selection.each(delegations), origin, reason=reason)
+def revoke_delegations(
+    delegations: Iterable[Delegation], origin: audit.RequestContext, *, reason: str
+) -> int:
+    """Revoke several delegations and all below them; see `revoke_selections`."""
+    return revoke_selections(delegation_selection.each(delegations), origin, reason=reason)
 
 
-def chosen(
-    chosen: Iterable[Selection],
+def revoke_selections(
+    selections: Iterable[Selection],
     origin: audit.RequestContext,
     *,
     reason: str,
@@ -112,7 +114,7 @@ def chosen(
     """Revoke all of several selections in one transaction, and return how many ended.
 
     Args:
-        chosen: what to end.
+        selections: what to end.
         origin: who ends it.
         reason: a sentence for the record.
         leaves_block: False where nothing is taken from a pair: a principal or delegate is gone.
@@ -122,7 +124,7 @@ def chosen(
     `delegation_revoked` for each delegation that was chosen itself and not because of another
     one. A selection that names its pair leaves one block, also where nothing ended.
     """
-    return _end_chosen(list(chosen), origin, reason, leaves_block=leaves_block)
+    return _end_chosen(list(selections), origin, reason, leaves_block=leaves_block)
 
 
 @part

@@ -16,7 +16,7 @@ from django.db.models import Q
 
 from delegation_app.models import Delegation
 from delegation_app.services import name_search, name_suggestions
-from delegation_app.services.name_suggestions import Sight
+from delegation_app.services.name_suggestions import VisibilityScope
 from delegation_app.services.paging import Newest
 from delegation_app.services.reporting.as_of_history import History, Snapshot
 
@@ -65,18 +65,18 @@ def who_could_act(question: AsOfQuery) -> AsOfResult:
     return AsOfResult(kept, is_cut=bool(found.older))
 
 
-def unknown(question: AsOfQuery, sight: Sight) -> list[str]:
+def unknown(question: AsOfQuery, visible: VisibilityScope) -> list[str]:
     """Return a sentence for each name in a question that does not exist. Reads only.
 
     "Nobody" would be a false answer to a name that was mistyped.
 
     Args:
         question: what was asked, and had no answer.
-        sight: whose names the reader may see.
+        visible: whose names the reader may see.
     """
     found = (
-        name_suggestions.of_party(question.principal, sight) if question.principal else "",
-        name_suggestions.of_client(question.client_id, sight) if question.client_id else "",
+        name_suggestions.of_party(question.principal, visible) if question.principal else "",
+        name_suggestions.of_client(question.client_id, visible) if question.client_id else "",
         name_suggestions.of_scope(question.scope) if question.scope else "",
     )
     return [sentence for sentence in found if sentence]

@@ -22,7 +22,7 @@ from delegation_app.models.audit import detail_text
 from delegation_app.protocol.names import TOKEN_EXCHANGE
 from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import audit, event_counts, name_search, name_suggestions
-from delegation_app.services.name_suggestions import Sight
+from delegation_app.services.name_suggestions import VisibilityScope
 from delegation_app.services.paging import Cursor, Newest, Page
 from delegation_app.services.reporting import inherited_events
 from delegation_app.services.reporting.inherited_events import REACHING
@@ -96,20 +96,20 @@ class AuditQuery:
             return False
         return event.about_delegation not in {None, asked}  # type: ignore[attr-defined]  # annotated
 
-    def unknown(self, sight: Sight) -> list[str]:
+    def unknown(self, visible: VisibilityScope) -> list[str]:
         """Return a sentence for each name that does not exist. Reads only.
 
         Args:
-            sight: whose names the reader may see.
+            visible: whose names the reader may see.
         """
         found = [
-            name_suggestions.of_party(term, sight) for term in (self.actor, self.subject) if term
+            name_suggestions.of_party(term, visible) for term in (self.actor, self.subject) if term
         ]
         if self.client_id:
-            found.append(name_suggestions.of_client(self.client_id, sight))
+            found.append(name_suggestions.of_client(self.client_id, visible))
         # It may be the id of a token or a request, so only a slip is worth a word
         if self.about:
-            found.append(name_suggestions.of_anything(self.about, sight))
+            found.append(name_suggestions.of_anything(self.about, visible))
         return [sentence for sentence in dict.fromkeys(found) if sentence]
 
     def said(self) -> dict[str, str]:

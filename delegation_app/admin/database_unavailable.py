@@ -17,7 +17,7 @@ else:
     _Base = object
 
 
-class AnswersWhenAway(_Base):
+class UnavailableDatabaseMixin(_Base):
     """Mixed into an admin class: its pages answer 503 instead of 500, and ask no replica."""
 
     @property

@@ -215,4 +215,6 @@ def _end(left: QuerySet[Delegation], reason: str) -> None:
 
 def _end_chosen(selection: delegation_selection.Selection, reason: str) -> None:
     # Who is gone has nothing that could come back
-    revocation.chosen([selection], audit.RequestContext(), reason=reason, leaves_block=False)
+    revocation.revoke_selections(
+        [selection], audit.RequestContext(), reason=reason, leaves_block=False
+    )

@@ -38,11 +38,11 @@ _SECRET: Final = frozenset({"client_secret", "encrypted_private_key"})
 _WAYS: Final = ("", "__exact", "__gt", "__gte", "__lt", "__lte")
 
 
-class UnreadableAddress(BadRequest):
+class InvalidLookup(BadRequest):
     """An address or a form that has something in it that no database takes."""
 
 
-class MomentField(forms.DateTimeField):
+class StorableDateTimeField(forms.DateTimeField):
     """A moment that exists in every time zone."""
 
     def to_python(self, value: Any) -> Any:
@@ -54,7 +54,7 @@ class MomentField(forms.DateTimeField):
             raise ValidationError(self.error_messages["invalid"], code="invalid") from error
 
 
-class KeysField(_Multiple):
+class StorableKeysField(_Multiple):
     """Several rows by their keys."""
 
     def clean(self, value: Any) -> Any:
@@ -72,18 +72,18 @@ class KeysField(_Multiple):
         return super().clean(value)
 
 
-class ReadableFields(_Options):
+class ValidatedKeysMixin(_Options):
     """Mixed into what shows a form."""
 
     def formfield_for_manytomany(
         self, db_field: ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> Any:
         """Read keys before the database does."""
-        kwargs.setdefault("form_class", KeysField)
+        kwargs.setdefault("form_class", StorableKeysField)
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
 
-class ReadableList(_Changes):
+class ValidatedChangeList(_Changes):
     """A list that knows what it asks before it asks."""
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
@@ -98,7 +98,7 @@ class ReadableList(_Changes):
         return rows
 
 
-class ReadableAdmin(ReadableFields, _Admin):
+class ValidatedLookupsMixin(ValidatedKeysMixin, _Admin):
     """Mixed into what shows a list."""
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
@@ -114,7 +114,7 @@ class ReadableAdmin(ReadableFields, _Admin):
     def get_changelist(self, request: HttpRequest, **_kwargs: Any) -> type[ChangeList]:
         """Return the kind of list."""
         del request
-        return ReadableList
+        return ValidatedChangeList
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -133,16 +133,14 @@ class ReadableAdmin(ReadableFields, _Admin):
             self._require_keys(request)
             self._require_moments(request)
             response: HttpResponse = super().changelist_view(request, extra_context)
-        except UnreadableAddress as error:
+        except InvalidLookup as error:
             return self._refuse(request, str(error))
         return response
 
     def _require_keys(self, request: HttpRequest) -> None:
         for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
             if not _is_key(self.opts.pk, key):
-                raise UnreadableAddress(
-                    _("What is selected is no row of this list. Select it again.")
-                )
+                raise InvalidLookup(_("What is selected is no row of this list. Select it again."))
 
     def _require_moments(self, request: HttpRequest) -> None:
         columns = {
@@ -157,9 +155,7 @@ class ReadableAdmin(ReadableFields, _Admin):
                 when = reading.moment(request.GET[name], zone)
             except ValueError as error:
                 words = {"name": name}
-                raise UnreadableAddress(
-                    _("%(name)s is not a time of the calendar.") % words
-                ) from error
+                raise InvalidLookup(_("%(name)s is not a time of the calendar.") % words) from error
             # With its offset, as Django itself writes it
             sent = request.GET.copy()
             sent[name] = str(when)
@@ -174,7 +170,7 @@ class ReadableAdmin(ReadableFields, _Admin):
             "media": self.media,
             "problem": problem,
         }
-        name = "admin/delegation_app/unreadable.html"
+        name = "admin/delegation_app/invalid_lookup.html"
         return TemplateResponse(request, name, context, status=HTTPStatus.BAD_REQUEST)
 
 
@@ -182,7 +178,7 @@ def _require_texts(request: HttpRequest) -> None:
     sent = [*request.GET.lists(), *request.POST.lists()]
     for name, values in sent:
         if not all(map(reading.is_storable, (name, *values))):
-            raise UnreadableAddress(_("A value has a character that cannot be stored."))
+            raise InvalidLookup(_("A value has a character that cannot be stored."))
 
 
 def _require_askable(rows: QuerySet[Any]) -> None:
@@ -192,10 +188,10 @@ def _require_askable(rows: QuerySet[Any]) -> None:
         return
     # A date that does not exist in the database's time zone, a year without a beginning
     except (ValueError, OverflowError) as error:
-        raise UnreadableAddress(_("A date is outside the calendar.")) from error
+        raise InvalidLookup(_("A date is outside the calendar.")) from error
     for value in _flat(values):
         if not reading.is_storable(value):
-            raise UnreadableAddress(_("A value is too large."))
+            raise InvalidLookup(_("A value is too large."))
 
 
 def _flat(values: Iterable[Any]) -> Iterable[Any]:
