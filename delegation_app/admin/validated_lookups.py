@@ -1,7 +1,7 @@
-"""Lists of the admin whose addresses and forms anybody may write by hand.
+"""Lists of the admin that validate the lookups of their addresses and the keys of their forms.
 
-Django compares what an address says with columns, and leaves it to the database to refuse what it
-cannot take: a year 99999, a key of forty digits, a NUL. Here that is a page with status 400.
+Django compares the values of an address with columns, and leaves it to the database to refuse a
+year 99999, a key of forty digits or a NUL. Here the answer is a page with status 400.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _WAYS: Final = ("", "__exact", "__gt", "__gte", "__lt", "__lte")
 
 
 class InvalidLookup(BadRequest):
-    """An address or a form that has something in it that no database takes."""
+    """An address or a form has a value that no database takes."""
 
 
 class StorableDateTimeField(forms.DateTimeField):
-    """A moment that exists in every time zone."""
+    """A time that exists in every time zone."""
 
     def to_python(self, value: Any) -> Any:
-        """Return the moment, or None."""
+        """Return the time, or None."""
         try:
             found = super().to_python(value)
             return None if found is None else reading.bounded(found)
@@ -58,7 +58,7 @@ class StorableKeysField(_Multiple):
     """Several rows by their keys."""
 
     def clean(self, value: Any) -> Any:
-        """Return the rows; a key that no database takes is no choice."""
+        """Return the rows; a key that no database takes is an invalid choice."""
         if self.queryset is None:
             return super().clean(value)
         pk = self.queryset.model._meta.pk
@@ -73,38 +73,38 @@ class StorableKeysField(_Multiple):
 
 
 class ValidatedKeysMixin(_Options):
-    """Mixed into what shows a form."""
+    """Validates the keys of a form."""
 
     def formfield_for_manytomany(
         self, db_field: ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> Any:
-        """Read keys before the database does."""
+        """Validate keys before the database is queried."""
         kwargs.setdefault("form_class", StorableKeysField)
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
 
 class ValidatedChangeList(_Changes):
-    """A list that knows what it asks before it asks."""
+    """A list that validates its query before it runs."""
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
-        """Return the rows that the address chooses.
+        """Return the rows that match the address.
 
         Raises:
-            Unreadable: the database could not even be asked.
+            InvalidLookup: no database can run the query.
         """
         rows: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
         if request.GET:
-            _require_askable(rows)
+            _require_executable(rows)
         return rows
 
 
 class ValidatedLookupsMixin(ValidatedKeysMixin, _Admin):
-    """Mixed into what shows a list."""
+    """Validates the address of a list."""
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse what Django cannot read from an address, and questions about secrets.
+        """Refuse what Django cannot read from an address, and lookups of secrets.
 
-        A list that may be filtered by the beginning of a column tells the column.
+        A list that can be filtered by the beginning of a column discloses the column.
         """
         words = lookup.split("__")
         if words[-1] == "range" or not _SECRET.isdisjoint(words):
@@ -112,22 +112,29 @@ class ValidatedLookupsMixin(ValidatedKeysMixin, _Admin):
         return super().lookup_allowed(lookup, value, request)
 
     def get_changelist(self, request: HttpRequest, **_kwargs: Any) -> type[ChangeList]:
-        """Return the kind of list."""
+        """Return the class of the list."""
         del request
         return ValidatedChangeList
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Find nothing by a term that cannot stand in any column; lists of choices ask too."""
+        """Find nothing by a term that no column can hold. Autocomplete fields search here too."""
         if not reading.is_storable(search_term):
             return queryset.none(), False
+        if (found := self.search(queryset, search_term.strip())) is not None:
+            return found, False
         return super().get_search_results(request, queryset, search_term)
+
+    def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any] | None:
+        """Return the rows that match a typed term; None to search as Django does."""
+        del rows, term
+        return None
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show the list, or what is wrong with its address."""
+        """Show the list, or why its address is invalid."""
         try:
             _require_texts(request)
             self._require_keys(request)
@@ -140,7 +147,7 @@ class ValidatedLookupsMixin(ValidatedKeysMixin, _Admin):
     def _require_keys(self, request: HttpRequest) -> None:
         for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
             if not _is_key(self.opts.pk, key):
-                raise InvalidLookup(_("What is selected is no row of this list. Select it again."))
+                raise InvalidLookup(_("The selection is not a row of this list. Select it again."))
 
     def _require_moments(self, request: HttpRequest) -> None:
         columns = {
@@ -155,7 +162,7 @@ class ValidatedLookupsMixin(ValidatedKeysMixin, _Admin):
                 when = reading.moment(request.GET[name], zone)
             except ValueError as error:
                 words = {"name": name}
-                raise InvalidLookup(_("%(name)s is not a time of the calendar.") % words) from error
+                raise InvalidLookup(_("%(name)s is not a valid time.") % words) from error
             # With its offset, as Django itself writes it
             sent = request.GET.copy()
             sent[name] = str(when)
@@ -181,7 +188,7 @@ def _require_texts(request: HttpRequest) -> None:
             raise InvalidLookup(_("A value has a character that cannot be stored."))
 
 
-def _require_askable(rows: QuerySet[Any]) -> None:
+def _require_executable(rows: QuerySet[Any]) -> None:
     try:
         _sql, values = rows.query.sql_with_params()
     except EmptyResultSet:

@@ -78,7 +78,7 @@ class AuditAdmin(ReadOnlyAdmin):
         context = {
             "form": form,
             "lines": [self._line(event, form.trail()) for event in page.rows],
-            "page": page,
+            "page": {name: form.cursors().text(getattr(page, name)) for name in ("newer", "older")},
             "newest": f"?{urlencode(form.query())}" if form.data.get("at") else "",
             "may_export": self.may(request, "export"),
             "filters": form.query(),
@@ -92,7 +92,7 @@ class AuditAdmin(ReadOnlyAdmin):
     def _unknown(self, request: HttpRequest, form: TrailForm, page: Page[AuditEvent]) -> list[str]:
         if page.rows or not form.is_valid():
             return []
-        return form.trail().unknown(labels.visibility_of(self.admin_site, request))
+        return form.trail().unknown_names(labels.visibility_of(self.admin_site, request))
 
     def _line(self, event: AuditEvent, trail: AuditQuery) -> dict[str, Any]:
         label = self.label(event)

@@ -89,7 +89,7 @@ def answer(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
         answered = as_of.who_could_act(form.question())
         context |= {
             "answered": answered,
-            "most": as_of.MOST,
+            "most": as_of.MAX_ROWS,
             "lines": [_line(page, request, line) for line in answered.lines],
             "when": form.cleaned_data["when"],
             "unknown": [] if answered.lines else _unknown(page, request, form.question()),
@@ -99,7 +99,7 @@ def answer(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
 
 def _unknown(page: ReadOnlyAdmin, request: HttpRequest, question: as_of.AsOfQuery) -> list[str]:
     visible = labels.visibility_of(page.admin_site, request)
-    return as_of.unknown(question, visible)
+    return as_of.unknown_names(question, visible)
 
 
 def _line(page: ReadOnlyAdmin, request: HttpRequest, line: Snapshot) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from delegation_app.forms import grant_label
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.requests.public_id import as_uuid
-from delegation_app.services import event_counts
+from delegation_app.services import event_counts, name_search
 
 
 def short(event: AuditEvent) -> str:
@@ -130,7 +130,7 @@ def _as_uuid(item: Any) -> uuid.UUID | None:
 
 def _actors(actors: Any) -> str:
     ids = [str(item.get("client_id", "")) for item in _list(actors) if isinstance(item, Mapping)]
-    return labels.listed(ids, labels.of_clients(ids))
+    return labels.listed(ids, name_search.client_names(ids))
 
 
 def _operator(subject: Any) -> str:

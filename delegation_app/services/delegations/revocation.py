@@ -18,9 +18,8 @@ from delegation_app.models import (
     Delegation,
     DelegationBlock,
 )
-from delegation_app.services import audit, outbox, transactions
+from delegation_app.services import audit, limits, outbox, transactions
 from delegation_app.services.delegations import blocks, selection
-from delegation_app.services.delegations import selection as delegation_selection
 from delegation_app.services.delegations.selection import Selection
 from delegation_app.services.status_lists import cache
 from delegation_app.services.transactions import part
@@ -36,7 +35,6 @@ _TOLD: Final = (
     "public_id", "root_id", "parent_id", "path", "subject", "principal_client_id",
     "delegate_client_id", "scopes", "audience",
 )  # fmt: skip
-_BATCH: Final = 500
 
 
 @part
@@ -66,7 +64,7 @@ def subtree(
 
 def of_user(user: AbstractBaseUser, origin: audit.RequestContext, *, reason: str) -> int:
     """Revoke everything that a person has granted; see `revoke_selections`."""
-    return revoke_selections([delegation_selection.of_user(user)], origin, reason=reason)
+    return revoke_selections([selection.of_user(user)], origin, reason=reason)
 
 
 def of_client(
@@ -77,31 +75,31 @@ def of_client(
     leaves_block: bool = True,
 ) -> int:
     """Revoke everything that a client holds, and what was made from it; see `revoke_selections`."""
-    selection = delegation_selection.of_client(application)
-    return revoke_selections([selection], origin, reason=reason, leaves_block=leaves_block)
+    held = selection.of_client(application)
+    return revoke_selections([held], origin, reason=reason, leaves_block=leaves_block)
 
 
 def of_user_at_client(
     user: AbstractBaseUser, application: Application, origin: audit.RequestContext, *, reason: str
 ) -> int:
     """Revoke all that a client holds for a user, and all below; see `revoke_selections`."""
-    selection = delegation_selection.of_user_at_client(user, application)
-    return revoke_selections([selection], origin, reason=reason)
+    held = selection.of_user_at_client(user, application)
+    return revoke_selections([held], origin, reason=reason)
 
 
 def of_consent(
     consent: ConsentRecord, origin: audit.RequestContext, *, reason: str, leaves_block: bool = True
 ) -> int:
     """Revoke everything that stands on a consent; see `revoke_selections`."""
-    selection = delegation_selection.of_consent(consent)
-    return revoke_selections([selection], origin, reason=reason, leaves_block=leaves_block)
+    granted = selection.of_consent(consent)
+    return revoke_selections([granted], origin, reason=reason, leaves_block=leaves_block)
 
 
 def revoke_delegations(
     delegations: Iterable[Delegation], origin: audit.RequestContext, *, reason: str
 ) -> int:
     """Revoke several delegations and all below them; see `revoke_selections`."""
-    return revoke_selections(delegation_selection.each(delegations), origin, reason=reason)
+    return revoke_selections(selection.in_batches(delegations), origin, reason=reason)
 
 
 def revoke_selections(
@@ -202,7 +200,7 @@ def _held_rows(selection: Selection, held: set[UUID]) -> Iterator[tuple[int, str
 
 def _batches(keys: Iterable[K]) -> Iterator[list[K]]:
     rest = iter(keys)
-    while some := list(islice(rest, _BATCH)):
+    while some := list(islice(rest, limits.MAX_BATCH)):
         yield some
 
 

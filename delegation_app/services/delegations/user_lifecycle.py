@@ -209,7 +209,7 @@ def _client_left(instance: Any, **_kwargs: object) -> None:
 
 
 def _end(left: QuerySet[Delegation], reason: str) -> None:
-    for selection in delegation_selection.each(left.filter(revoked_at=None)):
+    for selection in delegation_selection.in_batches(left.filter(revoked_at=None)):
         _end_chosen(selection, reason)
 
 
