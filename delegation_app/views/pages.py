@@ -78,7 +78,12 @@ def error_page(
     return response
 
 
-def wrong_method(request: HttpRequest, *methods: str, of_connections: bool = False) -> HttpResponse:
+def wrong_method(
+    request: HttpRequest,
+    methods: tuple[str, ...] = ("GET", "POST"),
+    *,
+    of_connections: bool = False,
+) -> HttpResponse:
     """Render the refusal of a method that a page does not have."""
     error = InvalidRequest(f"Use {' or '.join(methods)}.")
     response = error_page(request, error, of_connections=of_connections)

@@ -46,7 +46,7 @@ def for_signed_in_users(
         def admitted(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             http.require_https(request)
             if request.method not in methods:
-                return pages.wrong_method(request, *methods, of_connections=True)
+                return pages.wrong_method(request, methods, of_connections=True)
             person = sign_in.current(request)
             if person is None:
                 return _to_sign_in(request)
