@@ -81,9 +81,13 @@ def addresses(site: Any) -> dict[str, str]:
     """Return the pages by name. A page more is a line more."""
     pages = {f"list: {name}": _list(**query) for name, query in FILTERS.items()}
     pages |= {
-        "list: page 200": _list(older=site.position(200 * 50)),
-        "list: page 200 of revoked": _list(state="revoked", older=site.position(200 * 50 * 20)),
-        "list: newer than the middle": _list(newer=site.position(site.sizes.delegations // 2)),
+        "list: page 200": _list(at=site.cursor(200 * 50)),
+        "list: page 200 of revoked": _list(
+            state="revoked", at=site.cursor(200 * 50 * 20, state="revoked")
+        ),
+        "list: newer than the middle": _list(
+            at=site.cursor(site.sizes.delegations // 2, newer=True)
+        ),
         "list: children of one": _list(parent=site.wide.public_id),
         "list: tree of one": _list(root=site.wide.root_id),
         "delegation: one of many": f"{_LIST}{site.one.pk}/change/",

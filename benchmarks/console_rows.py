@@ -50,14 +50,14 @@ class Site:
         self.child = held.select_related("parent")[0]
         self.wide = self.child.parent
 
-    def position(self, number: int) -> str:
-        """Return where the newest `number` delegations end, as the list writes it."""
-        from delegation_app.services.delegations.listing import ListingPosition
+    def cursor(self, number: int, *, newer: bool = False, **filters: str) -> str:
+        """Return the cursor behind the newest `number` delegations, as the list writes it."""
+        from delegation_app.services.paging import Cursor, SignedCursors
 
         rows = self.rows.order_by("-issued_at", "-pk").values_list("issued_at", "pk")
         # A smaller database may have fewer
         number = min(number, rows.count() - 1)
-        return str(ListingPosition(*rows[number]))
+        return SignedCursors("admin", filters).text(Cursor(*rows[number], newer=newer))
 
     def counts(self) -> dict[str, int]:
         """Return how much there is."""

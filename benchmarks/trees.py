@@ -101,7 +101,7 @@ def whole(story: Any, sizes: argparse.Namespace) -> None:
 def _ended(what: str, whose: object, name: str, trees: Any, sizes: argparse.Namespace) -> None:
     from delegation_app.services import audit
     from delegation_app.services.delegations import revocation, selection
-    from delegation_app.services.delegations.preview import preview
+    from delegation_app.services.delegations.selection import preview
 
     def ask() -> None:
         preview([getattr(selection, what)(whose)])

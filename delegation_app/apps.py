@@ -22,15 +22,15 @@ class DelegationConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Install the site's constraints and the checks, and connect the signal receivers."""
+        """Install the site's constraints and checks, and connect the signal receivers."""
         from delegation_app import checks  # noqa: F401, PLC0415 - registers itself
-        from delegation_app.services.delegations import accounts  # noqa: PLC0415 - needs the models
+        from delegation_app.services.delegations import user_lifecycle  # noqa: PLC0415 - needs the models
         from delegation_app.views import sign_in  # noqa: PLC0415 - needs the models
 
         _install_constraints()
         connection_created.connect(clock.on_connection, dispatch_uid="delegation_clock")
-        accounts.connect_deletions()
-        accounts.connect_changes()
+        user_lifecycle.connect_deletions()
+        user_lifecycle.connect_changes()
         user_logged_in.connect(sign_in.remember, dispatch_uid="delegation_sign_in")
         _complete_admin()
 

@@ -18,10 +18,12 @@ from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app import http
-from delegation_app.admin.away import AnswersWhenAway
-from delegation_app.admin.readable import ReadableAdmin
+from delegation_app.admin.database_unavailable import UnavailableDatabaseMixin
+from delegation_app.admin.validated_lookups import ValidatedLookupsMixin
 from delegation_app.protocol.claims import user_subject
+from delegation_app.services import limits
 from delegation_app.services.audit import RequestContext
+from delegation_app.services.paging import RowCount
 
 STYLES: Final = "delegation_app/admin.css"
 DRAWN: Final = "delegation_app/console.css"
@@ -30,22 +32,26 @@ HISTORY: Final = "admin/delegation_app/object_history.html"
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at run time
-    """Counts no further than MOST: an exact count of millions makes every page slow."""
+    """Counts up to a bound: an exact count of millions makes every page slow."""
 
-    MOST: Final = 10_000
+    MOST: Final = limits.MAX_COUNT
 
     @cached_property
     def count(self) -> int:
-        """How many rows there are, as far as it was counted."""
-        return int(self.object_list[: self.MOST].count())  # type: ignore[call-arg, attr-defined, unused-ignore]
+        """How many rows there are, counted up to `MAX_COUNT`."""
+        return self._counted.count
+
+    @cached_property
+    def _counted(self) -> RowCount:
+        return RowCount.of(self.object_list, self.MOST)  # type: ignore[arg-type]
 
     @property
     def is_cut(self) -> bool:
-        """Whether there may be more rows than can be leafed through."""
-        return self.count >= self.MOST
+        """Whether there are more rows than are paginated."""
+        return self._counted.has_more
 
 
-class ReadOnlyAdmin(AnswersWhenAway, ReadableAdmin, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class ReadOnlyAdmin(UnavailableDatabaseMixin, ValidatedLookupsMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Shows records. Superusers can't add, change or delete them either.
 
     Attributes:

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods
 
 from delegation_app import clock
 from delegation_app.protocol.errors import OutcomeUnknown
-from delegation_app.services.delegations.preview import Preview, followers_seconds
+from delegation_app.services.delegations.selection import Preview, followers_seconds
 from delegation_app.views.standalone import own_transactions
 
 

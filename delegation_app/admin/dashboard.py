@@ -1,4 +1,4 @@
-"""The strip of the start page: the last day as small bars, and what is wrong."""
+"""The dashboard of the start page: the last 24 hours as bars, and problems."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LABELS: Final[dict[str, Promise]] = {
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """An hour: where its bar begins, from the left and from the top, and how high it is."""
+    """The bar of an hour: its distance from the left and from the top, and its height."""
 
     x: int
     y: int
@@ -39,7 +39,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of the strip.
+    """One figure of the dashboard.
 
     Attributes:
         label: what it counts.
@@ -59,23 +59,23 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
-    """All figures, what is wrong, and what was left out."""
+class Dashboard:
+    """The figures, the problems, and a note on what was left out."""
 
     figures: Sequence[Figure]
     warnings: Sequence[str]
     note: str = ""
 
 
-def of(site: AdminSite, request: HttpRequest) -> Strip | None:
-    """Return the strip with what this user may see; None if that is nothing."""
+def of(site: AdminSite, request: HttpRequest) -> Dashboard | None:
+    """Return what this user may see of the dashboard; None if that is nothing."""
     figures, warnings, note = [], [], ""
     if labels.may_see(site, request, AuditEvent):
         found = metrics.traffic()
         figures += [_bars(name, found) for name in _LABELS]
         note = _cut(found)
         if metrics.many_refused(found):
-            warnings.append(_("Much more is refused than usual. Look at the audit events."))
+            warnings.append(_("Far more requests are refused than usual. Check the audit events."))
     if labels.may_see(site, request, Delegation):
         figures.append(_live(site, request))
     if labels.may_see(site, request, SigningKey):
@@ -86,9 +86,9 @@ def of(site: AdminSite, request: HttpRequest) -> Strip | None:
         return None
     if not metrics.cache_answers():
         warnings.append(
-            _("The cache does not answer: attempts to guess secrets are not counted everywhere.")
+            _("The cache does not respond: attempts to guess secrets are counted per process only.")
         )
-    return Strip(figures, warnings, note)
+    return Dashboard(figures, warnings, note)
 
 
 def _bars(name: str, found: Traffic) -> Figure:
@@ -109,29 +109,28 @@ def _cut(found: Traffic) -> str:
     if not found.is_cut:
         return ""
     when = timezone.localtime(found.since)
-    return _("There was much: only the newest %(most)d events were counted, from %(hour)s on.") % {
-        "most": metrics.MOST_EVENTS,
+    return _("Showing the latest %(most)s events (since %(hour)s).") % {
+        "most": f"{metrics.MAX_EVENTS:,}",
         "hour": f"{when:%H:%M}",
     }
 
 
 def _live(site: AdminSite, request: HttpRequest) -> Figure:
     found = metrics.live()
-    text = f"{found.count:,}" + ("" if found.is_all else "+")
     url = labels.list_address(site, request, Delegation, state="live")
-    return Figure(_("Live delegations"), text, url=url)
+    return Figure(_("Live delegations"), str(found), url=url)
 
 
 def _key(site: AdminSite, request: HttpRequest) -> tuple[Figure, list[str]]:
     found = metrics.signing()
     warnings = [
-        _("The key %(kid)s can't be decrypted: was the site's secret changed?") % {"kid": kid}
+        _("The key %(kid)s cannot be decrypted. Was SECRET_KEY changed?") % {"kid": kid}
         for kid in found.unreadable
     ]
     text = _("none yet")
     if found.activated_at is not None:
         text = timesince(found.activated_at, depth=1)
     else:
-        warnings.append(_("No key signs yet. The first token makes one."))
+        warnings.append(_("There is no signing key yet. The first token creates one."))
     url = labels.list_address(site, request, SigningKey)
     return Figure(_("Age of the signing key"), text, url=url), warnings

@@ -17,18 +17,18 @@ _Choices = list[tuple[str, Any]]
 
 
 class ConfirmationFilter(SimpleListFilter):
-    """Consents by what an operator has to say, or has said; `pending` is the queue."""
+    """Consents by their approval; `pending` is the queue."""
 
     title = _("confirmation")
     parameter_name = "confirmation"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> _Choices:
-        """Return those that are about one."""
+        """Return the states of an approval."""
         del request, model_admin
         return [choice for choice in ConsentRecord.Confirmation.choices if choice[0]]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the chosen ones; of the pending ones those that can still be confirmed."""
+        """Keep those in a state; of the pending ones those that can still be approved."""
         chosen = self.value()
         if chosen == ConsentRecord.Confirmation.PENDING:
             return queryset & ConsentRecord.objects.awaiting(clock.now())

@@ -1,4 +1,4 @@
-"""Naming people and clients where a record has only their subject or id, and linking to them."""
+"""Names of users and clients that a record has by id, and links to their pages."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from delegation_app import toolkit
-from delegation_app.models import ResourceServer
 from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.requests import reading
-from delegation_app.services.name_suggestions import Sight, SuggestionScope
+from delegation_app.services.name_suggestions import SuggestionScope, VisibilityScope
 
-_LONGEST: Final = 60
+_MAX_NAME: Final = 60
 
 
 def of_subjects(subjects: Iterable[str]) -> dict[str, str]:
-    """Return the names of those subjects that are users, in one query."""
+    """Return the names of the users among some subjects, in one statement."""
     model = get_user_model()
     prefix = user_subject("")
     keys = []
@@ -44,35 +43,23 @@ def of_subjects(subjects: Iterable[str]) -> dict[str, str]:
     }
 
 
-def of_clients(client_ids: Iterable[str]) -> dict[str, str]:
-    """Return the names of clients by client id, in one query."""
-    rows = toolkit.application_model()._default_manager.filter(client_id__in=set(client_ids))
-    return {row.client_id: str(row) for row in rows}
-
-
-def of_services(identifiers: Iterable[str]) -> dict[str, str]:
-    """Return the names of resource servers by identifier, in one query."""
-    rows = ResourceServer.objects.filter(identifier__in=set(identifiers))
-    return dict(rows.values_list("identifier", "name"))
-
-
 def listed(identifiers: Iterable[str], known: dict[str, str]) -> str:
-    """Return names in a row; what has none goes by its identifier."""
+    """Return names in a row; the identifier where there is no name."""
     return ", ".join(known.get(identifier, identifier) for identifier in identifiers)
 
 
 def with_name(subject: str, known: dict[str, str]) -> str:
-    """Return a subject with the name of the person behind it."""
+    """Return a subject with the name of its user."""
     return f"{known[subject]} ({subject})" if subject in known else subject
 
 
 def of_client(application: Any, client_id: str) -> str:
-    """Return how people know a client; one that was deleted goes by its identifier."""
+    """Return the name of a client; the client id of a deleted one."""
     return client_id if application is None else str(application)
 
 
 def address(site: AdminSite, request: HttpRequest, row: Model) -> str:
-    """Return the address of a row's own page; empty if there is none that the user may see."""
+    """Return the address of a row's page; empty if there is none that the user may see."""
     if not site.is_registered(type(row)):
         return ""
     if not site.get_model_admin(type(row)).has_view_or_change_permission(request, row):
@@ -83,7 +70,7 @@ def address(site: AdminSite, request: HttpRequest, row: Model) -> str:
 
 
 def link(site: AdminSite, request: HttpRequest, row: Model | None, text: str) -> str:
-    """Return `text` as a link to a row's own page, if there is one that the user may see."""
+    """Return `text` as a link to a row's page, if there is one that the user may see."""
     found = "" if row is None else address(site, request, row)
     return format_html('<a href="{}">{}</a>', found, text) if found else text
 
@@ -98,19 +85,19 @@ def list_address(site: AdminSite, request: HttpRequest, model: type[Model], **qu
 
 
 def cut(name: str) -> str:
-    """Return a name as long as a line of a list has room for."""
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+    """Return a name cut to the width of a list."""
+    return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…"
 
 
-def sight(site: AdminSite, request: HttpRequest) -> Sight:
-    """Return whose names may be suggested to this user: those of records that they may see."""
+def visibility_of(site: AdminSite, request: HttpRequest) -> VisibilityScope:
+    """Return whose names may be suggested to this user: those of visible records."""
     user: Any = request.user
     record = (
         SuggestionScope.ON_RECORD
         if user.has_perm("delegation_app.view_delegation")
         else SuggestionScope.NONE
     )
-    return Sight(
+    return VisibilityScope(
         people=SuggestionScope.ALL if may_see(site, request, get_user_model()) else record,
         clients=SuggestionScope.ALL
         if may_see(site, request, toolkit.application_model())
@@ -119,7 +106,7 @@ def sight(site: AdminSite, request: HttpRequest) -> Sight:
 
 
 def may_see(site: AdminSite, request: HttpRequest, model: type[Model]) -> bool:
-    """Tell whether the site has pages of a model that this user may see."""
+    """Return whether the site has pages of a model that this user may see."""
     if not site.is_registered(model):
         return False
     return site.get_model_admin(model).has_view_or_change_permission(request)

@@ -9,18 +9,23 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.admin.away import AnswersWhenAway
 from delegation_app.admin.base import HISTORY, STYLES
+from delegation_app.admin.database_unavailable import UnavailableDatabaseMixin
 from delegation_app.admin.proposals import hold
 from delegation_app.admin.proposals.registered import RESOURCE_SERVERS, Registered
-from delegation_app.admin.readable import ReadableAdmin
+from delegation_app.admin.validated_lookups import ValidatedLookupsMixin
 from delegation_app.forms import ResourceServerForm
 from delegation_app.models import ResourceServer
 from delegation_app.services.transactions import nested
 
 
 @admin.register(ResourceServer)
-class ResourceServerAdmin(AnswersWhenAway, Registered, ReadableAdmin, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class ResourceServerAdmin(
+    UnavailableDatabaseMixin,
+    Registered,
+    ValidatedLookupsMixin,
+    admin.ModelAdmin,  # type: ignore[type-arg]  # not generic at run time
+):
     """Added and changed by operators; each change is recorded."""
 
     REGISTER = RESOURCE_SERVERS

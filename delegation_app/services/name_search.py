@@ -1,7 +1,8 @@
-"""From what somebody types to whom it names."""
+"""Names: who a typed name stands for, and how users see clients and resource servers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from django.contrib.auth import get_user_model
@@ -10,12 +11,12 @@ from django.db.models import Q
 
 from delegation_app import primary, toolkit
 from delegation_app.events import USER_DELETED
-from delegation_app.models import AuditEvent
+from delegation_app.models import AuditEvent, ResourceServer
 from delegation_app.models.audit import detail_text
 from delegation_app.protocol.claims import client_subject, user_subject
 
-# More namesakes than that are no help to anybody, and make a slow query.
-_MOST: Final = 200
+# More matches are no help, and make a slow query
+_MAX_MATCHES: Final = 200
 _SYSTEM: Final = "system"
 _PREFIXES: Final = (user_subject(""), client_subject(""))
 
@@ -23,9 +24,8 @@ _PREFIXES: Final = (user_subject(""), client_subject(""))
 def subjects(term: str) -> list[str]:
     """Return the subjects that a term may stand for.
 
-    A subject (`user:<id>`, `client:<client id>`, `system`) stands for itself, with or without a
-    row behind it: records outlive people. Anything else is a user name, also of users who were
-    deleted, or a client id.
+    A subject (`user:<id>`, `client:<client id>`, `system`) stands for itself, even if its row is
+    gone. Anything else is a user name, also of a deleted user, or a client id.
 
     Args:
         term: as typed; a user name in full, since a part of one has no index.
@@ -37,9 +37,9 @@ def subjects(term: str) -> list[str]:
 
 
 def person(term: str) -> str | None:
-    """Return the subject of a user by name, or the subject that is named; None if there is none.
+    """Return a subject as it is, or the subject of a user by name; None if there is none.
 
-    A name that no user has now is that of the user who was deleted last under it.
+    A name that no user has now is that of the last deleted user who had it.
     """
     if term == _SYSTEM or term.startswith(_PREFIXES):
         return term
@@ -48,14 +48,14 @@ def person(term: str) -> str | None:
 
 
 def people_named(name: str) -> list[Any]:
-    """Return the keys of the users who sign in under a name: one, or none."""
+    """Return the key of the user with a user name, in a list; an empty list if there is none."""
     users = get_user_model()
     found = primary.rows(users).filter(**{users.USERNAME_FIELD: name})
     return list(found.values_list("pk", flat=True)[:1])
 
 
 def person_gone(name: str) -> str | None:
-    """Return the subject of the user who was deleted last under a name; None if nobody was."""
+    """Return the subject of the last deleted user who had a name; None if there is none."""
     events = AuditEvent.objects.filter(event=USER_DELETED.name)
     found = events.alias(user_name=detail_text("user_name")).filter(user_name=name)
     return found.order_by("-occurred_at", "-pk").values_list("subject", flat=True).first()
@@ -71,10 +71,22 @@ def people_called(term: str) -> list[Any]:
         pass
     else:
         condition |= Q(**{f"{field.name}__icontains": term})
-    return list(primary.rows(model).filter(condition).values_list("pk", flat=True)[:_MOST])
+    return list(primary.rows(model).filter(condition).values_list("pk", flat=True)[:_MAX_MATCHES])
 
 
 def clients_called(term: str) -> list[Any]:
     """Return the keys of the applications whose name contains `term`."""
     named = primary.rows(toolkit.application_model()).filter(name__icontains=term)
-    return list(named.values_list("pk", flat=True)[:_MOST])
+    return list(named.values_list("pk", flat=True)[:_MAX_MATCHES])
+
+
+def client_names(client_ids: Iterable[str]) -> dict[str, str]:
+    """Return the names of clients by client id, in one statement."""
+    rows = primary.rows(toolkit.application_model()).filter(client_id__in=set(client_ids))
+    return {row.client_id: str(row) for row in rows}
+
+
+def service_names(identifiers: Iterable[str]) -> dict[str, str]:
+    """Return the names of resource servers by identifier, in one statement."""
+    rows = ResourceServer.objects.filter(identifier__in=set(identifiers))
+    return dict(rows.values_list("identifier", "name"))

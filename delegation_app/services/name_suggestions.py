@@ -1,7 +1,7 @@
-"""What to say to a name that does not exist, so that "nobody" is never the answer to a slip.
+"""Suggestions for names that do not exist, so that a typing error has no empty answer.
 
-Each look-up is the beginning of an indexed column, in a few spellings, and reads a bounded number
-of rows. The names of clients have no index; only those of the newest clients are looked at.
+Each look-up is a prefix of an indexed column, in a few spellings, and reads a bounded number of
+rows. The names of clients have no index; only those of the newest clients are compared.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from delegation_app.protocol.claims import client_subject, user_subject
 from delegation_app.protocol.requests import reading
 from delegation_app.services import name_search
 
-_MOST: Final = 3
-_CANDIDATES: Final = 100
-_NEWEST_CLIENTS: Final = 10_000
+_MAX_SUGGESTIONS: Final = 3
+_MAX_CANDIDATES: Final = 100
+_MAX_CLIENTS: Final = 10_000
 # Longer ones are pasted, not mistyped
-_LONGEST: Final = 60
+_MAX_LENGTH: Final = 60
 _STEMS: Final = (2, 1)
 _ALIKE: Final = 0.65
 # Sorts after every other character
@@ -40,46 +40,70 @@ class SuggestionScope(Enum):
 
     NONE = "none"
     ON_RECORD = "on_record"
-    """Of those who stand on a delegation."""
+    """Of users and clients that have a delegation."""
 
     ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What the reader may see."""
+class VisibilityScope:
+    """Whose names the reader may see."""
 
     people: SuggestionScope = SuggestionScope.ALL
     clients: SuggestionScope = SuggestionScope.ALL
 
 
-def of_party(term: str, sight: Sight) -> str:
-    """Return a sentence if a term names neither a person nor a client; empty if it names one.
+def unknown_names(
+    visible: VisibilityScope,
+    *,
+    parties: Iterable[str] = (),
+    client_id: str = "",
+    term: str = "",
+    scope: str = "",
+) -> list[str]:
+    """Return a sentence for each name that does not exist. Reads only.
+
+    Args:
+        visible: whose names the reader may see.
+        parties: user names, subjects or client ids.
+        client_id: of a client.
+        term: a name, or the id of anything: only a probable typing error is reported.
+        scope: the name of a scope.
+    """
+    found = [of_party(party, visible) for party in parties if party]
+    found.append(of_client(client_id, visible) if client_id else "")
+    found.append(of_anything(term, visible) if term else "")
+    found.append(of_scope(scope) if scope else "")
+    return [sentence for sentence in dict.fromkeys(found) if sentence]
+
+
+def of_party(term: str, visible: VisibilityScope) -> str:
+    """Return a sentence if a term names neither a user nor a client; empty if it names one.
 
     Args:
         term: a user name, a subject or a client id, as typed.
-        sight: whose names the reader may see.
+        visible: whose names the reader may see.
     """
     if _is_party(term):
         return ""
     if term.startswith((user_subject(""), client_subject(""))):
-        return _("There is no person or client with the subject %(term)s.") % {"term": term}
-    return f"{_no_party(term)} {like_party(term, sight)}".strip()
+        return _("There is no user or client with the subject %(term)s.") % {"term": term}
+    return f"{_no_party(term)} {like_party(term, visible)}".strip()
 
 
-def like_party(term: str, sight: Sight) -> str:
-    """Return the question whether a person or a client of a similar name is meant, or nothing."""
-    return _meant(_people(term, sight.people) or _clients(term, sight.clients))
+def like_party(term: str, visible: VisibilityScope) -> str:
+    """Return a suggestion of similar names of users or clients; empty if there is none."""
+    return _meant(_people(term, visible.people) or _clients(term, visible.clients))
 
 
-def of_anything(term: str, sight: Sight) -> str:
-    """Return a sentence if a term may be the slip of a name; empty if it names something.
+def of_anything(term: str, visible: VisibilityScope) -> str:
+    """Return a sentence if a term may be a mistyped name; empty if it names something.
 
     Args:
         term: a name, or the id of anything.
-        sight: whose names the reader may see.
+        visible: whose names the reader may see.
     """
-    if not (meant := like_party(term, sight)):
+    if not (meant := like_party(term, visible)):
         return ""
     clients = toolkit.application_model()._default_manager
     if name_search.people_named(term) or clients.filter(client_id=term).exists():
@@ -87,12 +111,12 @@ def of_anything(term: str, sight: Sight) -> str:
     return f"{_no_party(term)} {meant}"
 
 
-def of_client(client_id: str, sight: Sight) -> str:
+def of_client(client_id: str, visible: VisibilityScope) -> str:
     """Return a sentence if no client has an id; empty if one has."""
     if _is_client(client_id):
         return ""
     text = _("There is no client with the id %(term)s.") % {"term": client_id}
-    return f"{text} {_meant(_clients(client_id, sight.clients))}".strip()
+    return f"{text} {_meant(_clients(client_id, visible.clients))}".strip()
 
 
 def of_scope(name: str) -> str:
@@ -107,11 +131,11 @@ def of_scope(name: str) -> str:
 
 
 def _no_party(term: str) -> str:
-    return _("There is no person called %(term)s, and no client has that id.") % {"term": term}
+    return _("There is no user or client with the name or id %(term)s.") % {"term": term}
 
 
 def _meant(close: Iterable[str]) -> str:
-    found = list(dict.fromkeys(close))[:_MOST]
+    found = list(dict.fromkeys(close))[:_MAX_SUGGESTIONS]
     return _("Did you mean %(names)s?") % {"names": _(" or ").join(found)} if found else ""
 
 
@@ -158,21 +182,24 @@ def _people(term: str, reach: SuggestionScope) -> list[str]:
 def _clients(term: str, reach: SuggestionScope) -> list[str]:
     rows = toolkit.application_model()._default_manager.all()
     held = Delegation.objects.filter(delegate_client_id=OuterRef("client_id"))
-    newest = rows.order_by("-pk").values("pk")[:_NEWEST_CLIENTS]
+    newest = rows.order_by("-pk").values("pk")[:_MAX_CLIENTS]
     called = _seen(rows.filter(pk__in=newest, name__istartswith=term), (reach, held))
-    found = list(called.values_list("client_id", flat=True)[:_MOST])
+    found = list(called.values_list("client_id", flat=True)[:_MAX_SUGGESTIONS])
     return found or _named(rows, "client_id", term, (reach, held))
 
 
 def _named(
-    rows: QuerySet[Any], column: str, term: str, sight: tuple[SuggestionScope, QuerySet[Delegation]]
+    rows: QuerySet[Any],
+    column: str,
+    term: str,
+    visible: tuple[SuggestionScope, QuerySet[Delegation]],
 ) -> list[str]:
-    """Return what a column has that begins like a term, or else what is most like it."""
-    if len(term) > _LONGEST:
+    """Return the values of a column that begin with a term, or else the most similar ones."""
+    if len(term) > _MAX_LENGTH:
         return []
-    found = _beginning(rows, column, _spellings(term), sight)
+    found = _beginning(rows, column, _spellings(term), visible)
     for length in _STEMS if not found else ():
-        others = _beginning(rows, column, _spellings(term[:length]), sight)
+        others = _beginning(rows, column, _spellings(term[:length]), visible)
         found = found or _alike(term, others)
     return found
 
@@ -181,7 +208,7 @@ def _beginning(
     rows: QuerySet[Any],
     column: str,
     starts: Iterable[str],
-    sight: tuple[SuggestionScope, QuerySet[Delegation]],
+    visible: tuple[SuggestionScope, QuerySet[Delegation]],
 ) -> list[str]:
     condition = Q()
     for start in starts:
@@ -190,15 +217,15 @@ def _beginning(
             condition |= Q(**{f"{column}__gte": start, f"{column}__lt": start + _LAST})
         else:
             condition |= Q(**{f"{column}__startswith": start})
-    keys = rows.filter(condition).order_by().values("pk")[:_CANDIDATES]
-    seen = _seen(rows.filter(pk__in=keys), sight)
+    keys = rows.filter(condition).order_by().values("pk")[:_MAX_CANDIDATES]
+    seen = _seen(rows.filter(pk__in=keys), visible)
     return sorted(map(str, seen.values_list(column, flat=True)))
 
 
 def _seen(
-    rows: QuerySet[Any], sight: tuple[SuggestionScope, QuerySet[Delegation]]
+    rows: QuerySet[Any], visible: tuple[SuggestionScope, QuerySet[Delegation]]
 ) -> QuerySet[Any]:
-    reach, held = sight
+    reach, held = visible
     if reach is SuggestionScope.ALL:
         return rows
     return rows.none() if reach is SuggestionScope.NONE else rows.filter(Exists(held))
@@ -209,8 +236,8 @@ def _spellings(term: str) -> Iterator[str]:
 
 
 def _alike(term: str, names: Iterable[str]) -> list[str]:
-    if len(term) > _LONGEST:
+    if len(term) > _MAX_LENGTH:
         return []
     by_lower = {name.lower(): name for name in names}
-    close = get_close_matches(term.lower(), by_lower, n=_MOST, cutoff=_ALIKE)
+    close = get_close_matches(term.lower(), by_lower, n=_MAX_SUGGESTIONS, cutoff=_ALIKE)
     return [by_lower[name] for name in close]

@@ -1,6 +1,6 @@
-"""Leafing through long lists by where one stands: no page costs more than the first.
+"""Keyset pagination: each page costs as much as the first, and none is numbered or counted.
 
-A position is a time and a key, so that nothing is missed or shown twice while rows are added.
+A cursor is a time and a key, so no row is skipped or repeated while rows are added.
 """
 
 from __future__ import annotations
@@ -13,29 +13,35 @@ from heapq import merge
 from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
-from django.db import models
+from django.db.models import Model, Q, QuerySet
 
+from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.requests import reading
+from delegation_app.services import limits
+from delegation_app.services.signed_text import sign, verify
 
-M = TypeVar("M", bound=models.Model)
+T = TypeVar("T")
+M = TypeVar("M", bound=Model)
 
 _CURSOR: Final = re.compile(r"([on])([0-9]{1,17})-([0-9]{1,18})", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_BATCH: Final = 2000
 
 
-class InvalidCursor(ValueError):
-    """A text that names no place in a list."""
+class InvalidCursor(InvalidRequest):
+    """A text that is not a cursor of this list with these filters."""
+
+    def __init__(self) -> None:
+        super().__init__("Invalid cursor.")
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in a list, and the direction in which it goes on.
+    """A place in a list, and a direction.
 
     Attributes:
-        when, key: the row beside which the page begins; it need not be there any more.
-        newer: whether the page has what is newer than that row, or else what is older.
+        when, key: the row beside which the page begins; it may be gone.
+        newer: whether the page has the rows newer than that one, or the older ones.
     """
 
     when: datetime
@@ -47,35 +53,100 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """Read what `str` wrote; every text that passes is a place, and only that.
+        """Read what `str` wrote.
 
         Raises:
-            InvalidCursor: it is none.
+            InvalidCursor: any other text.
         """
         found = _CURSOR.fullmatch(text)
         if found is None:
-            raise InvalidCursor("Invalid cursor.")
+            raise InvalidCursor
         direction, when, key = found.groups()
         moment = _EPOCH + int(when) * _MICROSECOND
         return cls(moment, reading.key(key), newer=direction == "n")
 
+    def condition(self, field: str, *, newer: bool | None = None, inclusive: bool = False) -> Q:
+        """Return the condition for the rows on one side of this place.
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[M]):
-    """Some rows, newest first.
+        Args:
+            field: the column of the time.
+            newer: the side; that of the cursor if left out.
+            inclusive: whether the row at this place is meant too.
+        """
+        way = "gt" if (self.newer if newer is None else newer) else "lt"
+        further = Q(**{f"{field}__{way}": self.when})
+        same = Q(**{f"pk__{way}{'e' * inclusive}": self.key})
+        # An index is entered by the first condition; the second one alone would not say where
+        return Q(**{f"{field}__{way}e": self.when}) & (further | same)
 
-    Attributes:
-        rows: the rows.
-        newer, older: the cursors of the neighbouring pages; empty where there is none.
+
+class SignedCursors:
+    """The cursors of one list as signed texts, which no other list and no other filter takes.
+
+    Args:
+        name: the name of the list.
+        bound_to: its filters, and whose list it is, as `signed_text.sign` takes them.
     """
 
-    rows: list[M]
-    newer: str = ""
-    older: str = ""
+    def __init__(self, name: str, *bound_to: Any) -> None:
+        self._bound = ("cursor", name, *bound_to)
+
+    def text(self, cursor: Cursor | None) -> str:
+        """Return a cursor as a text; empty for None."""
+        return "" if cursor is None else sign(str(cursor), *self._bound)
+
+    def read(self, text: str | None) -> Cursor | None:
+        """Return the cursor of a text from `text`; None if there is no text.
+
+        Raises:
+            InvalidCursor: altered, or of another list or filter.
+        """
+        if not text:
+            return None
+        value = verify(text, *self._bound)
+        if value is None:
+            raise InvalidCursor
+        return Cursor.parse(value)
 
 
 @dataclass(frozen=True, slots=True)
-class Newest(Generic[M]):
+class RowCount:
+    """How many rows there are, counted up to a bound.
+
+    Attributes:
+        count: how many were counted.
+        is_all: whether there are no more than that.
+    """
+
+    count: int
+    is_all: bool
+
+    @classmethod
+    def of(cls, rows: QuerySet[Any], most: int) -> RowCount:
+        """Count rows up to a bound; one statement, which sorts nothing."""
+        found = rows.order_by()[: most + 1].count()
+        return cls(min(found, most), is_all=found <= most)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are, or may be, more rows."""
+        return not self.is_all
+
+    def __str__(self) -> str:
+        return f"{self.count:,}{'' if self.is_all else '+'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some rows, newest first, and the cursors of the pages on either side, None at an end."""
+
+    rows: list[T]
+    newer: Cursor | None = None
+    older: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeysetList(Generic[M]):
     """A list in the order of a time, newest first.
 
     Attributes:
@@ -85,7 +156,7 @@ class Newest(Generic[M]):
     """
 
     field: str
-    branches: Sequence[models.QuerySet[M]]
+    branches: Sequence[QuerySet[M]]
 
     def page(self, size: int, cursor: Cursor | None = None) -> Page[M]:
         """Return up to `size` rows; a statement for each branch."""
@@ -95,51 +166,39 @@ class Newest(Generic[M]):
             before = cursor is not None and bool(rows)
             return Page(
                 rows,
-                newer=self._cursor(rows[0], newer=True) if before else "",
-                older=self._cursor(rows[-1]) if more else "",
+                newer=self._cursor(rows[0], newer=True) if before else None,
+                older=self._cursor(rows[-1]) if more else None,
             )
-        # Less than a page is newer: that is the first page, which shall be a full one
+        # Less than a page is newer: that is the first page, which is always full
         if not more:
             return self.page(size)
         rows.reverse()
         return Page(rows, self._cursor(rows[0], newer=True), self._cursor(rows[-1]))
 
-    def all(self, batch: int = _BATCH) -> Iterator[M]:
+    def all(self, batch: int = limits.MAX_READ_BATCH) -> Iterator[M]:
         """Yield every row, newest first, in constant memory.
 
-        By keyset and not by a cursor of the database: that one needs a transaction for as long as
-        the reader takes, and does not go through a pooler of connections.
+        By keyset and not by a cursor of the database, which needs a transaction for as long as the
+        reader takes, and does not go through a pooler of connections.
         """
         cursor: Cursor | None = None
         while rows := self._some(batch, cursor):
             yield from rows
-            last = rows[-1]
-            cursor = Cursor(getattr(last, self.field), last.pk)
+            cursor = self._cursor(rows[-1])
 
     def _some(self, count: int, cursor: Cursor | None) -> list[M]:
         newer = cursor is not None and cursor.newer
         order = (self.field, "pk") if newer else (f"-{self.field}", "-pk")
-        parts = [
-            list(self._beyond(rows, cursor).order_by(*order)[:count]) for rows in self.branches
-        ]
+        beyond = Q() if cursor is None else cursor.condition(self.field)
+        parts = [list(rows.filter(beyond).order_by(*order)[:count]) for rows in self.branches]
         merged = merge(*parts, key=self._place, reverse=not newer)
         return list(islice(_once(merged), count))
-
-    def _beyond(self, rows: models.QuerySet[M], cursor: Cursor | None) -> models.QuerySet[M]:
-        if cursor is None:
-            return rows
-        way = "gt" if cursor.newer else "lt"
-        # The index is entered by the first condition; the second one alone would not say where
-        return rows.filter(**{f"{self.field}__{way}e": cursor.when}).filter(
-            models.Q(**{f"{self.field}__{way}": cursor.when})
-            | models.Q(**{f"pk__{way}": cursor.key})
-        )
 
     def _place(self, row: M) -> tuple[datetime, Any]:
         return getattr(row, self.field), row.pk
 
-    def _cursor(self, row: M, *, newer: bool = False) -> str:
-        return str(Cursor(getattr(row, self.field), row.pk, newer=newer))
+    def _cursor(self, row: M, *, newer: bool = False) -> Cursor:
+        return Cursor(*self._place(row), newer=newer)
 
 
 def _once(rows: Iterable[M]) -> Iterator[M]:

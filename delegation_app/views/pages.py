@@ -1,4 +1,4 @@
-"""Pages for people: plain HTML that works without scripts, and that nobody can frame."""
+"""HTML pages that work without scripts and cannot be framed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HOST_SOURCE = re.compile(r"[A-Za-z0-9.-]+(:\d+)?")
 
 
 class NoLonger(InvalidRequest):
-    """A page that cannot be answered, and the address that leads back to its question.
+    """A page that is no longer valid, with the address that leads back to its question.
 
     Args:
         description: why; see `OAuthError`.
@@ -55,26 +55,40 @@ def page(
     return response
 
 
-def error_page(request: HttpRequest, error: OAuthError, *, back: str = "") -> HttpResponse:
-    """Render an error that may not be redirected (RFC 6749 section 4.1.2.1).
+def error_page(
+    request: HttpRequest, error: OAuthError, *, back: str = "", of_connections: bool = False
+) -> HttpResponse:
+    """Render an error that must not be redirected (RFC 6749 section 4.1.2.1).
 
     Args:
         request: the request.
-        error: what is wrong.
+        error: the error.
         back: the address that leads back to the question; a `NoLonger` has its own.
+        of_connections: whether it is a page about a user's connections.
     """
     back = error.back if isinstance(error, NoLonger) else back
-    context = {"error": error, "request_id": http.request_id_of(request), "back": back}
+    context = {
+        "error": error,
+        "request_id": http.request_id_of(request),
+        "back": back,
+        "of_connections": of_connections,
+    }
     response = page(request, "error.html", context, status=error.status)
     http.with_error_headers(response, error)
     return response
 
 
-def wrong_method(request: HttpRequest) -> HttpResponse:
-    """Tell a browser or whoever it is that pages take GET and POST."""
-    response = error_page(request, InvalidRequest("Use GET or POST."))
+def wrong_method(
+    request: HttpRequest,
+    methods: tuple[str, ...] = ("GET", "POST"),
+    *,
+    of_connections: bool = False,
+) -> HttpResponse:
+    """Render the refusal of a method that a page does not have."""
+    error = InvalidRequest(f"Use {' or '.join(methods)}.")
+    response = error_page(request, error, of_connections=of_connections)
     response.status_code = HTTPStatus.METHOD_NOT_ALLOWED
-    response["Allow"] = "GET, POST"
+    response["Allow"] = ", ".join(methods)
     return response
 
 
@@ -95,7 +109,7 @@ def _protect(response: HttpResponse, form_leads_to: str) -> None:
         "img-src": f"'self' {_static_source()}",
         "form-action": f"'self' {_source(form_leads_to)}",
         "base-uri": "'none'",
-        # RFC 9700 section 4.16: nobody frames these pages
+        # RFC 9700 section 4.16: these pages cannot be framed
         "frame-ancestors": "'none'",
     }
     text = "; ".join(f"{name} {value.strip()}" for name, value in policy.items())

@@ -1,4 +1,4 @@
-"""Pages that say that the database is away, where a page of ours or of the site would fail."""
+"""A page with status 503 where a page would fail because the database is unavailable."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from delegation_app.views import pages
 
 
 def handler500(request: HttpRequest, template_name: str = ERROR_500_TEMPLATE_NAME) -> HttpResponse:
-    """Answer 503 with a page if the database does not answer, and else as Django does.
+    """Answer 503 with a page if the database does not answer, and otherwise as Django does.
 
-    For a site's own pages, such as its sign-in and the start page of its admin:
+    For the pages of a site, such as its sign-in and the start page of its admin:
     `handler500 = "delegation_app.views.unavailable.handler500"` in its root URLs.
     """
     # Django calls this while it handles the exception
@@ -41,7 +41,7 @@ def answering(
             response = _unavailable(request, error)
             if response is None:
                 raise
-            # Or a site with ATOMIC_REQUESTS would commit what is left
+            # Otherwise a site with ATOMIC_REQUESTS would commit what is left
             set_rollback()
             return response
 

@@ -73,7 +73,7 @@ def unknown(response):
 
 def test_as_of_when_the_person_does_not_exist_then_it_says_so_and_whom_it_may_be(forest, auditor):
     html = unknown(asked(auditor, person="ali"))
-    assert "There is no person called ali" in html
+    assert "There is no user or client with the name or id ali" in html
     assert "Did you mean alice?" in html
 
 
@@ -84,8 +84,8 @@ def test_as_of_when_the_person_does_not_exist_then_it_says_so_and_whom_it_may_be
         ({"client": "Web"}, "There is no client with the id Web. Did you mean web?"),
         ({"client": "wbe"}, "There is no client with the id wbe. Did you mean web?"),
         ({"scope": "read:metric"}, "No resource server knows the scope read:metric now."),
-        ({"person": "user:4711"}, "There is no person or client with the subject user:4711."),
-        ({"person": "<b>ali"}, "There is no person called &lt;b&gt;ali"),
+        ({"person": "user:4711"}, "There is no user or client with the subject user:4711."),
+        ({"person": "<b>ali"}, "There is no user or client with the name or id &lt;b&gt;ali"),
     ],
 )
 def test_as_of_when_a_name_does_not_exist_then_nobody_is_not_the_answer(

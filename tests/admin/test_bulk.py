@@ -5,7 +5,8 @@ from django.core import signing
 from django.utils.html import strip_tags
 
 from delegation_app.models import Delegation
-from delegation_app.services.delegations import bulk, listing
+from delegation_app.services import limits
+from delegation_app.services.delegations import bulk
 from tests.admin.conftest import browser, events, page, text_of
 from tests.admin.test_queries import add
 from tests.support.world import Story, delegation_of
@@ -41,8 +42,7 @@ def standing():
 @pytest.fixture
 def small_batches(monkeypatch):
     """A batch of two, and one of them at a time."""
-    monkeypatch.setattr(bulk, "BATCH", 2)
-    monkeypatch.setattr(bulk, "BATCH", 2)
+    monkeypatch.setattr(limits, "MAX_BATCH", 2)
     monkeypatch.setattr(bulk, "SECONDS", 0)
 
 
@@ -52,9 +52,9 @@ def test_bulk_when_a_list_is_filtered_then_a_button_leads_to_the_question(world,
     html = text_of(operator.get(f"{LIST}?client=app1"))
     assert f'href="{BULK}?client=app1"' in html
     question = text_of(asked(operator, "client=app1"))
-    assert "1 delegation is chosen." in question
+    assert "1 delegation matches." in question
     assert "client: app1" in question
-    assert "It can&#x27;t be undone." in question
+    assert "It cannot be undone." in question
     assert len(standing()) == 3
 
 
@@ -97,7 +97,7 @@ def test_bulk_when_begun_anew_after_an_interruption_then_only_what_is_left_ends(
 ):
     add(world, 3)
     begun(operator, "used=never")
-    assert "1 delegation is chosen." in text_of(asked(operator, "used=never"))
+    assert "1 delegation matches." in text_of(asked(operator, "used=never"))
     assert begun(operator, "used=never").context["is_over"]
     assert standing() == set()
 
@@ -105,7 +105,7 @@ def test_bulk_when_begun_anew_after_an_interruption_then_only_what_is_left_ends(
 def test_bulk_when_the_table_is_read_in_parts_then_all_of_them_are(
     world, operator, small_batches, monkeypatch
 ):
-    monkeypatch.setattr(listing, "WINDOW", 2)
+    monkeypatch.setattr(limits, "MAX_SCANNED", 2)
     add(world, 7)
     response = begun(operator, "used=never")
     for _ in range(7):
@@ -117,13 +117,13 @@ def test_bulk_when_the_table_is_read_in_parts_then_all_of_them_are(
 
 
 @pytest.mark.parametrize(
-    "query", ["", "x=1", "q=", "client=", "older=x"], ids=["none", "other", "q", "client", "place"]
+    "query", ["", "x=1", "q=", "client=", "at=x"], ids=["none", "other", "q", "client", "place"]
 )
 def test_bulk_when_there_is_no_filter_then_it_asks_for_one(world, operator, query):
     add(world, 1)
     response = operator.get(f"{BULK}?{query}", follow=True)
     assert response.redirect_chain == [(LIST, 302)]
-    assert "this never revokes everything there is" in text_of(response)
+    assert "revoking all delegations of the site is not possible here" in text_of(response)
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_timeline_when_the_trail_may_not_be_seen_then_the_record_tells(story, dj
     client.force_login(viewer)
     response = client.get(change(row))
     texts = [str(moment.text) for moment in response.context["timeline"]]
-    assert texts == ["Asked and answered", "Opened", "Last used", "Revoked"]
+    assert texts == ["Consent answered", "Created", "Last used", "Revoked"]
     assert "/auditevent/" not in text_of(response)
 
 

@@ -97,7 +97,7 @@ def test_client_when_its_page_is_open_then_all_that_it_holds_can_be_revoked(bobs
     html = text_of(operator.get(change))
     assert f'href="{url}"' in html
     assert 'href="/admin/delegation_app/delegation/?q=web"' in html
-    assert "Revoke everything of the client Web?" in text_of(operator.get(url))
+    assert "Revoke all delegations of the client Web?" in text_of(operator.get(url))
     response = operator.post(url, {"reason": "sold"}, follow=True)
     assert response.redirect_chain == [(change, 302)]
     assert "5 delegations ended." in text_of(response)

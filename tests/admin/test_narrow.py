@@ -42,7 +42,7 @@ def test_narrow_when_asked_then_the_page_shows_what_there_is_and_what_follows(fo
     html = text_of(operator.get(url))
     assert "1 delegation below it is narrowed too, and ends if nothing is left of it." in html
     assert "2 live access tokens allow less" in html
-    assert "may go by a token&#x27;s old terms for" in html
+    assert "may accept the old terms of a token for" in html
     assert len(re.findall(r'name="scopes" value="[^"]+"[^>]* checked', html)) == 2
     assert f'value="{local(forest.middle.expires_at)}"' in html
     assert "Only from 192.0.2.0/24." in html
@@ -92,7 +92,7 @@ def test_narrow_when_nothing_is_left_below_then_it_ends_and_the_message_says_so(
         constraints=Constraints.parse([{"type": "resource_servers", "identifiers": [SERVICE_C]}])
     )
     response = narrow(operator, forest.middle, constraints=json.dumps(here))
-    assert "1 delegation below it was left with nothing and ended." in text_of(response)
+    assert "1 delegation below it had nothing left and ended." in text_of(response)
     assert forest.live() == [True, True, False]
     assert len(events("delegation.narrowed")) == 1
     assert events("delegation.narrowed")[0].details["ended"] == 1
@@ -101,11 +101,11 @@ def test_narrow_when_nothing_is_left_below_then_it_ends_and_the_message_says_so(
 @pytest.mark.parametrize(
     ("changes", "field", "message"),
     [
-        ({"scopes": []}, "scopes", "Leave at least one. To take all, revoke it."),
-        ({"scopes": ["admin"]}, "scopes", "It does not have admin any more. Look again."),
+        ({"scopes": []}, "scopes", "Keep at least one. To take all away, revoke the delegation."),
+        ({"scopes": ["admin"]}, "scopes", "It does not have admin any more. Reload the page."),
         ({"reason": " "}, "reason", "This field is required."),
         ({"expires_at": "2020-01-01T00:00:00"}, "expires_at", "It must be in the future."),
-        ({"expires_at": "9998-01-01T00:00:00"}, "expires_at", "not be later than it ends now"),
+        ({"expires_at": "9998-01-01T00:00:00"}, "expires_at", "not be later than the present end"),
         ({"expires_at": "soon"}, "expires_at", "Enter a valid date/time."),
         ({"expires_at": "0001-01-01T00:00:00"}, "expires_at", ""),
         ({"constraints": "{"}, "constraints", "The constraints are not valid JSON."),
@@ -179,7 +179,7 @@ def test_narrow_when_there_is_no_scope_then_the_page_says_why_not(story, operato
 def test_narrow_when_a_scope_is_all_that_one_below_has_then_that_one_ends(forest, operator):
     Delegation.objects.filter(pk=forest.leaf.pk).update(scopes="write:alerts")
     response = narrow(operator, forest.root, scopes=["read:metrics"])
-    assert "1 delegation below it was left with nothing and ended." in text_of(response)
+    assert "1 delegation below it had nothing left and ended." in text_of(response)
     assert forest.live() == [True, True, False]
 
 
@@ -193,11 +193,11 @@ def test_narrow_when_it_has_ended_or_is_suspended_then_it_says_so(forest, operat
         response = getattr(operator, method)(
             url, {"scopes": ["read:metrics"], "reason": "x"}, follow=True
         )
-        assert "Only what is live can be narrowed." in text_of(response)
+        assert "Only a live delegation can be narrowed." in text_of(response)
     world.web.change(enabled=True)
     revocation.subtree(forest.middle, audit.RequestContext(), reason="x")
     url = page("delegation", "narrow", forest.leaf.pk)
-    assert "Only what is live can be narrowed." in text_of(operator.get(url, follow=True))
+    assert "Only a live delegation can be narrowed." in text_of(operator.get(url, follow=True))
     assert events("delegation.narrowed") == []
 
 

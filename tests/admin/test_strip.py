@@ -8,6 +8,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from delegation_app.models import AuditEvent, SigningKey
+from delegation_app.services import limits
+from delegation_app.services.paging import RowCount
 from delegation_app.services.reporting import metrics
 from tests.admin.conftest import browser, text_of
 from tests.support import SecureClient
@@ -34,7 +36,7 @@ def test_strip_when_an_operator_opens_the_page_then_it_shows_the_last_day(forest
     assert {name: sum(hours) for name, hours in found.hours.items()} == {
         "issued": 3, "refused": 2, "exchanged": 2, "revoked": 0,
     }  # fmt: skip
-    assert metrics.live() == metrics.Live(3, is_all=True)
+    assert metrics.live() == RowCount(3, is_all=True)
     assert "delegation-warnings" not in html
 
 
@@ -59,15 +61,15 @@ def test_strip_when_opened_again_within_a_minute_then_nothing_is_counted(forest,
 
 
 def test_strip_when_there_is_too_much_to_count_then_it_says_so(forest, operator, monkeypatch):
-    monkeypatch.setattr(metrics, "MOST_EVENTS", 2)
-    monkeypatch.setattr(metrics, "MOST_LIVE", 2)
+    monkeypatch.setattr(metrics, "MAX_EVENTS", 2)
+    monkeypatch.setattr(limits, "MAX_COUNT", 2)
     html = text_of(operator.get(PAGES[0]))
-    assert "only the newest 2 events were counted" in html
+    assert "Showing the latest 2 events" in html
     assert ">2+</a>" in html
 
 
 def test_strip_when_something_is_wrong_then_it_warns(operator, monkeypatch):
-    assert "No key signs yet." in text_of(operator.get(PAGES[0]))
+    assert "There is no signing key yet." in text_of(operator.get(PAGES[0]))
     caches["default"].clear()
     refuse(30)
     SigningKey.objects.create(
@@ -82,9 +84,9 @@ def test_strip_when_something_is_wrong_then_it_warns(operator, monkeypatch):
     monkeypatch.setattr(metrics, "cache_answers", lambda: False)
     html = text_of(operator.get(PAGES[0]))
     for text in (
-        "The key lost can&#x27;t be decrypted",
-        "Much more is refused than usual.",
-        "The cache does not answer",
+        "The key lost cannot be decrypted",
+        "Far more requests are refused than usual.",
+        "The cache does not respond",
     ):
         assert text in html
 
@@ -96,4 +98,4 @@ def test_strip_when_the_cache_is_gone_then_the_page_still_opens(operator, settin
             "LOCATION": "redis://127.0.0.1:1",
         }
     }
-    assert "The cache does not answer" in text_of(operator.get(PAGES[0]))
+    assert "The cache does not respond" in text_of(operator.get(PAGES[0]))

@@ -8,11 +8,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from delegation_app.admin.base import BoundedPaginator
 from delegation_app.admin.delegations import tree
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol.constraints import Constraints
-from delegation_app.services import audit
+from delegation_app.services import audit, limits
 from delegation_app.services.delegations import revocation
 from tests.admin.conftest import Forest, page, text_of
 from tests.support.world import Story
@@ -121,8 +120,8 @@ def test_summary_when_a_client_uses_a_part_of_its_own_then_it_says_so(forest, au
 @pytest.mark.parametrize(
     ("disabled", "why"),
     [
-        ("web", "the client Web, from which it comes, is disabled"),
-        ("service_a_client", "the client Service-A, from which it comes, is disabled"),
+        ("web", "the client Web above it is disabled"),
+        ("service_a_client", "the client Service-A above it is disabled"),
         ("service_b_client", "the client Service-B is disabled"),
         (None, "alice is disabled"),
     ],
@@ -178,9 +177,9 @@ def test_page_when_there_are_very_many_children_then_the_first_are_shown_in_as_m
     found = response.context["tree"]
     assert len(found.children) == tree.CHILDREN
     assert found.is_cut
-    assert found.below == BoundedPaginator.MOST
+    assert found.below == limits.MAX_COUNT
     html = text_of(response)
-    assert f"and at least {BoundedPaginator.MOST - tree.CHILDREN} more" in html
+    assert f"and at least {limits.MAX_COUNT - tree.CHILDREN} more" in html
     assert f"{LIST}?parent={forest.middle.public_id}" in html
     assert len(html) < 100_000
 

@@ -359,7 +359,7 @@ def test_throttle_when_the_site_has_one_then_its_refusal_is_one_of_ours(
 def test_error_when_nobody_thought_of_it_then_it_is_one_of_ours_and_tells_nothing(
     operator, monkeypatch
 ):
-    monkeypatch.setattr(listing, "listed", lambda *_: 1 / 0)
+    monkeypatch.setattr(listing, "page", lambda *_: 1 / 0)
     answer = operator.get(THEIRS)
     refused(answer, "server_error", 500)
     assert b"zero" not in answer.content

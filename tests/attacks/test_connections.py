@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from delegation_app.models import ConsentRecord, Delegation, ResourceServer
+from tests.services.test_connections import copies
 from tests.support import SecureClient
 from tests.support.answers import nothing_stored, recorded
 from tests.support.chains import Chain
@@ -51,10 +52,20 @@ def test_id_when_it_is_another_persons_or_nobodys_then_the_answers_do_not_differ
     assert chain.active() == [True, True, True]
 
 
-def test_id_when_it_is_another_persons_then_the_list_does_not_go_on_from_there(chain, bob):
-    for name in ("before", "after"):
-        for key in (chain.rows[0].public_id, uuid.uuid4(), "x", "0"):
-            assert bob.browser.get(f"{LIST}?{name}={key}").status_code == 404
+def test_list_with_a_foreign_or_altered_cursor_is_refused(chain, story, bob):
+    copies(chain.rows[0], 60)
+    older = story.browser.get(LIST).context["older"]
+    assert story.browser.get(older).status_code == 200
+    of_another_filter = older.replace("show=live", "show=all")
+    for browser, address in (
+        (bob.browser, older),
+        (story.browser, of_another_filter),
+        (story.browser, f"{older}x"),
+        *((story.browser, f"{LIST}?at={text}") for text in ("x", "~", "o1-1", "o1-1~", "%FF")),
+    ):
+        answer = browser.get(address)
+        assert answer.status_code == 400, address
+        assert "Invalid cursor." in answer.content.decode() or "%FF" in address
 
 
 def test_app_when_only_others_use_it_then_nobody_is_told_that_it_exists(chain, bob):
@@ -228,7 +239,7 @@ def test_parameters_when_odd_then_they_are_refused_and_never_a_500(chain, story)
         "show=%ff",
         "app=%00",
         "show=live&show=all",
-        "before=a&after=b",
+        "at=a&at=b",
         "a=" + "x" * 70_000,
         "&".join(f"a{n}=1" for n in range(200)),
     ]

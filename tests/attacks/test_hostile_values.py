@@ -71,7 +71,7 @@ KINDS = [
 ]
 LISTS = ("q", "p", "o", "e", "all", "_popup", "_to_field", "_changelist_filters", "_facets")
 # What the pages themselves read
-OF_DELEGATIONS = (*changelist.PARAMETERS, "older", "newer", "client_key")
+OF_DELEGATIONS = (*changelist.PARAMETERS, "at", "client_key")
 READ = {
     "admin:delegation_app_auditevent_changelist": (
         *({"since": "from", "until": "to"}.get(name, name) for name in TrailForm.base_fields),
@@ -81,7 +81,7 @@ READ = {
     "admin:delegation_app_delegation_changelist": OF_DELEGATIONS,
     "admin:delegation_app_delegation_bulk": OF_DELEGATIONS,
     "admin:autocomplete": ("term", "page", "app_label", "model_name", "field_name"),
-    "delegation_app:connections": ("show", "app", "before", "after"),
+    "delegation_app:connections": ("show", "app", "at"),
     "delegation_app:api-connections": ("show", "app", "unused_days", "limit", "cursor"),
     "delegation_app:api-delegations": tuple(DelegationQuery().fields),
     "delegation_app:authorize": ("client_id", "state", "scope", "max_age", "prompt", "resource"),

@@ -8,6 +8,7 @@ from django.contrib.auth.models import Permission
 
 from delegation_app.models import Delegation, DelegationBlock
 from delegation_app.protocol.constraints import Constraints
+from delegation_app.services import limits
 from delegation_app.services.delegations import bulk
 from tests.browser.conftest import sync_api
 from tests.browser.test_pages import overflows, picture, tab_to
@@ -139,11 +140,11 @@ def test_operator_when_narrowing_then_only_what_was_unticked_is_gone(site, trees
 def test_operator_when_scripts_are_off_then_everything_can_still_be_ended(site, trees, visit):
     page = signed_in(visit, site, java_script_enabled=False)
     page.goto(trees.url(trees.alices[2]))
-    page.get_by_role("link", name="everything of alice", exact=True).click()
+    page.get_by_role("link", name="all delegations of alice", exact=True).click()
     sync_api.expect(page.get_by_text("3 delegations end")).to_be_visible()
     picture(page, "admin-everything")
     page.get_by_label("Reason").fill("Account taken over")
-    page.get_by_role("button", name="Revoke everything").click()
+    page.get_by_role("button", name="Revoke all").click()
     sync_api.expect(page.get_by_text("3 delegations ended.")).to_be_visible()
     assert {row.subject for row in Delegation.objects.live()} == {f"user:{site.world.bob.pk}"}
 
@@ -207,7 +208,7 @@ def test_list_when_a_client_is_picked_by_name_then_all_of_it_can_be_revoked(
     site, trees, visit, monkeypatch
 ):
     monkeypatch.setattr(bulk, "SECONDS", 0)
-    monkeypatch.setattr(bulk, "BATCH", 1)
+    monkeypatch.setattr(limits, "MAX_BATCH", 1)
     page = signed_in(visit, site)
     page.goto(f"{site.url}/admin/delegation_app/delegation/")
     page.locator(".delegation-filter .select2-selection").click()
@@ -225,7 +226,7 @@ def test_list_when_a_client_is_picked_by_name_then_all_of_it_can_be_revoked(
 
 def test_bulk_when_scripts_are_off_then_a_button_goes_on(site, trees, visit, monkeypatch):
     monkeypatch.setattr(bulk, "SECONDS", 0)
-    monkeypatch.setattr(bulk, "BATCH", 1)
+    monkeypatch.setattr(limits, "MAX_BATCH", 1)
     page = signed_in(visit, site, java_script_enabled=False)
     page.goto(f"{site.url}/admin/delegation_app/delegation/")
     page.get_by_label("Client id").fill("web")

@@ -8,6 +8,7 @@ from django.utils import timezone
 from delegation_app import toolkit
 from delegation_app.models import AuditEvent, ConsentRecord, ResourceServer
 from delegation_app.protocol.constraints import Constraints
+from delegation_app.services import limits
 from delegation_app.services.clients import logos
 from delegation_app.services.delegations import bulk
 from example_project.demo.world import LOGO
@@ -36,7 +37,7 @@ def town(site, settings, monkeypatch):
     settings.DELEGATION = {**settings.DELEGATION, **more}
     # Revoking many at once gets no further than the page that tells how far it is
     monkeypatch.setattr(bulk, "SECONDS", 0)
-    monkeypatch.setattr(bulk, "BATCH", 1)
+    monkeypatch.setattr(limits, "MAX_BATCH", 1)
     for app in (site.world.web, site.world.mobile):
         app.change(
             scopes=ALL,

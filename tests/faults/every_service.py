@@ -181,7 +181,7 @@ def revoke_many(world):
     held.update(revoked_at=clock.now(), revoked_by="system")
     new_root(world.alice)
     task = bulk.begin(DelegationFilter(client_id="web"))
-    return partial(bulk.next_batch, task, OPERATOR, reason="enough", most=10)
+    return partial(bulk.next_batch, task, OPERATOR, reason="enough", size=10)
 
 
 def replace_secret(world):
@@ -311,7 +311,7 @@ OWNED = {
     "actions.narrow",
     "approval.approve",
     "approval.reject",
-    "bulk._end",
+    "bulk._revoke",
     "bulk.narrow_one",
     "bulk.revoke_one",
     "client_credentials._issue",

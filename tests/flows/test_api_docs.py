@@ -6,8 +6,7 @@ from pathlib import Path
 
 from django.urls import resolve
 
-from delegation_app.services.delegations.bulk import MOST_AT_ONCE
-from delegation_app.services.delegations.listing import MOST_COUNTED
+from delegation_app.services import limits
 from delegation_app.views.api import operator_serializers, person_serializers
 from delegation_app.views.api.parsing import MAX_DEPTH
 
@@ -43,6 +42,6 @@ def test_filters_when_listed_then_all_of_them():
 
 
 def test_numbers_when_named_then_they_are_those_of_the_code():
-    assert f"{MOST_AT_ONCE} at most" in PAGE
-    assert f"stop at {MOST_COUNTED:,}" in PAGE
+    assert f"{limits.MAX_REVOKED} at most" in PAGE
+    assert f"stop at {limits.MAX_COUNT:,}" in PAGE
     assert f"{MAX_DEPTH} levels" in PAGE

@@ -73,9 +73,8 @@ def test_pages_when_there_are_many_then_each_is_told_once_in_as_many_statements(
         query = {"cursor": page["next"]}
     with CaptureQueriesContext(connection) as captured:
         assert len(got(story.browser, MINE, limit=1)["connections"]) == 1
-    # However many there are on a page
-    assert cost == {len(captured)}
-    assert cost.pop() <= 12
+    # However many there are on a page; one without tokens needs no look at their events
+    assert max(cost) == len(captured) <= 12
     newest = Delegation.objects.order_by("-issued_at", "-pk").values_list("public_id", flat=True)
     assert seen == [str(key) for key in newest]
     assert len(seen) > PAGE

@@ -60,7 +60,7 @@ def test_end_when_confirmed_then_all_of_it_is_over_and_the_list_says_so(chain, s
 
 def test_end_when_no_reason_is_given_then_a_plain_one_is_recorded(chain, story):
     send(story, at(chain.rows[0], "end"))
-    assert last_event(event="delegation.revoked").reason == "ended by the person"
+    assert last_event(event="delegation.revoked").reason == "ended by the user"
 
 
 def test_end_when_it_has_ended_then_the_page_says_so(chain, story):

@@ -91,14 +91,14 @@ def test_choices_when_it_ends_soon_then_none_is_later(story, row, clock):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"scopes": []}, "Leave at least one tick"),
+        ({"scopes": []}, "Keep at least one scope"),
         ({"scopes": BOTH}, "This would change nothing"),
         ({"scopes": [*BOTH, "read:profile"]}, "must be a part of what the delegation has"),
-        ({"scopes": READ, "lifetime": "1"}, "none of those that were offered"),
-        ({"scopes": READ, "lifetime": "-3600"}, "none of those that were offered"),
+        ({"scopes": READ, "lifetime": "1"}, "Choose one of the offered durations"),
+        ({"scopes": READ, "lifetime": "-3600"}, "Choose one of the offered durations"),
         ({"scopes": READ, "lifetime": "3600", "day": "2030-01-01"}, "not both"),
         ({"scopes": READ, "day": "2001-01-01"}, "must not be in the past"),
-        ({"scopes": READ, "day": "9999-12-31"}, "must not be later than it ends now"),
+        ({"scopes": READ, "day": "9999-12-31"}, "must not be later than the present end"),
         ({"scopes": READ, "day": "tomorrow"}, "year-month-day"),
         ({"scopes": READ, "day": "2026-02-31"}, "year-month-day"),
         ({"scopes": READ, "day": ["2030-01-01", "2030-01-02"]}, "more than once"),

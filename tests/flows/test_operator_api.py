@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from delegation_app.models import Delegation
-from delegation_app.services.delegations import listing
+from delegation_app.services import limits
 from tests.admin.conftest import browser
 from tests.admin.test_queries import add
 from tests.support import SecureClient
@@ -195,7 +195,7 @@ def test_bulk_when_in_batches_then_only_what_the_dry_run_saw_ends_and_repeating_
 
 def test_bulk_when_it_finds_more_than_anybody_counts_then_it_says_so(world, operator, monkeypatch):
     add(world, 4)
-    monkeypatch.setattr(listing, "MOST_COUNTED", 3)
+    monkeypatch.setattr(limits, "MAX_COUNT", 3)
     tried = did(operator, MANY, filter={"state": "live"}, limit=1)
     assert tried["remaining"] == {"count": 3, "has_more": True}
 
@@ -210,7 +210,7 @@ def test_filter_when_one_look_does_not_reach_far_enough_then_pages_are_short_and
     rare = {"last_used_before": (timezone.now() - timedelta(days=30)).isoformat()}
     long_ago = timezone.now() - timedelta(days=60)
     Delegation.objects.filter(pk__in=(first.pk, second.pk, last.pk)).update(last_used_at=long_ago)
-    monkeypatch.setattr(listing, "WINDOW", 2)
+    monkeypatch.setattr(limits, "MAX_SCANNED", 2)
     pages = [got(operator, THEIRS, limit=2, **rare)]
     while pages[-1]["next"] is not None:
         pages.append(got(operator, THEIRS, limit=2, cursor=pages[-1]["next"], **rare))

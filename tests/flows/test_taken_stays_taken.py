@@ -66,7 +66,7 @@ def operator_revokes_it(story, row):
 
 
 def operator_revokes_several(story, row):
-    revocation.each([row], OPERATOR, reason="x")
+    revocation.revoke_delegations([row], OPERATOR, reason="x")
 
 
 def operator_revokes_all_of_alice(story, row):
@@ -258,7 +258,7 @@ def test_selection_when_revoked_twice_then_it_leaves_a_block_each_time(story):
     selection = delegation_selection.of_user(story.world.alice)
 
     for _ in range(2):
-        revocation.chosen([selection], OPERATOR, reason="x")
+        revocation.revoke_selections([selection], OPERATOR, reason="x")
 
     assert DelegationBlock.objects.active().count() == 2
 

@@ -76,7 +76,7 @@ def test_follower_when_an_event_is_committed_late_then_it_is_told_once(db, clock
     assert list(follower.news()) == [between]
     clock.forward(seconds=WINDOW.total_seconds() + 1)
     assert list(follower.news()) == []
-    assert follower._told == {}
+    assert follower._seen == {}
 
 
 def test_audit_when_followed_then_what_comes_is_told_until_somebody_stops_it(story, monkeypatch):
@@ -107,7 +107,7 @@ def test_audit_when_a_name_does_not_exist_then_it_is_said_beside_the_output(stor
     call_command("audit", "--actor", "ali")
     told = capsys.readouterr()
     assert told.out == ""
-    assert "There is no person called ali" in told.err
+    assert "There is no user or client with the name or id ali" in told.err
     assert "Did you mean alice?" in told.err
     call_command("audit", "--actor", "bob")
     assert capsys.readouterr().err == ""

@@ -8,8 +8,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from delegation_app.management.commands import delegations
-from delegation_app.management.console import revoking
 from delegation_app.models import AuditEvent, Delegation
+from delegation_app.services import limits
 from tests.support.world import delegation_of
 
 
@@ -90,7 +90,7 @@ def test_show_when_asked_then_the_tree_is_drawn_and_the_one_is_marked(tree):
 def test_revoke_when_it_is_dry_then_it_says_what_would_end_and_ends_nothing(tree):
     run = Run("revoke", "--client", "web", "--dry-run")
     assert run.out.startswith("Dry run. 2 delegations end, with 2 live access tokens")
-    assert "of 2 clients and 1 person." in run.out
+    assert "of 2 clients and 1 user." in run.out
     single = Run("revoke", "--client", "cron", "--dry-run").out
     assert "1 delegation ends, with 1 live access token and 0 refresh tokens, of 1 client" in single
     assert Delegation.objects.live().count() == 3
@@ -108,7 +108,7 @@ def test_revoke_when_filtered_then_what_is_below_ends_too_and_the_events_can_be_
 def test_revoke_when_there_are_many_then_it_goes_in_batches_and_can_be_run_again(
     tree, monkeypatch, django_assert_num_queries
 ):
-    monkeypatch.setattr(revoking, "BATCH", 1)
+    monkeypatch.setattr(limits, "MAX_BATCH", 1)
     Delegation.objects.filter(depth=0).update(issued_at=timezone.now() - timedelta(days=100))
     Run("revoke", "--older-than", "90d", "--reason", "old", "--yes")
     assert not Delegation.objects.live().exists()
@@ -131,7 +131,7 @@ def test_revoke_when_it_asks_then_only_yes_is_yes(tree, monkeypatch, answer, liv
             Run("revoke", tree[0].public_id, "--reason", "x")
         assert told.value.returncode == 4
     else:
-        assert "This can't be undone." in Run("revoke", tree[0].public_id, "--reason", "x").err
+        assert "This cannot be undone." in Run("revoke", tree[0].public_id, "--reason", "x").err
     assert Delegation.objects.live().count() == live
 
 
@@ -143,11 +143,11 @@ def test_revoke_when_it_asks_then_only_yes_is_yes(tree, monkeypatch, answer, liv
         (["revoke", "--client", "web", "--reason", "x"], "pass --yes"),
         (["revoke", "--user", "nobody", "--reason", "x", "--yes"], "There is no user nobody"),
         (["list", "--user", "\x1b[2Jx"], r"There is no user \\x1b\[2Jx"),
-        (["list", "--older-than", "ninety"], "is no age"),
-        (["list", "--as-of", "2026-13-01"], "is no date"),
+        (["list", "--older-than", "ninety"], "is not an age"),
+        (["list", "--as-of", "2026-13-01"], "is not a date"),
         (["list", "--as-of", "2999-01-01"], "in the future"),
         (["list", "--as-of", "2020-01-01", "--state", "live"], "goes with"),
-        (["show", "x"], "is no delegation id"),
+        (["show", "x"], "is not a delegation id"),
         (["show", "00000000-0000-0000-0000-000000000000"], "There is no delegation"),
     ],
 )

@@ -181,10 +181,13 @@ def test_bulk_revocations_when_in_opposite_orders_then_no_deadlock_surfaces_and_
     )
     for _ in range(crowd.rounds // 3):
         roots, answers = forest(world)
-        deeds = [partial(revocation.chosen, order, OPERATOR, reason="race") for order in orders]
+        deeds = [
+            partial(revocation.revoke_selections, order, OPERATOR, reason="race")
+            for order in orders
+        ]
         deeds += [
-            partial(revocation.each, roots, OPERATOR, reason="race"),
-            partial(revocation.each, roots[::-1], OPERATOR, reason="race"),
+            partial(revocation.revoke_delegations, roots, OPERATOR, reason="race"),
+            partial(revocation.revoke_delegations, roots[::-1], OPERATOR, reason="race"),
         ]
         holders = (world.web, world.other) * 2
         calls = [

@@ -178,7 +178,7 @@ def everything_by_operators(at):
 def in_opposite_orders(at):
     ways = partial(selection.of_user, at.alice), partial(selection.of_client, at.cron)
     return tuple(
-        partial(revocation.chosen, [way() for way in order], OPERATOR, reason="race")
+        partial(revocation.revoke_selections, [way() for way in order], OPERATOR, reason="race")
         for order in (ways, ways[::-1])
     )
 

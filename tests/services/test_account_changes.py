@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.services import audit
-from delegation_app.services.delegations import accounts
+from delegation_app.services.delegations import user_lifecycle
 from tests.support.world import PASSWORD, Story, delegation_of
 
 OTHER = "another correct horse battery staple"
@@ -235,9 +235,9 @@ def test_password_when_it_lives_elsewhere_then_a_site_can_say_that_it_changed(
     alice, world, revoking
 ):
     tokens = Story(world, alice).tokens()
-    assert accounts.password_changed(alice, audit.RequestContext("user:99")) == 1
+    assert user_lifecycle.password_changed(alice, audit.RequestContext("user:99")) == 1
     assert delegation_of(tokens).revoked_by == "user:99"
-    assert accounts.email_changed(alice) == 0
+    assert user_lifecycle.email_changed(alice) == 0
     assert AuditEvent.objects.get(event=PASSWORD_CHANGED).actor == "user:99"
 
 

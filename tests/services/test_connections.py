@@ -79,27 +79,27 @@ def test_pages_when_leafed_through_then_each_is_seen_once_and_back_again(story, 
     copies(row, 60)
     seen, forth, chosen = [], [], ConnectionQuery()
     while True:
-        page = listing.listed(world.alice, chosen)
+        page = listing.page(world.alice, chosen)
         forth.append([found.key for found in page.rows])
         seen += forth[-1]
         if not page.older:
             break
-        chosen = ConnectionQuery(before=page.older)
+        chosen = ConnectionQuery(cursor=page.older)
     newest = Delegation.objects.order_by("-issued_at", "-pk").values_list("public_id", flat=True)
     assert seen == [str(key) for key in newest]
     assert [len(keys) for keys in forth] == [PAGE, PAGE, 11]
     assert page.newer
     back = []
     while page.newer:
-        page = listing.listed(world.alice, ConnectionQuery(after=page.newer))
+        page = listing.page(world.alice, ConnectionQuery(cursor=page.newer))
         back.insert(0, [found.key for found in page.rows])
     assert back == forth[:-1]
 
 
 def test_pages_when_one_is_full_then_there_is_no_empty_one_behind_it(story, world):
     copies(delegation_of(story.tokens()), PAGE - 1)
-    page = listing.listed(world.alice, ConnectionQuery())
-    assert (len(page.rows), page.newer, page.older) == (PAGE, "", "")
+    page = listing.page(world.alice, ConnectionQuery())
+    assert (len(page.rows), page.newer, page.older) == (PAGE, None, None)
 
 
 def test_owned_when_the_id_is_written_in_another_way_then_it_is_none(story, world):
@@ -166,7 +166,7 @@ def test_tree_when_it_is_too_wide_then_it_is_cut_and_the_one_looked_at_is_there(
     root, child, leaf = chain.rows
     old = root.issued_at - timedelta(days=1)
     Delegation.objects.filter(pk__in=[child.pk, leaf.pk]).update(issued_at=old)
-    copies(child, detail.NODES, parent=root, issued_at=root.issued_at)
+    copies(child, detail.MAX_NODES, parent=root, issued_at=root.issued_at)
 
     def nodes(node):
         return [node, *(below for each in node.children for below in nodes(each))]
@@ -174,7 +174,7 @@ def test_tree_when_it_is_too_wide_then_it_is_cut_and_the_one_looked_at_is_there(
     found = detail.load(world.alice, listing.owned(world.alice, str(leaf.public_id)))
     assert found.is_cut
     assert [node.key for node in nodes(found.tree) if node.is_current] == [str(leaf.public_id)]
-    assert len(nodes(found.tree)) == detail.NODES + 2
+    assert len(nodes(found.tree)) == detail.MAX_NODES + 2
 
 
 def test_past_when_much_happened_then_the_newest_twenty_are_told(story, world):
@@ -185,7 +185,7 @@ def test_past_when_much_happened_then_the_newest_twenty_are_told(story, world):
         to = Narrowing(expires_at=longest - timedelta(minutes=minutes))
         actions.narrow(row, to, origin)
     whole = detail.load(world.alice, listing.owned(world.alice, str(row.public_id)))
-    assert len(whole.past) == timeline.MOST
+    assert len(whole.past) == timeline.MAX_LINES
     assert all("only until" in happening.text for happening in whole.past)
     moments = [happening.when for happening in whole.past]
     assert moments == sorted(moments, reverse=True)

@@ -14,7 +14,7 @@ from delegation_app.models import (
 )
 from delegation_app.services import audit
 from delegation_app.services.delegations import revocation, selection
-from delegation_app.services.delegations.preview import preview
+from delegation_app.services.delegations.selection import preview
 from tests.support import forest
 from tests.support.world import delegation_of
 

@@ -6,7 +6,7 @@ from django.contrib.auth import get_user_model
 from delegation_app.models import AccessToken, AuditEvent, Delegation, RefreshToken
 from delegation_app.services.audit import RequestContext
 from delegation_app.services.delegations import revocation, selection
-from delegation_app.services.delegations.preview import preview
+from delegation_app.services.delegations.selection import preview
 from delegation_app.signals import delegation_revoked
 from tests.support.answers import nothing_stored, recorded
 from tests.support.chains import Chain, handed_on, own_token
@@ -61,9 +61,10 @@ def chosen(site, name):
             [],
         ),
         "each": (
-            list(selection.each([alice.rows[2], alice.rows[1], site["bob"].rows[2]])),
-            lambda: revocation.each([alice.rows[2], alice.rows[1], site["bob"].rows[2]], OPERATOR,
-                                **reason),
+            list(selection.in_batches([alice.rows[2], alice.rows[1], site["bob"].rows[2]])),
+            lambda: revocation.revoke_delegations(
+                [alice.rows[2], alice.rows[1], site["bob"].rows[2]], OPERATOR, **reason
+            ),
             (3, 3, 0, 2, 2),
             [0],
         ),

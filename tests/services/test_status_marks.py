@@ -154,7 +154,7 @@ CAUSES = {
         lambda s: (end(s, s.chain.rows[1]), end(s, s.chain.rows[0])), TREE, None,
     ),
     "several revoked": (
-        lambda s: revocation.each(s.chain.rows[1:], OPERATOR, reason="test"),
+        lambda s: revocation.revoke_delegations(s.chain.rows[1:], OPERATOR, reason="test"),
         {"child", "grandchild"}, None,
     ),
     "all of a person revoked": (

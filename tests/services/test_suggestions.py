@@ -7,12 +7,12 @@ from django.test.utils import CaptureQueriesContext
 
 from delegation_app import toolkit
 from delegation_app.services import name_suggestions
-from delegation_app.services.name_suggestions import Sight, SuggestionScope
+from delegation_app.services.name_suggestions import SuggestionScope, VisibilityScope
 from tests.support.world import delegation_of
 
-ALL = Sight()
-ON_RECORD = Sight(SuggestionScope.ON_RECORD, SuggestionScope.ON_RECORD)
-NONE = Sight(SuggestionScope.NONE, SuggestionScope.NONE)
+ALL = VisibilityScope()
+ON_RECORD = VisibilityScope(SuggestionScope.ON_RECORD, SuggestionScope.ON_RECORD)
+NONE = VisibilityScope(SuggestionScope.NONE, SuggestionScope.NONE)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ NONE = Sight(SuggestionScope.NONE, SuggestionScope.NONE)
 )
 def test_party_when_mistyped_then_what_may_be_meant_is_named(world, term, meant):
     sentence = name_suggestions.of_party(term, ALL)
-    assert f"There is no person called {term}" in sentence
+    assert f"There is no user or client with the name or id {term}" in sentence
     assert f" {meant}" in sentence.partition("Did you mean")[2]
 
 
@@ -46,7 +46,7 @@ def test_party_when_the_name_of_a_client_is_typed_then_its_id_is_named(world):
 @pytest.mark.parametrize("term", ["zzz", "z" * 300, "%", "_", "a%", "\\", "user:99999", "client:x"])
 def test_party_when_nothing_is_like_it_then_only_that_is_said(world, term):
     sentence = name_suggestions.of_party(term, ALL)
-    assert sentence.startswith("There is no person")
+    assert sentence.startswith("There is no user or client")
     assert "Did you mean" not in sentence
 
 

@@ -179,7 +179,7 @@ class Site:
                 lambda: self.model.revoke({node}),
             ),
             "several": (
-                lambda: revocation.each(rows, **ended),
+                lambda: revocation.revoke_delegations(rows, **ended),
                 lambda: self.model.revoke(several),
             ),
             "of its client": (

@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
 from delegation_app import clock
-from delegation_app.admin import labels, limits
+from delegation_app.admin import constraint_display, labels
 from delegation_app.admin.audit import as_of, details, explain
 from delegation_app.admin.audit.filter_form import TrailForm
 from delegation_app.admin.base import STYLES, ReadOnlyAdmin, context_of, render
@@ -78,7 +78,7 @@ class AuditAdmin(ReadOnlyAdmin):
         context = {
             "form": form,
             "lines": [self._line(event, form.trail()) for event in page.rows],
-            "page": page,
+            "page": {name: form.cursors().text(getattr(page, name)) for name in ("newer", "older")},
             "newest": f"?{urlencode(form.query())}" if form.data.get("at") else "",
             "may_export": self.may(request, "export"),
             "filters": form.query(),
@@ -92,7 +92,7 @@ class AuditAdmin(ReadOnlyAdmin):
     def _unknown(self, request: HttpRequest, form: TrailForm, page: Page[AuditEvent]) -> list[str]:
         if page.rows or not form.is_valid():
             return []
-        return form.trail().unknown(labels.sight(self.admin_site, request))
+        return form.trail().unknown_names(labels.visibility_of(self.admin_site, request))
 
     def _line(self, event: AuditEvent, trail: AuditQuery) -> dict[str, Any]:
         label = self.label(event)
@@ -176,7 +176,7 @@ class AuditAdmin(ReadOnlyAdmin):
     @admin.display(description=_("details"))
     def details_text(self, obj: AuditEvent) -> str:
         """Show the details as indented JSON."""
-        return limits.as_text(obj.details)
+        return constraint_display.as_text(obj.details)
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """Add the links to what it is about."""

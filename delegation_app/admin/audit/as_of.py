@@ -13,7 +13,7 @@ from delegation_app import clock
 from delegation_app.admin import labels
 from delegation_app.admin.base import ReadOnlyAdmin, render
 from delegation_app.admin.delegations import issued, summary
-from delegation_app.admin.readable import MomentField
+from delegation_app.admin.validated_lookups import StorableDateTimeField
 from delegation_app.services.reporting import as_of
 from delegation_app.services.reporting.as_of_history import AccessAnswer, Snapshot, UnknownFact
 
@@ -41,7 +41,7 @@ class AsOfForm(forms.Form):
         help_text=_("A user name, a subject such as user:7, or the id of a client."),
         widget=forms.TextInput(attrs=_EXACT),
     )
-    when = MomentField(
+    when = StorableDateTimeField(
         label=_("When"),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}),
     )
@@ -89,7 +89,7 @@ def answer(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
         answered = as_of.who_could_act(form.question())
         context |= {
             "answered": answered,
-            "most": as_of.MOST,
+            "most": as_of.MAX_ROWS,
             "lines": [_line(page, request, line) for line in answered.lines],
             "when": form.cleaned_data["when"],
             "unknown": [] if answered.lines else _unknown(page, request, form.question()),
@@ -98,8 +98,8 @@ def answer(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
 
 
 def _unknown(page: ReadOnlyAdmin, request: HttpRequest, question: as_of.AsOfQuery) -> list[str]:
-    sight = labels.sight(page.admin_site, request)
-    return as_of.unknown(question, sight)
+    visible = labels.visibility_of(page.admin_site, request)
+    return as_of.unknown_names(question, visible)
 
 
 def _line(page: ReadOnlyAdmin, request: HttpRequest, line: Snapshot) -> dict[str, Any]:

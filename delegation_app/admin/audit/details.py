@@ -17,12 +17,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from delegation_app import grant_types
-from delegation_app.admin import labels, limits
+from delegation_app.admin import constraint_display, labels
 from delegation_app.admin.proposals import changed_values
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.requests.public_id import as_uuid
-from delegation_app.services import event_counts
+from delegation_app.services import event_counts, name_search
 
 
 def short(event: AuditEvent) -> str:
@@ -103,7 +103,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _constraints(value: Any) -> str:
-    return limits.as_list(Constraints.stored(value)) if value else ""
+    return constraint_display.as_list(Constraints.stored(value)) if value else ""
 
 
 def _chain(site: AdminSite, request: HttpRequest, chain: Any) -> str:
@@ -130,7 +130,7 @@ def _as_uuid(item: Any) -> uuid.UUID | None:
 
 def _actors(actors: Any) -> str:
     ids = [str(item.get("client_id", "")) for item in _list(actors) if isinstance(item, Mapping)]
-    return labels.listed(ids, labels.of_clients(ids))
+    return labels.listed(ids, name_search.client_names(ids))
 
 
 def _operator(subject: Any) -> str:

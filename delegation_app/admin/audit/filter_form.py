@@ -11,10 +11,10 @@ from django.core.exceptions import ValidationError
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.admin.readable import MomentField
+from delegation_app.admin.validated_lookups import StorableDateTimeField
 from delegation_app.events import REGISTRY as EVENTS
 from delegation_app.models import AuditEvent
-from delegation_app.services.paging import Cursor, InvalidCursor
+from delegation_app.services.paging import Cursor, InvalidCursor, SignedCursors
 from delegation_app.services.reporting import audit_query
 from delegation_app.services.reporting.audit_query import AuditQuery
 
@@ -61,8 +61,8 @@ class TrailForm(forms.Form):
     delegation = forms.UUIDField(label=_("Delegation id"))
     request = _text(_("Request id"))
     jti = _text(_("Token id"))
-    since = MomentField(label=_("From"))
-    until = MomentField(label=_("Before"))
+    since = StorableDateTimeField(label=_("From"))
+    until = StorableDateTimeField(label=_("Before"))
     at = forms.CharField(widget=forms.HiddenInput)
 
     FIRST: Final = ("q", "range", "event", "outcome")
@@ -108,9 +108,13 @@ class TrailForm(forms.Form):
     def clean_at(self) -> Cursor | None:
         """Return the place in the list."""
         try:
-            return Cursor.parse(self.cleaned_data["at"]) if self.cleaned_data["at"] else None
+            return self.cursors().read(self.cleaned_data["at"])
         except InvalidCursor as error:
             raise ValidationError(_("Invalid cursor."), code="invalid") from error
+
+    def cursors(self) -> SignedCursors:
+        """Return the cursors of the list with these filters."""
+        return SignedCursors("audit", self.query())
 
     def trail(self) -> AuditQuery:
         """Return what the form asks for, once it is valid."""

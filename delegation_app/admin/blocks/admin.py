@@ -1,4 +1,4 @@
-"""Blocks: what was taken from a pair of principal and client, and how to lift it."""
+"""Blocks in the admin: what was taken from a pair of principal and client, and lifting it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app import toolkit
-from delegation_app.admin import labels, limits
+from delegation_app.admin import constraint_display, labels
 from delegation_app.admin.base import ReadOnlyAdmin, context_of
 from delegation_app.admin.blocks import block_text, lifting
 from delegation_app.admin.confirmation import ConfirmationPage, ask, deed
@@ -31,8 +31,8 @@ from delegation_app.services.consent import regranted_authority
 from delegation_app.services.delegations import blocks
 from delegation_app.services.delegations.blocks import Authority
 
-# A page with more is a list of its own
-_MOST: Final = 20
+# More are on a list of their own
+_MAX_SHOWN: Final = 20
 
 
 @admin.register(DelegationBlock)
@@ -66,17 +66,13 @@ class BlockAdmin(ReadOnlyAdmin):
             fieldsets.insert(1, (_("Lifted"), {"fields": fields}))
         return fieldsets
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Look for exact values, and for users and clients by name."""
-        del request
-        term = search_term.strip()
+    def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
+        """Match exact values, and users and clients by name."""
         if not term:
-            return queryset, False
+            return rows
         if (public_id := as_uuid(term, as_typed=True)) is not None:
             of_id = Q(public_id=public_id) | Q(delegation__public_id=public_id)
-            return queryset.filter(of_id), False
+            return rows.filter(of_id)
         named = toolkit.application_model()._default_manager.filter(
             pk__in=name_search.clients_called(term)
         )
@@ -85,13 +81,13 @@ class BlockAdmin(ReadOnlyAdmin):
             *map(user_subject, name_search.people_called(term)),
         ]
         clients = [term, *named.values_list("client_id", flat=True)]
-        return queryset.filter(Q(subject__in=subjects) | Q(client_id_value__in=clients)), False
+        return rows.filter(Q(subject__in=subjects) | Q(client_id_value__in=clients))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Read the names of all rows at once."""
+        """Read the names of all rows together."""
         found = super().get_changelist_instance(request)
         known = names_of(found.result_list)
-        # Of the active ones the filter has looked already
+        # The filter has judged the active ones already
         is_judged = request.GET.get(LiftedFilter.parameter_name) == LiftedFilter.ACTIVE
         rows = [] if is_judged else [row for row in found.result_list if row.lifted_at is None]
         times = regranted_authority.times(rows)
@@ -101,18 +97,18 @@ class BlockAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("what is blocked"))
     def what(self, obj: DelegationBlock) -> str:
-        """Say what is bound, and whose it is."""
+        """Show what is blocked, and for whom."""
         return block_text.sentence(obj, _known(obj))
 
     @admin.display(description=_("until"))
     def until(self, obj: DelegationBlock) -> str:
-        """Say until when it binds, or since when it does not."""
+        """Show until when it holds, or since when it does not."""
         again = _allowed_again_at(obj)
         return block_text.until(obj) if again is None else block_text.overcome(again)
 
     @admin.display(description=_("ended"))
     def ended(self, obj: DelegationBlock) -> str:
-        """Say what ended it: an operator lifted it, or the user has allowed it again."""
+        """Show what ended it: an operator lifted it, or the user allowed it again."""
         if obj.lifted_at is not None:
             return block_text.lifted(obj.lifted_at)
         again = _allowed_again_at(obj)
@@ -121,11 +117,11 @@ class BlockAdmin(ReadOnlyAdmin):
     @admin.display(description=_("constraints"))
     def constraint_list(self, obj: DelegationBlock) -> str:
         """Show the limits, a sentence each."""
-        return limits.as_list(obj.constraints)
+        return constraint_display.as_list(obj.constraints)
 
     @admin.display(description=_("blocked by"))
     def blocked_by_whom(self, obj: DelegationBlock) -> str:
-        """Name the user or operator who took it."""
+        """Name the user or operator who blocked it."""
         return labels.with_name(obj.blocked_by, _known(obj))
 
     @admin.display(description=_("lifted by"))
@@ -134,7 +130,7 @@ class BlockAdmin(ReadOnlyAdmin):
         return labels.with_name(obj.lifted_by, labels.of_subjects([obj.lifted_by]))
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
-        """Add where it was taken, and the button."""
+        """Add the related records and the button."""
         found = ((_("Delegation"), obj.delegation), (_("Consent"), obj.consent))
         return {
             "subtitle": _parties(obj),
@@ -152,7 +148,7 @@ class BlockAdmin(ReadOnlyAdmin):
 
     @deed
     def lift_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask, and lift."""
+        """Confirm and lift."""
         self.require(request, "lift")
         block: DelegationBlock = self.find(request, object_id)
         back = self.url("change", block.pk)
@@ -174,14 +170,14 @@ def names_of(found: Sequence[DelegationBlock]) -> dict[str, str]:
     """Return the names of the subjects, clients and resource servers of some blocks."""
     return {
         **labels.of_subjects(one for block in found for one in (block.subject, block.blocked_by)),
-        **labels.of_clients(block.client_id_value for block in found),
-        **labels.of_services(one for block in found for one in block.audience or ()),
+        **name_search.client_names(block.client_id_value for block in found),
+        **name_search.service_names(one for block in found for one in block.audience or ()),
     }
 
 
 def _remaining(page: BlockAdmin, block: DelegationBlock) -> list[str]:
     """Return what else binds the pair of a block, a link each."""
-    rows = list(blocks.beside(block)[: _MOST + 1])
+    rows = list(blocks.beside(block)[: _MAX_SHOWN + 1])
     again = regranted_authority.times(rows, subject=block.subject, client_id=block.client_id_value)
     binding = [row for row in rows if row.pk not in again]
     known = names_of(binding)
@@ -192,9 +188,9 @@ def _remaining(page: BlockAdmin, block: DelegationBlock) -> list[str]:
             page.url("change", row.pk),
             block_text.sentence(row, known),
         )
-        for row in binding[:_MOST]
+        for row in binding[:_MAX_SHOWN]
     ]
-    if len(binding) > _MOST:
+    if len(binding) > _MAX_SHOWN:
         lines.append(gettext("And more."))
     return lines
 
@@ -230,10 +226,10 @@ def of_delegation(
         again = {block.pk: row.allowed_at for block in found if block.pk not in binding}
     kept = [block for block in found if block.pk not in again]
     over = [block for block in found if block.pk in again]
-    lines = listed(page, request, over[-_MOST:])
-    times = [block_text.overcome(again[block.pk]) for block in over[-_MOST:]]
+    lines = listed(page, request, over[-_MAX_SHOWN:])
+    times = [block_text.overcome(again[block.pk]) for block in over[-_MAX_SHOWN:]]
     return {
-        "blocks": listed(page, request, kept[:_MOST]),
+        "blocks": listed(page, request, kept[:_MAX_SHOWN]),
         "allowed_again": [
             (f"{sentence} {time}", url) for (sentence, url), time in zip(lines, times, strict=False)
         ],

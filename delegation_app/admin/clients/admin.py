@@ -15,14 +15,14 @@ from django.urls import NoReverseMatch
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app import toolkit
-from delegation_app.admin import labels, limits
+from delegation_app.admin import constraint_display, labels
 from delegation_app.admin.base import HISTORY, STYLES, context_of
 from delegation_app.admin.clients import policy_asking
 from delegation_app.admin.clients.policy_form import PolicyForm, PolicyFormSet
 from delegation_app.admin.clients.secret import WithSecret
 from delegation_app.admin.proposals import hold
 from delegation_app.admin.proposals.registered import CLIENTS, Registered
-from delegation_app.admin.readable import ReadableAdmin, ReadableFields
+from delegation_app.admin.validated_lookups import ValidatedKeysMixin, ValidatedLookupsMixin
 from delegation_app.forms import (
     KeepsSecret,
     OffersServedGrants,
@@ -35,7 +35,7 @@ from delegation_app.services.delegations import revocation
 from delegation_app.services.transactions import nested
 
 
-class PolicyInline(policy_asking.ShowsLogo, ReadableFields, admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
+class PolicyInline(policy_asking.ShowsLogo, ValidatedKeysMixin, admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
     """The policy of one client. It can't be deleted: that would give back what it took away."""
 
     model = ClientPolicy
@@ -113,10 +113,10 @@ class PolicyInline(policy_asking.ShowsLogo, ReadableFields, admin.StackedInline)
     @admin.display(description=_("constraints"))
     def constraint_list(self, obj: ClientPolicy) -> str:
         """Show the constraints, a sentence each."""
-        return limits.as_list(obj.constraints)
+        return constraint_display.as_list(obj.constraints)
 
 
-class WithPolicy(Registered, WithSecret, ReadableAdmin):
+class WithPolicy(Registered, WithSecret, ValidatedLookupsMixin):
     """Mixed into whatever class administers applications."""
 
     REGISTER = CLIENTS

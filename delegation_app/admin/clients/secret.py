@@ -19,9 +19,9 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_variables
 
 from delegation_app import http, toolkit
-from delegation_app.admin.away import AnswersWhenAway
 from delegation_app.admin.base import STYLES, context_of
 from delegation_app.admin.confirmation import ConfirmationPage, ask, deed
+from delegation_app.admin.database_unavailable import UnavailableDatabaseMixin
 from delegation_app.services.clients import secrets
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class NewSecretForm(forms.Form):
     seen = forms.CharField(widget=forms.HiddenInput)
 
 
-class WithSecret(AnswersWhenAway, _Admin):
+class WithSecret(UnavailableDatabaseMixin, _Admin):
     """Mixed into whatever class administers applications."""
 
     class Media:

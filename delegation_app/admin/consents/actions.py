@@ -10,7 +10,7 @@ from delegation_app.admin.base import ReadOnlyAdmin, context_of
 from delegation_app.admin.blocks import admin
 from delegation_app.admin.confirmation import ConfirmationPage, ConfirmedAction, ask, consequences
 from delegation_app.admin.delegations import summary
-from delegation_app.admin.delegations.actions import tell_ended
+from delegation_app.admin.delegations.actions import show_ended
 from delegation_app.admin.delegations.forms import RevocationForm
 from delegation_app.models import ConsentRecord
 from delegation_app.protocol.errors import OAuthError
@@ -18,7 +18,7 @@ from delegation_app.services.audit import RequestContext
 from delegation_app.services.consent import approval
 from delegation_app.services.consent.history import descriptions
 from delegation_app.services.delegations import blocks, selection
-from delegation_app.services.delegations.preview import preview
+from delegation_app.services.delegations.selection import preview
 
 
 def withdraw(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -> HttpResponse:
@@ -28,7 +28,7 @@ def withdraw(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -
     if form.is_valid():
         ended = approval.withdraw(record, context_of(request), reason=form.cleaned_data["reason"])
         page.message_user(request, _("The consent was withdrawn."), messages.SUCCESS)
-        tell_ended(page, request, ended)
+        show_ended(page, request, ended)
         return HttpResponseRedirect(back)
     question = ConfirmationPage(
         title=_("Withdraw this consent?"),

@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app import clock
-from delegation_app.admin import labels, limits
+from delegation_app.admin import constraint_display, labels
 from delegation_app.admin.base import ReadOnlyAdmin, context_of
 from delegation_app.admin.confirmation import deed
 from delegation_app.admin.consents import actions
@@ -24,6 +24,7 @@ from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import name_search
 from delegation_app.services.consent import approval
 from delegation_app.services.delegations import state
+from delegation_app.services.paging import RowCount
 
 _DELEGATIONS = 50
 # A longer queue is only said to be long
@@ -54,7 +55,7 @@ class ConsentAdmin(ReadOnlyAdmin):
     list_select_related = ("user",)
     sortable_by = ("decided_at",)
     search_fields = ("subject",)
-    search_help_text = _("A person, a client, a subject or a consent id.")
+    search_help_text = _("A user, a client, a subject or a consent id.")
     fieldsets = (
         (None, {"fields": ("who", "decision", "decided_at", "public_id")}),
         (
@@ -93,16 +94,12 @@ class ConsentAdmin(ReadOnlyAdmin):
             fieldsets.insert(1, (_("Withdrawal"), {"fields": fields}))
         return fieldsets
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Look for exact values, and for people and clients by name."""
-        del request
-        term = search_term.strip()
+    def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
+        """Match exact values, and users and clients by name."""
         if not term:
-            return queryset, False
+            return rows
         if (public_id := as_uuid(term, as_typed=True)) is not None:
-            return queryset.filter(public_id=public_id), False
+            return rows.filter(public_id=public_id)
         condition = (
             Q(subject=term)
             | Q(client_id_value=term)
@@ -110,7 +107,7 @@ class ConsentAdmin(ReadOnlyAdmin):
             | Q(user__in=name_search.people_called(term))
             | Q(client__in=name_search.clients_called(term))
         )
-        return queryset.filter(condition), False
+        return rows.filter(condition)
 
     @admin.display(description=_("who"))
     def who(self, obj: ConsentRecord) -> str:
@@ -125,7 +122,7 @@ class ConsentAdmin(ReadOnlyAdmin):
     @admin.display(description=_("constraints"))
     def constraint_list(self, obj: ConsentRecord) -> str:
         """Show the constraints, a sentence each."""
-        return limits.as_list(obj.constraints)
+        return constraint_display.as_list(obj.constraints)
 
     @admin.display(description=_("withdrawn by"))
     def withdrawn_by_whom(self, obj: ConsentRecord) -> str:
@@ -172,8 +169,7 @@ class ConsentAdmin(ReadOnlyAdmin):
         queue = ""
         if self.has_view_permission(request):
             waiting = ConsentRecord.objects.awaiting(clock.now()).order_by()
-            found = len(waiting.values_list("pk")[:_QUEUE])
-            queue = f"{found}+" if found == _QUEUE else str(found)
+            queue = str(RowCount.of(waiting, _QUEUE))
         context = {
             "queue": queue,
             "queue_url": f"{self.url('changelist')}?confirmation=pending",

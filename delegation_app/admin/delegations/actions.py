@@ -1,4 +1,4 @@
-"""What can be done to delegations, each after one question."""
+"""Actions on delegations, each after one confirmation."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from delegation_app.models import Delegation
 from delegation_app.protocol.constraints import InvalidConstraint
 from delegation_app.protocol.errors import InvalidRequest, InvalidScope, OAuthError
 from delegation_app.services.delegations import blocks, creation, revocation, selection, state
-from delegation_app.services.delegations.preview import Preview, preview
+from delegation_app.services.delegations.selection import Preview, preview
 
-_SHOWN = 20
+_MAX_SHOWN = 20
 
 
 def revoke(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) -> HttpResponse:
-    """Revoke a delegation and what was made from it."""
+    """Revoke a delegation and everything below it."""
     back = page.url("change", delegation.pk)
     if delegation.revoked_at is not None:
         page.message_user(request, _("It was revoked already."), messages.WARNING)
@@ -40,7 +40,7 @@ def revoke(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) ->
         ended = revocation.subtree(
             delegation, context_of(request), reason=form.cleaned_data["reason"]
         )
-        tell_ended(page, request, ended)
+        show_ended(page, request, ended)
         return HttpResponseRedirect(back)
     confirmation = ConfirmationPage(
         title=_("Revoke this delegation?"),
@@ -61,23 +61,25 @@ def revoke(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) ->
 def revoke_each(
     page: ReadOnlyAdmin, request: HttpRequest, selected: QuerySet[Delegation]
 ) -> HttpResponse | None:
-    """Revoke those delegations that the page before named, or ask about the selected ones."""
+    """Revoke the confirmed delegations, or show the confirmation for the selected ones."""
     if "delegations" not in request.POST:
-        return _ask_about_each(page, request, selected, BulkRevocationForm())
+        return _confirm_each(page, request, selected, BulkRevocationForm())
     form = BulkRevocationForm(request.POST)
     if "delegations" in form.errors:
         page.message_user(request, _("Select the delegations again."), messages.ERROR)
         return None
     selected = selected.filter(pk__in=form.cleaned_data["delegations"])
     if not form.is_valid():
-        return _ask_about_each(page, request, selected, form)
-    ended = revocation.each(selected, context_of(request), reason=form.cleaned_data["reason"])
-    tell_ended(page, request, ended)
+        return _confirm_each(page, request, selected, form)
+    ended = revocation.revoke_delegations(
+        selected, context_of(request), reason=form.cleaned_data["reason"]
+    )
+    show_ended(page, request, ended)
     return None
 
 
-def tell_ended(page: ReadOnlyAdmin, request: HttpRequest, ended: int) -> None:
-    """Tell how many delegations ended."""
+def show_ended(page: ReadOnlyAdmin, request: HttpRequest, ended: int) -> None:
+    """Show how many delegations ended."""
     if not ended:
         page.message_user(request, _("All of it had ended already."), messages.WARNING)
         return
@@ -85,7 +87,7 @@ def tell_ended(page: ReadOnlyAdmin, request: HttpRequest, ended: int) -> None:
     page.message_user(request, text % {"count": ended}, messages.SUCCESS)
 
 
-def _ask_about_each(
+def _confirm_each(
     page: ReadOnlyAdmin,
     request: HttpRequest,
     selected: QuerySet[Delegation],
@@ -95,7 +97,7 @@ def _ask_about_each(
     rows = list(selected.filter(revoked_at=None)[: most + 1])
     if not rows or len(rows) > most:
         text = (
-            _("At most %(most)d at a time. Filter the list, or disable the client or the person.")
+            _("At most %(most)d at a time. Filter the list, or disable the client or the user.")
             if rows
             else _("All of it had ended already.")
         )
@@ -104,9 +106,9 @@ def _ask_about_each(
     keys = [row.pk for row in rows]
     confirmation = ConfirmationPage(
         title=_("Revoke the selected delegations?"),
-        question=_("This ends all of them at once and can't be undone."),
+        question=_("This immediately ends all of them. It cannot be undone."),
         consequences=[
-            *consequences(preview([selection.together(selected.filter(pk__in=keys))])),
+            *consequences(preview([selection.combined(selected.filter(pk__in=keys))])),
             *_stays_ended(rows),
         ],
         button=_("Revoke"),
@@ -128,21 +130,21 @@ def _what_follows(delegation: Delegation) -> str:
 
 
 def _stays_ended(rows: list[Delegation]) -> list[str]:
-    lines = [_("None of their clients can obtain the same again by asking differently or waiting.")]
+    lines = [_("Their clients cannot obtain the same again with other requests or by waiting.")]
     kept = (block_text.until(blocks.of_revocation(row)) for row in rows)
     return [*lines, *dict.fromkeys(kept)]
 
 
 def _named(rows: list[Delegation]) -> list[str]:
-    items = [summary.short(row) for row in rows[:_SHOWN]]
-    if len(rows) > _SHOWN:
-        items.append(_("and %(count)d more") % {"count": len(rows) - _SHOWN})
+    items = [summary.short(row) for row in rows[:_MAX_SHOWN]]
+    if len(rows) > _MAX_SHOWN:
+        items.append(_("and %(count)d more") % {"count": len(rows) - _MAX_SHOWN})
     return items
 
 
 def _posted_back(keys: list[Any]) -> list[tuple[str, str]]:
-    # The keys go as one field: Django refuses more than a thousand fields. The list itself is asked
-    # for all that its filters show, and the keys narrow that down.
+    # The keys are one field: Django refuses more than a thousand fields. The action selects all of
+    # the filtered list, and the keys narrow that down.
     return [
         ("action", "revoke_selected"),
         ("select_across", "1"),
@@ -152,10 +154,10 @@ def _posted_back(keys: list[Any]) -> list[tuple[str, str]]:
 
 
 def narrow(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) -> HttpResponse:
-    """Narrow a delegation and what was made from it."""
+    """Narrow a delegation and everything below it."""
     back = HttpResponseRedirect(page.url("change", delegation.pk))
     if state.state(delegation) is not Delegation.State.LIVE:
-        page.message_user(request, _("Only what is live can be narrowed."), messages.WARNING)
+        page.message_user(request, _("Only a live delegation can be narrowed."), messages.WARNING)
         return back
     form = NarrowingForm(delegation, request.POST if request.method == "POST" else None)
     if form.is_valid() and _narrowed(page, request, delegation, form):
@@ -185,7 +187,7 @@ def _field_of(error: OAuthError) -> str | None:
         return "constraints"
     if isinstance(error, InvalidScope):
         return "scopes"
-    # The only other thing that this form asks for
+    # The only other field of this form
     return "expires_at" if isinstance(error, InvalidRequest) else None
 
 
@@ -193,8 +195,8 @@ def _tell(page: ReadOnlyAdmin, request: HttpRequest, ended: int) -> None:
     page.message_user(request, _("The delegation was narrowed."), messages.SUCCESS)
     if ended > 0:
         text = ngettext(
-            "%(count)d delegation below it was left with nothing and ended.",
-            "%(count)d delegations below it were left with nothing and ended.",
+            "%(count)d delegation below it had nothing left and ended.",
+            "%(count)d delegations below it had nothing left and ended.",
             ended,
         )
         page.message_user(request, text % {"count": ended}, messages.WARNING)
@@ -203,7 +205,7 @@ def _tell(page: ReadOnlyAdmin, request: HttpRequest, ended: int) -> None:
 def _question(page: ReadOnlyAdmin, delegation: Delegation, form: NarrowingForm) -> ConfirmationPage:
     return ConfirmationPage(
         title=_("Narrow this delegation?"),
-        question=_("What you take away is gone at once and can't be given back."),
+        question=_("What you take away is gone immediately and cannot be given back."),
         consequences=_consequences(delegation, preview([selection.subtree(delegation)])),
         button=_("Narrow"),
         back=page.url("change", delegation.pk),
@@ -224,18 +226,18 @@ def _consequences(delegation: Delegation, found: Preview) -> list[str]:
         )
         lines = [text % {"count": below}]
     text = ngettext(
-        "%(count)d live access token allows less, wherever services ask here.",
-        "%(count)d live access tokens allow less, wherever services ask here.",
+        "%(count)d live access token allows less at every verifier that introspects.",
+        "%(count)d live access tokens allow less at every verifier that introspects.",
         found.access_tokens,
     )
     lines.append(text % {"count": found.access_tokens})
-    lines.append(_("If its client asks again on the same terms, it gets the narrowed one."))
-    lines.append(_("Other terms, another sign-in or waiting does not bring back what you take."))
+    lines.append(_("A new request of its client on the same terms gets the narrowed delegation."))
+    lines.append(_("Other terms, another sign-in or waiting do not bring back what you take away."))
     lines.append(block_text.until(blocks.of_revocation(delegation)))
     if (seconds := offline_seconds(found)) is not None:
         text = ngettext(
-            "A service that never asks here may go by a token's old terms for %(count)d second.",
-            "A service that never asks here may go by a token's old terms for %(count)d seconds.",
+            "An offline verifier may accept the old terms of a token for %(count)d second.",
+            "An offline verifier may accept the old terms of a token for %(count)d seconds.",
             seconds,
         )
         lines.append(text % {"count": seconds})

@@ -1,4 +1,4 @@
-"""Delegations: who lets whom do what, and the button that stops it."""
+"""Delegations in the admin: their pages and actions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app.admin import labels, limits
+from delegation_app.admin import constraint_display, labels
 from delegation_app.admin.blocks import admin as blocks_admin
 from delegation_app.admin.confirmation import deed
 from delegation_app.admin.delegations import (
@@ -22,15 +22,14 @@ from delegation_app.admin.delegations import (
     tree,
     tree_svg,
 )
-from delegation_app.admin.delegations import actions as narrowing
-from delegation_app.admin.delegations.columns import RegisterAdmin
+from delegation_app.admin.delegations.columns import DelegationListAdmin
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.services.delegations import state
 
 
 @admin.register(Delegation)
-class DelegationAdmin(RegisterAdmin):
-    """Read-only, but for a few deeds: revoke and narrow."""
+class DelegationAdmin(DelegationListAdmin):
+    """Read-only, with two actions: revoke and narrow."""
 
     deed_pages: ClassVar = {
         "bulk": "bulk/",
@@ -54,7 +53,7 @@ class DelegationAdmin(RegisterAdmin):
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Add how it was revoked, if it was, and how much is used up, if that is limited."""
+        """Add the revocation, if there was one, and the uses, if they are limited."""
         fieldsets = list(super().get_fieldsets(request, obj))
         if obj is not None and obj.max_uses is not None:
             heading, options = fieldsets[1]
@@ -67,7 +66,7 @@ class DelegationAdmin(RegisterAdmin):
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
-        """Read the page's neighbours with it."""
+        """Read the related rows with it."""
         found = super().get_object(request, object_id, from_field)
         if found is None:
             return None
@@ -86,32 +85,34 @@ class DelegationAdmin(RegisterAdmin):
 
     @admin.display(description=_("state"))
     def state(self, obj: Delegation) -> str:
-        """Say the state in a word."""
+        """Show the state in a word."""
         return summary.state_word(state.state(obj))
 
     @admin.display(description=_("constraints"))
     def constraint_list(self, obj: Delegation) -> str:
         """Show the constraints, a sentence each."""
-        return limits.as_list(obj.constraints)
+        return constraint_display.as_list(obj.constraints)
 
     @admin.display(description=_("actors and constraints"))
     def recorded(self, obj: Delegation) -> str:
-        """Show what is stored; the current actor stands first."""
-        return limits.as_text({"actors": obj.actors, "constraints": obj.constraints.as_json()})
+        """Show what is stored; the current actor first."""
+        return constraint_display.as_text(
+            {"actors": obj.actors, "constraints": obj.constraints.as_json()}
+        )
 
     @admin.display(description=_("tokens issued"))
     def used_up(self, obj: Delegation) -> str:
-        """Say how many tokens were issued of those that may be."""
+        """Show how many of the allowed tokens were issued."""
         words = {"count": obj.uses, "most": obj.max_uses}
         return _("%(count)d of %(most)d, here and below") % words
 
     @admin.display(description=_("revoked by"))
     def revoked_by_whom(self, obj: Delegation) -> str:
-        """Name whoever revoked it."""
+        """Name the user or client that revoked it."""
         return labels.with_name(obj.revoked_by, labels.of_subjects([obj.revoked_by]))
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
-        """Add what hangs on it, where it comes from, and the buttons."""
+        """Add the tree, the timeline, the related records and the buttons."""
         around = tree.of(self, request, obj)
         return {
             "subtitle": summary.short(obj),
@@ -141,44 +142,44 @@ class DelegationAdmin(RegisterAdmin):
         return self.url("everything", obj.pk, "person") if may else ""
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
-        """Tell whether this user may revoke; Django asks by this name for the bulk action."""
+        """Return whether this user may revoke; Django calls it for the bulk action."""
         return self.may(request, "revoke")
 
     def may_revoke(self, request: HttpRequest, obj: Delegation) -> bool:
-        """Tell whether there is something to revoke, and this user may."""
+        """Return whether it can be revoked, and by this user."""
         return obj.revoked_at is None and self.may(request, "revoke")
 
     def may_narrow(self, request: HttpRequest, obj: Delegation) -> bool:
-        """Tell whether there is something to narrow, and this user may."""
+        """Return whether it can be narrowed, and by this user."""
         return self.may(request, "narrow") and state.state(obj) is Delegation.State.LIVE
 
     @deed
     def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask, and revoke."""
+        """Confirm and revoke."""
         self.require(request, "revoke")
         return actions.revoke(self, request, self.find(request, object_id))
 
     @deed
     def narrow_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask, and narrow."""
+        """Confirm and narrow."""
         self.require(request, "narrow")
-        return narrowing.narrow(self, request, self.find(request, object_id))
+        return actions.narrow(self, request, self.find(request, object_id))
 
     @deed
     def everything_view(self, request: HttpRequest, object_id: str, whose: str) -> HttpResponse:
-        """Ask, and revoke all of its person, of its client or of both."""
+        """Confirm and revoke all of its user, of its client or of both."""
         self.require(request, "revoke")
         return revoke_all.from_delegation(self, request, self.find(request, object_id), whose)
 
     @deed
     def bulk_view(self, request: HttpRequest) -> HttpResponse:
-        """Ask, and revoke all that a filtered list holds, some at a time."""
+        """Confirm and revoke all of a filtered list, in batches."""
         self.require(request, "revoke")
         return revoke_list.revoke(self, request)
 
     @deed
     def client_view(self, request: HttpRequest, key: str) -> HttpResponse:
-        """Ask, and revoke all that a client holds."""
+        """Confirm and revoke all that a client holds."""
         self.require(request, "revoke")
         return revoke_all.from_client(self, request, key)
 
@@ -186,5 +187,5 @@ class DelegationAdmin(RegisterAdmin):
     def revoke_selected(
         self, request: HttpRequest, queryset: QuerySet[Delegation]
     ) -> HttpResponse | None:
-        """Ask, and revoke each."""
+        """Confirm and revoke each."""
         return actions.revoke_each(self, request, queryset)

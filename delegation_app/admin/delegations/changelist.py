@@ -1,8 +1,9 @@
-"""The list of delegations: what its address asks for, and a page of it at a time."""
+"""The list of delegations: the filter of its address, and one page at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -15,22 +16,21 @@ from django.http import HttpRequest
 from delegation_app import clock
 from delegation_app.admin import labels
 from delegation_app.admin.delegations import summary
-from delegation_app.admin.readable import ReadableList
+from delegation_app.admin.validated_lookups import ValidatedChangeList
 from delegation_app.models import Delegation
 from delegation_app.protocol.requests import reading
+from delegation_app.services import name_search
 from delegation_app.services.delegations import listing
 from delegation_app.services.delegations.filters import DelegationFilter
-from delegation_app.services.delegations.listing import ListingPage, ListingPosition
+from delegation_app.services.paging import Cursor, InvalidCursor, SignedCursors
 
-OLDER: Final = "older"
-NEWER: Final = "newer"
+AT: Final = "at"
 DAYS: Final = {"day": 1, "week": 7, "month": 30, "quarter": 90, "year": 365}
-_PLACES: Final = (OLDER, NEWER)
 _Reader = Callable[[str, datetime], dict[str, Any]]
 
 
 def chosen(params: Mapping[str, Any], now: datetime) -> DelegationFilter:
-    """Return what the parameters of a list choose; nothing at all if one makes no sense.
+    """Return the filter of a list's parameters, which matches nothing if one is invalid.
 
     Args:
         params: of the address of the list.
@@ -102,14 +102,14 @@ _READERS: Final[dict[str, _Reader]] = {
 PARAMETERS: Final = frozenset(_READERS)
 
 
-class RegisterChangeList(ReadableList):
-    """A page of delegations in the order of issue; no page has a number, and nothing is counted.
+class DelegationChangeList(ValidatedChangeList):
+    """A page of delegations in the order of issue; pages are neither numbered nor counted.
 
     Attributes:
-        chosen: what the address asks for.
-        older, newer: addresses of the next page on either side; empty if there is none.
-        unknown: a sentence for each name in the address that does not exist, if nothing was found.
-        looked_to: how far back it looked, where that did not fill the page; None otherwise.
+        chosen: the filter of the address.
+        older, newer: addresses of the pages on either side; empty if there is none.
+        unknown: a sentence for each unknown name in the address, if nothing was found.
+        looked_to: how far back the page reaches, where that did not fill it; None otherwise.
     """
 
     chosen: DelegationFilter
@@ -119,74 +119,65 @@ class RegisterChangeList(ReadableList):
 
     def get_filters_params(self, params: dict[str, Any] | None = None) -> dict[str, Any]:
         """Leave out where the page begins."""
-        for place in _PLACES:
-            self.filter_params.pop(place, None)
+        self.filter_params.pop(AT, None)
         found: dict[str, Any] = super().get_filters_params(params)
         return found
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
-        """Return all that the filters keep: what a bulk action may choose from."""
+        """Return all that the filters keep: what a bulk action may select from."""
         rows: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
         now = clock.now()
         self.chosen = chosen(self.params, now)
         if request.method != "POST":
-            # Only an action wants all of them, and names would be looked up twice
+            # Only an action needs all of them, and names would be looked up twice
             return rows
         return self.chosen.among(rows, now)
 
     def get_results(self, request: HttpRequest) -> None:
         """Read one page."""
-        back = NEWER in self.params
-        stretch = self._look(back=back)
-        found = list(reversed(stretch.found)) if back else list(stretch.found)
+        cursors = SignedCursors(
+            "admin", {name: self.params[name] for name in PARAMETERS & self.params.keys()}
+        )
+        try:
+            start = cursors.read(self.params.get(AT))
+        except InvalidCursor as error:
+            raise IncorrectLookupParameters from error
+        back = start is not None and start.newer
+        page = listing.fetch(
+            self.chosen, most=self.list_per_page, start=start, newest_first=not back
+        )
+        found = list(page.found)[::-1] if back else list(page.found)
         related = ("principal_user", "principal_client", "delegate", "parent__delegate")
         self.result_list = listing.read(found, self.root_queryset.select_related(*related))
         self._name(request)
-        self._link(stretch, found, back=back)
+        first, last = (found[0], found[-1]) if found else (start, start)
+        before, after = (page.next_cursor, last) if back else (start and first, page.next_cursor)
+        self.newer, self.older = (
+            self._address(cursors, place, newer=newer)
+            for place, newer in ((before, True), (after, False))
+        )
+        if not page.is_full and page.next_cursor is not None:
+            self.looked_to = page.next_cursor.when
         if not found:
-            self.unknown = self.chosen.unknown(labels.sight(self.model_admin.admin_site, request))
-        # The same, so that no page speaks of results that nobody counted
+            visible = labels.visibility_of(self.model_admin.admin_site, request)
+            self.unknown = self.chosen.unknown_names(visible)
+        # The same number, so that no page speaks of results that were not counted
         self.result_count = self.full_result_count = len(found)
         self.show_full_result_count, self.show_admin_actions = False, bool(found)
         self.can_show_all, self.multi_page = True, False
-        # Django's own tags ask it for the numbers of the pages
+        # Django's own tags read the numbers of the pages from it
         self.paginator = Paginator(self.result_list, max(1, len(found)))
 
-    def _look(self, *, back: bool) -> ListingPage:
-        text = self.params.get(NEWER if back else OLDER)
-        try:
-            start = None if text is None else ListingPosition.parse(text)
-        except ValueError as error:
-            raise IncorrectLookupParameters from error
-        most = self.list_per_page
-        return listing.fetch(self.chosen, most=most, start=start, newest_first=not back)
-
-    def _link(self, stretch: ListingPage, found: list[ListingPosition], *, back: bool) -> None:
-        def address(name: str, place: ListingPosition | None) -> str:
-            if place is None:
-                return ""
-            others = {other: None for other in _PLACES if other != name}
-            text: str = self.get_query_string({name: str(place), **others})
-            return text
-
-        first, last = (found[0], found[-1]) if found else (None, None)
-        start = self._start()
-        if back:
-            self.newer, self.older = address(NEWER, stretch.goes_on), address(OLDER, last or start)
-        else:
-            self.older = address(OLDER, stretch.goes_on)
-            self.newer = address(NEWER, (first or start) if start else None)
-        if not stretch.is_full and stretch.goes_on is not None:
-            self.looked_to = stretch.goes_on.issued_at
-
-    def _start(self) -> ListingPosition | None:
-        text = self.params.get(OLDER) or self.params.get(NEWER)
-        return ListingPosition.parse(text) if text else None
+    def _address(self, cursors: SignedCursors, place: Cursor | None, *, newer: bool) -> str:
+        if place is None:
+            return ""
+        text: str = self.get_query_string({AT: cursors.text(replace(place, newer=newer))})
+        return text
 
     def _name(self, request: HttpRequest) -> None:
         """Give each row its sentence and its links, in one query."""
         rows = self.result_list
-        services = labels.of_services(name for row in rows for name in row.audience)
+        services = name_search.service_names(name for row in rows for name in row.audience)
         site = self.model_admin.admin_site
         for row in rows:
             row.sentence = summary.in_short(row, services)

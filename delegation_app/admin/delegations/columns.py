@@ -1,4 +1,4 @@
-"""The list of delegations as a page of the admin: its columns, its filters and its search."""
+"""The list of delegations in the admin: its columns, filters and search."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from django.utils.translation import gettext_lazy as _
 from delegation_app import grant_types, toolkit
 from delegation_app.admin.base import ReadOnlyAdmin
 from delegation_app.admin.delegations import changelist, summary
-from delegation_app.admin.delegations.changelist import RegisterChangeList
+from delegation_app.admin.delegations.changelist import DelegationChangeList
 from delegation_app.admin.delegations.filters import OF_DELEGATIONS
 from delegation_app.models import Delegation
 from delegation_app.protocol.requests import reading
 from delegation_app.services.delegations.state import state, with_state
 
 
-class RegisterAdmin(ReadOnlyAdmin):
+class DelegationListAdmin(ReadOnlyAdmin):
     """Delegations in the order of issue, a page at a time."""
 
     list_display = (
@@ -42,28 +42,26 @@ class RegisterAdmin(ReadOnlyAdmin):
     # The pages of the list follow the order of issue; see `services/delegations/listing.py`
     sortable_by = ()
     search_fields = ("subject",)
-    search_help_text = _("A person, a client, a subject or a delegation id.")
+    search_help_text = _("A user, a client, a subject or a delegation id.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Say of each whether it is in force, in the same query."""
+        """Annotate whether each is in force, in the same query."""
         return with_state(super().get_queryset(request))
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Leave that to the list, which reads the whole address."""
-        del request, search_term
-        return queryset, False
+    def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
+        """Leave the search to the list, which reads the whole address."""
+        del term
+        return rows
 
     def get_changelist(self, request: HttpRequest, **_kwargs: Any) -> type[ChangeList]:
-        """Return the list that leafs."""
+        """Use keyset pagination."""
         del request
-        return RegisterChangeList
+        return DelegationChangeList
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show the list; a client that was picked by its key is written into the address by id."""
+        """Show the list; a client selected by its key becomes a client id in the address."""
         if (key := request.GET.get("client_key")) is not None:
             return HttpResponseRedirect(_with_client(request, key))
         return super().changelist_view(
@@ -76,7 +74,7 @@ class RegisterAdmin(ReadOnlyAdmin):
         )
 
     def _list_media(self) -> Media:
-        # What Django's own autocomplete fields bring along, for the filter by client
+        # The media of Django's autocomplete fields, for the filter by client
         field = Delegation._meta.get_field("delegate")
         finder = AutocompleteSelect(field, self.admin_site).media
         found: Media = self.media + finder
@@ -91,27 +89,27 @@ class RegisterAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("summary"))
     def sentence(self, obj: Delegation) -> str:
-        """Say who lets whom do what."""
+        """Summarize the delegation in a sentence."""
         return str(obj.sentence)  # type: ignore[attr-defined]  # set by the list
 
-    @admin.display(description=_("person"))
+    @admin.display(description=_("user"))
     def person(self, obj: Delegation) -> str:
-        """Link to who grants."""
+        """Link to the principal."""
         return str(obj.person_link)  # type: ignore[attr-defined]  # set by the list
 
     @admin.display(description=_("client"))
     def client(self, obj: Delegation) -> str:
-        """Link to who receives."""
+        """Link to the delegate."""
         return str(obj.client_link)  # type: ignore[attr-defined]  # set by the list
 
     @admin.display(description=_("state"))
     def state_mark(self, obj: Delegation) -> str:
-        """Say the state by colour, by shape and by word."""
+        """Show the state as a color, a shape and a word."""
         return summary.mark(state(obj))
 
     @admin.display(description=_("depth"))
     def level(self, obj: Delegation) -> str:
-        """Mark what was handed on, and how often."""
+        """Show the depth of child delegations."""
         return f"↳ {obj.depth}" if obj.depth else str(self.get_empty_value_display())
 
     @admin.display(description=_("grant type"))

@@ -1,4 +1,4 @@
-"""Filters of the list of delegations. What they mean is read by `changelist.chosen`."""
+"""Filters of the list of delegations, which `changelist.chosen` evaluates."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from delegation_app import grant_types, toolkit
-from delegation_app.admin import labels
 from delegation_app.admin.delegations import summary
 from delegation_app.models import Delegation
 from delegation_app.protocol.requests.public_id import as_uuid
+from delegation_app.services import name_search
 from delegation_app.services.delegations.filters import DelegationFilter
 
 _Choices = list[tuple[str, Any]]
 
 
 class _Filter(SimpleListFilter):
-    """Shows choices. The list itself reads the address, so nothing is filtered here."""
+    """A filter with choices only: the list reads the address itself."""
 
     among: tuple[tuple[str, str | Promise], ...] = ()
 
@@ -84,7 +84,7 @@ class LastUseFilter(_Filter):
 
 
 class ChildrenFilter(_Filter):
-    """By whether something was made from it."""
+    """By whether there are child delegations."""
 
     title = _("has children")
     parameter_name = "children"
@@ -92,7 +92,7 @@ class ChildrenFilter(_Filter):
 
 
 class OriginFilter(_Filter):
-    """By whether it was made from another one."""
+    """By whether there is a parent."""
 
     title = _("made from")
     parameter_name = "from"
@@ -103,7 +103,7 @@ class OriginFilter(_Filter):
 
 
 class ClientFilter(_Filter):
-    """By client: an id is typed, or with scripts found by name. No list of all is ever made."""
+    """By client: an id is typed, or with scripts found by name. There is no list of all."""
 
     title = _("client")
     parameter_name = "client"
@@ -114,17 +114,17 @@ class ClientFilter(_Filter):
         super().__init__(request, params, model, model_admin)
 
     def has_output(self) -> bool:
-        """Tell that it is always shown: there is a field to fill in."""
+        """Return True: there is a field to fill in."""
         return True
 
     def choices(self, changelist: Any) -> Any:
-        """Return what the form needs, as if it were one choice."""
+        """Yield the values of the form as one choice."""
         others = changelist.get_filters_params()
         value = self.value() or ""
         yield {
             "selected": bool(value),
             "query_string": changelist.get_query_string(remove=[self.parameter_name]),
-            "display": labels.of_clients([value]).get(value, value) if value else "",
+            "display": name_search.client_names([value]).get(value, value) if value else "",
             "value": value,
             "others": [
                 (name, text) for name, texts in others.items() if name != "client" for text in texts
@@ -144,10 +144,10 @@ class ClientFilter(_Filter):
 
 
 class _OneDelegationFilter(_Filter):
-    """Keeps what has to do with one delegation. Only links lead here, so it has one choice."""
+    """Keeps the relatives of one delegation. Only links lead here, so it has one choice."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> _Choices:
-        """Return the delegation that the address names, so that one sees why the list is short."""
+        """Return the delegation of the address, so that the page shows why the list is short."""
         del request, model_admin
         value = self.value()
         if value is None:
@@ -160,7 +160,7 @@ class _OneDelegationFilter(_Filter):
 
 
 class ParentFilter(_OneDelegationFilter):
-    """What was made from one delegation."""
+    """The children of one delegation."""
 
     title = _("made from this one")
     parameter_name = "parent"
@@ -190,7 +190,7 @@ def in_words(chosen: DelegationFilter, query: str) -> list[str]:
     """Return the filters of a list, a line each.
 
     Args:
-        chosen: what they choose.
+        chosen: their filter.
         query: the address of the list, from its question mark on.
     """
     params = QueryDict(query)

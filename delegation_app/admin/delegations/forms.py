@@ -1,4 +1,4 @@
-"""What deeds ask for beside yes or no."""
+"""Forms of confirmations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app import clock
 from delegation_app.admin.constraint_field import ConstraintsFormField
-from delegation_app.admin.readable import MomentField
+from delegation_app.admin.validated_lookups import StorableDateTimeField
 from delegation_app.models import Delegation
 from delegation_app.protocol.constraints import Constraints, InvalidConstraint
 from delegation_app.protocol.requests import reading
@@ -21,7 +21,7 @@ from delegation_app.services.delegations.narrowing import Narrowing
 
 
 class RevocationForm(forms.Form):
-    """Why something is ended. It is kept with the record for ever."""
+    """The reason, which is kept with the record."""
 
     reason = forms.CharField(
         label=_("Reason"),
@@ -32,7 +32,7 @@ class RevocationForm(forms.Form):
 
 
 class BulkRevocationForm(RevocationForm):
-    """The same for several delegations: exactly those that the page named."""
+    """The reason for several delegations: exactly those of the confirmation."""
 
     MOST: Final = 1000
 
@@ -51,18 +51,18 @@ class BulkRevocationForm(RevocationForm):
 
 
 class NarrowingForm(RevocationForm):
-    """What shall be left of a delegation. What is not touched stays as it is."""
+    """What is left of a delegation. Unchanged fields keep their values."""
 
     scopes = forms.MultipleChoiceField(
         label=_("Scopes"),
         widget=forms.CheckboxSelectMultiple,
-        help_text=_("Untick what it shall lose."),
+        help_text=_("Clear the scopes to take away."),
         error_messages={
-            "required": _("Leave at least one. To take all, revoke it."),
-            "invalid_choice": _("It does not have %(value)s any more. Look again."),
+            "required": _("Keep at least one. To take all away, revoke the delegation."),
+            "invalid_choice": _("It does not have %(value)s any more. Reload the page."),
         },
     )
-    expires_at = MomentField(
+    expires_at = StorableDateTimeField(
         label=_("Ends"),
         required=False,
         widget=forms.DateTimeInput(
@@ -85,12 +85,12 @@ class NarrowingForm(RevocationForm):
         ends = self.fields["expires_at"]
         # The page shows whole seconds
         ends.initial = _whole(delegation.expires_at)
-        ends.help_text = _("Not later than it ends now. Empty: as it is. Time zone: %(zone)s.") % {
-            "zone": timezone.get_current_timezone_name()
-        }
+        ends.help_text = _(
+            "Not later than the present end. Empty: no change. Time zone: %(zone)s."
+        ) % {"zone": timezone.get_current_timezone_name()}
 
     def clean_expires_at(self) -> datetime | None:
-        """Return the new end, or None for the one that it has."""
+        """Return the new end, or None for the present one."""
         ends: datetime | None = self.cleaned_data["expires_at"]
         now = self._current.expires_at
         if ends is None or ends == _whole(now):
@@ -98,11 +98,11 @@ class NarrowingForm(RevocationForm):
         if ends <= clock.now():
             raise ValidationError(_("It must be in the future. To end it now, revoke it."))
         if now is not None and ends > now:
-            raise ValidationError(_("It must not be later than it ends now."))
+            raise ValidationError(_("It must not be later than the present end."))
         return ends
 
     def clean_constraints(self) -> Constraints:
-        """Return what is added, if that leaves something."""
+        """Return the added constraints, if they can be met together with the others."""
         added: Constraints = self.cleaned_data["constraints"]
         try:
             self._current.constraints.narrowed(added)
@@ -111,14 +111,14 @@ class NarrowingForm(RevocationForm):
         return added
 
     def clean(self) -> dict[str, Any] | None:
-        """Refuse a narrowing that narrows nothing: it would only fill the trail."""
+        """Refuse a narrowing that changes nothing: it would only fill the audit trail."""
         cleaned = super().clean()
-        if not self.errors and not self._narrows():
+        if not self.errors and not self.narrowing().changes(self._current):
             raise ValidationError(_("This would change nothing."), code="unchanged")
         return cleaned
 
     def narrowing(self) -> Narrowing:
-        """Return what the form asks for, once it is valid."""
+        """Return the narrowing of the form, once it is valid."""
         chosen = self.cleaned_data.get("scopes")
         scope = None if chosen is None else Scope(chosen)
         return Narrowing(
@@ -127,19 +127,14 @@ class NarrowingForm(RevocationForm):
             constraints=self.cleaned_data["constraints"],
         )
 
-    def _narrows(self) -> bool:
-        to, held = self.narrowing(), self._current.constraints
-        parts = (to.scope, to.expires_at)
-        return parts != (None, None) or held.narrowed(to.constraints) != held
-
 
 class RotationForm(forms.Form):
-    """Whether to wait until verifiers know the next key, and what becomes of the one before."""
+    """Whether to wait until verifiers know the next key, and whether to withdraw the active one."""
 
     withdraw = forms.BooleanField(
         label=_("The active key was stolen: withdraw it"),
         required=False,
-        help_text=_("Every token that it signed is refused, and people's apps have to refresh."),
+        help_text=_("Every token that it signed is refused, and apps have to refresh."),
     )
     force = forms.BooleanField(
         label=_("Do not wait"),

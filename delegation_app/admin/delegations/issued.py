@@ -1,6 +1,6 @@
-"""What was issued under a delegation, as rows for its page.
+"""Tokens and codes of a delegation, as tables for its page.
 
-Of a secret only the first characters of its digest are shown, as in the audit trail.
+A secret is shown as the first characters of its digest, as in the audit trail.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ def tables(request: HttpRequest, delegation: Delegation) -> list[Table]:
 
 
 def event_label(name: str) -> str | Promise:
-    """Return what people call an event; one that is not registered any more goes by its name."""
+    """Return the label of an event; the name of one that is not registered any more."""
     return REGISTRY[name].label if name in REGISTRY else name
 
 
 def above(label: str) -> str:
-    """Return what people call an event that reached a delegation from one above it."""
+    """Return the label of an event that reached a delegation from one above it."""
     return gettext("%(event)s, above it") % {"event": label}
 
 

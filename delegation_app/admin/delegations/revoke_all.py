@@ -1,4 +1,4 @@
-"""Ending all that a person has granted, that a client holds, or the one at the other."""
+"""Revoking all delegations of a user, of a client, or of a user at a client."""
 
 from __future__ import annotations
 
@@ -21,10 +21,8 @@ from delegation_app.admin.delegations import actions
 from delegation_app.admin.delegations.forms import RevocationForm
 from delegation_app.models import Delegation
 from delegation_app.protocol.requests import reading
-from delegation_app.services.audit import RequestContext
 from delegation_app.services.delegations import revocation, selection
-from delegation_app.services.delegations.preview import preview
-from delegation_app.services.delegations.selection import Selection
+from delegation_app.services.delegations.selection import Selection, preview
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -32,15 +30,15 @@ if TYPE_CHECKING:
     from delegation_app.toolkit import Application
 
 CHOICES: dict[str, str | Promise] = {
-    "person": gettext_lazy("everything of %(who)s"),
-    "client": gettext_lazy("everything of %(client)s"),
-    "both": gettext_lazy("everything of %(who)s at %(client)s"),
+    "person": gettext_lazy("all delegations of %(who)s"),
+    "client": gettext_lazy("all delegations of %(client)s"),
+    "both": gettext_lazy("all delegations of %(who)s at %(client)s"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class RevokeAllTarget:
-    """All that belongs to a person, to a client, or to the two together; one of them is set."""
+    """All delegations of a user, of a client, or of both together; one of them is set."""
 
     user: AbstractBaseUser | None = None
     application: Application | None = None
@@ -54,46 +52,36 @@ class RevokeAllTarget:
             return selection.of_user(self.user)
         return selection.of_user_at_client(self.user, self.application)
 
-    def end(self, origin: RequestContext, reason: str) -> int:
-        """Revoke them, and return how many ended."""
-        if self.user is None:
-            return revocation.of_client(self._client, origin, reason=reason)
-        if self.application is None:
-            return revocation.of_user(self.user, origin, reason=reason)
-        return revocation.of_user_at_client(self.user, self.application, origin, reason=reason)
-
     @property
     def title(self) -> str:
-        """What is asked, as a heading."""
+        """The question, as a heading."""
         words = {
             "client": self.application,
             "who": "" if self.user is None else self.user.get_username(),
         }
         if self.user is None:
-            return _("Revoke everything of the client %(client)s?") % words
+            return _("Revoke all delegations of the client %(client)s?") % words
         if self.application is None:
-            return _("Revoke everything of %(who)s?") % words
-        return _("Revoke everything of %(who)s at the client %(client)s?") % words
+            return _("Revoke all delegations of %(who)s?") % words
+        return _("Revoke all delegations of %(who)s at the client %(client)s?") % words
 
     @property
     def question(self) -> str:
-        """What will be done, in a sentence."""
+        """What happens, in a sentence."""
         if self.user is None:
-            return _(
-                "This ends everything that the client holds, from every principal, immediately."
-            )
+            return _("This immediately ends everything that the client holds, of every principal.")
         if self.application is None:
-            return _("This ends all that this person has granted, to every client, at once.")
-        return _("This ends all that this client holds for this person, at once.")
+            return _("This immediately ends everything that this user granted, to every client.")
+        return _("This immediately ends everything that this client holds for this user.")
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What an operator could take for granted, and is not so."""
+        """What an operator could assume, and is not so."""
         found = [_("Child delegations of other clients end too. This cannot be undone.")]
         pair = self.selection.pair
         found += [] if pair is None else admin.bindings(pair)
         if self.user is None:
-            found.append(_("To keep the client out for good, disable it too."))
+            found.append(_("To keep the client from starting again, disable it too."))
         else:
             found.append(_("To keep this user from allowing it again, disable the account."))
         return found
@@ -101,12 +89,12 @@ class RevokeAllTarget:
     @property
     def _client(self) -> Application:
         if self.application is None:
-            raise ValueError("neither a person nor a client")
+            raise ValueError("neither a user nor a client")
         return self.application
 
 
 def of_delegation(delegation: Delegation, whose: str) -> RevokeAllTarget | None:
-    """Return what belongs to the person or the client of a delegation, if there still is one."""
+    """Return all of the user or the client of a delegation; None if the row is gone."""
     user = delegation.principal_user if whose in {"person", "both"} else None
     application: Any = delegation.delegate if whose in {"client", "both"} else None
     wanted = {"person": (user,), "client": (application,), "both": (user, application)}
@@ -116,7 +104,7 @@ def of_delegation(delegation: Delegation, whose: str) -> RevokeAllTarget | None:
 
 
 def links(page: ReadOnlyAdmin, delegation: Delegation) -> list[tuple[str, str]]:
-    """Return a label and an address for each that a delegation leads to."""
+    """Return a label and an address for each target that a delegation leads to."""
     words = {
         "who": delegation.principal_user and delegation.principal_user.get_username(),
         "client": labels.of_client(delegation.delegate, delegation.delegate_client_id),
@@ -131,15 +119,15 @@ def links(page: ReadOnlyAdmin, delegation: Delegation) -> list[tuple[str, str]]:
 def from_delegation(
     page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation, whose: str
 ) -> HttpResponse:
-    """Revoke all of the person or the client of a delegation.
+    """Revoke all of the user or the client of a delegation.
 
     Raises:
-        Http404: there is nobody like that any more.
+        Http404: the user or the client does not exist any more.
     """
-    whole = of_delegation(delegation, whose)
-    if whole is None:
+    target = of_delegation(delegation, whose)
+    if target is None:
         raise Http404(_("There is no such record."))
-    return _revoke(page, request, whole, page.url("change", delegation.pk), delegation)
+    return _revoke(page, request, target, page.url("change", delegation.pk), delegation)
 
 
 def from_client(page: ReadOnlyAdmin, request: HttpRequest, key: str) -> HttpResponse:
@@ -162,21 +150,22 @@ def from_client(page: ReadOnlyAdmin, request: HttpRequest, key: str) -> HttpResp
 def _revoke(
     page: ReadOnlyAdmin,
     request: HttpRequest,
-    whole: RevokeAllTarget,
+    target: RevokeAllTarget,
     back: str,
     record: Delegation | None = None,
 ) -> HttpResponse:
     form = RevocationForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        actions.tell_ended(
-            page, request, whole.end(context_of(request), form.cleaned_data["reason"])
+        ended = revocation.revoke_selections(
+            [target.selection], context_of(request), reason=form.cleaned_data["reason"]
         )
+        actions.show_ended(page, request, ended)
         return HttpResponseRedirect(back)
     confirmation = ConfirmationPage(
-        title=whole.title,
-        question=whole.question,
-        consequences=[*consequences(preview([whole.selection])), *whole.warnings],
-        button=_("Revoke everything"),
+        title=target.title,
+        question=target.question,
+        consequences=[*consequences(preview([target.selection])), *target.warnings],
+        button=_("Revoke all"),
         back=back,
         form=form,
         record=record,

@@ -1,7 +1,7 @@
-"""Revoking all that a filtered list holds: one question, then batches, each told of as it ends.
+"""Revoking all delegations of a filtered list: one confirmation, then batches with their progress.
 
-How far it came travels in a signed token, so that nothing has to be kept on the server, and an
-interruption loses nothing: what ended drops out of the filter.
+The state travels in a signed token, so nothing is kept on the server and an interruption loses
+nothing: revoked delegations drop out of the filter.
 """
 
 from __future__ import annotations
@@ -23,26 +23,27 @@ from delegation_app.admin.base import ReadOnlyAdmin, context_of
 from delegation_app.admin.confirmation import ConfirmationPage, ask, consequences
 from delegation_app.admin.delegations import changelist, filters
 from delegation_app.admin.delegations.forms import RevocationForm
+from delegation_app.protocol.errors import OAuthError
+from delegation_app.services import limits
 from delegation_app.services.delegations import bulk
 from delegation_app.services.delegations.bulk import Task
 from delegation_app.services.delegations.filters import DelegationFilter
-from delegation_app.services.delegations.listing import Count, ListingPosition
-from delegation_app.services.delegations.preview import preview
+from delegation_app.services.paging import Cursor, RowCount
 
 _SALT: Final = "delegation_app.admin.delegations.revoke_list"
-# Whoever comes back after a weekend looks at the list again
+# An older list has to be looked at again
 _SECONDS: Final = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
 class BulkState:
-    """What the pages hand on to each other.
+    """What the pages pass on to each other.
 
     Attributes:
         task: how far it came.
-        operator: the key of whoever began it; nobody else goes on with it.
+        operator: the key of the user who began it; no other user can continue it.
         query: the filters as the address of the list has them.
-        reason: as typed; empty until it was asked for.
+        reason: as typed; empty until it is known.
     """
 
     task: Task
@@ -50,132 +51,125 @@ class BulkState:
     query: str
     reason: str = ""
 
-    def sealed(self) -> str:
+    def dump(self) -> str:
         """Return it as a signed text."""
         task = asdict(self.task) | {
             "chosen": self.task.chosen.as_json(),
             "started_at": self.task.started_at.isoformat(),
             "position": None if self.task.position is None else str(self.task.position),
         }
-        said = {"task": task, "operator": self.operator, "query": self.query}
-        return signing.dumps(said | {"reason": self.reason}, salt=_SALT, compress=True)
+        state = {"operator": self.operator, "query": self.query, "reason": self.reason}
+        return signing.dumps(state | {"task": task}, salt=_SALT, compress=True)
 
     @classmethod
-    def opened(cls, text: str, request: HttpRequest) -> Self:
-        """Return what `sealed` made for the same operator.
+    def load(cls, text: str, request: HttpRequest) -> Self:
+        """Return what `dump` wrote for the same operator.
 
         Raises:
-            BadRequest: it was changed, is too old or was not made here.
-            PermissionDenied: it is somebody else's.
+            BadRequest: altered, expired, or written by another version.
+            PermissionDenied: of another operator.
         """
         try:
-            said = signing.loads(text, salt=_SALT, max_age=_SECONDS)
-            task, place = said["task"], said["task"]["position"]
+            state = signing.loads(text, salt=_SALT, max_age=_SECONDS)
+            task, position = state["task"], state["task"]["position"]
             read: dict[str, Any] = {
-                "chosen": DelegationFilter.of_json(task["chosen"]),
+                "chosen": DelegationFilter.from_json(task["chosen"]),
                 "started_at": datetime.fromisoformat(task["started_at"]),
-                "position": None if place is None else ListingPosition.parse(place),
+                "position": None if position is None else Cursor.parse(position),
             }
-            ticket = cls(**(said | {"task": Task(**(task | read))}))
-        # Signed by us, but perhaps by another version
-        except (signing.BadSignature, KeyError, TypeError, ValueError) as error:
-            raise BadRequest("This task can't be gone on with.") from error
-        if ticket.operator != str(request.user.pk):
+            found = cls(**(state | {"task": Task(**(task | read))}))
+        # An OAuth error is a cursor of another version
+        except (signing.BadSignature, KeyError, TypeError, ValueError, OAuthError) as error:
+            raise BadRequest("This task cannot be continued. Open the list again.") from error
+        if found.operator != str(request.user.pk):
             raise PermissionDenied
-        return ticket
+        return found
 
 
 def revoke(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
-    """Ask about what the address chooses, or end the next batches of what was asked about."""
+    """Show the confirmation for a filtered list, or revoke the next batches of a confirmed one."""
     if "task" not in request.POST:
         return _begin(page, request)
-    ticket = BulkState.opened(request.POST["task"], request)
-    if not ticket.reason:
+    state = BulkState.load(request.POST["task"], request)
+    if not state.reason:
         form = RevocationForm(request.POST)
         if not form.is_valid():
-            return _question(page, request, ticket, form)
-        ticket = replace(ticket, reason=form.cleaned_data["reason"])
-    task = bulk.advance(ticket.task, context_of(request), reason=ticket.reason)
-    return _progress(page, request, replace(ticket, task=task))
+            return _confirmation(page, request, state, form)
+        state = replace(state, reason=form.cleaned_data["reason"])
+    task = bulk.advance(state.task, context_of(request), reason=state.reason)
+    return _progress(page, request, replace(state, task=task))
 
 
 def _begin(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
     chosen = changelist.chosen(request.GET.dict(), clock.now())
-    query = request.GET.urlencode()
     if chosen == DelegationFilter():
-        text = _("Filter the list first: this never revokes everything there is.")
+        text = _(
+            "Filter the list first: revoking all delegations of the site is not possible here."
+        )
         page.message_user(request, text, messages.WARNING)
         return HttpResponseRedirect(page.url("changelist"))
-    ticket = BulkState(bulk.begin(chosen), str(request.user.pk), query)
-    return _question(page, request, ticket, RevocationForm())
+    state = BulkState(bulk.begin(chosen), str(request.user.pk), request.GET.urlencode())
+    return _confirmation(page, request, state, RevocationForm())
 
 
-def _question(
-    page: ReadOnlyAdmin, request: HttpRequest, ticket: BulkState, form: RevocationForm
+def _confirmation(
+    page: ReadOnlyAdmin, request: HttpRequest, state: BulkState, form: RevocationForm
 ) -> HttpResponse:
-    back = f"{page.url('changelist')}?{ticket.query}"
-    selection, left = bulk.sample(ticket.task)
-    if left == Count(0, is_all=True):
+    back = f"{page.url('changelist')}?{state.query}"
+    outlook = bulk.outlook(state.task)
+    if outlook.matching == RowCount(0, is_all=True):
         page.message_user(request, _("All of it had ended already."), messages.WARNING)
         return HttpResponseRedirect(back)
     confirmation = ConfirmationPage(
-        title=_("Revoke all that this list holds?"),
-        question=_("This ends what the filters below choose, some at a time. It can't be undone."),
-        items=filters.in_words(ticket.task.chosen, ticket.query),
+        title=_("Revoke all delegations of this list?"),
+        question=_(
+            "This revokes all that match the filters below, in batches. It cannot be undone."
+        ),
+        items=filters.in_words(state.task.chosen, state.query),
         consequences=[
-            in_words(left),
-            *_of_sample(left),
-            *consequences(preview([selection])),
+            in_words(outlook.matching),
+            *_of_sample(outlook.matching),
+            *consequences(outlook.next),
             _("Child delegations end too. Delegations issued from now on are left alone."),
         ],
         button=_("Revoke all of them"),
         back=back,
         form=form,
-        hidden=[("task", ticket.sealed())],
+        hidden=[("task", state.dump())],
     )
     return ask(page, request, confirmation)
 
 
-def _of_sample(left: Count) -> list[str]:
-    if left.is_all and left.count <= bulk.PREVIEWED:
+def _of_sample(matching: RowCount) -> list[str]:
+    most = limits.MAX_PREVIEWED
+    if matching.is_all and matching.count <= most:
         return []
-    return [
-        _("The figures that follow are those of the first %(count)d of them alone.")
-        % {"count": min(left.count, bulk.PREVIEWED)}
-    ]
+    text = _("The figures that follow are those of the first %(count)d of them alone.")
+    return [text % {"count": min(matching.count, most)}]
 
 
-def in_words(left: Count) -> str:
-    """Return how many are left; at least, if they were not all counted."""
-    if left.is_all:
-        text = ngettext(
-            "%(count)d delegation is chosen.", "%(count)d delegations are chosen.", left.count
-        )
-    else:
-        text = ngettext(
-            "At least %(count)d delegation matches.",
-            "At least %(count)d delegations match.",
-            left.count,
-        )
-    return text % {"count": left.count}
+def in_words(matching: RowCount) -> str:
+    """Return how many delegations match; a bounded count has a plus sign."""
+    text = ngettext("%(count)s delegation matches.", "%(count)s delegations match.", matching.count)
+    return text % {"count": matching}
 
 
-def _progress(page: ReadOnlyAdmin, request: HttpRequest, ticket: BulkState) -> HttpResponse:
-    left = bulk.remaining(ticket.task)
+def _progress(page: ReadOnlyAdmin, request: HttpRequest, state: BulkState) -> HttpResponse:
+    left = bulk.remaining(state.task)
     request.current_app = page.admin_site.name
     context = {
         **page.admin_site.each_context(request),
-        "title": _("Done") if ticket.task.is_over else _("Revoking"),
+        "title": _("Done") if state.task.is_over else _("Revoking"),
         "subtitle": None,
         "opts": page.opts,
         "media": page.media,
-        "ended": ticket.task.ended,
+        "ended": state.task.ended,
         "left": left,
-        "whole": ticket.task.ended + left.count,
-        "is_over": ticket.task.is_over,
-        "reason": ticket.reason,
-        "task": ticket.sealed(),
-        "items": filters.in_words(ticket.task.chosen, ticket.query),
-        "back": f"{page.url('changelist')}?{ticket.query}",
+        "whole": state.task.ended + left.count,
+        "is_over": state.task.is_over,
+        "reason": state.reason,
+        "task": state.dump(),
+        "items": filters.in_words(state.task.chosen, state.query),
+        "back": f"{page.url('changelist')}?{state.query}",
     }
     return TemplateResponse(request, "admin/delegation_app/delegation/progress.html", context)

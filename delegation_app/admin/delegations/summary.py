@@ -1,4 +1,4 @@
-"""A delegation in words."""
+"""Delegations in sentences."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from delegation_app.admin import labels
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol.claims import client_subject
+from delegation_app.services import name_search
 from delegation_app.services.delegations.state import State, state
 
 
@@ -27,13 +28,13 @@ def state_word(of: Delegation.State) -> str:
 
 
 def short(delegation: Delegation) -> str:
-    """Return who lets whom, by name."""
+    """Return the principal and the client, by name."""
     client = labels.of_client(delegation.delegate, delegation.delegate_client_id)
     return f"{principal(delegation)} → {client}"
 
 
 def named(record: Model) -> str:
-    """Return who lets whom by name, of a delegation or a consent; other records name themselves."""
+    """Return principal and client by name, of a delegation or a consent; others as they are."""
     if isinstance(record, Delegation):
         return short(record)
     if isinstance(record, ConsentRecord):
@@ -43,7 +44,7 @@ def named(record: Model) -> str:
 
 
 def principal(delegation: Delegation) -> str:
-    """Return the name of whoever grants; one that was deleted goes by its subject."""
+    """Return the name of the principal; the subject of a deleted one."""
     if delegation.principal_user is not None:
         return delegation.principal_user.get_username()
     if delegation.principal_client is not None:
@@ -52,21 +53,21 @@ def principal(delegation: Delegation) -> str:
 
 
 def acts_for_itself(delegation: Delegation) -> bool:
-    """Tell whether its client is its principal too."""
+    """Return whether its client is its principal too."""
     return delegation.subject == client_subject(delegation.delegate_client_id)
 
 
 def sentences(delegation: Delegation) -> list[str]:
-    """Return who lets whom do what, who acts, and how it stands."""
+    """Return what is granted to whom, who acts, and the state."""
     found = [_granted(delegation), _acting(delegation), _standing(delegation)]
     return [sentence for sentence in found if sentence]
 
 
 def in_short(delegation: Delegation, services: dict[str, str]) -> str:
-    """Return who lets whom do what, for a list.
+    """Return what is granted to whom, for a list.
 
     Args:
-        delegation: read with its people and clients, and those of its parent.
+        delegation: read with its user and clients, and the client of its parent.
         services: names of resource servers by identifier.
     """
     words = {
@@ -92,7 +93,9 @@ def _granted(delegation: Delegation) -> str:
         "who": principal(delegation),
         "client": labels.of_client(delegation.delegate, delegation.delegate_client_id),
         "scopes": ", ".join(delegation.scopes) or _("nothing"),
-        "audience": labels.listed(delegation.audience, labels.of_services(delegation.audience))
+        "audience": labels.listed(
+            delegation.audience, name_search.service_names(delegation.audience)
+        )
         or _("no service"),
         "since": _moment(delegation.issued_at),
     }
@@ -124,13 +127,13 @@ def _handed_on(delegation: Delegation, parent: Delegation) -> str:
 
 
 def _acting(delegation: Delegation) -> str:
-    """Return who acts, and who did before; nothing where nobody but the client can."""
+    """Return who acts, and who acted before; empty for a root."""
     if delegation.parent is None:
         return ""
     if not delegation.actors:
-        return _("Its tokens name no actor: only the records here tell who uses them.")
+        return _("Its tokens name no actor: only the records here show who uses them.")
     chain = [actor.get("client_id") or actor.get("sub", "") for actor in delegation.actors]
-    known = labels.of_clients(chain)
+    known = name_search.client_names(chain)
     current, *before = (known.get(actor, actor) for actor in chain)
     words = {"current": current, "who": principal(delegation), "before": ", ".join(before)}
     if before:
@@ -161,7 +164,7 @@ def _standing(delegation: Delegation) -> str:
 
 
 def _stopped_by(delegation: Delegation) -> list[str]:
-    """Return whoever is disabled, here or above."""
+    """Return which users and clients are disabled, here or above."""
     user = delegation.principal_user
     found = []
     if user is not None and not getattr(user, "is_active", True):
@@ -175,18 +178,18 @@ def _stopped_by(delegation: Delegation) -> list[str]:
         if client_id == delegation.delegate_client_id:
             found.append(_("the client %(client)s is disabled") % words)
         else:
-            found.append(_("the client %(client)s, from which it comes, is disabled") % words)
-    return found or [_("the person, the client or a client above is disabled")]
+            found.append(_("the client %(client)s above it is disabled") % words)
+    return found or [_("the user, the client or a client above is disabled")]
 
 
 def related(
     site: AdminSite, request: HttpRequest, delegation: Delegation
 ) -> list[tuple[str | Promise, str]]:
-    """Return what it comes from, each with a link if this user may see it."""
+    """Return the related records, each as a link if this user may see it."""
     found = (
-        (_("Person"), delegation.principal_user, principal(delegation)),
+        (_("User"), delegation.principal_user, principal(delegation)),
         (_("Client"), delegation.delegate, str(delegation.delegate)),
-        (_("Consent"), delegation.consent, _("what was asked and answered")),
+        (_("Consent"), delegation.consent, _("consent record")),
     )
     return [(label, labels.link(site, request, row, text)) for label, row, text in found if row]
 
@@ -197,7 +200,7 @@ def _moment(when: datetime | None) -> str:
 
 _State = Delegation.State
 
-# Each in a square of 14 units; nothing that anybody typed comes near these
+# Each in a square of 14 units; constants only
 _PATHS: Final = {
     _State.LIVE: "M7 1a6 6 0 1 0 0 12a6 6 0 1 0 0-12z",
     _State.SUSPENDED: "M2 1h4v12h-4zM8 1h4v12h-4z",
@@ -208,7 +211,7 @@ _PATHS: Final = {
 
 def shape(state: Delegation.State) -> SafeString:
     """Return the path of a state, for an SVG of 14 units a side."""
-    return mark_safe(f'<path d="{_PATHS[state]}"/>')  # noqa: S308 - constants of ours
+    return mark_safe(f'<path d="{_PATHS[state]}"/>')  # noqa: S308 - constants
 
 
 def mark(state: Delegation.State) -> SafeString:

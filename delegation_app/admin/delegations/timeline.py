@@ -1,4 +1,4 @@
-"""What happened to a delegation, from the question to its end, each with its audit event."""
+"""The timeline of a delegation, from the consent to its end, with its audit events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Final
 
 from django.contrib.admin import AdminSite
-from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -18,7 +17,7 @@ from delegation_app.admin import labels
 from delegation_app.admin.audit import details
 from delegation_app.admin.delegations import issued
 from delegation_app.models import AuditEvent, Delegation
-from delegation_app.services.reporting import inherited_events
+from delegation_app.services.reporting import timeline
 
 FIRST: Final = 15
 LAST: Final = 30
@@ -29,13 +28,13 @@ class TimelineEntry:
     """One line.
 
     Attributes:
-        when: it happened, or will.
-        text: what, as a link to the audit event where there is one that the user may see.
-        who: acted; empty where nobody did.
-        why: the reason and what came of it.
+        when: the time.
+        text: the event, as a link to its page if the user may see that.
+        who: the actor; empty if there is none.
+        why: the reason and the result.
         is_refused: whether it was refused.
-        is_ahead: whether it is still to come.
-        gap: whether there is more between this one and the next than is shown.
+        is_ahead: whether it is in the future.
+        gap: whether events between this one and the next are left out.
     """
 
     when: datetime
@@ -50,17 +49,17 @@ class TimelineEntry:
 def of(site: AdminSite, request: HttpRequest, delegation: Delegation) -> list[TimelineEntry]:
     """Return the timeline, oldest first, in at most six statements.
 
-    Who may not see the audit trail gets what the record itself says.
+    For users without access to the audit trail it is made from the record alone.
     """
     if request.user.has_perm("delegation_app.view_auditevent"):
         found = _recorded(site, request, delegation)
     else:
-        found = list(_known(delegation))
+        found = list(_from_record(delegation))
     return [*found, *_ahead(delegation)]
 
 
 def _recorded(site: AdminSite, request: HttpRequest, delegation: Delegation) -> list[TimelineEntry]:
-    first, last = _events(delegation)
+    first, last = timeline.first_and_last(delegation, FIRST, LAST)
     people = labels.of_subjects(event.actor for event in (*first, *last))
 
     def moment(event: AuditEvent, *, gap: bool = False) -> TimelineEntry:
@@ -82,24 +81,11 @@ def _recorded(site: AdminSite, request: HttpRequest, delegation: Delegation) -> 
     return [*moments, *(moment(event) for event in last)]
 
 
-def _events(delegation: Delegation) -> tuple[list[AuditEvent], list[AuditEvent]]:
-    """Return the first events and, if there are more, the last ones."""
-    about = Q(delegation=delegation) | Q(pk__in=inherited_events.keys(delegation))
-    if delegation.consent_id is not None:
-        about |= Q(consent=delegation.consent_id)
-    events = AuditEvent.objects.filter(about)
-    first = list(events.order_by("occurred_at", "pk")[: FIRST + LAST + 1])
-    if len(first) <= FIRST + LAST:
-        return first, []
-    last = list(events.order_by("-occurred_at", "-pk")[:LAST])
-    return first[:FIRST], last[::-1]
-
-
-def _known(delegation: Delegation) -> Iterator[TimelineEntry]:
+def _from_record(delegation: Delegation) -> Iterator[TimelineEntry]:
     consent = delegation.consent
     if consent is not None:
-        yield TimelineEntry(consent.decided_at, _("Asked and answered"))
-    yield TimelineEntry(delegation.issued_at, _("Opened"))
+        yield TimelineEntry(consent.decided_at, _("Consent answered"))
+    yield TimelineEntry(delegation.issued_at, _("Created"))
     if delegation.last_used_at is not None:
         yield TimelineEntry(delegation.last_used_at, _("Last used"))
     if delegation.revoked_at is not None:

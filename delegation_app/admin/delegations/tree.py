@@ -1,21 +1,20 @@
-"""Where a delegation stands in its tree: what it was made from, and what was made from it."""
+"""The tree around a delegation: its ancestors and its children."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from django.db.models import Exists, F, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from delegation_app.admin import labels
-from delegation_app.admin.base import BoundedPaginator, ReadOnlyAdmin
+from delegation_app.admin.base import ReadOnlyAdmin
 from delegation_app.admin.delegations import summary
 from delegation_app.models import Delegation
-from delegation_app.services.delegations import state
+from delegation_app.services import name_search
+from delegation_app.services.delegations import state, tree
 
 CHILDREN: Final = 50
 _NAMED: Final = ("principal_user", "principal_client", "delegate")
@@ -23,17 +22,17 @@ _NAMED: Final = ("principal_user", "principal_client", "delegate")
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One delegation, in the line that the tree has for it.
+    """One delegation of the tree.
 
     Attributes:
         label: its client, as a link to its page.
         client: the name of its client.
         url: the address of its page.
-        whose: whose authority it is, in words.
-        state: how it stands.
+        whose: its principal, in words.
+        state: its state.
         scopes, audience: what it allows, and where.
-        is_current: whether it is the one whose page this is.
-        goes_on: whether something was made from it that is not shown here.
+        is_current: whether the page is about it.
+        goes_on: whether it has children that are not shown.
     """
 
     label: str
@@ -54,15 +53,15 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The way from the root down to a delegation, and the first of its children.
+    """The chain from the root to a delegation, and the first of its children.
 
     Attributes:
         chain: from the root to the delegation itself.
-        children: the first of them, those that have not ended before the others.
-        below: how many there are on all levels below it.
-        is_cut: whether there may be more below than were counted.
+        children: the first of them, unrevoked ones before the others.
+        below: how many delegations there are on all levels below.
+        is_cut: whether there are more below than were counted.
         more: how many children are not shown.
-        children_url: the list of all its children.
+        children_url: the list of all children.
         tree_url: the list of the whole tree.
     """
 
@@ -76,24 +75,16 @@ class Tree:
 
     @property
     def is_part(self) -> bool:
-        """Whether there is more of the tree than itself."""
+        """Whether the tree has any other delegation."""
         return len(self.chain) > 1 or self.below > 0
 
 
 def of(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) -> Tree:
-    """Return the tree around a delegation, in a number of queries that does not grow with it."""
-    rows = page.get_queryset(request).select_related(
-        "principal_user", "principal_client", "delegate"
-    )
-    above = list(rows.filter(public_id__in=delegation.chain[:-1]).order_by("depth"))
-    further = Exists(Delegation.objects.filter(parent=OuterRef("pk")))
-    in_order = (F("revoked_at").asc(nulls_first=True), "-issued_at", "-pk")
-    made = Delegation.objects.filter(parent=delegation)
-    listed = rows.filter(parent=delegation).annotate(goes_on=further).order_by(*in_order)
-    children = list(listed[:CHILDREN])
-    more = _count(made) - CHILDREN if len(children) == CHILDREN else 0
-    below = _count(Delegation.objects.subtree(delegation).exclude(pk=delegation.pk))
-    services = labels.of_services(_identifiers([*above, delegation, *children]))
+    """Return the tree around a delegation, in a fixed number of statements."""
+    rows = page.get_queryset(request).select_related(*_NAMED)
+    found = tree.around(delegation, rows, CHILDREN)
+    read = [*found.above, delegation, *found.children]
+    services = name_search.service_names(name for row in read for name in row.audience)
 
     def node(row: Delegation) -> Node:
         return Node(
@@ -105,27 +96,18 @@ def of(page: ReadOnlyAdmin, request: HttpRequest, delegation: Delegation) -> Tre
             scopes=", ".join(row.scopes) or _("nothing"),
             audience=labels.listed(row.audience, services) or _("no service"),
             is_current=row.pk == delegation.pk,
-            goes_on=getattr(row, "goes_on", False),
+            goes_on=getattr(row, "has_children", False),
         )
 
     return Tree(
-        chain=[node(row) for row in (*above, delegation)],
-        children=[node(row) for row in children],
-        below=below,
-        is_cut=below >= BoundedPaginator.MOST,
-        more=max(more, 0),
+        chain=[node(row) for row in (*found.above, delegation)],
+        children=[node(row) for row in found.children],
+        below=found.below.count,
+        is_cut=found.below.has_more,
+        more=max(found.more, 0),
         children_url=_list(page, parent=delegation.public_id),
         tree_url=_list(page, root=delegation.root_id),
     )
-
-
-def _count(rows: QuerySet[Delegation]) -> int:
-    # In no order: a count must not sort what it counts
-    return rows.order_by()[: BoundedPaginator.MOST].count()
-
-
-def _identifiers(rows: Iterable[Delegation]) -> list[str]:
-    return [identifier for row in rows for identifier in row.audience]
 
 
 def _client(row: Delegation) -> str:

@@ -1,6 +1,6 @@
-"""The tree of a delegation as a drawing: rows of boxes, joined by lines, all made on the server.
+"""The tree of a delegation as an SVG drawing: rows of boxes, joined by lines.
 
-The nested list beside it says the same; this is for those who see.
+The nested list beside it has the same content for screen readers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HEIGHT: Final = 44
 _STEP: Final = 26
 _WIDTH: Final = 330
 _MARGIN: Final = 6
-# Of letters as wide as they come on average; what is cut off stands in the list and in the title
+# In average letters; the list and the title have the full text
 _NAME: Final = 30
 _TERMS: Final = 46
 
@@ -32,10 +32,10 @@ class Box:
     Attributes:
         node: what it shows.
         x, y: its upper left corner.
-        line: the path that joins it to what it was made from; empty for the root.
+        line: the path that joins it to its parent; empty for the root.
         shape: the path of its state.
         name, terms: what stands in it, cut to its width.
-        said: all of it, for those who hear it.
+        said: the full text for screen readers.
     """
 
     node: Node
@@ -55,7 +55,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """All boxes, and how much room they take."""
+    """All boxes, and their size together."""
 
     boxes: Sequence[Box]
     width: int

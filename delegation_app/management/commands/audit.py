@@ -19,7 +19,7 @@ from delegation_app.management.console.follow import WINDOW, Follower
 from delegation_app.management.console.origin import context
 from delegation_app.models import AuditEvent
 from delegation_app.services import event_counts
-from delegation_app.services.name_suggestions import Sight
+from delegation_app.services.name_suggestions import VisibilityScope
 from delegation_app.services.reporting import audit_export, audit_query
 from delegation_app.services.reporting.audit_query import AuditQuery
 
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         parser.add_argument("about", nargs="?", type=text, default="", help="any id or user name")
         parser.add_argument("--since", type=arguments.moment, help="from this time on")
         parser.add_argument("--until", type=arguments.moment, help="before this time")
-        parser.add_argument("--last", type=arguments.age, help="not older than that: 1h, 7d")
+        parser.add_argument("--last", type=arguments.age, help="not older than this: 1h, 7d")
         parser.add_argument("--event", default="", choices=sorted(REGISTRY), metavar="NAME")
         parser.add_argument("--outcome", default="", choices=AuditEvent.Outcome.values)
         parser.add_argument("--endpoint", default="", choices=audit_query.ENDPOINTS)
@@ -55,74 +55,74 @@ class Command(BaseCommand):
         parser.add_argument("--jti", type=text, default="", help="a token id")
         parser.add_argument("--limit", type=arguments.count, default=50)
         parser.add_argument("--json", action="store_true", help="one JSON object per line")
-        parser.add_argument("--follow", action="store_true", help="go on with what comes")
+        parser.add_argument("--follow", action="store_true", help="continue with new events")
         parser.add_argument(
-            "--interval", type=arguments.seconds, default=2.0, help="seconds between two looks"
+            "--interval", type=arguments.seconds, default=2.0, help="seconds between two polls"
         )
         parser.add_argument(
-            "--export", choices=sorted(audit_export.TYPES), help="all, to the output"
+            "--export", choices=sorted(audit_export.TYPES), help="export all, to standard output"
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Do what was asked for.
+        """Show, follow or export.
 
         Raises:
             CommandError: options that do not go together.
         """
         event_counts.write_finished()
-        asked = _trail(options)
+        query = _query(options)
         if options["export"] and (options["follow"] or options["json"]):
             raise CommandError("--export goes with filters only.")
         try:
             if options["export"]:
-                self._export(asked, options["export"])
+                self._export(query, options["export"])
             else:
-                self._show(asked, options)
-        # Whoever read it has seen enough: `| head`, or Ctrl-C while following
+                self._show(query, options)
+        # The reader has seen enough: `| head`, or Ctrl-C while following
         except (BrokenPipeError, KeyboardInterrupt):
             return
 
-    def _export(self, asked: AuditQuery, form: str) -> None:
-        for text in audit_export.lines(audit_query.export(asked, context(), form), form):
+    def _export(self, query: AuditQuery, form: str) -> None:
+        for text in audit_export.lines(audit_query.export(query, context(), form), form):
             self.stdout.write(text, ending="")
 
-    def _show(self, asked: AuditQuery, options: dict[str, Any]) -> None:
-        follower = Follower(asked, clock.now() - WINDOW)
+    def _show(self, query: AuditQuery, options: dict[str, Any]) -> None:
+        follower = Follower(query, clock.now() - WINDOW)
         if options["follow"]:
-            # What is there already is no news, also where the limit leaves it out below
+            # Events that exist already are no news, even those beyond the limit below
             deque(follower.news(), maxlen=0)
-        newest = list(islice(asked.events.all(options["limit"]), options["limit"]))
+        newest = list(islice(query.events.all(options["limit"]), options["limit"]))
         newest.reverse()
-        self._tell(newest, asked, as_json=options["json"])
+        self._write(newest, query, as_json=options["json"])
         if not newest and not options["follow"]:
-            self._say_why_nothing(asked, as_json=options["json"])
+            self._show_unknown(query, as_json=options["json"])
         if options["follow"]:
             for event in newest:
                 follower.skip(event)
-            self._follow(follower, asked, options)
+            self._follow(follower, query, options)
 
-    def _say_why_nothing(self, asked: AuditQuery, *, as_json: bool) -> None:
-        sentences = asked.unknown(Sight())
-        # Scripts read an empty output; a word more is for people
+    def _show_unknown(self, query: AuditQuery, *, as_json: bool) -> None:
+        sentences = query.unknown_names(VisibilityScope())
+        # Scripts read an empty output; the sentence is for a terminal
         if not as_json and output.is_terminal(self.stderr):
             sentences = sentences or ["Nothing found."]
         for sentence in sentences:
             self.stderr.write(audit_export.escaped(sentence))
 
-    def _follow(self, follower: Follower, asked: AuditQuery, options: dict[str, Any]) -> None:
+    def _follow(self, follower: Follower, query: AuditQuery, options: dict[str, Any]) -> None:
         while True:
             time.sleep(options["interval"])
             event_counts.write_finished()
-            self._tell(follower.news(), asked, as_json=options["json"])
+            self._write(follower.news(), query, as_json=options["json"])
             self.stdout.flush()
 
-    def _tell(self, events: Iterable[AuditEvent], asked: AuditQuery, *, as_json: bool) -> None:
+    def _write(self, events: Iterable[AuditEvent], query: AuditQuery, *, as_json: bool) -> None:
         for event in events:
-            text = audit_export.line(event) if as_json else f"{_in_words(event, asked)}\n"
+            text = audit_export.line(event) if as_json else f"{_in_words(event, query)}\n"
             self.stdout.write(text, ending="")
 
 
-def _trail(options: dict[str, Any]) -> AuditQuery:
+def _query(options: dict[str, Any]) -> AuditQuery:
     since: datetime | None = options["since"]
     if options["last"] is not None:
         recent = clock.now() - options["last"]
@@ -137,9 +137,9 @@ def _trail(options: dict[str, Any]) -> AuditQuery:
     )
 
 
-def _in_words(event: AuditEvent, asked: AuditQuery) -> str:
+def _in_words(event: AuditEvent, query: AuditQuery) -> str:
     detail = str(event.details.get("detail") or "")
-    which = "above it, delegation" if asked.is_inherited(event) else "delegation"
+    which = "above it, delegation" if query.is_inherited(event) else "delegation"
     parts = [
         output.moment(event.occurred_at),
         event.event.ljust(20),

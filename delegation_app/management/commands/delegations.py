@@ -1,15 +1,14 @@
-"""`manage.py delegations`: find delegations, look at one, and end them, without a browser.
+"""`manage.py delegations`: list, show and revoke delegations without a browser.
 
-Exit codes: 0 done; 1 it could not be done, or an option is wrong for it; 2 an option can't be
-read; 3 nothing matched what was to be revoked; 4 it was not confirmed; 130 interrupted.
+Exit codes: 0 success; 1 failure, or options that do not go together; 2 an invalid option; 3 nothing
+to revoke; 4 not confirmed; 130 interrupted.
 """
 
 from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any, Final, TextIO
 
@@ -17,18 +16,17 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import ngettext
 
 from delegation_app import clock
-from delegation_app.management.console import arguments, output, revoking
+from delegation_app.management.console import arguments, output
 from delegation_app.management.console import rows as console_rows
 from delegation_app.management.console.origin import context
 from delegation_app.models import Delegation
-from delegation_app.services import name_search, name_suggestions
-from delegation_app.services.delegations import listing, state
+from delegation_app.services import limits, name_search, name_suggestions
+from delegation_app.services.delegations import bulk, listing, state, tree
 from delegation_app.services.delegations.filters import DelegationFilter
-from delegation_app.services.name_suggestions import Sight
+from delegation_app.services.name_suggestions import VisibilityScope
 from delegation_app.services.reporting import as_of
 from delegation_app.services.reporting.audit_export import escaped
 
-_BATCH: Final = 2000
 _NOTHING: Final = 3
 _NOT_CONFIRMED: Final = 4
 _INTERRUPTED: Final = 130
@@ -37,33 +35,35 @@ _INTERRUPTED: Final = 130
 class Command(BaseCommand):
     """List, show and revoke."""
 
-    # Who answers the question; a test puts somebody else here
+    # Where the confirmation is read from; tests replace it
     stdin: TextIO = sys.stdin
 
     help = "Find delegations, show one as a tree, and revoke them with everything below them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        deeds = parser.add_subparsers(dest="deed", required=True, metavar="list|show|revoke")
-        listing = deeds.add_parser("list", help="list them, newest first")
+        actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|revoke")
+        listing = actions.add_parser("list", help="list delegations, newest first")
         _add_filters(listing)
-        listing.add_argument("--as-of", type=arguments.moment, metavar="TIME", help="as it was")
+        listing.add_argument(
+            "--as-of", type=arguments.moment, metavar="TIME", help="as they were at that time"
+        )
         listing.add_argument("--limit", type=arguments.count, default=100)
-        showing = deeds.add_parser("show", help="show one, and the tree around it")
+        showing = actions.add_parser("show", help="show one, with its tree")
         showing.add_argument("id", type=arguments.public_id)
-        ending = deeds.add_parser("revoke", help="revoke some, with everything below them")
+        ending = actions.add_parser("revoke", help="revoke some, with everything below them")
         ending.add_argument("id", nargs="*", type=arguments.public_id, default=[])
         _add_filters(ending)
         ending.add_argument("--reason", type=arguments.text, help="a sentence for the record")
-        ending.add_argument("--dry-run", action="store_true", help="only tell what would end")
-        ending.add_argument("--yes", action="store_true", help="do not ask")
+        ending.add_argument("--dry-run", action="store_true", help="only show what would end")
+        ending.add_argument("--yes", action="store_true", help="do not ask for confirmation")
         for each in (listing, showing, ending):
             each.add_argument("--json", action="store_true", help="for scripts")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Do what was asked for."""
+        """Run the subcommand."""
         try:
-            match options["deed"]:
+            match options["action"]:
                 case "list":
                     self._list(options)
                 case "show":
@@ -77,36 +77,39 @@ class Command(BaseCommand):
         if options["as_of"] is not None:
             self._list_as_of(options)
             return
-        limit = options["limit"]
-        rows = list(islice(_all(_asked(options), min(limit + 1, _BATCH)), limit + 1))
+        chosen, limit = _filter(options), options["limit"]
+        everything = listing.iterate(
+            chosen, _read(Delegation.objects.all()), min(limit + 1, limits.MAX_READ_BATCH)
+        )
+        rows = list(islice(everything, limit + 1))
         if options["json"]:
             self._lines(output.as_json(console_rows.members(row)) for row in rows[:limit])
         else:
             self._lines(output.table(console_rows.HEAD, map(console_rows.line, rows[:limit])))
         if not rows:
-            self._unknown(_asked(options).unknown(Sight()))
+            self._unknown(chosen.unknown_names(VisibilityScope()))
         if len(rows) > limit:
-            self.stderr.write(f"There are more. Filter them, or say --limit {limit * 10}.")
+            self.stderr.write(f"There are more. Filter them, or use --limit {limit * 10}.")
 
     def _list_as_of(self, options: dict[str, Any]) -> None:
         if options["state"] or options["older_than"] is not None or options["grant_type"]:
             raise CommandError("--as-of goes with --user, --client and --scope only.")
         if options["as_of"] > clock.now():
             raise CommandError("--as-of is in the future.")
-        question = as_of.AsOfQuery(
+        query = as_of.AsOfQuery(
             options["as_of"], _principal(options["user"]), options["client"], options["scope"]
         )
-        answered = as_of.who_could_act(question)
+        result = as_of.who_could_act(query)
         if options["json"]:
-            self._lines(output.as_json(console_rows.members_as_of(line)) for line in answered.lines)
+            self._lines(output.as_json(console_rows.members_as_of(line)) for line in result.lines)
         else:
             self._lines(
-                output.table(console_rows.HEAD_AS_OF, map(console_rows.line_as_of, answered.lines))
+                output.table(console_rows.HEAD_AS_OF, map(console_rows.line_as_of, result.lines))
             )
-        if not answered.lines:
-            self._unknown(as_of.unknown(question, Sight()))
-        if answered.is_cut:
-            self.stderr.write(f"Only the newest {as_of.MOST} were looked at. Filter them.")
+        if not result.lines:
+            self._unknown(as_of.unknown_names(query, VisibilityScope()))
+        if result.is_cut:
+            self.stderr.write(f"Only the newest {as_of.MAX_ROWS} were checked. Filter them.")
 
     def _unknown(self, sentences: Iterable[str]) -> None:
         for sentence in sentences:
@@ -114,10 +117,10 @@ class Command(BaseCommand):
 
     def _show(self, options: dict[str, Any]) -> None:
         row = self._find([options["id"]])[0]
-        rows = _read(Delegation.objects.filter(root__public_id=row.root_id).order_by("path"))
+        whole = tree.whole(row, _read(Delegation.objects.all()))
         if options["json"]:
-            tree = [console_rows.members(each) for each in rows]
-            self.stdout.write(output.as_json({**console_rows.members(row), "tree": tree}))
+            members = [console_rows.members(each) for each in whole.rows]
+            self.stdout.write(output.as_json({**console_rows.members(row), "tree": members}))
             return
         facts = console_rows.members(row)
         self._lines(
@@ -125,58 +128,49 @@ class Command(BaseCommand):
             for name, value in facts.items()
             if value not in (None, "", [])
         )
-        self._lines(["", *console_rows.tree(rows, row)])
+        self._lines(["", *console_rows.tree(whole.nested(), row)])
 
     def _revoke(self, options: dict[str, Any]) -> None:
-        asked = _asked(options)
-        if bool(options["id"]) == (asked != DelegationFilter()):
+        chosen = _filter(options)
+        if bool(options["id"]) == (chosen != DelegationFilter()):
             raise CommandError("Name delegations by id, or filter them; one of the two.")
         if not options["dry_run"] and not options["reason"]:
             raise CommandError("--reason is missing: a sentence for the record.")
-        rows: Iterable[Delegation]
         if options["id"]:
-            rows = [row for row in self._find(options["id"]) if row.revoked_at is None]
-            matched = len(rows)
-        else:
-            # What has ended by itself needs no revocation, unless it is asked for
-            asked = replace(asked, state=asked.state or state.NOT_ENDED)
-            rows, matched = _all(asked, revoking.BATCH), asked.rows().count()
+            chosen = DelegationFilter(
+                ids=tuple(str(row.public_id) for row in self._find(options["id"]))
+            )
+        # Expired delegations need no revocation, unless they are named
+        task = bulk.begin(chosen, skips_expired=not chosen.ids)
+        matched = task.chosen.rows(task.started_at).count()
         if not matched:
             raise CommandError(
-                "Nothing to revoke: nothing matches, or it ended.", returncode=_NOTHING
+                "Nothing to revoke: no delegation matches that has not ended.", returncode=_NOTHING
             )
-        self._end(rows, asked, matched, options)
+        self._end(task, matched, options)
 
-    def _end(
-        self,
-        rows: Iterable[Delegation],
-        asked: DelegationFilter,
-        matched: int,
-        options: dict[str, Any],
-    ) -> None:
-        some = rows if options["id"] else _all(asked, revoking.BATCH + 1)
-        counted = revoking.what_ends(some)
-        words = ngettext(
-            "%(count)d delegation matches, and everything below it ends too.",
-            "%(count)d delegations match, and everything below them ends too.",
-            matched,
-        ) % {"count": matched}
-        words = words if counted is None else console_rows.preview(counted)
-        answer: dict[str, Any] = {"matched": matched, "dry_run": options["dry_run"], "ended": 0}
+    def _end(self, task: bulk.Task, matched: int, options: dict[str, Any]) -> None:
+        if matched <= limits.MAX_PREVIEWED:
+            words = console_rows.preview(bulk.outlook(task, is_full=True).next)
+        else:
+            words = f"{matched} delegations match, and everything below them ends too."
+        result: dict[str, Any] = {"matched": matched, "dry_run": options["dry_run"], "ended": 0}
         if options["dry_run"]:
-            self.stdout.write(output.as_json(answer) if options["json"] else f"Dry run. {words}")
+            self.stdout.write(output.as_json(result) if options["json"] else f"Dry run. {words}")
             return
         self._confirm(words, options)
         who, progress = context(), output.Progress(self.stderr, matched)
         try:
-            for ended in revoking.end(rows, who, options["reason"], progress):
-                answer["ended"] += ended
+            for after in bulk.batches(task, who, reason=options["reason"]):
+                task = after
+                progress.at(min(task.ended, matched))
         except KeyboardInterrupt:
-            text = f"Interrupted; {_ended(answer['ended'])} Run it again to go on."
+            text = f"Interrupted; {_ended(task.ended)} Run the command again to continue."
             raise CommandError(text, returncode=_INTERRUPTED) from None
-        answer["request_id"] = who.request_id
-        text = f"{_ended(answer['ended'])} Events: request id {who.request_id}"
-        self.stdout.write(output.as_json(answer) if options["json"] else text)
+        progress.close()
+        result |= {"ended": task.ended, "request_id": who.request_id}
+        text = f"{_ended(task.ended)} Events: request id {who.request_id}"
+        self.stdout.write(output.as_json(result) if options["json"] else text)
 
     def _confirm(self, words: str, options: dict[str, Any]) -> None:
         if options["yes"]:
@@ -185,7 +179,7 @@ class Command(BaseCommand):
             raise CommandError(
                 "There is no terminal to confirm at: pass --yes.", returncode=_NOT_CONFIRMED
             )
-        self.stderr.write(f"{words} This can't be undone. Type yes to go on: ", str, "")
+        self.stderr.write(f"{words} This cannot be undone. Type yes to go on: ", str, "")
         self.stderr.flush()
         if self.stdin.readline().strip() != "yes":
             raise CommandError("Nothing was done.", returncode=_NOT_CONFIRMED)
@@ -216,7 +210,7 @@ def _add_filters(parser: ArgumentParser) -> None:
     parser.add_argument("--older-than", type=arguments.age, metavar="AGE", help="90d, 12h")
 
 
-def _asked(options: dict[str, Any]) -> DelegationFilter:
+def _filter(options: dict[str, Any]) -> DelegationFilter:
     older = options["older_than"]
     return DelegationFilter(
         state=options["state"],
@@ -231,13 +225,9 @@ def _asked(options: dict[str, Any]) -> DelegationFilter:
 def _principal(term: str) -> str:
     found = name_search.person(term) if term else ""
     if found is None:
-        text = f"There is no user {term}. {name_suggestions.like_party(term, Sight())}"
+        text = f"There is no user {term}. {name_suggestions.like_party(term, VisibilityScope())}"
         raise CommandError(escaped(text.strip()))
     return found
-
-
-def _all(asked: DelegationFilter, batch: int) -> Iterator[Delegation]:
-    return listing.everything(asked, _read(Delegation.objects.all()), batch)
 
 
 def _read(rows: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What operators type: times, ages, ids."""
+"""Arguments of commands: times, ages, ids."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from delegation_app.protocol.requests import reading
 from delegation_app.protocol.requests.public_id import as_uuid
 
 _AGE: Final = re.compile(r"([0-9]{1,6})([smhdw])", re.ASCII)
-_MOST: Final = 1_000_000
+_MAX_COUNT: Final = 1_000_000
 _SHORTEST: Final = 0.1
 _DAY: Final = 86_400
 _UNITS: Final = {
@@ -30,7 +30,7 @@ def age(text: str) -> timedelta:
     """Read a duration such as 90d, 12h, 30m, 45s or 2w."""
     found = _AGE.fullmatch(text)
     if found is None:
-        raise ArgumentTypeError(f"{text!r} is no age. Write 45s, 30m, 12h, 90d or 2w.")
+        raise ArgumentTypeError(f"{text!r} is not an age. Write 45s, 30m, 12h, 90d or 2w.")
     # No date is that long ago
     return min(int(found[1]) * _UNITS[found[2]], timedelta(days=365 * 100))
 
@@ -40,7 +40,7 @@ def moment(text: str) -> datetime:
     try:
         return reading.moment(text, timezone.get_current_timezone())
     except ValueError as error:
-        problem = f"{text!r} is no date: {error}. Write 2026-11-03T14:00."
+        problem = f"{text!r} is not a date: {error}. Write 2026-11-03T14:00."
         raise ArgumentTypeError(problem) from error
 
 
@@ -49,14 +49,14 @@ def text(typed: str) -> str:
     try:
         return reading.text(typed)
     except ValueError as error:
-        raise ArgumentTypeError(f"{typed!r} cannot be the name of anything: {error}.") from error
+        raise ArgumentTypeError(f"{typed!r} cannot be a name or an id: {error}.") from error
 
 
 def public_id(text: str) -> UUID:
     """Read the id of a delegation."""
     found = as_uuid(text, as_typed=True)
     if found is None:
-        raise ArgumentTypeError(f"{text!r} is no delegation id.")
+        raise ArgumentTypeError(f"{text!r} is not a delegation id.")
     return found
 
 
@@ -73,7 +73,7 @@ def seconds(text: str) -> float:
 
 
 def count(text: str) -> int:
-    """Read how many at most."""
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:9]) <= _MOST:
+    """Read a limit."""
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:9]) <= _MAX_COUNT:
         raise ArgumentTypeError("Write a number from 1 to 1000000.")
     return int(text)

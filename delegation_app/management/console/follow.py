@@ -11,35 +11,35 @@ from delegation_app import clock
 from delegation_app.models import AuditEvent
 from delegation_app.services.reporting.audit_query import AuditQuery
 
-# An event has the time at which it was written, and is seen when its transaction commits. So the
-# minute before the last look is read again; what was told already is known by its key.
+# An event has the time at which it was written, and appears when its transaction commits. So the
+# minute before the last poll is read again; events that were yielded are known by their keys.
 WINDOW: Final = timedelta(seconds=60)
 
 
 class Follower:
-    """Tells each event once, also one that is committed late.
+    """Yields each event once, also one that is committed late.
 
     Args:
-        trail: which events.
-        since: the first moment to tell of.
+        query: which events.
+        since: the earliest time of an event.
     """
 
-    def __init__(self, trail: AuditQuery, since: datetime) -> None:
-        self._trail, self._since, self._looked = trail, since, since
-        self._told: dict[int, datetime] = {}
+    def __init__(self, query: AuditQuery, since: datetime) -> None:
+        self._query, self._since, self._polled = query, since, since
+        self._seen: dict[int, datetime] = {}
 
     def news(self) -> Iterator[AuditEvent]:
-        """Yield what was not told yet, oldest first."""
-        # From the last look on, not from now: somebody may look once an hour
-        start = max(self._since, self._looked - WINDOW)
-        self._looked = clock.now()
-        found = list(replace(self._trail, since=start).events.all())
-        self._told = {key: when for key, when in self._told.items() if when >= start}
+        """Yield new events, oldest first."""
+        # From the last poll on, not from now: a poll may come once an hour
+        start = max(self._since, self._polled - WINDOW)
+        self._polled = clock.now()
+        found = list(replace(self._query, since=start).events.all())
+        self._seen = {key: when for key, when in self._seen.items() if when >= start}
         for event in reversed(found):
-            if event.pk not in self._told:
-                self._told[event.pk] = event.occurred_at
+            if event.pk not in self._seen:
+                self._seen[event.pk] = event.occurred_at
                 yield event
 
     def skip(self, event: AuditEvent) -> None:
-        """Note that an event was told already."""
-        self._told[event.pk] = event.occurred_at
+        """Mark an event as yielded."""
+        self._seen[event.pk] = event.occurred_at

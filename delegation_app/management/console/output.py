@@ -1,4 +1,4 @@
-"""What a terminal shows. Nothing that somebody else sent may move its cursor."""
+"""Output of commands. No value from a client or a user may move the cursor of a terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def moment(when: datetime | None) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return lines in columns; the last column is as long as it likes."""
+    """Return lines in columns."""
     cells = [[escaped(cell) or "-" for cell in row] for row in (head, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     return [
@@ -34,14 +34,14 @@ def as_json(value: Any) -> str:
 
 
 def plain(value: Any) -> str:
-    """Return a value as people read it."""
+    """Return a value as readable text."""
     if isinstance(value, datetime):
         return moment(value)
     return " ".join(map(plain, value)) if isinstance(value, list) else str(value)
 
 
 def is_terminal(stream: Any) -> bool:
-    """Tell whether somebody looks at a stream."""
+    """Return whether a stream is a terminal."""
     return bool(getattr(stream, "isatty", lambda: False)())
 
 

@@ -1,8 +1,8 @@
-"""Delegations as the command line tells them: as JSON, as a line, as a tree."""
+"""Delegations on the command line: as JSON, as a line, as a tree."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
 from django.utils.translation import ngettext
@@ -10,7 +10,8 @@ from django.utils.translation import ngettext
 from delegation_app.management.console import output
 from delegation_app.models import Delegation
 from delegation_app.services.delegations import state as delegation_state
-from delegation_app.services.delegations.preview import Preview
+from delegation_app.services.delegations.selection import Preview
+from delegation_app.services.delegations.tree import TreeNode
 from delegation_app.services.reporting.as_of_history import Snapshot
 from delegation_app.services.reporting.audit_export import escaped
 
@@ -19,7 +20,7 @@ HEAD_AS_OF: Final = ("ID", "COULD", "WHO", "CLIENT", "SINCE", "UNTIL", "SCOPES",
 
 
 def who(row: Delegation) -> str:
-    """Return whose authority it is: the user name if there is one, and the subject."""
+    """Return the principal: the user name if there is one, and the subject."""
     user = row.principal_user
     return row.subject if user is None else f"{user.get_username()} ({row.subject})"
 
@@ -95,55 +96,35 @@ def line_as_of(found: Snapshot) -> tuple[str, ...]:
     )
 
 
-def tree(rows: Iterable[Delegation], chosen: Delegation) -> Iterator[str]:
-    """Yield the lines of a tree; the chosen delegation has a mark.
-
-    Args:
-        rows: the tree, each after what it was made from.
-        chosen: one of them.
-    """
-    children: dict[int | None, list[Delegation]] = {}
-    for row in rows:
-        children.setdefault(row.parent_id, []).append(row)
-    yield from _branch(children, None, "", chosen)
+def tree(root: TreeNode, current: Delegation) -> Iterator[str]:
+    """Yield the lines of a tree; the current delegation has a mark."""
+    yield _node(root.row, current)
+    yield from _branches(root, "", current)
 
 
-def _branch(
-    children: Mapping[int | None, list[Delegation]],
-    parent: int | None,
-    indent: str,
-    chosen: Delegation,
-) -> Iterator[str]:
-    below = children.get(parent, [])
-    for number, row in enumerate(below, 1):
-        is_last = number == len(below)
-        joint, further = ("└─ ", "   ") if is_last else ("├─ ", "│  ")
-        if parent is None:
-            joint = further = ""
-        mark = "  <-- this one" if row.pk == chosen.pk else ""
-        state = delegation_state.state(row).value
-        text = f"{row.delegate_client_id} [{state}] {row.scopes}  {row.public_id}"
-        yield f"{indent}{joint}{escaped(text)}{mark}"
-        yield from _branch(children, row.pk, indent + further, chosen)
+def _branches(node: TreeNode, indent: str, current: Delegation) -> Iterator[str]:
+    for number, child in enumerate(node.children, 1):
+        joint, further = ("└─ ", "   ") if number == len(node.children) else ("├─ ", "│  ")
+        yield f"{indent}{joint}{_node(child.row, current)}"
+        yield from _branches(child, indent + further, current)
+
+
+def _node(row: Delegation, current: Delegation) -> str:
+    state = delegation_state.state(row).value
+    text = escaped(f"{row.delegate_client_id} [{state}] {row.scopes}  {row.public_id}")
+    return f"{text}  <-- this one" if row.pk == current.pk else text
 
 
 def preview(counted: Preview) -> str:
     """Return what would end, in a line."""
-    ends, access, refresh, clients, people = (
-        text % {"count": count} for text, count in _counted(counted)
+    parts = (
+        ("%(count)d delegation ends", "%(count)d delegations end", counted.delegations),
+        ("%(count)d live access token", "%(count)d live access tokens", counted.access_tokens),
+        ("%(count)d refresh token", "%(count)d refresh tokens", counted.refresh_tokens),
+        ("%(count)d client", "%(count)d clients", counted.clients),
+        ("%(count)d user", "%(count)d users", counted.people),
     )
-    return f"{ends}, with {access} and {refresh}, of {clients} and {people}."
-
-
-def _counted(counted: Preview) -> Iterator[tuple[str, int]]:
-    number = counted.delegations
-    yield ngettext("%(count)d delegation ends", "%(count)d delegations end", number), number
-    number = counted.access_tokens
-    text = ngettext("%(count)d live access token", "%(count)d live access tokens", number)
-    yield text, number
-    number = counted.refresh_tokens
-    yield ngettext("%(count)d refresh token", "%(count)d refresh tokens", number), number
-    number = counted.clients
-    yield ngettext("%(count)d client", "%(count)d clients", number), number
-    number = counted.people
-    yield ngettext("%(count)d person", "%(count)d people", number), number
+    ends, access, refresh, clients, users = (
+        ngettext(one, many, count) % {"count": count} for one, many, count in parts
+    )
+    return f"{ends}, with {access} and {refresh}, of {clients} and {users}."

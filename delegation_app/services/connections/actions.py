@@ -1,4 +1,4 @@
-"""A person ends or narrows what they let apps do. All goes the way that operators' deeds go."""
+"""Ending and narrowing connections, through the same services as the admin."""
 
 from __future__ import annotations
 
@@ -15,22 +15,20 @@ from delegation_app import clock, primary, toolkit
 from delegation_app.conf import conf
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol.errors import InvalidRequest
-from delegation_app.services import audit
+from delegation_app.services import audit, name_search
 from delegation_app.services.connections import listing
-from delegation_app.services.connections.facts import service_names
 from delegation_app.services.connections.timeline import NO_REASON
 from delegation_app.services.consent import approval
 from delegation_app.services.consent.durations import LIFETIMES
 from delegation_app.services.delegations import creation, revocation, selection
 from delegation_app.services.delegations.narrowing import Narrowing
-from delegation_app.services.delegations.preview import Preview, preview
-from delegation_app.services.delegations.selection import Selection
+from delegation_app.services.delegations.selection import Preview, Selection, preview
 from delegation_app.services.delegations.state import not_over
 from delegation_app.services.transactions import durable
 
-_NARROWED: Final = "narrowed by the person"
-# Nobody reads longer lists before they press a button
-_MOST: Final = 50
+_NARROWED: Final = "narrowed by the user"
+# Longer lists do not help a decision
+_MAX_NAMES: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +36,11 @@ class Ending:
     """What would end.
 
     Attributes:
-        opened: how many of them the person opened.
-        passed_on: how many were made from others.
-        apps, services: who and where, by name.
-        counts: tokens, and until when somebody who never asks may go by one.
-        seconds: how long services that verify by themselves may take to notice.
+        opened: how many root delegations.
+        passed_on: how many child delegations.
+        apps, services: the names of the clients and of the resource servers.
+        counts: of tokens, and until when an offline verifier may accept one.
+        seconds: after how long verifiers that follow status lists refuse the tokens.
     """
 
     opened: int
@@ -59,7 +57,7 @@ def of_one(row: Delegation) -> Ending:
 
 
 def of_all(person: AbstractBaseUser, client_id: str = "") -> Ending:
-    """Return what ending everything would end, or everything of one app. Reads only.
+    """Return what ending all connections, or all of one app, would end. Reads only.
 
     Raises:
         NoSuchConnection: there is no such app.
@@ -69,7 +67,7 @@ def of_all(person: AbstractBaseUser, client_id: str = "") -> Ending:
 
 @durable
 def end(row: Delegation, origin: audit.RequestContext, *, reason: str) -> int:
-    """End a delegation and all that was made from it; see `revocation.subtree`."""
+    """End a delegation and everything below it; see `revocation.subtree`."""
     return revocation.subtree(row, origin, reason=reason or NO_REASON)
 
 
@@ -77,21 +75,21 @@ def end(row: Delegation, origin: audit.RequestContext, *, reason: str) -> int:
 def end_all(
     person: AbstractBaseUser, origin: audit.RequestContext, *, reason: str, client_id: str = ""
 ) -> int:
-    """End everything of a person, or of one app, and return how many delegations ended.
+    """End all connections of a user, or all of one app, and return how many delegations ended.
 
-    Answers that still speak, or will once an operator has confirmed them, are withdrawn as well:
-    an app that gave its own tokens back could start again on one without asking.
+    Effective consents, and those that await an operator, are withdrawn as well: otherwise an app
+    that revoked its own tokens could start again on one without a prompt.
 
     Raises:
         NoSuchConnection: there is no such app.
 
-    Side effects: those of `revocation.chosen`, and of `approval.withdraw` for each effective
-    consent.
+    Side effects: those of `revocation.revoke_selections`, and of `approval.withdraw` for each
+    effective consent.
     """
-    reason, answers = reason or NO_REASON, _standing_answers(person, client_id)
-    # Before the trees, as every withdrawal: two of these never wait for each other
+    reason, answers = reason or NO_REASON, _revocable_consents(person, client_id)
+    # Before the trees, as in every withdrawal, so that two of these cannot deadlock
     list(answers.select_for_update().values_list("pk"))
-    ended = revocation.chosen([_all(person, client_id)], origin, reason=reason)
+    ended = revocation.revoke_selections([_all(person, client_id)], origin, reason=reason)
     for answer in answers:
         ended += approval.withdraw(answer, origin, reason=reason, leaves_block=False)
     return ended
@@ -104,13 +102,12 @@ def narrow(row: Delegation, to: Narrowing, origin: audit.RequestContext) -> Dele
     Raises:
         InvalidRequest: nothing would change.
     """
-    if to.expires_at in {None, row.expires_at} and to.scope in {None, row.scopes}:
-        raise InvalidRequest("This would change nothing.")
+    to.require_change(row)
     return creation.narrow(row, to, origin, reason=_NARROWED)
 
 
 def shorter(row: Delegation) -> list[tuple[int, Promise]]:
-    """Return the times from now, in seconds and with their names, that end before it does."""
+    """Return the durations that end before a delegation does, in seconds and in words."""
     now = clock.now()
     return [
         (seconds, label)
@@ -120,18 +117,18 @@ def shorter(row: Delegation) -> list[tuple[int, Promise]]:
 
 
 def chosen_end(row: Delegation, seconds: str | None, day: str | None) -> datetime | None:
-    """Return when it shall end; None for when it ends anyway.
+    """Return the chosen end of a delegation; None for its present end.
 
     Args:
         row: the delegation.
         seconds: one of `shorter`, or None.
-        day: a date (ISO 8601) at the end of which it shall end, in the current time zone, or None.
+        day: the last day as a date (ISO 8601) in the current time zone, or None.
 
     Raises:
-        InvalidRequest: both, none of those that were offered, no date, past, or too late.
+        InvalidRequest: both, a duration that was not offered, or an invalid, past or later day.
     """
     if seconds is not None and day is not None:
-        raise InvalidRequest("Choose a time or a day, not both.")
+        raise InvalidRequest("Choose a duration or a day, not both.")
     if day is not None:
         return _end_of(row, day)
     if seconds is None:
@@ -139,16 +136,16 @@ def chosen_end(row: Delegation, seconds: str | None, day: str | None) -> datetim
     for offered, _label in shorter(row):
         if seconds == str(offered):
             return clock.now() + timedelta(seconds=offered)
-    raise InvalidRequest("The chosen time is none of those that were offered.")
+    raise InvalidRequest("Choose one of the offered durations.")
 
 
 def last_day(row: Delegation) -> datetime:
-    """Return the latest day that may be chosen: when it ends, or in ten years."""
+    """Return the latest day that can be chosen: its present end, or in ten years."""
     return row.expires_at or clock.now() + timedelta(days=3650)
 
 
 def is_over(row: Delegation) -> bool:
-    """Tell whether there is nothing left to end."""
+    """Return whether there is nothing left to end."""
     is_expired = row.expires_at is not None and row.expires_at <= clock.now()
     return row.revoked_at is not None or is_expired
 
@@ -160,11 +157,11 @@ def _end_of(row: Delegation, day: str) -> datetime | None:
         raise InvalidRequest("Write the day as year-month-day.") from error
     last = timezone.localtime(last_day(row))
     if chosen.date() > last.date():
-        raise InvalidRequest("The day must not be later than it ends now.")
+        raise InvalidRequest("The day must not be later than the present end.")
     ends = timezone.make_aware(chosen)
     if ends <= clock.now():
         raise InvalidRequest("The day must not be in the past. To end it now, end the connection.")
-    # On its last day it ends when it did
+    # On its last day it ends when it does now
     return None if row.expires_at is not None and ends >= row.expires_at else ends
 
 
@@ -173,16 +170,16 @@ def _all(person: AbstractBaseUser, client_id: str) -> Selection:
         return selection.of_user(person)
     applications = primary.rows(toolkit.application_model())
     application = applications.filter(client_id=client_id).first()
-    # Also where there is one: nobody is told which apps others use
+    # Also where there is one: which apps other users have is not disclosed
     mine = Delegation.objects.filter(principal_user=person.pk, delegate_client_id=client_id)
-    # An answer that waits for an operator opens nothing yet, and can be taken back all the same
-    is_known = mine.exists() or _standing_answers(person, client_id).exists()
+    # A consent that awaits an operator has no delegation yet, and can be withdrawn all the same
+    is_known = mine.exists() or _revocable_consents(person, client_id).exists()
     if application is None or not is_known:
         raise listing.NoSuchConnection("There is no such app.")
     return selection.of_user_at_client(person, application)
 
 
-def _standing_answers(person: AbstractBaseUser, client_id: str) -> QuerySet[ConsentRecord]:
+def _revocable_consents(person: AbstractBaseUser, client_id: str) -> QuerySet[ConsentRecord]:
     now = clock.now()
     still = ConsentRecord.objects.effective(now) | ConsentRecord.objects.awaiting(now)
     answers = still.filter(user=person.pk)
@@ -193,10 +190,10 @@ def _standing_answers(person: AbstractBaseUser, client_id: str) -> QuerySet[Cons
 
 def _ending(selection: Selection) -> Ending:
     rows = not_over(selection.rows).order_by()
-    ids = list(rows.values_list("delegate_client_id", flat=True).distinct()[:_MOST])
-    reach = list(rows.values_list("audience", flat=True).distinct()[:_MOST])
+    ids = list(rows.values_list("delegate_client_id", flat=True).distinct()[:_MAX_NAMES])
+    reach = list(rows.values_list("audience", flat=True).distinct()[:_MAX_NAMES])
     audience = sorted({identifier for some in reach for identifier in some})
-    known, servers = listing.app_names(ids), service_names(audience)
+    known, servers = name_search.client_names(ids), name_search.service_names(audience)
     opened = rows.filter(parent=None).count()
     return Ending(
         opened=opened,
@@ -204,6 +201,6 @@ def _ending(selection: Selection) -> Ending:
         apps=sorted(known.get(key, key) for key in ids),
         services=[servers.get(identifier, identifier) for identifier in audience],
         counts=preview([selection]),
-        # A list may be that old when it is served, and is asked for again after that time
+        # A list may be that old when it is served, and is polled again after that time
         seconds=conf.status_list_ttl + conf.status_list_cache_seconds,
     )

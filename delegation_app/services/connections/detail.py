@@ -1,33 +1,34 @@
-"""One connection in full: its answer, its tree, and what happened to it."""
+"""One connection in full: its consent, its tree and its timeline."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import F
 
 from delegation_app import clock
 from delegation_app.models import ConsentRecord, Delegation, RefreshToken
 from delegation_app.models.validity import in_force
+from delegation_app.services import name_search
 from delegation_app.services.connections import facts, listing, timeline
 from delegation_app.services.connections.listing import Connection
 from delegation_app.services.connections.timeline import ConnectionEventLine
 from delegation_app.services.consent.history import descriptions
 from delegation_app.services.consent.request import ON_A_DEVICE
+from delegation_app.services.delegations import tree
 from delegation_app.services.delegations.state import state
+from delegation_app.services.delegations.tree import TreeNode
 
-# A tree is as wide as services like; what stands highest and has not ended is shown
-NODES: Final = 100
+# A tree may have any width; the highest levels, and what has not ended, are shown
+MAX_NODES: Final = 100
 
 
 @dataclass(slots=True)
 class ConnectionTreeNode:
-    """One delegation of a tree, with those made from it."""
+    """One delegation of a tree, with its children."""
 
     key: str
     app: str
@@ -35,18 +36,18 @@ class ConnectionTreeNode:
     scopes: list[str]
     services: list[str]
     is_current: bool
-    children: list[ConnectionTreeNode] = field(default_factory=list)
+    children: list[ConnectionTreeNode]
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionConsent:
-    """What the person was asked, and said.
+    """The consent of a connection.
 
     Attributes:
-        was_asked: not so for apps that the site trusts.
-        on_a_device: it was asked beside a device that showed a code.
-        when, origin: when, and from which network.
-        granted, refused: scopes with the site's descriptions; together they were asked for.
+        was_asked: whether there was a consent screen; not so for apps that the site trusts.
+        on_a_device: whether the device flow was used.
+        when, origin: the time and the network of the answer.
+        granted, refused: scopes with the site's descriptions; together the requested ones.
     """
 
     was_asked: bool
@@ -59,19 +60,19 @@ class ConnectionConsent:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionDetail:
-    """One connection and all around it.
+    """One connection with its tree and its timeline.
 
     Attributes:
-        connection: it, as in a list.
-        passed_on_by: the app that it was made from; empty for one that the person opened.
-        root: the key of the one that the person opened.
+        connection: the connection as in a list.
+        passed_on_by: the app of its parent; empty for a root.
+        root: the key of the root.
         limits: its constraints in words.
-        answer: None if there is no record of one.
+        answer: the consent; None if there is no record of one.
         tree: from the root down.
         is_cut: whether there is more of the tree.
-        past: what happened, newest first.
-        ended_by, why: who ended it, in words, and their reason if the person may read it.
-        renews_until: until when its app can fetch tokens without asking; None if it can't.
+        past: the timeline, newest first.
+        ended_by, why: who ended it, in words, and the reason if the user may read it.
+        renews_until: until when its app can refresh tokens; None if it cannot.
     """
 
     connection: Connection
@@ -88,18 +89,19 @@ class ConnectionDetail:
 
 
 def load(person: AbstractBaseUser, row: Any) -> ConnectionDetail:
-    """Return one connection in full, in a number of statements that does not grow. Reads only.
+    """Return one connection in full, in a fixed number of statements. Reads only.
 
     Args:
-        person: whose it is.
+        person: the user of the connection.
         row: a delegation from `listing.owned`.
     """
-    rows, is_cut = _tree(row)
-    apps = {node.delegate_client_id: listing.app_name(node) for node in rows}
-    by_key = {node.pk: node for node in rows}
+    whole = tree.top(row, listing.with_clients(Delegation.objects.all()), MAX_NODES)
+    apps = {each.delegate_client_id: listing.app_name(each) for each in whole.rows}
+    by_key = {each.pk: each for each in whole.rows}
+    services = name_search.service_names(name for each in whole.rows for name in each.audience)
     parent = by_key.get(row.parent_id)
-    words = timeline.Words(person, apps)
-    below = [node for node in rows if node.path.startswith(row.path)]
+    words = timeline.Wording(person, apps)
+    below = [each for each in whole.rows if each.path.startswith(row.path)]
     (connection,) = listing.described([row])
     return ConnectionDetail(
         connection=connection,
@@ -107,8 +109,8 @@ def load(person: AbstractBaseUser, row: Any) -> ConnectionDetail:
         root=str(row.root_id),
         limits=row.constraints.describe(),
         answer=_answer(row.consent),
-        tree=_nested(rows, row),
-        is_cut=is_cut,
+        tree=_nested(whole.nested(), row, services),
+        is_cut=whole.is_cut,
         past=timeline.past(row, below, words),
         ended_by=words.who(row.revoked_by) if row.revoked_at else "",
         why=words.reason(row.revoked_by, row.revocation_reason),
@@ -116,40 +118,17 @@ def load(person: AbstractBaseUser, row: Any) -> ConnectionDetail:
     )
 
 
-def _tree(row: Any) -> tuple[list[Any], bool]:
-    everything = Delegation.objects.filter(root=row.root_id)
-    in_order = ("depth", F("revoked_at").asc(nulls_first=True), "-issued_at", "-pk")
-    found = list(listing.with_clients(everything).order_by(*in_order)[: NODES + 1])
-    is_cut, found = len(found) > NODES, found[:NODES]
-    if all(node.pk != row.pk for node in found):
-        # Its own way down is always shown
-        known = {node.pk for node in found}
-        chain = listing.with_clients(everything.filter(public_id__in=row.chain))
-        found += [node for node in chain.order_by("depth") if node.pk not in known]
-    return found, is_cut
-
-
-def _nested(rows: Sequence[Any], current: Any) -> ConnectionTreeNode:
-    services = facts.service_names(_identifiers(rows))
-    nodes: dict[int, ConnectionTreeNode] = {}
-    waiting: dict[int, list[ConnectionTreeNode]] = defaultdict(list)
-    for row in rows:
-        nodes[row.pk] = ConnectionTreeNode(
-            key=str(row.public_id),
-            app=listing.app_name(row),
-            state=state(row),
-            scopes=[description for _name, description in descriptions(row.scopes)],
-            services=[services.get(name, name) for name in row.audience],
-            is_current=row.pk == current.pk,
-            children=waiting[row.pk],
-        )
-        if row.parent_id is not None:
-            waiting[row.parent_id].append(nodes[row.pk])
-    return nodes[rows[0].pk]
-
-
-def _identifiers(rows: Iterable[Any]) -> Iterable[str]:
-    return (identifier for row in rows for identifier in row.audience)
+def _nested(node: TreeNode, current: Any, services: Mapping[str, str]) -> ConnectionTreeNode:
+    row = node.row
+    return ConnectionTreeNode(
+        key=str(row.public_id),
+        app=listing.app_name(row),
+        state=state(row),
+        scopes=[description for _name, description in descriptions(row.scopes)],
+        services=[services.get(name, name) for name in row.audience],
+        is_current=row.pk == current.pk,
+        children=[_nested(child, current, services) for child in node.children],
+    )
 
 
 def _answer(consent: ConsentRecord | None) -> ConnectionConsent | None:

@@ -1,8 +1,8 @@
-"""What several connections have in common to look up: each fact in one statement for all."""
+"""Facts about several connections, each in one statement for all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address
@@ -20,7 +20,7 @@ from delegation_app.events import (
     TOKEN_REFRESHED,
     TOKEN_REISSUED,
 )
-from delegation_app.models import AccessToken, AuditEvent, Delegation, ResourceServer
+from delegation_app.models import AccessToken, AuditEvent, Delegation
 from delegation_app.models.validity import in_force
 from delegation_app.protocol.requests.addresses import parse_address
 
@@ -39,23 +39,23 @@ _TOKEN_EVENTS: Final = [
 
 @dataclass(frozen=True, slots=True)
 class LastRequest:
-    """A token request: when, and from which network; empty if nobody knows."""
+    """A token request: its time and its network; empty if unknown."""
 
     when: datetime | None
     origin: str
 
 
 def live_tokens(rows: Sequence[Delegation]) -> dict[UUID, int]:
-    """Return how many access tokens are good now, of each delegation and all below it. Reads only.
+    """Return how many access tokens of each delegation, and all below it, are live. Reads only.
 
-    One statement for all that people opened, another for each of the others.
+    One statement for all roots, another for each of the others.
     """
     now = clock.now()
     good = AccessToken.objects.filter(
         in_force(now, "delegation__"), revoked_at=None, expires_at__gt=now
     ).order_by()
     found = _by_root(good, "delegation__root", rows)
-    for row in _handed_on(rows):
+    for row in _children(rows):
         below = {
             "delegation__root__public_id": row.root_id,
             "delegation__path__startswith": row.path,
@@ -65,10 +65,10 @@ def live_tokens(rows: Sequence[Delegation]) -> dict[UUID, int]:
 
 
 def passed_on(rows: Sequence[Delegation]) -> dict[UUID, int]:
-    """Return how many live delegations stand below each one; see `live_tokens`."""
+    """Return how many live delegations are below each one; see `live_tokens`."""
     below = Delegation.objects.live().filter(parent__isnull=False).order_by()
     found = _by_root(below, "root", rows)
-    for row in _handed_on(rows):
+    for row in _children(rows):
         found[row.public_id] = Delegation.objects.live().subtree(row).exclude(pk=row.pk).count()
     return found
 
@@ -76,8 +76,8 @@ def passed_on(rows: Sequence[Delegation]) -> dict[UUID, int]:
 def last_requests(keys: Sequence[int]) -> dict[int, LastRequest]:
     """Return the last token request of each delegation, by its key, in two statements. Reads only.
 
-    The newest token is one look into an index, and the trail knows from where it was asked for.
-    Asking the trail for a delegation's newest event would read them all, thousands after months.
+    The newest token is one index entry, and its audit event has the address. The newest event of a
+    delegation would cost reading all of them, thousands after months.
     """
     newest = AccessToken.objects.filter(delegation=OuterRef("pk")).order_by("-pk")
     jti, issued = (Subquery(newest.values(name)[:1]) for name in ("jti", "issued_at"))
@@ -90,16 +90,10 @@ def last_requests(keys: Sequence[int]) -> dict[int, LastRequest]:
     return {key: LastRequest(when, coarse(addresses.get(jti))) for key, jti, when in tokens}
 
 
-def service_names(identifiers: Iterable[str]) -> dict[str, str]:
-    """Return the names of resource servers by identifier, in one statement."""
-    rows = ResourceServer.objects.filter(identifier__in=set(identifiers))
-    return dict(rows.values_list("identifier", "name"))
-
-
 def coarse(address: Any) -> str:
     """Return the network of an address as text: /16, for IPv6 /32; empty for none.
 
-    Enough to recognise a provider or a country, too little to tell one household from another.
+    Enough to recognize a provider or a country, too little to identify a household.
     """
     found = parse_address(str(address)) if address else None
     if found is None:
@@ -119,5 +113,5 @@ def _by_root(found: QuerySet[Any], root: str, rows: Sequence[Delegation]) -> dic
     return dict(of_these.values_list(root).annotate(Count("pk")))
 
 
-def _handed_on(rows: Sequence[Delegation]) -> list[Delegation]:
+def _children(rows: Sequence[Delegation]) -> list[Delegation]:
     return [row for row in rows if row.parent_id is not None]

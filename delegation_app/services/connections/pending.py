@@ -1,4 +1,4 @@
-"""What a person has allowed that an operator has to confirm, and what became of it."""
+"""Consents of a user that await the approval of an operator, and recent decisions."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.services.consent.fragments import sanitize
 from delegation_app.services.consent.history import descriptions
 
-# After that nobody waits for the news any more
-_NEWS: Final = timedelta(days=30)
-_MOST: Final = 20
+# A decision is shown for so long
+_SHOWN: Final = timedelta(days=30)
+_MAX_SHOWN: Final = 20
 
 _Confirmation = ConsentRecord.Confirmation
 
 
 @dataclass(frozen=True, slots=True)
 class PendingConsent:
-    """An answer that an operator has to confirm, or has decided about lately.
+    """A consent that awaits approval, or was decided lately.
 
     Attributes:
-        app: the name of the client, as it was shown.
+        app: the name of the client as shown.
         client_id: of the client.
-        when: when the person answered.
-        scopes: what they allowed, with the site's descriptions.
+        when: the time of the answer.
+        scopes: what the user allowed, with the site's descriptions.
         state: `pending`, `confirmed` or `refused`.
     """
 
@@ -41,7 +41,7 @@ class PendingConsent:
 
 
 def pending_consents(person: AbstractBaseUser) -> list[PendingConsent]:
-    """Return what waits, and what was decided in the last 30 days and led to nothing yet.
+    """Return pending consents, and those decided in the last 30 days without a delegation yet.
 
     Reads only, one statement.
     """
@@ -50,7 +50,7 @@ def pending_consents(person: AbstractBaseUser) -> list[PendingConsent]:
     decided = Q(
         ~Exists(opened),
         confirmation__in=[_Confirmation.CONFIRMED, _Confirmation.REFUSED],
-        confirmation_at__gt=now - _NEWS,
+        confirmation_at__gt=now - _SHOWN,
         withdrawn_at=None,
     )
     still = Q(pk__in=ConsentRecord.objects.awaiting(now).filter(user=person.pk).values("pk"))
@@ -63,5 +63,5 @@ def pending_consents(person: AbstractBaseUser) -> list[PendingConsent]:
             scopes=descriptions(row.scopes_granted),
             state=row.confirmation,
         )
-        for row in rows.order_by("-decided_at")[:_MOST]
+        for row in rows.order_by("-decided_at")[:_MAX_SHOWN]
     ]

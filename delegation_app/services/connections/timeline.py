@@ -1,4 +1,4 @@
-"""What happened to a connection, in plain words."""
+"""The timeline of a connection, in plain words."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ from delegation_app.models import AccessToken, AuditEvent, Delegation
 from delegation_app.protocol.claims import client_subject, user_subject
 from delegation_app.protocol.scope import Scope
 from delegation_app.services.consent.history import descriptions
+from delegation_app.services.reporting import timeline
 
-MOST: Final = 20
-# What the record says where a person gave no reason; nothing to repeat to them
-NO_REASON: Final = "ended by the person"
+MAX_LINES: Final = 20
+# The recorded reason where a user gave none; it is not shown
+NO_REASON: Final = "ended by the user"
 
 _MADE: Final = {DELEGATION_CREATED.name, DELEGATION_CHAINED.name}
-_TOLD: Final = [
+_SHOWN: Final = [
     event.name
     for event in (
         DELEGATION_CREATED,
@@ -46,18 +47,18 @@ _TOLD: Final = [
 
 @dataclass(frozen=True, slots=True)
 class ConnectionEventLine:
-    """Something that happened."""
+    """One line."""
 
     when: datetime
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """How a person is told who did what.
+class Wording:
+    """How actors and reasons are worded for a user.
 
     Attributes:
-        person: who reads it.
+        person: the reader.
         apps: names by client id.
     """
 
@@ -69,7 +70,7 @@ class Words:
         return self.apps.get(client_id, client_id)
 
     def who(self, actor: str) -> str:
-        """Return who acted. Operators are not named: whose account it was is no matter of users."""
+        """Return who acted. Operators are not named."""
         if actor == user_subject(self.person.pk):
             return _("you")
         if actor.startswith(client_subject("")):
@@ -77,53 +78,48 @@ class Words:
         return _("an operator") if actor.startswith(user_subject("")) else _("this site")
 
     def reason(self, actor: str, text: str) -> str:
-        """Return a reason that the person gave, or this site. What operators note is theirs."""
+        """Return a reason of the user or of this site. Users do not see those of operators."""
         is_theirs = actor in {user_subject(self.person.pk), "system"}
         return text if is_theirs and text != NO_REASON else ""
 
 
-def past(row: Delegation, tree: Sequence[Delegation], words: Words) -> list[ConnectionEventLine]:
-    """Return what happened to a delegation and below it, newest first and at most 20.
+def past(row: Delegation, tree: Sequence[Delegation], words: Wording) -> list[ConnectionEventLine]:
+    """Return the newest 20 lines of the timeline of a delegation and those below it.
 
     Args:
         row: the delegation.
         tree: itself and those below that are shown.
-        words: how to tell it.
+        words: the wording.
     """
-    told = AuditEvent.objects.filter(
-        delegation__in=[node.pk for node in tree],
-        event__in=_TOLD,
-        outcome=AuditEvent.Outcome.DONE,
-    )
-    events = list(told[:MOST])
-    # Tokens have whole seconds; none is older than what it stands on
+    events = timeline.newest(tree, _SHOWN, MAX_LINES)
+    # Tokens have whole seconds; none is older than its delegation
     made = [event.occurred_at for event in events if event.event in _MADE]
     found = list(_tokens(row, [row.issued_at, *made][-1]))
-    found += [ConnectionEventLine(event.occurred_at, _told_of(event, words)) for event in events]
-    return sorted(found, key=lambda happening: happening.when, reverse=True)[:MOST]
+    found += [ConnectionEventLine(event.occurred_at, _sentence(event, words)) for event in events]
+    return sorted(found, key=lambda happening: happening.when, reverse=True)[:MAX_LINES]
 
 
-def _told_of(event: AuditEvent, words: Words) -> str:
-    said = {
+def _sentence(event: AuditEvent, words: Wording) -> str:
+    values = {
         "app": words.app(event.client_id_value),
         "who": words.who(event.actor),
         "why": words.reason(event.actor, event.reason),
     }
     match event.event:
         case DELEGATION_CREATED.name:
-            return _("%(app)s was connected.") % said
+            return _("%(app)s was connected.") % values
         case DELEGATION_CHAINED.name:
-            return _("It was passed on to %(app)s.") % said
+            return _("Access was passed on to %(app)s.") % values
         case BLOCK_LIFTED.name:
-            return _("A block was lifted: %(app)s may have it again.") % said
+            return _("A block was lifted: %(app)s may have it again.") % values
         case DELEGATION_NARROWED.name:
             return _("%(app)s may do less now, by %(who)s: %(what)s") % {
-                **said,
+                **values,
                 "what": "; ".join(_taken(event.details)) or _("its limits"),
             }
         case _other:
-            text = _("%(app)s was ended by %(who)s.") % said
-            return f"{text} {_('Reason: %(why)s') % said}" if said["why"] else text
+            text = _("%(app)s was ended by %(who)s.") % values
+            return f"{text} {_('Reason: %(why)s') % values}" if values["why"] else text
 
 
 def _taken(details: Mapping[str, Any]) -> Iterator[str]:
@@ -142,8 +138,8 @@ def _tokens(row: Delegation, since: datetime) -> Iterator[ConnectionEventLine]:
     tokens = AccessToken.objects.filter(delegation=row)
     found = tokens.aggregate(count=Count("pk"), first=Min("issued_at"), last=Max("issued_at"))
     if found["count"] > 1:
-        text = ngettext("%(count)d token so far, this is the last.",
-                        "%(count)d tokens so far, this is the last.", found["count"])  # fmt: skip
+        text = ngettext("Latest of %(count)d token issued.",
+                        "Latest of %(count)d tokens issued.", found["count"])  # fmt: skip
         yield ConnectionEventLine(found["last"], text % found)
     if found["count"]:
         yield ConnectionEventLine(max(found["first"], since), _("Its first token was issued."))

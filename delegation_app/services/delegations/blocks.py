@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Any, Self
 from uuid import uuid4
 
 from django.db.models import Q, QuerySet
@@ -26,10 +26,8 @@ from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.claims import client_subject
 from delegation_app.protocol.constraints import Constraints, InvalidConstraint
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import audit
+from delegation_app.services import audit, limits
 from delegation_app.services.transactions import advisory_lock, nested
-
-_BATCH: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +322,7 @@ def store(blocks: Iterable[DelegationBlock], origin: audit.RequestContext, *, re
         row.blocked_at = now
         row.blocked_by = audit.printable(origin.actor, 300) or "system"
         row.reason = audit.printable(reason, 255)
-    DelegationBlock.objects.bulk_create(rows, batch_size=_BATCH)
+    DelegationBlock.objects.bulk_create(rows, batch_size=limits.MAX_BATCH)
 
 
 def hold_pair(subject: str, client_id: str, *alone: str) -> None:

@@ -1,178 +1,166 @@
-"""Ending all delegations of a filter, some at a time: to be interrupted and repeated at will.
+"""Revoking all delegations of a filter in batches, to be interrupted and repeated at any time.
 
-Each batch is a transaction of its own. What ended drops out of the filter, so a batch that is
-repeated ends nothing twice; what was issued after the start is left alone, unless it was made from
-what ends.
+Each batch is a transaction of its own. Revoked delegations drop out of the filter, so a repeated
+batch ends nothing twice. Delegations issued after the start are left alone, unless they are below
+one that ends. The admin, the API and the command line all revoke this way.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from delegation_app import clock
 from delegation_app.models import Delegation
-from delegation_app.protocol.errors import InvalidRequest
-from delegation_app.services import audit
+from delegation_app.services import audit, limits
 from delegation_app.services.delegations import creation, listing, revocation, selection
 from delegation_app.services.delegations.filters import DelegationFilter
-from delegation_app.services.delegations.listing import Count, ListingPage, ListingPosition
+from delegation_app.services.delegations.listing import ListingPage
 from delegation_app.services.delegations.narrowing import Narrowing
-from delegation_app.services.delegations.preview import Preview, preview
-from delegation_app.services.delegations.selection import Selection
+from delegation_app.services.delegations.selection import Preview, preview
 from delegation_app.services.delegations.state import NOT_ENDED
+from delegation_app.services.paging import Cursor, RowCount
 from delegation_app.services.transactions import durable
 
-BATCH = 500
-PREVIEWED: Final = 1000
-# After so long no further batch is begun in one go
+# After so long `advance` begins no further batch
 SECONDS = 2.0
 _MICROSECOND: Final = timedelta(microseconds=1)
-_Look = Callable[..., ListingPage]
+_Fetch = Callable[..., ListingPage]
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be ended, and how far that has come.
+    """What is to be revoked, and how far that has come.
 
     Attributes:
-        chosen: which delegations, as the operator saw them.
-        started_at: nothing that was issued later is chosen.
+        chosen: the filter.
+        started_at: delegations issued later are left alone.
         position: where to go on; None at the beginning.
-        ended: how many ended so far, with what was made from them.
-        is_over: whether all was looked at.
+        ended: how many delegations ended so far, with all below them.
+        is_over: whether all of the filter was read.
     """
 
     chosen: DelegationFilter
     started_at: datetime
-    position: ListingPosition | None = None
+    position: Cursor | None = None
     ended: int = 0
     is_over: bool = False
 
 
-def begin(chosen: DelegationFilter) -> Task:
-    """Return a task that ends what is chosen now. Nothing is written."""
-    return Task(chosen, clock.now())
+@dataclass(frozen=True, slots=True)
+class RevocationOutlook:
+    """What a task will do.
+
+    Attributes:
+        matching: how many delegations match and have not ended, without those below them.
+        next: what the first of them end, with all below them.
+    """
+
+    matching: RowCount
+    next: Preview
 
 
-def advance(task: Task, origin: audit.RequestContext, *, reason: str) -> Task:
-    """End batches until `SECONDS` have passed, at least one, and return how far that came.
+def begin(
+    chosen: DelegationFilter, *, skips_expired: bool = False, last_key: int | None = None
+) -> Task:
+    """Return a task that revokes what matches a filter now. Nothing is written.
 
     Args:
-        task: from `begin`, or what the call before returned. An older one may be repeated.
-        origin: who ends it.
+        chosen: the filter.
+        skips_expired: whether expired delegations are left alone, unless the filter names a state.
+        last_key: the key of the newest row that is meant; rows stored later are left alone.
+    """
+    state = chosen.state or (NOT_ENDED if skips_expired else "")
+    now = clock.now()
+    # Including what was issued at that very moment
+    before = min(filter(None, (now + _MICROSECOND, chosen.issued_before)))
+    bounded = replace(chosen, state=state, issued_before=before, unrevoked=True)
+    return Task(bounded if last_key is None else replace(bounded, last_key=last_key), now)
+
+
+def outlook(
+    task: Task, *, size: int = limits.MAX_PREVIEWED, is_full: bool = False
+) -> RevocationOutlook:
+    """Return what a task will do. Reads only.
+
+    Args:
+        task: the task.
+        size: of how many delegations what ends with them is counted.
+        is_full: see `remaining`.
+    """
+    page = _ahead(task, is_full=is_full)
+    keys = [place.key for place in page.found[:size]]
+    tops = Delegation.objects.filter(pk__in=keys).order_by()
+    return RevocationOutlook(page.count, preview([selection.combined(tops)]))
+
+
+def remaining(task: Task, *, is_full: bool = False) -> RowCount:
+    """Return how many delegations are left. Reads only.
+
+    Args:
+        task: the task.
+        is_full: whether to read on until `MAX_COUNT` are counted, however rare they are.
+    """
+    return RowCount(0, is_all=True) if task.is_over else _ahead(task, is_full=is_full).count
+
+
+def newest_key(task: Task) -> int:
+    """Return the key of the newest delegation of a task; 0 if there is none."""
+    keys = task.chosen.rows(task.started_at).order_by("-pk").values_list("pk", flat=True)
+    return keys.first() or 0
+
+
+def batches(
+    task: Task, origin: audit.RequestContext, *, reason: str, size: int | None = None
+) -> Iterator[Task]:
+    """Revoke in batches, and yield how far that came after each; at least one.
+
+    Args:
+        task: from `begin`, or one that was yielded. An older one may be repeated.
+        origin: who revokes.
         reason: a sentence for the record.
+        size: how many matching delegations end with one batch at most.
 
     Raises:
         RuntimeError: a transaction is open already; each batch has one of its own.
 
-    Side effects: those of `revocation.chosen`, for each batch.
+    Side effects: those of `revocation.revoke_delegations`, for each batch.
     """
-    until = time.monotonic() + SECONDS
     while not task.is_over:
-        task = next_batch(task, origin, reason=reason, most=BATCH)
+        task = next_batch(task, origin, reason=reason, size=size or limits.MAX_BATCH)
+        yield task
+
+
+def advance(task: Task, origin: audit.RequestContext, *, reason: str) -> Task:
+    """Revoke batches until `SECONDS` have passed, at least one; see `batches`."""
+    until = time.monotonic() + SECONDS
+    for after in batches(task, origin, reason=reason):
+        task = after
         if time.monotonic() >= until:
             break
     return task
 
 
-def next_batch(task: Task, origin: audit.RequestContext, *, reason: str, most: int) -> Task:
-    """End the next delegations, at most `most` with what was made from them; see `advance`."""
-    # Oldest first: what was made from others ends with them, and is not looked at again
-    stretch = _ahead(task, most, listing.fetch)
-    keys = [place.pk for place in stretch.found]
-    ended = _end(keys, origin, reason) if keys else 0
-    over = stretch.goes_on is None
-    return replace(task, position=stretch.goes_on, ended=task.ended + ended, is_over=over)
+def revoke_some(task: Task, origin: audit.RequestContext, *, reason: str, size: int) -> Task:
+    """Revoke one batch that ends something, if there is one left; see `batches`."""
+    # A part of the table may have nothing of a rare filter without being its end
+    for after in batches(task, origin, reason=reason, size=size):
+        task = after
+        if task.ended:
+            break
+    return task
 
 
-def remaining(task: Task, *, most: int = listing.COUNTED, look: _Look = listing.fetch) -> Count:
-    """Return how many of the filter are left, as far as one look counts. Reads only.
-
-    Args:
-        task: which.
-        most: counts no further.
-        look: `listing.fetch_full` to count on where one look ends.
-    """
-    return Count(0, is_all=True) if task.is_over else _counted(_ahead(task, most, look))
-
-
-def sample(
-    task: Task, *, size: int = PREVIEWED, most: int = listing.COUNTED, look: _Look = listing.fetch
-) -> tuple[Selection, Count]:
-    """Return the first that would end, with what was made from them, and how many are left.
-
-    Args:
-        task: which.
-        size: how many are the first.
-        most, look: see `remaining`.
-    """
-    stretch = _ahead(task, most, look)
-    keys = [place.pk for place in stretch.found[:size]]
-    tops = Delegation.objects.filter(pk__in=keys).order_by()
-    return selection.together(tops), _counted(stretch)
-
-
-def _counted(stretch: ListingPage) -> Count:
-    return Count(len(stretch.found), is_all=stretch.goes_on is None)
-
-
-def _ahead(task: Task, most: int, look: _Look) -> ListingPage:
-    return look(
-        _standing(task), most=most, start=task.position, newest_first=False, now=task.started_at
-    )
-
-
-def _standing(task: Task) -> DelegationFilter:
-    # What was issued at that very moment is meant too
-    end, before = task.started_at + _MICROSECOND, task.chosen.issued_before
-    end = end if before is None else min(before, end)
-    return replace(task.chosen, issued_before=end, unrevoked=True)
-
-
-@durable
-def _end(keys: list[int], origin: audit.RequestContext, reason: str) -> int:
-    return revocation.each(Delegation.objects.filter(pk__in=keys), origin, reason=reason)
-
-
-# So many trees are locked together by one call
-MOST_AT_ONCE: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class RevocationOutlook:
-    """What revoking all that a filter finds would do.
-
-    Attributes:
-        matching: how many it finds that have not ended, without those below them.
-        newest: the key of the newest of them: what comes later is not meant; 0 for none.
-        next: what the first call would end, everything below included.
-    """
-
-    matching: Count
-    newest: int
-    next: Preview
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one call did.
-
-    Attributes:
-        ended: how many delegations ended, those below others included.
-        remaining: how many are left for further calls.
-    """
-
-    ended: int
-    remaining: Count
-
-
-def of_one(row: Delegation) -> Preview:
-    """Return what revoking a delegation would stop. Reads only."""
-    return preview([selection.subtree(row)])
+def next_batch(task: Task, origin: audit.RequestContext, *, reason: str, size: int) -> Task:
+    """Revoke the next delegations, at most `size`, with all below them; see `batches`."""
+    # Oldest first: delegations below them end with them, and are not read again
+    page = _fetch(listing.fetch, task, size)
+    keys = [place.key for place in page.found]
+    ended = task.ended + (_revoke(keys, origin, reason) if keys else 0)
+    return replace(task, position=page.next_cursor, ended=ended, is_over=page.next_cursor is None)
 
 
 @durable
@@ -191,50 +179,21 @@ def narrow_one(
         InvalidRequest: nothing would change.
         InvalidConstraint: the constraints to add have nothing in common with those that it has.
     """
-    unchanged = (to.scope in {None, row.scopes}, to.audience in {None, row.audience})
-    is_same_end = to.expires_at in {None, row.expires_at}
-    if (
-        all(unchanged)
-        and is_same_end
-        and row.constraints.narrowed(to.constraints) == (row.constraints)
-    ):
-        raise InvalidRequest("This would change nothing.")
+    to.require_change(row)
     return creation.narrow(row, to, origin, reason=reason)
 
 
-def outlook(chosen: DelegationFilter, size: int) -> RevocationOutlook:
-    """Return what revoking all that a filter finds would do. Reads only."""
-    meant = _meant(chosen)
-    task = begin(meant)
-    first, matching = sample(task, size=size, most=listing.MOST_COUNTED, look=listing.fetch_full)
-    keys = meant.rows(task.started_at).order_by("-pk").values_list("pk", flat=True)
-    return RevocationOutlook(matching, keys.first() or 0, preview([first]))
+@durable
+def _revoke(keys: list[int], origin: audit.RequestContext, reason: str) -> int:
+    rows = Delegation.objects.filter(pk__in=keys)
+    return revocation.revoke_delegations(rows, origin, reason=reason)
 
 
-def end_some(
-    chosen: DelegationFilter, newest: int, origin: audit.RequestContext, *, reason: str, size: int
-) -> Batch:
-    """End some of what a filter finds, each with all below it; the next call goes on.
-
-    It may stop after any call and be repeated at any time: what ended is not found again.
-
-    Args:
-        chosen: which.
-        newest: as `outlook` told it: nothing that was opened later ends.
-        origin: who ends it.
-        reason: a sentence for the record.
-        size: how many of those that the filter finds end at most.
-
-    Side effects: those of `revocation.each`, in one transaction.
-    """
-    task = begin(replace(_meant(chosen), last_key=newest))
-    # A look may find nothing without being at the end
-    while not (task.ended or task.is_over):
-        task = next_batch(task, origin, reason=reason, most=size)
-    left = remaining(task, most=listing.MOST_COUNTED, look=listing.fetch_full)
-    return Batch(task.ended, left)
+def _ahead(task: Task, *, is_full: bool) -> ListingPage:
+    return _fetch(listing.fetch_full if is_full else listing.fetch, task, limits.MAX_COUNT)
 
 
-def _meant(chosen: DelegationFilter) -> DelegationFilter:
-    # What expired has no need to be ended, unless somebody asks for just that
-    return replace(chosen, state=chosen.state or NOT_ENDED, unrevoked=True)
+def _fetch(fetch: _Fetch, task: Task, most: int) -> ListingPage:
+    return fetch(
+        task.chosen, most=most, start=task.position, newest_first=False, now=task.started_at
+    )

@@ -1,11 +1,11 @@
-"""Which delegations are meant: one set of filters for pages, for the command line and for scripts.
+"""The filter of delegations: one set of conditions for the admin, the API and the command line.
 
-What is chosen is a value: it can be signed into a token, written into a command line, compared.
+A filter is a value: it can be signed into a token, written into a command line and compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Self
@@ -25,7 +25,7 @@ from delegation_app.services.name_search import (
     people_named,
     person_gone,
 )
-from delegation_app.services.name_suggestions import Sight
+from delegation_app.services.name_suggestions import VisibilityScope
 
 _NONE: Final = Q(pk__in=())
 _TIMES: Final = frozenset({"issued_after", "issued_before", "used_after", "not_used_after"})
@@ -33,29 +33,30 @@ _TIMES: Final = frozenset({"issued_after", "issued_before", "used_after", "not_u
 
 @dataclass(frozen=True, slots=True)
 class DelegationFilter:
-    """Filters, all of which must hold. What is left out filters nothing.
+    """Conditions, all of which must hold. What is left out filters nothing.
 
     Attributes:
-        term: a person or a client by a part of its name, the beginning of a subject or of a client
+        term: a user or a client by a part of its name, the beginning of a subject or of a client
             id, or a delegation id.
-        subject: whose authority it is, as tokens name it.
-        user: the same by the name under which a person signs in, or did until it was deleted.
-        client_id: of the delegate.
-        parent, root: the public id of what it was made from, and of the top of its tree.
+        subject: the principal, as tokens name it.
+        user: the principal by user name, also of a user that was deleted.
+        client_id: the delegate.
+        parent, root: the public id of the parent, and of the top of the tree.
+        ids: public ids.
         state: a `Delegation.State`, or `state.NOT_ENDED`.
         grant_type: as stored.
-        scope: the name of a scope that is still in it.
+        scope: the name of a scope that the delegation has now.
         audience: the identifier of a resource server that it reaches.
         issued_after, issued_before: issued from then on, and before then.
-        last_key: the key of the last one that is meant: what was stored later is not.
+        last_key: the key of the newest row that is meant; rows stored later are not.
         used_after: used then or later.
         not_used_after: neither used nor issued since then.
         never_used: whether it was never used.
-        roots: True for what was granted directly, False for what was handed on.
-        has_children: whether something was made from it.
-        unrevoked: whether what was revoked is left out.
-        nothing: whether nothing at all is chosen: what could not be understood must not be taken
-            for everything, since all that is chosen can be revoked.
+        roots: True for what was granted directly, False for child delegations.
+        has_children: whether it has child delegations.
+        unrevoked: whether revoked delegations are left out.
+        nothing: whether no delegation matches at all: a condition that makes no sense must not
+            match everything, since all that matches can be revoked.
     """
 
     term: str = ""
@@ -64,6 +65,7 @@ class DelegationFilter:
     client_id: str = ""
     parent: str = ""
     root: str = ""
+    ids: tuple[str, ...] = ()
     state: str = ""
     grant_type: str = ""
     scope: str = ""
@@ -80,7 +82,7 @@ class DelegationFilter:
     nothing: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """Return what is set, as JSON types."""
+        """Return the conditions that are set, as JSON types."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
             name: value.isoformat() if isinstance(value, datetime) else value
@@ -89,58 +91,45 @@ class DelegationFilter:
         }
 
     @classmethod
-    def of_json(cls, stored: Mapping[str, Any]) -> Self:
-        """Return what `as_json` gave.
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Return the filter that `as_json` wrote.
 
         Raises:
-            TypeError, ValueError: it did not come from there.
+            TypeError, ValueError: any other mapping.
         """
-        values: dict[str, Any] = dict(stored)
+        values: dict[str, Any] = {**stored, "ids": tuple(stored.get("ids", ()))}
         for name in _TIMES & values.keys():
             values[name] = parse_datetime(values[name])
         return cls(**values)
 
-    def unknown(self, sight: Sight) -> list[str]:
-        """Return a sentence for each name that does not exist. Reads only.
+    def unknown_names(self, visible: VisibilityScope) -> list[str]:
+        """Return a sentence for each name that does not exist; see `name_suggestions`."""
+        return name_suggestions.unknown_names(
+            visible,
+            parties=(self.subject, self.user),
+            client_id=self.client_id,
+            term=self.term,
+            scope=self.scope,
+        )
 
-        Args:
-            sight: whose names the reader may see.
-        """
-        found = [
-            name_suggestions.of_party(term, sight) for term in (self.subject, self.user) if term
-        ]
-        if self.client_id:
-            found.append(name_suggestions.of_client(self.client_id, sight))
-        # Any part of a name is looked for, so only a slip is worth a word
-        if self.term:
-            found.append(name_suggestions.of_anything(self.term, sight))
-        if self.scope:
-            found.append(name_suggestions.of_scope(self.scope))
-        return [sentence for sentence in dict.fromkeys(found) if sentence]
-
-    def named(self) -> Q | None:
-        """Return the conditions that an index answers, or None. Names are looked up here."""
+    def indexed(self) -> Q | None:
+        """Return the conditions that an index answers, or None. Looks names up."""
         if self.nothing:
             return _NONE
-        found = []
-        if self.term:
-            found.append(_called(self.term))
-        if self.subject:
-            found.append(Q(subject=self.subject))
-        if self.user:
-            keys = people_named(self.user)
-            gone = Q(principal_user=None, subject=person_gone(self.user))
-            found.append(Q(principal_user__in=keys) if keys else gone)
-        if self.client_id:
-            found.append(Q(delegate_client_id=self.client_id))
-        for path, value in (("parent__public_id", self.parent), ("root__public_id", self.root)):
-            if value:
-                public_id = as_uuid(value, as_typed=True)
-                found.append(_NONE if public_id is None else Q(**{path: public_id}))
-        return Q(*found) if found else None
+        readers: dict[str, Callable[[Any], Q]] = {
+            "term": _called,
+            "subject": lambda subject: Q(subject=subject),
+            "user": _of_user,
+            "client_id": lambda client_id: Q(delegate_client_id=client_id),
+            "ids": lambda ids: Q(public_id__in=ids),
+            "parent": lambda key: _by_public_id("parent__public_id", key),
+            "root": lambda key: _by_public_id("root__public_id", key),
+        }
+        set_here = {name: value for name in readers if (value := getattr(self, name))}
+        return Q(*(readers[name](value) for name, value in set_here.items())) if set_here else None
 
-    def span(self) -> Q:
-        """Return the condition on the order of issue, which lists follow."""
+    def issued_range(self) -> Q:
+        """Return the condition on the time of issue, in the order of which lists go."""
         found = Q()
         if self.issued_after is not None:
             found &= Q(issued_at__gte=self.issued_after)
@@ -151,13 +140,13 @@ class DelegationFilter:
         return found
 
     @property
-    def is_sifted(self) -> bool:
+    def has_unindexed(self) -> bool:
         """Whether there are conditions that no index answers."""
         words = (self.state, self.scope, self.audience, self.has_children is not None)
         return any(words) or bool(self._uses()) or bool(self._columns())
 
-    def sift(self, rows: QuerySet[Delegation], now: datetime) -> QuerySet[Delegation]:
-        """Keep the rows that meet the conditions that no index answers."""
+    def unindexed(self, rows: QuerySet[Delegation], now: datetime) -> QuerySet[Delegation]:
+        """Return the rows that meet the conditions that no index answers."""
         rows = rows.filter(self._uses(), **self._columns())
         for column, word in (("scopes", self.scope), ("audience", self.audience)):
             if word:
@@ -190,19 +179,29 @@ class DelegationFilter:
         """Return the delegations, in no order.
 
         Args:
-            now: the time to judge the state by; the present if left out.
+            now: the time at which the state is judged; the present if left out.
         """
         return self.among(Delegation.objects.order_by(), now or clock.now())
 
     def among(self, rows: QuerySet[Delegation], now: datetime) -> QuerySet[Delegation]:
-        """Return those of `rows` that are chosen; see `rows`."""
-        rows = rows.filter(self.span())
-        if (named := self.named()) is not None:
-            rows = rows.filter(named)
-        return self.sift(rows, now)
+        """Return those of `rows` that match; see `rows`."""
+        rows = rows.filter(self.issued_range())
+        if (indexed := self.indexed()) is not None:
+            rows = rows.filter(indexed)
+        return self.unindexed(rows, now)
 
 
 _NOTHING: Final = DelegationFilter()
+
+
+def _of_user(name: str) -> Q:
+    keys = people_named(name)
+    return Q(principal_user__in=keys) if keys else Q(principal_user=None, subject=person_gone(name))
+
+
+def _by_public_id(path: str, key: str) -> Q:
+    public_id = as_uuid(key, as_typed=True)
+    return _NONE if public_id is None else Q(**{path: public_id})
 
 
 def _called(term: str) -> Q:

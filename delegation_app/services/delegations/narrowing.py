@@ -16,14 +16,13 @@ from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints, InvalidConstraint
 from delegation_app.protocol.errors import InvalidRequest, InvalidScope, InvalidTarget
 from delegation_app.protocol.scope import Scope
-from delegation_app.services import audit
+from delegation_app.services import audit, limits
 from delegation_app.services.delegations.revocation import end_subtree
 from delegation_app.services.delegations.terms import most_uses
 from delegation_app.services.status_lists import cache
 from delegation_app.toolkit import application_model
 
 _COLUMNS: Final = ("scopes", "audience", "constraints", "max_uses", "expires_at")
-_BATCH: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,29 @@ class Narrowing:
     audience: Audience | None = None
     expires_at: datetime | None = None
     constraints: Constraints = Constraints()
+
+    def changes(self, row: Delegation) -> bool:
+        """Whether this leaves less of a delegation than it has.
+
+        Raises:
+            InvalidConstraint: the constraints have nothing in common with those of the delegation.
+        """
+        return (
+            self.scope not in {None, row.scopes}
+            or self.audience not in {None, row.audience}
+            or self.expires_at not in {None, row.expires_at}
+            or row.constraints.narrowed(self.constraints) != row.constraints
+        )
+
+    def require_change(self, row: Delegation) -> None:
+        """Refuse a narrowing that changes nothing: it would only fill the audit trail.
+
+        Raises:
+            InvalidRequest: nothing would change.
+            InvalidConstraint: see `changes`.
+        """
+        if not self.changes(row):
+            raise InvalidRequest("This would change nothing.")
 
 
 def check(to: Narrowing, current: Delegation) -> None:
@@ -114,7 +136,7 @@ def apply(to: Narrowing, top: Delegation) -> list[Delegation]:
     changed = _narrowed(to, top, emptied)
     # Zero where there is none yet: that it is set says that the row was narrowed
     newest = AccessToken.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    while rows := list(islice(changed, _BATCH)):
+    while rows := list(islice(changed, limits.MAX_BATCH)):
         for row in rows:
             row.narrowed_after = newest
         Delegation.objects.bulk_update(rows, (*_COLUMNS, "narrowed_after"))
@@ -136,7 +158,7 @@ def said(delegation: Delegation) -> dict[str, Any]:
 def _narrowed(to: Narrowing, top: Delegation, emptied: list[Delegation]) -> Iterator[Delegation]:
     inherited, reach = _inherited(to.constraints), _Reach(top, to.audience or top.audience)
     tree = Delegation.objects.subtree(top).filter(revoked_at=None).order_by("path")
-    for row in tree.iterator(chunk_size=_BATCH):
+    for row in tree.iterator(chunk_size=limits.MAX_BATCH):
         before = [getattr(row, name) for name in _COLUMNS]
         try:
             _narrow_row(row, to, inherited(row.depth - top.depth))

@@ -18,9 +18,8 @@ from delegation_app.models import (
     Delegation,
     DelegationBlock,
 )
-from delegation_app.services import audit, outbox, transactions
+from delegation_app.services import audit, limits, outbox, transactions
 from delegation_app.services.delegations import blocks, selection
-from delegation_app.services.delegations import selection as delegation_selection
 from delegation_app.services.delegations.selection import Selection
 from delegation_app.services.status_lists import cache
 from delegation_app.services.transactions import part
@@ -36,7 +35,6 @@ _TOLD: Final = (
     "public_id", "root_id", "parent_id", "path", "subject", "principal_client_id",
     "delegate_client_id", "scopes", "audience",
 )  # fmt: skip
-_BATCH: Final = 500
 
 
 @part
@@ -65,8 +63,8 @@ def subtree(
 
 
 def of_user(user: AbstractBaseUser, origin: audit.RequestContext, *, reason: str) -> int:
-    """Revoke everything that a person has granted; see `chosen`."""
-    return chosen([delegation_selection.of_user(user)], origin, reason=reason)
+    """Revoke everything that a person has granted; see `revoke_selections`."""
+    return revoke_selections([selection.of_user(user)], origin, reason=reason)
 
 
 def of_client(
@@ -76,34 +74,36 @@ def of_client(
     reason: str,
     leaves_block: bool = True,
 ) -> int:
-    """Revoke everything that a client holds, and what was made from it; see `chosen`."""
-    selection = delegation_selection.of_client(application)
-    return chosen([selection], origin, reason=reason, leaves_block=leaves_block)
+    """Revoke everything that a client holds, and what was made from it; see `revoke_selections`."""
+    held = selection.of_client(application)
+    return revoke_selections([held], origin, reason=reason, leaves_block=leaves_block)
 
 
 def of_user_at_client(
     user: AbstractBaseUser, application: Application, origin: audit.RequestContext, *, reason: str
 ) -> int:
-    """Revoke what a client holds for a person, and what was made from it; see `chosen`."""
-    selection = delegation_selection.of_user_at_client(user, application)
-    return chosen([selection], origin, reason=reason)
+    """Revoke all that a client holds for a user, and all below; see `revoke_selections`."""
+    held = selection.of_user_at_client(user, application)
+    return revoke_selections([held], origin, reason=reason)
 
 
 def of_consent(
     consent: ConsentRecord, origin: audit.RequestContext, *, reason: str, leaves_block: bool = True
 ) -> int:
-    """Revoke everything that stands on a consent; see `chosen`."""
-    selection = delegation_selection.of_consent(consent)
-    return chosen([selection], origin, reason=reason, leaves_block=leaves_block)
+    """Revoke everything that stands on a consent; see `revoke_selections`."""
+    granted = selection.of_consent(consent)
+    return revoke_selections([granted], origin, reason=reason, leaves_block=leaves_block)
 
 
-def each(delegations: Iterable[Delegation], origin: audit.RequestContext, *, reason: str) -> int:
-    """Revoke several delegations with what is below them; see `chosen`. Ended ones are passed."""
-    return chosen(delegation_selection.each(delegations), origin, reason=reason)
+def revoke_delegations(
+    delegations: Iterable[Delegation], origin: audit.RequestContext, *, reason: str
+) -> int:
+    """Revoke several delegations and all below them; see `revoke_selections`."""
+    return revoke_selections(selection.in_batches(delegations), origin, reason=reason)
 
 
-def chosen(
-    chosen: Iterable[Selection],
+def revoke_selections(
+    selections: Iterable[Selection],
     origin: audit.RequestContext,
     *,
     reason: str,
@@ -112,7 +112,7 @@ def chosen(
     """Revoke all of several selections in one transaction, and return how many ended.
 
     Args:
-        chosen: what to end.
+        selections: what to end.
         origin: who ends it.
         reason: a sentence for the record.
         leaves_block: False where nothing is taken from a pair: a principal or delegate is gone.
@@ -122,7 +122,7 @@ def chosen(
     `delegation_revoked` for each delegation that was chosen itself and not because of another
     one. A selection that names its pair leaves one block, also where nothing ended.
     """
-    return _end_chosen(list(chosen), origin, reason, leaves_block=leaves_block)
+    return _end_chosen(list(selections), origin, reason, leaves_block=leaves_block)
 
 
 @part
@@ -200,7 +200,7 @@ def _held_rows(selection: Selection, held: set[UUID]) -> Iterator[tuple[int, str
 
 def _batches(keys: Iterable[K]) -> Iterator[list[K]]:
     rest = iter(keys)
-    while some := list(islice(rest, _BATCH)):
+    while some := list(islice(rest, limits.MAX_BATCH)):
         yield some
 
 

@@ -1,26 +1,49 @@
-"""What a revocation ends: delegations chosen by whose they are, with all that is below them.
+"""What a revocation ends: the delegations of a user, a client or a consent, with all below them.
 
-A preview counts the very rows that the deed will end. None of these conditions walks a tree: a row
-knows its person, its consent and the clients above it.
+A preview counts the very rows that the revocation ends. None of these conditions walks a tree: a
+row names its user, its consent and the clients above it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import CharField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
+from django.db.models import (
+    CharField,
+    Count,
+    Exists,
+    ExpressionWrapper,
+    F,
+    Max,
+    OuterRef,
+    Q,
+    QuerySet,
+)
 
-from delegation_app.models import ConsentRecord, Delegation, DelegationBlock
+from delegation_app import clock
+from delegation_app.conf import conf
+from delegation_app.models import (
+    AccessToken,
+    ConsentRecord,
+    Delegation,
+    DelegationBlock,
+    RefreshToken,
+)
 from delegation_app.models.delegation import ancestor_clients_of
 from delegation_app.protocol.claims import user_subject
+from delegation_app.protocol.jose import SKEW_SECONDS
+from delegation_app.services import limits
 from delegation_app.services.delegations import blocks
 from delegation_app.toolkit import Application
 
-# Each is a condition of its own, and databases bound how many one statement may have.
-_MOST_AT_ONCE: Final = 100
+# How often `delegation_app.resource_server` asks for status lists unless a site says otherwise
+_POLL_SECONDS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +52,9 @@ class Selection:
 
     Attributes:
         rows: all that would end.
-        tops: those of them that have none of them above; the others end because of these.
+        tops: those without any of them above; the others end because of these.
         pair: the block that a revocation leaves, where all of a principal, of a client, of both or
-            of a consent is chosen; None where each of `tops` leaves one.
+            of a consent ends; None where each of `tops` leaves one.
     """
 
     rows: QuerySet[Delegation]
@@ -40,37 +63,37 @@ class Selection:
 
 
 def subtree(top: Delegation) -> Selection:
-    """Choose one delegation and everything below it."""
+    """Return one delegation and everything below it."""
     standing = _standing()
     return Selection(standing.subtree(top), standing.filter(pk=top.pk))  # type: ignore[attr-defined]
 
 
 def of_user(user: AbstractBaseUser) -> Selection:
-    """Choose everything that a person has granted, directly or through others."""
+    """Return everything that a user granted, directly or through others."""
     return _of_trees(blocks.of_everything(user_subject(user.pk), ""), principal_user=user.pk)
 
 
 def of_consent(consent: ConsentRecord) -> Selection:
-    """Choose everything that stands on one answer of a person."""
+    """Return everything that rests on one consent."""
     return _of_trees(blocks.of_withdrawal(consent), consent=consent.pk)
 
 
 def of_client(application: Application) -> Selection:
-    """Choose everything that a client holds, and what was made from it."""
+    """Return everything that a client holds, and everything below."""
     return _held_by(application, _standing(), "")
 
 
 def of_user_at_client(user: AbstractBaseUser, application: Application) -> Selection:
-    """Choose what a client holds for one person, and what was made from it."""
+    """Return everything that a client holds for one user, and everything below."""
     rows = _standing().filter(principal_user=user.pk)
     return _held_by(application, rows, user_subject(user.pk))
 
 
-def each(delegations: Iterable[Delegation]) -> Iterator[Selection]:
-    """Choose several delegations, each with everything below it, some at a time."""
+def in_batches(delegations: Iterable[Delegation]) -> Iterator[Selection]:
+    """Yield several delegations, each with everything below it, in batches."""
     tops = list(_topmost(delegations))
-    for start in range(0, len(tops), _MOST_AT_ONCE):
-        some = tops[start : start + _MOST_AT_ONCE]
+    for start in range(0, len(tops), limits.MAX_CONDITIONS):
+        some = tops[start : start + limits.MAX_CONDITIONS]
         below = Q()
         for top in some:
             below |= Q(root=top.root_id, path__startswith=top.path)
@@ -78,10 +101,10 @@ def each(delegations: Iterable[Delegation]) -> Iterator[Selection]:
         yield Selection(standing.filter(below), standing.filter(pk__in=[top.pk for top in some]))
 
 
-def together(tops: QuerySet[Delegation]) -> Selection:
-    """Choose several delegations at once, each with everything below it.
+def combined(tops: QuerySet[Delegation]) -> Selection:
+    """Return several delegations, each with everything below it, in one selection.
 
-    For counting: a revocation takes them `each`, some at a time.
+    For counting: a revocation takes them `in_batches`.
     """
     tops = tops.filter(revoked_at=None)
     above = tops.filter(root=OuterRef("root")).annotate(
@@ -90,6 +113,64 @@ def together(tops: QuerySet[Delegation]) -> Selection:
     # Only trees that any of them stands in are looked at
     rows = _standing().filter(root__in=tops.values("root"))
     return Selection(rows.filter(Exists(above.filter(of__startswith=F("path")))), tops)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a revocation would end now.
+
+    Attributes:
+        delegations: how many.
+        access_tokens, refresh_tokens: how many live ones.
+        clients: how many clients hold them.
+        people: how many users granted them.
+        offline_until: until when a verifier without introspection and status lists may accept one
+            of the tokens; None if there is none.
+    """
+
+    delegations: int = 0
+    access_tokens: int = 0
+    refresh_tokens: int = 0
+    clients: int = 0
+    people: int = 0
+    offline_until: datetime | None = None
+
+
+def preview(selections: Iterable[Selection]) -> Preview:
+    """Return what revoking all of several selections would end now. Reads only.
+
+    Three statements, however many there are; nothing but the counts is read.
+    """
+    parts = [selection.rows for selection in selections]
+    if not parts:
+        return Preview()
+    now, rows = clock.now(), reduce(or_, parts)
+    held = rows.order_by().aggregate(
+        delegations=Count("pk"),
+        clients=Count("delegate_client_id", distinct=True),
+        people=Count("subject", distinct=True, filter=Q(principal_user__isnull=False)),
+    )
+    good = {"delegation__in": rows, "expires_at__gt": now}
+    refresh = RefreshToken.objects.filter(consumed_at=None, **good)
+    # An opaque token cannot be verified offline
+    access = AccessToken.objects.filter(revoked_at=None, **good).aggregate(
+        tokens=Count("pk"), last=Max("expires_at", filter=Q(digest=None))
+    )
+    last = access["last"]
+    return Preview(
+        **held,
+        access_tokens=access["tokens"],
+        refresh_tokens=refresh.count(),
+        offline_until=None if last is None else last + timedelta(seconds=SKEW_SECONDS),
+    )
+
+
+def followers_seconds() -> int:
+    """Return after how many seconds verifiers that follow status lists refuse a revoked token.
+
+    A list may be that old when it is served, and is polled again after the longer of the times.
+    """
+    return max(conf.status_list_ttl, _POLL_SECONDS) + conf.status_list_cache_seconds
 
 
 def _standing() -> QuerySet[Delegation]:

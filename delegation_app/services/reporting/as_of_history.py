@@ -1,4 +1,4 @@
-"""Delegations as they were: their rows taken back by what the trail tells."""
+"""Delegations as they were: their rows, taken back by the audit trail."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SWITCH: Final = "clientpolicy.enabled"
 
 
 class AccessAnswer(Enum):
-    """Whether somebody could act."""
+    """Whether a delegation could be used."""
 
     YES = "yes"
     NO = "no"
@@ -39,19 +39,19 @@ class AccessAnswer(Enum):
 
 
 class UnknownFact(Enum):
-    """What the records do not tell about one delegation."""
+    """A fact about a delegation that is not on record."""
 
     NOT_OPENED = "not_opened"
-    """Its opening is not in the trail: the terms are those of now."""
+    """Its creation is not in the audit trail: the terms are the present ones."""
 
     EXPIRY = "expiry"
-    """The trail did not tell its expiry yet when it was opened, and it was narrowed from above."""
+    """Its first expiry was not audited, and it was narrowed from above."""
 
     PERSON = "person"
-    """The person was disabled or enabled at a time that nothing tells."""
+    """The user was disabled or enabled at an unknown time."""
 
     CLIENT = "client"
-    """A client is disabled now, and nothing tells since when."""
+    """A client is disabled now, since an unknown time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,14 @@ class Snapshot:
 
     Attributes:
         delegation: its row, as it is now.
-        via: the client ids on the way to it, its own the last.
+        via: the client ids of its chain, its own last.
         scopes, audience: what it allowed, and where.
-        since, until: when it began, and when it was to end by itself; None for no end.
-        ended_at: when it was revoked after that; None if it was not.
+        since, until: its issue, and its expiry at the time; None for no end.
+        ended_at: when it was revoked later; None if it was not.
         answer: whether it could be used.
-        stopped_by: who was disabled: client ids, here or above, and the subject of the person.
-        gaps: what the records do not tell.
-        events: what proves it, oldest first.
+        stopped_by: who was disabled: client ids of the chain, and the subject of the user.
+        gaps: facts that are not on record.
+        events: the evidence, oldest first.
     """
 
     delegation: Delegation
@@ -93,15 +93,15 @@ class _Terms:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What is on file about some delegations, read in a number of statements that does not grow.
+    """The records about some delegations, read in a fixed number of statements.
 
     Attributes:
-        when: the moment that is asked about.
-        chain: the delegations on the way to each, by public id.
-        events: what happened to each of those, oldest first, by key.
-        switched: how often each client was enabled or disabled since, by client id.
-        disabled: since when those are that are disabled now, if that is known, by client id.
-        people: how each person was disabled and enabled, at any time, oldest first, by subject.
+        when: the time of the query.
+        chain: the delegations of the chain of each, by public id.
+        events: the events of each of those, oldest first, by key.
+        switched: the events that enabled or disabled each client since, by client id.
+        disabled: since when each disabled client is disabled, if known, by client id.
+        people: the events that disabled or enabled each user, oldest first, by subject.
     """
 
     when: datetime
@@ -113,7 +113,7 @@ class History:
 
     @classmethod
     def of(cls, rows: Iterable[Delegation], when: datetime) -> History:
-        """Read what is on file; four statements."""
+        """Read the records; four statements."""
         ids = {UUID(public_id) for row in rows for public_id in row.chain}
         chain = {row.public_id: row for row in Delegation.objects.filter(public_id__in=ids)}
         clients = {row.delegate_client_id for row in chain.values()}
@@ -130,7 +130,7 @@ class History:
         return cls(when, chain, events, switched, _disabled(clients), people)
 
     def line(self, row: Delegation) -> Snapshot:
-        """Return one of those delegations as it was."""
+        """Return one of the delegations as it was."""
         chain = [self.chain[UUID(public_id)] for public_id in row.chain]
         terms = self._terms(row, chain)
         stopped = tuple(
@@ -187,7 +187,7 @@ class History:
     ) -> datetime | None:
         if "expires_at" in opened.details:
             return _time(opened.details["expires_at"])
-        # Opened by an older version: what its first narrowing found, or else what stands there
+        # Not in the event: the expiry before the first narrowing, or else the present one
         for event in self.events.get(row.pk, ()):
             if event.event == DELEGATION_NARROWED.name:
                 return _time((event.details.get("before") or {}).get("expires_at"))
@@ -221,7 +221,7 @@ class History:
 
     def _was_disabled(self, client_id: str) -> bool:
         for number, event in enumerate(self.switched.get(client_id, ())):
-            # What stood there before it, taken back by those in between that say nothing
+            # The state before it, taken back by the events in between that have no value
             if (was_enabled := _was_enabled(event)) is not None:
                 return was_enabled == (number % 2 == 1)
         turned = len(self.switched.get(client_id, ()))
@@ -233,12 +233,12 @@ class History:
         return since is not None and since <= self.when
 
     def _was_active(self, row: Delegation) -> bool | None:
-        """Return whether the person was active; None if what is on file contradicts itself."""
+        """Return whether the user was active; None if the records contradict each other."""
         events = self.people.get(row.subject, ())
         before = [event for event in events if event.occurred_at <= self.when]
         after = [event for event in events if event.occurred_at > self.when]
         since = before[-1].event == USER_ENABLED.name if before else None
-        # The next one changed what was; without a next one it is as now, unless the person is gone
+        # The next event changed the state; without one it is the present one, if the user exists
         until = getattr(row.principal_user, "is_active", None)
         if after:
             until = after[0].event == USER_DISABLED.name
@@ -256,7 +256,7 @@ class History:
 
 
 def _same_client(chain: Sequence[Delegation]) -> set[int]:
-    """Return those of a chain whose audience the last one loses too; see `narrowing`."""
+    """Return the keys of a chain whose narrowed audience the last one loses too."""
     client = chain[-1].delegate_client_id
     return {row.pk for row in chain if row.delegate_client_id == client}
 
@@ -276,13 +276,13 @@ def _events_of(rows: Iterable[Delegation]) -> QuerySet[AuditEvent]:
 def _switches_of(
     client_ids: Iterable[str], subjects: Iterable[str], since: datetime
 ) -> QuerySet[AuditEvent]:
-    """Return what was done to clients since, and to people at any time, in one statement."""
+    """Return the switches of clients since a time, and of users at any time. One statement."""
     turned = (USER_DISABLED.name, USER_ENABLED.name)
     clients = AuditEvent.objects.filter(
         event=CLIENT_CHANGED.name, occurred_at__gt=since, client_id_value__in=client_ids
     )
     people = AuditEvent.objects.filter(event__in=turned, subject__in=subjects)
-    # Each has its index; one condition with OR would have none. The default order is not wanted.
+    # Each has its index; one condition with OR would have none
     return clients.order_by().union(people.order_by(), all=True).order_by("occurred_at", "id")
 
 
@@ -292,7 +292,7 @@ def _disabled(client_ids: Iterable[str]) -> dict[str, datetime | None]:
 
 
 def _was_enabled(event: AuditEvent) -> bool | None:
-    """Return whether the client was enabled before this event, if it says so."""
+    """Return whether the client was enabled before an event, if that is in it."""
     before = event.details.get("before")
     found = before.get(_SWITCH) if isinstance(before, dict) else None
     return found if isinstance(found, bool) else None

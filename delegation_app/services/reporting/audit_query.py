@@ -1,4 +1,4 @@
-"""Looking into the audit trail: the same filters for the console, the export and the command line.
+"""Queries of the audit trail: one set of filters for the admin, the export and the command line.
 
 Each filter alone has an index that gives its newest events first; see `models/audit.py`.
 """
@@ -22,10 +22,10 @@ from delegation_app.models.audit import detail_text
 from delegation_app.protocol.names import TOKEN_EXCHANGE
 from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import audit, event_counts, name_search, name_suggestions
-from delegation_app.services.name_suggestions import Sight
-from delegation_app.services.paging import Cursor, Newest, Page
-from delegation_app.services.reporting import inherited_events
-from delegation_app.services.reporting.inherited_events import REACHING
+from delegation_app.services.name_suggestions import VisibilityScope
+from delegation_app.services.paging import Cursor, KeysetList, Page
+from delegation_app.services.reporting import timeline
+from delegation_app.services.reporting.timeline import REACHING
 from delegation_app.services.transactions import nested
 
 PRESETS: Final = {
@@ -42,21 +42,21 @@ ENDPOINTS: Final = (
     "introspect",
     "revoke",
 )
-_MOST_CONSENTS: Final = 20
+_MAX_CONSENTS: Final = 20
 _TOKEN_ID_LENGTH: Final = 27
 
 
 @dataclass(frozen=True, slots=True)
 class AuditQuery:
-    """Which events; what is left empty keeps all.
+    """The filter of events; an empty condition keeps all.
 
     Attributes:
-        since, until: from when on, and until before when.
+        since, until: from this time on, and before this time.
         event, outcome, reason: exactly these.
         actor, subject: a subject, a user name or a client id.
         client_id, request_id, jti: exactly these.
-        delegation: the public id of the delegation that the event is about, or that it ended or
-            narrowed with one above it.
+        delegation: the public id of a delegation: events about it, and those that revoked or
+            narrowed it together with one above it.
         endpoint: the name of the endpoint that refused; one of ENDPOINTS.
         about: any of the ids and names above, whichever it is.
     """
@@ -76,44 +76,34 @@ class AuditQuery:
     about: str = ""
 
     @property
-    def events(self) -> Newest[AuditEvent]:
+    def events(self) -> KeysetList[AuditEvent]:
         """The events, newest first."""
-        return Newest("occurred_at", list(self._branches()))
+        return KeysetList("occurred_at", list(self._branches()))
 
     def page(self, size: int, cursor: Cursor | None = None) -> Page[AuditEvent]:
-        """Return a page of them; reads each once, with what its line links to."""
+        """Return a page of the events, each with the ids that its line links to."""
         return self.events.page(size, cursor)
 
     def is_inherited(self, event: AuditEvent) -> bool:
-        """Whether an event is here because it reached the asked delegation from one above it.
+        """Whether an event is about a delegation above the requested one, and reached that too.
 
         Args:
-            event: as this trail has read it.
+            event: as this query reads it.
         """
-        asked = self.delegation or as_uuid(self.about, as_typed=True)
+        requested = self.delegation or as_uuid(self.about, as_typed=True)
         # The id of a request may look like that of a delegation
-        if asked is None or event.event not in REACHING or event.request_id == self.about:
+        if requested is None or event.event not in REACHING or event.request_id == self.about:
             return False
-        return event.about_delegation not in {None, asked}  # type: ignore[attr-defined]  # annotated
+        return event.about_delegation not in {None, requested}  # type: ignore[attr-defined]  # annotated
 
-    def unknown(self, sight: Sight) -> list[str]:
-        """Return a sentence for each name that does not exist. Reads only.
+    def unknown_names(self, visible: VisibilityScope) -> list[str]:
+        """Return a sentence for each name that does not exist; see `name_suggestions`."""
+        return name_suggestions.unknown_names(
+            visible, parties=(self.actor, self.subject), client_id=self.client_id, term=self.about
+        )
 
-        Args:
-            sight: whose names the reader may see.
-        """
-        found = [
-            name_suggestions.of_party(term, sight) for term in (self.actor, self.subject) if term
-        ]
-        if self.client_id:
-            found.append(name_suggestions.of_client(self.client_id, sight))
-        # It may be the id of a token or a request, so only a slip is worth a word
-        if self.about:
-            found.append(name_suggestions.of_anything(self.about, sight))
-        return [sentence for sentence in dict.fromkeys(found) if sentence]
-
-    def said(self) -> dict[str, str]:
-        """Return what was asked for, for the record of an export."""
+    def as_details(self) -> dict[str, str]:
+        """Return the conditions that are set, for the audit event of an export."""
         values = ((each.name, getattr(self, each.name)) for each in fields(self))
         return {
             name: value.isoformat() if isinstance(value, datetime) else str(value)
@@ -151,25 +141,25 @@ class AuditQuery:
 
 
 def with_public_ids(rows: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
-    """Add the ids by which the world knows what each is about, as `about_delegation` and so on."""
+    """Add the public ids of what each event is about: `about_delegation`, `about_consent`."""
     return rows.annotate(
         about_delegation=F("delegation__public_id"), about_consent=F("consent__public_id")
     )
 
 
 def since_preset(preset: str) -> datetime | None:
-    """Return since when a preset reaches; None for all."""
+    """Return the start of a preset period; None for all."""
     return clock.now() - PRESETS[preset] if preset in PRESETS else None
 
 
-def export(trail: AuditQuery, origin: audit.RequestContext, form: str) -> Iterator[AuditEvent]:
-    """Return all events that `trail` keeps, newest first, up to now.
+def export(query: AuditQuery, origin: audit.RequestContext, form: str) -> Iterator[AuditEvent]:
+    """Return all events of a query, newest first, up to now.
 
-    They are read while they are taken, in constant memory. That they leave is on record before
-    the first one does.
+    They are read while they are consumed, in constant memory. The export is on record before the
+    first event leaves.
 
     Args:
-        trail: which.
+        query: which events.
         origin: who exports.
         form: the name of the format.
 
@@ -179,9 +169,9 @@ def export(trail: AuditQuery, origin: audit.RequestContext, form: str) -> Iterat
     event_counts.write_finished()
     now = clock.now()
     # Without an end, the export would never catch up with its own server
-    bounded = replace(trail, until=now if trail.until is None else min(trail.until, now))
+    bounded = replace(query, until=now if query.until is None else min(query.until, now))
     with nested():
-        audit.record(AUDIT_EXPORTED, origin, details={"format": form, "filter": trail.said()})
+        audit.record(AUDIT_EXPORTED, origin, details={"format": form, "filter": query.as_details()})
     return bounded.events.all()
 
 
@@ -192,11 +182,11 @@ def _alternatives(column: str, term: str) -> list[Q]:
 def _of_delegation(public_id: UUID | None) -> list[Q]:
     if public_id is None:
         return [Q()]
-    # By its key: joined, the newest events of all would be gone through for one that has few
+    # By its key: a join would read the newest events of all delegations for one that has few
     row = Delegation.objects.filter(public_id=public_id).first()
     if row is None:
         return []
-    above = inherited_events.keys(row)
+    above = timeline.inherited_keys(row)
     return [Q(delegation=row.pk), *([Q(pk__in=above)] if above else [])]
 
 
@@ -207,7 +197,7 @@ def _about(term: str) -> list[Q]:
         consents = ConsentRecord.objects.filter(
             Q(public_id=public_id) | Q(delegations__public_id=public_id)
         )
-        keys = list(consents.values_list("pk", flat=True).distinct()[:_MOST_CONSENTS])
+        keys = list(consents.values_list("pk", flat=True).distinct()[:_MAX_CONSENTS])
         return [
             *_of_delegation(public_id),
             *(Q(consent=key) for key in keys),
@@ -223,7 +213,7 @@ def _about(term: str) -> list[Q]:
 
 
 def _refused_at(endpoint: str) -> list[Q]:
-    """Return the conditions for what an endpoint refused; none if there is no such endpoint."""
+    """Return the conditions for refusals of an endpoint; none if there is no such endpoint."""
     if not endpoint:
         return [Q()]
     try:

@@ -1,13 +1,12 @@
-"""How the server is doing, for the first page that an operator sees.
+"""Metrics of the server for the dashboard of the admin.
 
-Nothing here reads more than a bounded part of any table, and what was counted is kept for a minute,
-so that a page which everybody opens costs next to nothing.
+Each reads a bounded part of a table and is cached for a minute, so the start page stays cheap.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -28,16 +27,15 @@ from delegation_app.events import (
     TOKEN_REVOKED,
 )
 from delegation_app.models import AuditEvent, Delegation, SigningKey
-from delegation_app.services import caching, signing_keys
+from delegation_app.services import caching, limits, signing_keys
+from delegation_app.services.paging import RowCount
 
 HOURS: Final = 24
-MOST_EVENTS: Final = 100_000
-MOST_LIVE: Final = 10_000
-_READ: Final = 25_000
+MAX_EVENTS: Final = 100_000
 _SECONDS: Final = 60
-_NAME: Final = "delegation:pulse:"
-# Fewer refusals than that say nothing, whatever their share
-_FEW: Final = 20
+_NAME: Final = "delegation:metrics:"
+# Fewer refusals are no sign of trouble, whatever their share
+_MIN_REFUSED: Final = 20
 
 T = TypeVar("T")
 
@@ -49,18 +47,18 @@ KINDS: Final[dict[str, Q]] = {
     "exchanged": Q(event__in=_EXCHANGED),
     "revoked": Q(event__in=[DELEGATION_REVOKED.name, TOKEN_REVOKED.name]),
 }
-# An event that counts stands for so many
+# An event of counted refusals stands for so many
 _COUNTED: Final = Cast(KT("details__count"), BigIntegerField())
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What happened in the last hours.
+    """Events of the last 24 hours.
 
     Attributes:
-        hours: a number for each of the 24 hours up to this one, by kind; see `KINDS`.
-        since: from when on all was counted: 24 hours ago, or later where there was too much.
-        is_cut: whether there was too much.
+        hours: a count for each of the 24 hours up to this one, by kind; see `KINDS`.
+        since: the start of the counted period: 24 hours ago, or later if there were too many.
+        is_cut: whether there were too many events to count all.
     """
 
     hours: Mapping[str, list[int]]
@@ -69,20 +67,12 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
-    """How many delegations are live, and whether these are all."""
-
-    count: int
-    is_all: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Keys:
-    """The signing key, and what is wrong with it.
+    """The signing keys and their problems.
 
     Attributes:
-        activated_at: since when the active one signs; None if there is none.
-        unreadable: ids of keys that have to sign and can't be decrypted.
+        activated_at: since when the active key signs; None if there is none.
+        unreadable: ids of keys that have to sign and cannot be decrypted.
     """
 
     activated_at: datetime | None
@@ -90,22 +80,22 @@ class Keys:
 
 
 def traffic() -> Traffic:
-    """Return what happened in the last hours: at most two statements a minute."""
+    """Return the events of the last 24 hours: at most two statements a minute."""
     return _kept("traffic", _traffic)
 
 
-def live() -> Live:
+def live() -> RowCount:
     """Return how many of the newest delegations are live: at most two statements a minute."""
     return _kept("live", _live)
 
 
 def signing() -> Keys:
-    """Return how the signing keys are: at most two statements a minute."""
+    """Return the state of the signing keys: at most two statements a minute."""
     return _kept("keys", _keys)
 
 
 def cache_answers() -> bool:
-    """Tell whether the cache keeps what it is given."""
+    """Return whether the cache works."""
 
     def keeps(cache: BaseCache) -> bool:
         cache.set(f"{_NAME}probe", 1, _SECONDS)
@@ -118,11 +108,11 @@ def cache_answers() -> bool:
 
 
 def many_refused(found: Traffic) -> bool:
-    """Tell whether more is refused than usual: in this hour and the last, and against the day."""
+    """Return whether this hour and the last have more refusals than usual."""
     refused, issued = found.hours["refused"], found.hours["issued"]
     lately, before = sum(refused[-2:]), refused[:-2]
     usual = 2 * sum(before) / len(before)
-    return lately >= _FEW and lately > 3 * usual and lately > sum(issued[-2:]) / 4
+    return lately >= _MIN_REFUSED and lately > 3 * usual and lately > sum(issued[-2:]) / 4
 
 
 def _traffic() -> Traffic:
@@ -130,8 +120,8 @@ def _traffic() -> Traffic:
     first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
     day = AuditEvent.objects.filter(occurred_at__gte=first)
     newest = day.order_by("-occurred_at", "-pk").values_list("occurred_at", flat=True)
-    # So that a busy day is not counted to its end: the index alone tells where to stop
-    last = newest[MOST_EVENTS - 1 : MOST_EVENTS].first()
+    # So that a busy day is not counted to its end: the index alone has where to stop
+    last = newest[MAX_EVENTS - 1 : MAX_EVENTS].first()
     rows = (
         (day if last is None else day.filter(occurred_at__gte=last))
         .order_by()
@@ -149,15 +139,15 @@ def _traffic() -> Traffic:
     return Traffic(found, last or first, is_cut=last is not None)
 
 
-def _live() -> Live:
-    now = clock.now()
+def _live() -> RowCount:
+    now, most = clock.now(), limits.MAX_SCANNED
     newest = Delegation.objects.order_by("-issued_at", "-pk")
-    last = newest.values_list("issued_at", flat=True)[_READ - 1 : _READ].first()
-    rows = Delegation.objects.live(now).order_by()
+    last = newest.values_list("issued_at", flat=True)[most - 1 : most].first()
+    rows = Delegation.objects.live(now)
     if last is not None:
         rows = rows.filter(issued_at__gte=last)
-    count = rows[: MOST_LIVE + 1].count()
-    return Live(min(count, MOST_LIVE), is_all=last is None and count <= MOST_LIVE)
+    found = RowCount.of(rows, limits.MAX_COUNT)
+    return replace(found, is_all=found.is_all and last is None)
 
 
 def _keys() -> Keys:

@@ -1,4 +1,4 @@
-"""Operators find delegations and deal with one of them: `/delegations/api/`."""
+"""Operators find, narrow and revoke delegations: `/delegations/api/`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from rest_framework.response import Response
 
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.constraints import Constraints
-from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.delegations import bulk, listing
+from delegation_app.services.delegations import bulk, listing, selection
 from delegation_app.services.delegations.filters import DelegationFilter
 from delegation_app.services.delegations.narrowing import Narrowing
+from delegation_app.services.delegations.selection import preview
+from delegation_app.services.paging import SignedCursors
 from delegation_app.views.api import operator_serializers as shapes
 from delegation_app.views.api import serializers
 from delegation_app.views.api.endpoint import Operation, OperatorEndpoint
-from delegation_app.views.api.signing import sign, verify
 
-# What the interface calls otherwise than `DelegationFilter`
+# Parameters with another name than in `DelegationFilter`
 _NAMES: Final = {
     "client": "client_id",
     "last_used_before": "not_used_after",
@@ -29,7 +29,7 @@ _NAMES: Final = {
 
 
 class DelegationListView(OperatorEndpoint):
-    """All of them."""
+    """All delegations."""
 
     operations: ClassVar = {
         "GET": Operation(
@@ -45,42 +45,38 @@ class DelegationListView(OperatorEndpoint):
         del request
         given = self.given()
         limit, cursor = given.pop("limit"), given.pop("cursor", None)
-        bound = ("delegations", as_text(given))
-        after = "" if cursor is None else verify(cursor, *bound)
-        if after is None:
-            raise InvalidRequest("The cursor is none of this list.")
-        page = listing.listed(chosen(given), limit, after)
-        following = sign(page.older, *bound) if page.older else None
-        return self.told({"delegations": page.rows, "next": following})
+        cursors = SignedCursors("delegations", given)
+        page = listing.page(chosen(given), limit, cursors.read(cursor))
+        return self.told({"delegations": page.rows, "next": cursors.text(page.older) or None})
 
 
 class DelegationView(OperatorEndpoint):
-    """One of them."""
+    """One delegation."""
 
     operations: ClassVar = {
         "GET": Operation(
             "getDelegation",
-            "Tell all about a delegation.",
+            "Get a delegation with all its limits.",
             answer=shapes.DelegationSerializer,
             also=(404,),
         )
     }
 
     def get(self, request: Request, key: str) -> Response:
-        """Tell it."""
+        """Return it."""
         del request
         self.given()
         return self.told(_whole(listing.find(key)))
 
 
 class NarrowDelegationView(OperatorEndpoint):
-    """Take away from one and from all below it."""
+    """Narrow one delegation and everything below it."""
 
     needs = "narrow"
     operations: ClassVar = {
         "POST": Operation(
             "narrowDelegation",
-            "Leave less of a delegation and of all below it, at once for all tokens.",
+            "Narrow a delegation and everything below it, with immediate effect on all tokens.",
             answer=shapes.DelegationSerializer,
             body=shapes.NarrowDelegation,
             also=(404,),
@@ -102,19 +98,19 @@ class NarrowDelegationView(OperatorEndpoint):
 
 
 class RevokeDelegationView(OperatorEndpoint):
-    """End one and all below it."""
+    """Revoke one delegation and everything below it."""
 
     needs = "revoke"
     operations: ClassVar = {
         "GET": Operation(
             "previewRevocation",
-            "Tell what revoking a delegation would stop.",
+            "Preview what revoking a delegation would end.",
             answer=shapes.RevocationPreview,
             also=(404,),
         ),
         "POST": Operation(
             "revokeDelegation",
-            "Revoke a delegation and all below it. It can't be undone.",
+            "Revoke a delegation and everything below it. This cannot be undone.",
             answer=serializers.DelegationsEnded,
             body=shapes.RevokeDelegation,
             also=(404,),
@@ -122,10 +118,10 @@ class RevokeDelegationView(OperatorEndpoint):
     }
 
     def get(self, request: Request, key: str) -> Response:
-        """Tell what would stop."""
+        """Return what would end."""
         del request
         self.given()
-        return self.told(bulk.of_one(listing.find(key)))
+        return self.told(preview([selection.subtree(listing.find(key))]))
 
     def post(self, request: Request, key: str) -> Response:
         """Revoke it."""
@@ -136,20 +132,15 @@ class RevokeDelegationView(OperatorEndpoint):
 
 
 def chosen(given: dict[str, Any]) -> DelegationFilter:
-    """Return the conditions that a shape has read."""
+    """Return the filter of validated conditions."""
     found = {_NAMES.get(name, name): value for name, value in given.items()}
     return DelegationFilter(
         **found | {name: str(found[name]) for name in ("parent", "root") if name in found}
     )
 
 
-def as_text(given: dict[str, Any]) -> dict[str, str]:
-    """Return the conditions as what they were read from, to be signed."""
-    return {name: str(value) for name, value in given.items()}
-
-
 def _whole(row: Any) -> Any:
-    # The shape reads attributes; these are no columns
+    # The serializer reads attributes; these are no columns
     row.constraint_list = row.constraints.as_json()
     row.limits = row.constraints.describe()
     row.counted_children = listing.children(row)

@@ -1,4 +1,4 @@
-"""Operators end all that a filter finds, some at a time, after a look at what that is."""
+"""Operators revoke all delegations of a filter, in batches, after a dry run."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from rest_framework.response import Response
 from delegation_app import clock
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.services.delegations import bulk
+from delegation_app.services.signed_text import sign, verify
 from delegation_app.views.api import operator_serializers as shapes
 from delegation_app.views.api.endpoint import Operation, OperatorEndpoint
 from delegation_app.views.api.errors import PreviewNeeded
-from delegation_app.views.api.operator import as_text, chosen
-from delegation_app.views.api.signing import sign, verify
+from delegation_app.views.api.operator import chosen
 
 CONFIRM_WITHIN: Final = 3600
 
 
 class RevokeDelegationsView(OperatorEndpoint):
-    """End all that a filter finds.
+    """Revoke all delegations of a filter.
 
-    A dry run answers what would end, and a `confirm` for this operator, this filter and what there
-    is now. Each call with it ends a bounded number and says what is left, so a script that was
-    interrupted asks again with the same.
+    A dry run returns what would end, and a `confirm` for this operator, this filter and the
+    delegations that exist now. Each call with it revokes a bounded number and returns what is left,
+    so an interrupted script continues with the same request.
     """
 
     needs = "revoke"
     operations: ClassVar = {
         "POST": Operation(
             "revokeDelegations",
-            "Revoke all that a filter finds, some at a time. It can't be undone.",
+            "Revoke all delegations of a filter, in batches. This cannot be undone.",
             answer=shapes.DelegationsRevoked,
             body=shapes.RevokeDelegations,
             also=(409,),
@@ -39,45 +39,42 @@ class RevokeDelegationsView(OperatorEndpoint):
     }
 
     def post(self, request: Request) -> Response:
-        """Tell what would end, or end some of it."""
+        """Return what would end, or revoke some of it."""
         del request
         given = self.given()
         if not given["filter"]:
             raise InvalidRequest("The filter needs at least one condition.")
-        return self.told(self._tried(given) if given["dry_run"] else self._done(given))
+        return self.told(self._dry_run(given) if given["dry_run"] else self._revoke(given))
 
-    def _tried(self, given: dict[str, Any]) -> dict[str, Any]:
-        found = bulk.outlook(chosen(given["filter"]), given["limit"])
-        now = int(clock.now().timestamp())
+    def _dry_run(self, given: dict[str, Any]) -> dict[str, Any]:
+        task = bulk.begin(chosen(given["filter"]), skips_expired=True)
+        found = bulk.outlook(task, size=given["limit"], is_full=True)
+        now, newest = int(clock.now().timestamp()), bulk.newest_key(task)
         return {
             "dry_run": True,
             "ended": 0,
             "remaining": found.matching,
             "next": found.next,
-            "confirm": sign(f"{now}.{found.newest}", *self._bound_to(given)),
+            "confirm": sign(f"{now}.{newest}", *self._bound_to(given)),
         }
 
-    def _done(self, given: dict[str, Any]) -> dict[str, Any]:
+    def _revoke(self, given: dict[str, Any]) -> dict[str, Any]:
         if not given.get("reason"):
             raise InvalidRequest("reason is missing.")
         confirm = given.get("confirm", "")
         at, _, newest = (verify(confirm, *self._bound_to(given)) or "0.0").partition(".")
         if clock.now().timestamp() - int(at) > CONFIRM_WITHIN:
             raise PreviewNeeded("Make a dry run first, and send the `confirm` of its answer.")
-        batch = bulk.end_some(
-            chosen(given["filter"]),
-            int(newest),
-            self.origin,
-            reason=given["reason"],
-            size=given["limit"],
-        )
+        task = bulk.begin(chosen(given["filter"]), skips_expired=True, last_key=int(newest))
+        reason, size = given["reason"], given["limit"]
+        task = bulk.revoke_some(task, self.origin, reason=reason, size=size)
         return {
             "dry_run": False,
-            "ended": batch.ended,
-            "remaining": batch.remaining,
+            "ended": task.ended,
+            "remaining": bulk.remaining(task, is_full=True),
             "next": None,
             "confirm": confirm,
         }
 
     def _bound_to(self, given: dict[str, Any]) -> tuple[Any, ...]:
-        return ("revoke", self.person.subject, as_text(given["filter"]))
+        return ("revoke", self.person.subject, given["filter"])

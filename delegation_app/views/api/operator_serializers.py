@@ -7,8 +7,8 @@ from typing import Any
 from rest_framework import serializers
 
 from delegation_app import grant_types
+from delegation_app.services import limits
 from delegation_app.services.delegations import state
-from delegation_app.services.delegations.bulk import MOST_AT_ONCE
 from delegation_app.views.api.fields import (
     DelegationId,
     NameListField,
@@ -168,9 +168,9 @@ class RevokeDelegations(StrictSerializer):
         required=False, max_length=255, help_text="Needed unless it is a dry run."
     )
     limit = StrictIntegerField(
-        default=MOST_AT_ONCE,
+        default=limits.MAX_REVOKED,
         min_value=1,
-        max_value=MOST_AT_ONCE,
+        max_value=limits.MAX_REVOKED,
         help_text="How many of those found end in one call, each with all below it.",
     )
 

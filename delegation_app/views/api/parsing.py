@@ -1,4 +1,4 @@
-"""Reading what was sent: nothing unknown, nothing twice, nothing too large or too deep."""
+"""Parsing requests: unknown, repeated, oversized and deeply nested values are refused."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from delegation_app.protocol.secrets import masked
 from delegation_app.views.api.errors import UnsupportedMediaType
 
 JSON: Final = "application/json"
-# The deepest that anybody needs is a constraint in a list
+# A constraint in a list needs no more
 MAX_DEPTH: Final = 12
 
 Shape = type[Serializer[Any]]
 
 
 def from_query(request: HttpRequest, shape: Shape | None) -> dict[str, Any]:
-    """Return the query's parameters as `shape` reads them; without one there may be none.
+    """Return the parameters of the query, validated; without `shape` there must be none.
 
     Raises:
         InvalidRequest: unknown, repeated, empty or malformed.
-        ValidationError: not what the shape wants.
+        ValidationError: invalid for the serializer.
     """
     pairs = decode(request.META.get("QUERY_STRING", ""))
-    # Empty ones too: a script whose variable is unset must not ask for everything
+    # Empty ones too: a script whose variable is unset must not get everything
     if not all(value for _name, value in pairs):
         raise InvalidRequest("A parameter has no value.")
     return _shaped(_once(pairs), shape, is_text=True)
 
 
 def from_body(request: HttpRequest, shape: Shape) -> dict[str, Any]:
-    """Return the members of a JSON body as `shape` reads them; see `from_query`."""
+    """Return the members of a JSON body, validated; see `from_query`."""
     sent = _parsed(http.read_body(request))
     if not isinstance(sent, dict):
         raise InvalidRequest("The body must be a JSON object.")
@@ -46,10 +46,10 @@ def from_body(request: HttpRequest, shape: Shape) -> dict[str, Any]:
 
 
 def require_json(request: HttpRequest) -> None:
-    """Refuse a body of another kind before anybody parses it.
+    """Refuse another content type before the body is parsed.
 
     Raises:
-        UnsupportedMediaType: it is no JSON in UTF-8.
+        UnsupportedMediaType: not JSON in UTF-8.
     """
     charset = (request.content_params or {}).get("charset", "utf-8").lower()
     if request.content_type != JSON or charset != "utf-8":
@@ -84,22 +84,22 @@ def _parsed(body: bytes) -> Any:
     try:
         sent = json.loads(body.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number)
     except RecursionError as error:
-        raise InvalidRequest("The JSON is nested too deep.") from error
+        raise InvalidRequest("The JSON is nested too deeply.") from error
     except ValueError as error:
         # Also a number with more digits than Python reads
         raise InvalidRequest("The body is not JSON in UTF-8.") from error
-    _refuse_odd(sent, MAX_DEPTH)
+    _refuse_unstorable(sent, MAX_DEPTH)
     return sent
 
 
 def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not JSON")
 
 
-def _refuse_odd(value: Any, levels: int) -> None:
-    """Refuse what a database or a log would choke on, wherever it stands."""
+def _refuse_unstorable(value: Any, levels: int) -> None:
+    """Refuse a value that no database can store, at any depth."""
     if levels < 0:
-        raise InvalidRequest("The JSON is nested too deep.")
+        raise InvalidRequest("The JSON is nested too deeply.")
     if not is_storable(value):
         what = (
             "a character that cannot be stored"
@@ -109,8 +109,8 @@ def _refuse_odd(value: Any, levels: int) -> None:
         raise InvalidRequest(f"The request contains {what}.")
     if isinstance(value, dict):
         for name, inner in value.items():
-            _refuse_odd(name, levels)
-            _refuse_odd(inner, levels - 1)
+            _refuse_unstorable(name, levels)
+            _refuse_unstorable(inner, levels - 1)
     if isinstance(value, list):
         for inner in value:
-            _refuse_odd(inner, levels - 1)
+            _refuse_unstorable(inner, levels - 1)

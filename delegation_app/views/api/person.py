@@ -1,4 +1,4 @@
-"""People look at what apps may do for them, and end or narrow it: `/connections/api/`."""
+"""Users list, narrow and end their connections: `/connections/api/`."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from delegation_app.services.connections import actions, detail
 from delegation_app.services.connections import listing as connection_listing
 from delegation_app.services.connections.listing import ConnectionQuery, Show
 from delegation_app.services.delegations.narrowing import Narrowing
+from delegation_app.services.paging import SignedCursors
+from delegation_app.services.signed_text import sign, verify
 from delegation_app.views.api import person_serializers as shapes
 from delegation_app.views.api import serializers
 from delegation_app.views.api.endpoint import Operation, PersonEndpoint
 from delegation_app.views.api.errors import PreviewNeeded
-from delegation_app.views.api.signing import sign, verify
 
 CONFIRM_WITHIN: Final = 3600
 
 
 class ConnectionListView(PersonEndpoint):
-    """Those that the person opened."""
+    """The root delegations of the user."""
 
     operations: ClassVar = {
         "GET": Operation(
@@ -41,32 +42,27 @@ class ConnectionListView(PersonEndpoint):
         del request
         given = self.given()
         limit, cursor = given.pop("limit"), given.pop("cursor", None)
-        chosen, person = _chosen(given), self.person
-        # Whose list it is, and of what: another person's or another list's cursor is none
-        bound = ("connections", person.subject, given)
-        before = "" if cursor is None else verify(cursor, *bound)
-        if before is None:
-            raise InvalidRequest("The cursor is none of this list.")
-        page = ConnectionQuery(chosen.show, chosen.app, chosen.unused, limit, before)
-        listing = connection_listing.listed(person.user, page)
-        following = sign(listing.older, *bound) if listing.older else None
-        return self.told({"connections": listing.rows, "next": following})
+        person = self.person
+        cursors = SignedCursors("connections", person.subject, given)
+        query = _query(given, size=limit, cursor=cursors.read(cursor))
+        page = connection_listing.page(person.user, query)
+        return self.told({"connections": page.rows, "next": cursors.text(page.older) or None})
 
 
 class ConnectionView(PersonEndpoint):
-    """One of them, or one that was made from it."""
+    """One connection, or a delegation below it."""
 
     operations: ClassVar = {
         "GET": Operation(
             "getConnection",
-            "Tell all about a connection: its answer, tree and past, and what ending it would end.",
+            "Get a connection with its consent, tree and timeline, and what ending it would end.",
             answer=shapes.ConnectionWithEnding,
             also=(404,),
         )
     }
 
     def get(self, request: Request, key: str) -> Response:
-        """Tell it."""
+        """Return it."""
         del request
         self.given()
         row = connection_listing.owned(self.person.user, key)
@@ -74,12 +70,12 @@ class ConnectionView(PersonEndpoint):
 
 
 class NarrowConnectionView(PersonEndpoint):
-    """Let an app do less, or not for so long."""
+    """Let an app do less, or for a shorter time."""
 
     operations: ClassVar = {
         "POST": Operation(
             "narrowConnection",
-            "Leave only some scopes, or an earlier end, at once for all tokens.",
+            "Keep only some scopes, or end earlier, with immediate effect on all tokens.",
             answer=shapes.ConnectionSerializer,
             body=shapes.NarrowConnection,
             also=(404,),
@@ -98,12 +94,12 @@ class NarrowConnectionView(PersonEndpoint):
 
 
 class EndConnectionView(PersonEndpoint):
-    """End one, with all that was made from it."""
+    """End one connection and everything below it."""
 
     operations: ClassVar = {
         "GET": Operation(
             "previewEndOfConnection",
-            "Tell what ending a connection would end.",
+            "Preview what ending a connection would end.",
             answer=shapes.ConnectionEnding,
             also=(404,),
         ),
@@ -117,7 +113,7 @@ class EndConnectionView(PersonEndpoint):
     }
 
     def get(self, request: Request, key: str) -> Response:
-        """Tell what would end."""
+        """Return what would end."""
         del request
         self.given()
         return self.told(actions.of_one(connection_listing.owned(self.person.user, key)))
@@ -131,19 +127,19 @@ class EndConnectionView(PersonEndpoint):
 
 
 class EndConnectionsView(PersonEndpoint):
-    """End everything, or everything of one app."""
+    """End all connections, or all of one app."""
 
     operations: ClassVar = {
         "GET": Operation(
             "previewEndOfAll",
-            "Tell what ending everything would end, and what confirms that.",
+            "Preview what ending all connections would end, with the `confirm` for that.",
             answer=shapes.ConnectionsEnding,
             query=shapes.EndConnectionsQuery,
             also=(404,),
         ),
         "POST": Operation(
             "endAll",
-            "End everything that the preview listed. This cannot be undone.",
+            "End all connections of the preview. This cannot be undone.",
             answer=serializers.DelegationsEnded,
             body=shapes.EndConnections,
             also=(404, 409),
@@ -151,7 +147,7 @@ class EndConnectionsView(PersonEndpoint):
     }
 
     def get(self, request: Request) -> Response:
-        """Tell what would end."""
+        """Return what would end."""
         del request
         app, person = self.given()["app"], self.person
         ending = actions.of_all(person.user, app)
@@ -163,22 +159,22 @@ class EndConnectionsView(PersonEndpoint):
         del request
         given, person = self.given(), self.person
         at = verify(given["confirm"], "end", person.subject, given["app"])
-        # Also where somebody else signed in since the preview
+        # Also where another user signed in since the preview
         if at is None or clock.now().timestamp() - int(at) > CONFIRM_WITHIN:
-            raise PreviewNeeded("Ask first what would end, and send the `confirm` of that answer.")
+            raise PreviewNeeded("Get the preview first, and send the `confirm` of its answer.")
         ended = actions.end_all(
             person.user, self.origin, reason=given["reason"], client_id=given["app"]
         )
         return self.told({"ended": ended})
 
 
-def _chosen(given: dict[str, Any]) -> ConnectionQuery:
+def _query(given: dict[str, Any], **page: Any) -> ConnectionQuery:
     show, app = Show(given["show"]), given.get("app", "")
     if "unused_days" not in given:
-        return ConnectionQuery(show, app)
+        return ConnectionQuery(show, app, **page)
     if show is Show.ALL:
-        raise InvalidRequest("Only what is live can be asked for by its use.")
-    return ConnectionQuery(Show.UNUSED, app, timedelta(days=given["unused_days"]))
+        raise InvalidRequest("unused_days cannot be combined with show=all.")
+    return ConnectionQuery(Show.UNUSED, app, timedelta(days=given["unused_days"]), **page)
 
 
 def _whole(person: Any, row: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The pages on which a person ends what they let apps do: each says first what it will stop."""
+"""The pages on which users end connections, each with a preview of what ends."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from delegation_app import http
+from delegation_app.services import name_search
 from delegation_app.services.connections import actions, listing
 from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import pages
@@ -16,13 +17,13 @@ from delegation_app.views.connections.guard import (
     flash,
     for_signed_in_users,
     form_of,
-    show,
+    show_page,
 )
 
 
 @for_signed_in_users("GET", "POST")
 def end(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
-    """Show what ending a connection would stop; end it."""
+    """Preview and end a connection."""
     row = listing.owned(person.user, key)
     if request.method == "POST":
         return _end(request, person, row)
@@ -33,12 +34,12 @@ def end(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
         "ending": actions.of_one(row),
         "is_over": actions.is_over(row),
     }
-    return show(request, person, "end.html", context)
+    return show_page(request, person, "end.html", context)
 
 
 @for_signed_in_users("GET", "POST")
 def end_all(request: HttpRequest, person: SignIn) -> HttpResponse:
-    """Show what ending everything would stop, or everything of one app; end it."""
+    """Preview and end all connections, or all of one app."""
     if request.method == "POST":
         parameters = form_of(request, person)
         ended = actions.end_all(
@@ -52,10 +53,10 @@ def end_all(request: HttpRequest, person: SignIn) -> HttpResponse:
     client_id = http.read_query(request).get("app") or ""
     context = {
         "client_id": client_id,
-        "app": listing.app_names([client_id]).get(client_id, client_id) if client_id else "",
+        "app": name_search.client_names([client_id]).get(client_id, client_id) if client_id else "",
         "ending": actions.of_all(person.user, client_id),
     }
-    return show(request, person, "end_all.html", context)
+    return show_page(request, person, "end_all.html", context)
 
 
 def _end(request: HttpRequest, person: SignIn, row: Any) -> HttpResponse:

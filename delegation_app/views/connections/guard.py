@@ -1,4 +1,4 @@
-"""What all pages about a person's connections do alike: who may in, and what is refused how."""
+"""What all pages about a user's connections share: access, forms and refusals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 
 from delegation_app import http
-from delegation_app.protocol.errors import InvalidRequest, OAuthError
+from delegation_app.protocol.errors import OAuthError
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services.audit import RequestContext
 from delegation_app.services.delegations.terms import SignIn
@@ -22,12 +22,13 @@ from delegation_app.views.standalone import standalone
 P = ParamSpec("P")
 _View = Callable[Concatenate[HttpRequest, SignIn, P], HttpResponse]
 
+_problem: Final = functools.partial(pages.error_page, of_connections=True)
 _SALT: Final = "delegation_app.connections"
 _DONE: Final = "delegation_done"
 
 
 class ShownToAnother(OAuthError):
-    """The form came from a page that was shown to another person."""
+    """The form is from a page that was shown to another user."""
 
     code = "access_denied"
     status = 403
@@ -36,30 +37,29 @@ class ShownToAnother(OAuthError):
 def for_signed_in_users(
     *methods: str,
 ) -> Callable[[_View[P]], Callable[Concatenate[HttpRequest, P], HttpResponse]]:
-    """Decorate a page: for people who are signed in, over https, with these methods only.
+    """Decorate a page: for signed-in users, over https, with these methods only.
 
-    A POST must come from a form that was shown to the same person. Whatever is raised becomes a
-    page.
+    A POST must come from a form that was shown to the same user. Every error becomes a page.
     """
 
     def decorate(view: _View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
         def admitted(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             http.require_https(request)
             if request.method not in methods:
-                return _wrong_method(request, methods)
+                return pages.wrong_method(request, methods, of_connections=True)
             person = sign_in.current(request)
             if person is None:
                 return _to_sign_in(request)
             return view(request, person, *args, **kwargs)
 
         @sign_in.looked_at_now
-        @csrf.protected(problem)
+        @csrf.protected(_problem)
         @standalone
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             try:
                 return admitted(request, *args, **kwargs)
-            except Exception as error:  # noqa: BLE001 - people get a page, whatever happened
-                return problem(request, http.as_oauth_error(error, request))
+            except Exception as error:  # noqa: BLE001 - every error becomes a page
+                return _problem(request, http.as_oauth_error(error, request))
 
         functools.update_wrapper(guarded, view)
         return guarded
@@ -68,14 +68,14 @@ def for_signed_in_users(
 
 
 def form_of(request: HttpRequest, person: SignIn) -> Parameters:
-    """Return what a form of ours sent.
+    """Return the fields of a form.
 
-    A CSRF token belongs to a browser. A site whose sign-in keeps it when people change would let
-    one person answer a page that was made for another, so the form says whose it is.
+    A CSRF token belongs to a browser. A site whose sign-in keeps it would let one user answer a
+    page that was made for another, so the form names its owner.
 
     Raises:
-        ShownToAnother: the form was another person's, or none of ours.
-        InvalidRequest: as `http.read_form`.
+        ShownToAnother: the form is of another user, or has no owner.
+        InvalidRequest: see `http.read_form`.
     """
     parameters = http.read_form(request)
     if not constant_time_compare(parameters.get("person") or "", form_owner(person)):
@@ -89,11 +89,11 @@ def form_owner(person: SignIn) -> str:
 
 
 def context_of(request: HttpRequest, person: SignIn) -> RequestContext:
-    """Return the person as actor, and from where."""
+    """Return the context of a request, with the user as the actor."""
     return http.context_of(request, person.subject)
 
 
-def show(
+def show_page(
     request: HttpRequest,
     person: SignIn,
     template: str,
@@ -104,41 +104,26 @@ def show(
 
     Args:
         request: the request.
-        person: whose page it is.
+        person: the signed-in user.
         template: a template's name below `delegation_app/connections/`.
         context: its variables.
-        refused: why a form is shown again.
+        refused: the error for which a form is shown again.
     """
     whole = {"person": person.user, "mark": form_owner(person), "refused": refused, **context}
     status = HTTPStatus.OK if refused is None else refused.status
     return pages.page(request, f"connections/{template}", whole, status=status)
 
 
-def problem(request: HttpRequest, error: OAuthError) -> HttpResponse:
-    """Render a refusal."""
-    context = {"error": error, "request_id": http.request_id_of(request)}
-    response = pages.page(request, "connections/problem.html", context, status=error.status)
-    http.with_error_headers(response, error)
-    return response
-
-
 def flash(request: HttpRequest, **what: str | int) -> None:
-    """Keep what was done, for the next page to say. A link can't put that into its address."""
+    """Keep what was done for the next page, where no link can forge it."""
     request.session[_DONE] = what
 
 
 def pop_flash(request: HttpRequest) -> dict[str, Any] | None:
-    """Return what was done just now, once."""
+    """Return what `flash` kept, once."""
     done: dict[str, Any] | None = request.session.pop(_DONE, None)
     return done
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:
     return sign_in.ask(request, request.META.get("QUERY_STRING", ""))
-
-
-def _wrong_method(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
-    response = problem(request, InvalidRequest(f"Use {' or '.join(methods)}."))
-    response.status_code = HTTPStatus.METHOD_NOT_ALLOWED
-    response["Allow"] = ", ".join(methods)
-    return response

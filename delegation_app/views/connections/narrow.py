@@ -21,13 +21,13 @@ from delegation_app.views.connections.guard import (
     flash,
     for_signed_in_users,
     form_of,
-    show,
+    show_page,
 )
 
 
 @for_signed_in_users("GET", "POST")
 def narrow(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
-    """Ask what shall be left of a connection; leave only that."""
+    """Show the form of a narrowing, and narrow a connection."""
     row = listing.owned(person.user, key)
     if request.method == "GET":
         return _form(request, person, row)
@@ -36,7 +36,7 @@ def narrow(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
         to = _wanted(row, parameters)
         actions.narrow(row, to, context_of(request, person))
     except OAuthError as error:
-        # Somebody else may have changed it since the page was shown
+        # It may have changed since the page was shown
         return _form(request, person, listing.owned(person.user, key), parameters, error)
     flash(request, what="narrowed", app=listing.app_name(row))
     return pages.redirect(reverse("delegation_app:connection", args=[key]))
@@ -45,7 +45,7 @@ def narrow(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
 def _wanted(row: Any, parameters: Parameters) -> Narrowing:
     kept = Scope(parameters.all("scopes"))
     if not kept and row.scopes:
-        raise InvalidRequest("Leave at least one tick. To take all away, end the connection.")
+        raise InvalidRequest("Keep at least one scope. To take all away, end the connection.")
     ends = actions.chosen_end(row, parameters.get("lifetime"), parameters.get("day"))
     return Narrowing(scope=None if kept == row.scopes else kept, expires_at=ends)
 
@@ -69,4 +69,4 @@ def _form(
         "day": "" if sent is None else (sent.all("day") or ("",))[0],
         "lifetime": "" if sent is None else (sent.all("lifetime") or ("",))[0],
     }
-    return show(request, person, "narrow.html", context, refused)
+    return show_page(request, person, "narrow.html", context, refused)

@@ -1,4 +1,4 @@
-"""The pages on which a person sees what apps may do for them."""
+"""The pages on which users see what apps may do for them."""
 
 from __future__ import annotations
 
@@ -9,31 +9,34 @@ from django.urls import reverse
 
 from delegation_app import http
 from delegation_app.protocol.errors import InvalidRequest
-from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services.connections import actions, detail, pending
 from delegation_app.services.connections import listing as connection_listing
 from delegation_app.services.connections.listing import ConnectionQuery, Show
 from delegation_app.services.delegations.terms import SignIn
-from delegation_app.views.connections.guard import for_signed_in_users, pop_flash, show
+from delegation_app.services.paging import SignedCursors
+from delegation_app.views.connections.guard import for_signed_in_users, pop_flash, show_page
 
 
 @for_signed_in_users("GET")
 def listed(request: HttpRequest, person: SignIn) -> HttpResponse:
-    """List what a person lets apps do: newest first, 25 on a page."""
-    chosen = _chosen(http.read_query(request))
-    listing = connection_listing.listed(person.user, chosen)
+    """List what a user lets apps do: newest first, 25 on a page."""
+    parameters = http.read_query(request)
+    show, app = _show(parameters.get("show")), parameters.get("app") or ""
+    cursors = SignedCursors("connections", person.subject, show, app)
+    query = ConnectionQuery(show, app, cursor=cursors.read(parameters.get("at")))
+    page = connection_listing.page(person.user, query)
     apps = connection_listing.apps(person.user)
     context = {
-        "listing": listing,
-        "chosen": chosen,
+        "listing": page,
+        "chosen": query,
         "apps": apps,
-        "app": dict(apps).get(chosen.app, ""),
-        "newer": _address(chosen, after=listing.newer) if listing.newer else "",
-        "older": _address(chosen, before=listing.older) if listing.older else "",
+        "app": dict(apps).get(app, ""),
+        "newer": _address(query, cursors.text(page.newer)),
+        "older": _address(query, cursors.text(page.older)),
         "done": pop_flash(request),
         "waiting": pending.pending_consents(person.user),
     }
-    return show(request, person, "list.html", context)
+    return show_page(request, person, "list.html", context)
 
 
 @for_signed_in_users("GET")
@@ -45,28 +48,19 @@ def one(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
         "is_over": actions.is_over(row),
         "done": pop_flash(request),
     }
-    return show(request, person, "one.html", context)
-
-
-def _chosen(parameters: Parameters) -> ConnectionQuery:
-    chosen = ConnectionQuery(
-        show=_show(parameters.get("show")),
-        app=parameters.get("app") or "",
-        before=parameters.get("before") or "",
-        after=parameters.get("after") or "",
-    )
-    if chosen.before and chosen.after:
-        raise InvalidRequest("Ask for what is before or after, not both.")
-    return chosen
+    return show_page(request, person, "one.html", context)
 
 
 def _show(text: str | None) -> Show:
     try:
         return Show.LIVE if text is None else Show(text)
     except ValueError as error:
-        raise InvalidRequest("There is no such choice of connections.") from error
+        raise InvalidRequest("Unknown value of show.") from error
 
 
-def _address(chosen: ConnectionQuery, **anchor: str) -> str:
-    query = {"show": chosen.show.value, **({"app": chosen.app} if chosen.app else {}), **anchor}
-    return f"{reverse('delegation_app:connections')}?{urlencode(query)}"
+def _address(query: ConnectionQuery, cursor: str) -> str:
+    if not cursor:
+        return ""
+    parameters = {"show": query.show.value, "app": query.app, "at": cursor}
+    found = urlencode({name: value for name, value in parameters.items() if value})
+    return f"{reverse('delegation_app:connections')}?{found}"

@@ -209,10 +209,12 @@ def _client_left(instance: Any, **_kwargs: object) -> None:
 
 
 def _end(left: QuerySet[Delegation], reason: str) -> None:
-    for selection in delegation_selection.each(left.filter(revoked_at=None)):
+    for selection in delegation_selection.in_batches(left.filter(revoked_at=None)):
         _end_chosen(selection, reason)
 
 
 def _end_chosen(selection: delegation_selection.Selection, reason: str) -> None:
     # Who is gone has nothing that could come back
-    revocation.chosen([selection], audit.RequestContext(), reason=reason, leaves_block=False)
+    revocation.revoke_selections(
+        [selection], audit.RequestContext(), reason=reason, leaves_block=False
+    )

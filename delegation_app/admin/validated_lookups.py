@@ -1,7 +1,7 @@
-"""Lists of the admin whose addresses and forms anybody may write by hand.
+"""Lists of the admin that validate the lookups of their addresses and the keys of their forms.
 
-Django compares what an address says with columns, and leaves it to the database to refuse what it
-cannot take: a year 99999, a key of forty digits, a NUL. Here that is a page with status 400.
+Django compares the values of an address with columns, and leaves it to the database to refuse a
+year 99999, a key of forty digits or a NUL. Here the answer is a page with status 400.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ _SECRET: Final = frozenset({"client_secret", "encrypted_private_key"})
 _WAYS: Final = ("", "__exact", "__gt", "__gte", "__lt", "__lte")
 
 
-class UnreadableAddress(BadRequest):
-    """An address or a form that has something in it that no database takes."""
+class InvalidLookup(BadRequest):
+    """An address or a form has a value that no database takes."""
 
 
-class MomentField(forms.DateTimeField):
-    """A moment that exists in every time zone."""
+class StorableDateTimeField(forms.DateTimeField):
+    """A time that exists in every time zone."""
 
     def to_python(self, value: Any) -> Any:
-        """Return the moment, or None."""
+        """Return the time, or None."""
         try:
             found = super().to_python(value)
             return None if found is None else reading.bounded(found)
@@ -54,11 +54,11 @@ class MomentField(forms.DateTimeField):
             raise ValidationError(self.error_messages["invalid"], code="invalid") from error
 
 
-class KeysField(_Multiple):
+class StorableKeysField(_Multiple):
     """Several rows by their keys."""
 
     def clean(self, value: Any) -> Any:
-        """Return the rows; a key that no database takes is no choice."""
+        """Return the rows; a key that no database takes is an invalid choice."""
         if self.queryset is None:
             return super().clean(value)
         pk = self.queryset.model._meta.pk
@@ -72,39 +72,39 @@ class KeysField(_Multiple):
         return super().clean(value)
 
 
-class ReadableFields(_Options):
-    """Mixed into what shows a form."""
+class ValidatedKeysMixin(_Options):
+    """Validates the keys of a form."""
 
     def formfield_for_manytomany(
         self, db_field: ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> Any:
-        """Read keys before the database does."""
-        kwargs.setdefault("form_class", KeysField)
+        """Validate keys before the database is queried."""
+        kwargs.setdefault("form_class", StorableKeysField)
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
 
-class ReadableList(_Changes):
-    """A list that knows what it asks before it asks."""
+class ValidatedChangeList(_Changes):
+    """A list that validates its query before it runs."""
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
-        """Return the rows that the address chooses.
+        """Return the rows that match the address.
 
         Raises:
-            Unreadable: the database could not even be asked.
+            InvalidLookup: no database can run the query.
         """
         rows: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
         if request.GET:
-            _require_askable(rows)
+            _require_executable(rows)
         return rows
 
 
-class ReadableAdmin(ReadableFields, _Admin):
-    """Mixed into what shows a list."""
+class ValidatedLookupsMixin(ValidatedKeysMixin, _Admin):
+    """Validates the address of a list."""
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse what Django cannot read from an address, and questions about secrets.
+        """Refuse what Django cannot read from an address, and lookups of secrets.
 
-        A list that may be filtered by the beginning of a column tells the column.
+        A list that can be filtered by the beginning of a column discloses the column.
         """
         words = lookup.split("__")
         if words[-1] == "range" or not _SECRET.isdisjoint(words):
@@ -112,37 +112,42 @@ class ReadableAdmin(ReadableFields, _Admin):
         return super().lookup_allowed(lookup, value, request)
 
     def get_changelist(self, request: HttpRequest, **_kwargs: Any) -> type[ChangeList]:
-        """Return the kind of list."""
+        """Return the class of the list."""
         del request
-        return ReadableList
+        return ValidatedChangeList
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Find nothing by a term that cannot stand in any column; lists of choices ask too."""
+        """Find nothing by a term that no column can hold. Autocomplete fields search here too."""
         if not reading.is_storable(search_term):
             return queryset.none(), False
+        if (found := self.search(queryset, search_term.strip())) is not None:
+            return found, False
         return super().get_search_results(request, queryset, search_term)
+
+    def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any] | None:
+        """Return the rows that match a typed term; None to search as Django does."""
+        del rows, term
+        return None
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show the list, or what is wrong with its address."""
+        """Show the list, or why its address is invalid."""
         try:
             _require_texts(request)
             self._require_keys(request)
             self._require_moments(request)
             response: HttpResponse = super().changelist_view(request, extra_context)
-        except UnreadableAddress as error:
+        except InvalidLookup as error:
             return self._refuse(request, str(error))
         return response
 
     def _require_keys(self, request: HttpRequest) -> None:
         for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
             if not _is_key(self.opts.pk, key):
-                raise UnreadableAddress(
-                    _("What is selected is no row of this list. Select it again.")
-                )
+                raise InvalidLookup(_("The selection is not a row of this list. Select it again."))
 
     def _require_moments(self, request: HttpRequest) -> None:
         columns = {
@@ -157,9 +162,7 @@ class ReadableAdmin(ReadableFields, _Admin):
                 when = reading.moment(request.GET[name], zone)
             except ValueError as error:
                 words = {"name": name}
-                raise UnreadableAddress(
-                    _("%(name)s is not a time of the calendar.") % words
-                ) from error
+                raise InvalidLookup(_("%(name)s is not a valid time.") % words) from error
             # With its offset, as Django itself writes it
             sent = request.GET.copy()
             sent[name] = str(when)
@@ -174,7 +177,7 @@ class ReadableAdmin(ReadableFields, _Admin):
             "media": self.media,
             "problem": problem,
         }
-        name = "admin/delegation_app/unreadable.html"
+        name = "admin/delegation_app/invalid_lookup.html"
         return TemplateResponse(request, name, context, status=HTTPStatus.BAD_REQUEST)
 
 
@@ -182,20 +185,20 @@ def _require_texts(request: HttpRequest) -> None:
     sent = [*request.GET.lists(), *request.POST.lists()]
     for name, values in sent:
         if not all(map(reading.is_storable, (name, *values))):
-            raise UnreadableAddress(_("A value has a character that cannot be stored."))
+            raise InvalidLookup(_("A value has a character that cannot be stored."))
 
 
-def _require_askable(rows: QuerySet[Any]) -> None:
+def _require_executable(rows: QuerySet[Any]) -> None:
     try:
         _sql, values = rows.query.sql_with_params()
     except EmptyResultSet:
         return
     # A date that does not exist in the database's time zone, a year without a beginning
     except (ValueError, OverflowError) as error:
-        raise UnreadableAddress(_("A date is outside the calendar.")) from error
+        raise InvalidLookup(_("A date is outside the calendar.")) from error
     for value in _flat(values):
         if not reading.is_storable(value):
-            raise UnreadableAddress(_("A value is too large."))
+            raise InvalidLookup(_("A value is too large."))
 
 
 def _flat(values: Iterable[Any]) -> Iterable[Any]:

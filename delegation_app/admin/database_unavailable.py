@@ -1,4 +1,4 @@
-"""Admin pages while the database is away, or while a replica of it lags."""
+"""Admin pages while the database is unavailable, or a replica lags."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ else:
     _Base = object
 
 
-class AnswersWhenAway(_Base):
-    """Mixed into an admin class: its pages answer 503 instead of 500, and ask no replica."""
+class UnavailableDatabaseMixin(_Base):
+    """Makes the pages of an admin class answer 503 instead of 500, and read no replica."""
 
     @property
     def urls(self) -> list[URLPattern]:
-        """The pages of the admin class, each of which answers."""
+        """The pages of the admin class, wrapped."""
         patterns: list[URLPattern] = list(super().urls)
         for pattern in patterns:
-            # One is a redirect of Django's, which has no view of this model
+            # Django's redirect has no view of this model
             if isinstance(pattern, URLPattern):
                 pattern.callback = answering(looked_at_now(pattern.callback))
         return patterns

@@ -1,4 +1,4 @@
-"""Texts that callers carry from one answer to their next request, and can't make or change."""
+"""Texts that callers carry from one answer to their next request, and cannot make or change."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def sign(value: str, *bound_to: Any) -> str:
     """Return `value` with a signature over it and over all that it is bound to.
 
     Args:
-        value: without a tilde; whoever gets it can read it.
-        bound_to: what has to be the same when it comes back, as JSON has words for it.
+        value: without a tilde; readable by every caller.
+        bound_to: what has to be the same when the text comes back: JSON types, times and ids.
     """
     return f"{value}~{_signature(value, bound_to)}"
 
 
 def verify(text: str, *bound_to: Any) -> str | None:
-    """Return what was sealed, or None if it was not sealed here for the same."""
+    """Return the value of a text from `sign` with the same `bound_to`, None for any other text."""
     value, _, signature = text.partition("~")
     if not constant_time_compare(signature, _signature(value, bound_to)):
         return None
@@ -33,5 +33,5 @@ def verify(text: str, *bound_to: Any) -> str | None:
 
 def _signature(value: str, bound_to: tuple[Any, ...]) -> str:
     # JSON keeps the parts apart, so that no two lists of them are signed alike
-    whole = json.dumps([value, *bound_to], sort_keys=True)
+    whole = json.dumps([value, *bound_to], sort_keys=True, default=str)
     return signing.Signer(salt=_SALT).signature(digest(whole))

@@ -1,4 +1,4 @@
-"""Constraints and other stored JSON, as an operator reads them."""
+"""Constraints and other stored JSON in the admin."""
 
 from __future__ import annotations
 
