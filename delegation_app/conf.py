@@ -37,8 +37,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "DEVICE_CODES_PER_ADDRESS": 50,
     "DEVICE_CODES_PER_CLIENT": 10_000,
     "REFUSAL_EVENTS_PER_MINUTE": 60,
-    "REFUSAL_EVENTS_PER_MINUTE_IN_ALL": 300,
-    "SILENT_CODES_PER_MINUTE": 60,
+    "REFUSAL_EVENTS_PER_MINUTE_TOTAL": 300,
+    "NON_INTERACTIVE_CODES_PER_MINUTE": 60,
     "STATUS_LIST_TTL": 5,
     "STATUS_LIST_LIFETIME": 300,
     "STATUS_LIST_CACHE_SECONDS": 1,
@@ -217,14 +217,14 @@ class Conf:
         return int(self._get("REFUSAL_EVENTS_PER_MINUTE"))
 
     @property
-    def refusal_events_per_minute_in_all(self) -> int:
+    def refusal_events_per_minute_total(self) -> int:
         """How many refusals are events of their own, whoever causes them."""
-        return int(self._get("REFUSAL_EVENTS_PER_MINUTE_IN_ALL"))
+        return int(self._get("REFUSAL_EVENTS_PER_MINUTE_TOTAL"))
 
     @property
-    def silent_codes_per_minute(self) -> int:
+    def non_interactive_codes_per_minute(self) -> int:
         """How many codes a client may get for a person without a page."""
-        return int(self._get("SILENT_CODES_PER_MINUTE"))
+        return int(self._get("NON_INTERACTIVE_CODES_PER_MINUTE"))
 
     @property
     def status_list_ttl(self) -> int:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app.admin.away import AnswersWhenAway
 from delegation_app.admin.base import HISTORY, STYLES
-from delegation_app.admin.proposals import hold
+from delegation_app.admin.proposals import pending_change
 from delegation_app.admin.proposals.registered import RESOURCE_SERVERS, Registered
 from delegation_app.admin.readable import ReadableAdmin
 from delegation_app.forms import ResourceServerForm
@@ -53,7 +53,7 @@ class ResourceServerAdmin(AnswersWhenAway, Registered, ReadableAdmin, admin.Mode
         """Add what waits for a second operator."""
         obj = context.get("original")
         pk = None if obj is None else obj.pk
-        context |= hold.context(self.admin_site, request, RESOURCE_SERVERS.kind, pk)
+        context |= pending_change.context(self.admin_site, request, RESOURCE_SERVERS.kind, pk)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def delete_model(self, request: HttpRequest, obj: ResourceServer) -> None:

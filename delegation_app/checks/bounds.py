@@ -88,8 +88,8 @@ BOUNDS: Final[Mapping[str, Bound]] = {
         1, 100_000, "the public id of one client is enough to fill the table of device codes"
     ),
     "REFUSAL_EVENTS_PER_MINUTE": Bound(1, 1000, "one caller can fill the audit trail"),
-    "REFUSAL_EVENTS_PER_MINUTE_IN_ALL": Bound(1, 10_000, "refusals can fill the audit trail"),
-    "SILENT_CODES_PER_MINUTE": Bound(
+    "REFUSAL_EVENTS_PER_MINUTE_TOTAL": Bound(1, 10_000, "refusals can fill the audit trail"),
+    "NON_INTERACTIVE_CODES_PER_MINUTE": Bound(
         1, 600, "a page in the background can have codes made for a user without end"
     ),
     # draft-ietf-oauth-status-list-20 section 5.1: "ttl" is a positive number

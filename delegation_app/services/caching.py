@@ -23,7 +23,7 @@ from django.core.cache.backends.locmem import LocMemCache
 
 from delegation_app.conf import conf
 from delegation_app.protocol.printable import logger_for
-from delegation_app.seldom import Seldom
+from delegation_app.rate_limited_logger import RateLimitedLogger
 
 logger = logger_for("delegation_app")
 
@@ -93,7 +93,7 @@ class _Guard:
     def forget(self) -> None:
         self.workers = _Workers()
         self.rests_until = float("-inf")
-        self.failing = Seldom(logger)
+        self.failing = RateLimitedLogger(logger)
 
     def fail(self, error: BaseException) -> None:
         self.rests_until = time.monotonic() + REST

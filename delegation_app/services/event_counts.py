@@ -70,10 +70,10 @@ def record(row: AuditEvent, group: Group) -> None:
     kind = f"{row.event}\n{row.reason}\n{group.kind}"
     mine = f"{kind}\n{group.client_id}\n{budget_of(row.ip_address)}"
     if nth(minute, mine) <= conf.refusal_events_per_minute:
-        if nth(minute, row.event) <= conf.refusal_events_per_minute_in_all:
+        if nth(minute, row.event) <= conf.refusal_events_per_minute_total:
             row.save(force_insert=True)
             return
-    elif _so_far(minute, row.event) <= conf.refusal_events_per_minute_in_all:
+    elif _so_far(minute, row.event) <= conf.refusal_events_per_minute_total:
         row.client_id_value = group.client_id
         _count(row, minute, mine)
         return

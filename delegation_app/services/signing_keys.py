@@ -22,7 +22,7 @@ from delegation_app.protocol.errors import TemporarilyUnavailable
 from delegation_app.protocol.jose import SKEW_SECONDS, SigningIdentity, VerificationKey
 from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.secrets import derive_key
-from delegation_app.seldom import Seldom
+from delegation_app.rate_limited_logger import RateLimitedLogger
 from delegation_app.services import audit
 from delegation_app.services.transactions import advisory_lock, durable, durable_once
 
@@ -33,7 +33,7 @@ _LOCK: Final = "delegation:signing-keys"
 _LOOK_AGAIN: Final = 1.0
 _COMMAND: Final = "manage.py rotate_signing_keys --discard-unreadable"
 
-_unreadable = Seldom(logger)
+_unreadable = RateLimitedLogger(logger)
 
 
 class TooEarly(Exception):

@@ -17,10 +17,10 @@ from django.utils.translation import gettext_lazy as _
 from delegation_app import toolkit
 from delegation_app.admin import labels, limits
 from delegation_app.admin.base import HISTORY, STYLES, context_of
-from delegation_app.admin.clients import policy_asking
+from delegation_app.admin.clients import consent_settings
 from delegation_app.admin.clients.policy_form import PolicyForm, PolicyFormSet
 from delegation_app.admin.clients.secret import WithSecret
-from delegation_app.admin.proposals import hold
+from delegation_app.admin.proposals import pending_change
 from delegation_app.admin.proposals.registered import CLIENTS, Registered
 from delegation_app.admin.readable import ReadableAdmin, ReadableFields
 from delegation_app.forms import (
@@ -35,7 +35,7 @@ from delegation_app.services.delegations import revocation
 from delegation_app.services.transactions import nested
 
 
-class PolicyInline(policy_asking.ShowsLogo, ReadableFields, admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
+class PolicyInline(consent_settings.ShowsLogo, ReadableFields, admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
     """The policy of one client. It can't be deleted: that would give back what it took away."""
 
     model = ClientPolicy
@@ -64,7 +64,7 @@ class PolicyInline(policy_asking.ShowsLogo, ReadableFields, admin.StackedInline)
                 ),
             },
         ),
-        (_("What people are asked"), {"fields": policy_asking.FIELDS}),
+        (_("What people are asked"), {"fields": consent_settings.FIELDS}),
         (
             _("How it is treated"),
             {"fields": ("token_endpoint_auth_method", "drops_unavailable_scopes")},
@@ -97,7 +97,7 @@ class PolicyInline(policy_asking.ShowsLogo, ReadableFields, admin.StackedInline)
                     "fields": [
                         "constraint_list" if name == "constraints" else name
                         for name in options["fields"]
-                        if name not in policy_asking.UPLOADS
+                        if name not in consent_settings.UPLOADS
                     ],
                 },
             )
@@ -175,7 +175,7 @@ class WithPolicy(Registered, WithSecret, ReadableAdmin):
             context |= self.secret_context(request, obj)
             found = lookup.find(obj.client_id)
             context["shortcomings"] = [] if found is None else setup_problems.of_client(found)
-            context |= hold.context(self.admin_site, request, CLIENTS.kind, obj.pk)
+            context |= pending_change.context(self.admin_site, request, CLIENTS.kind, obj.pk)
         if obj is not None and self.admin_site.is_registered(Delegation):
             context |= _links(self.admin_site, request, obj)
         return super().render_change_form(request, context, *args, **kwargs)
@@ -205,7 +205,7 @@ class WithPolicy(Registered, WithSecret, ReadableAdmin):
 
     def save_further(self, formsets: Any) -> None:
         """Keep the logos that came with policies."""
-        policy_asking.save_logos(formsets)
+        consent_settings.save_logos(formsets)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Revoke what it holds, in the operator's name; then delete."""

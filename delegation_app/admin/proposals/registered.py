@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
 from delegation_app.admin.base import context_of
-from delegation_app.admin.proposals import hold
+from delegation_app.admin.proposals import pending_change
 from delegation_app.admin.proposals.further_fields import further_fields
 from delegation_app.conf import conf
 from delegation_app.models import ProposedChange
@@ -132,8 +132,8 @@ class Registered(_Admin):
             return super().changeform_view(request, object_id, form_url, extra_context)
         except Waits as waits:
             if waits.has_unkept:
-                return hold.refuse(self, request)
-            return hold.keep(self, request, waits.wanted)
+                return pending_change.refuse(self, request)
+            return pending_change.keep(self, request, waits.wanted)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
         """Read what is on file under a lock, then save."""
@@ -158,7 +158,7 @@ class Registered(_Admin):
             approval.accept(values, further)
         elif conf.second_operator and widening.widened(self.REGISTER.table(form.instance), values):
             wanted = self._wanted(form.instance, values, is_new=not change)
-            wanted = replace(wanted, posted=hold.posted(request, form, formsets))
+            wanted = replace(wanted, posted=pending_change.posted(request, form, formsets))
             raise Waits(wanted, has_unkept=bool(further) or (change and _is_unkept(values)))
         if values.fields or further or not change:
             self.REGISTER.record(

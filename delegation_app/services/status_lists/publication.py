@@ -22,15 +22,15 @@ from django.db import DatabaseError, InterfaceError
 from django.db.models import Max
 
 from delegation_app import clock
-from delegation_app.addresses import endpoint
 from delegation_app.conf import conf
+from delegation_app.endpoint_urls import endpoint
 from delegation_app.models import AccessToken
 from delegation_app.protocol import jose, names, secrets
 from delegation_app.protocol.errors import TemporarilyUnavailable
 from delegation_app.protocol.permutation import Permutation, permutation
 from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.status_list import StatusList, StatusReference
-from delegation_app.seldom import Seldom
+from delegation_app.rate_limited_logger import RateLimitedLogger
 from delegation_app.services import signing_keys
 from delegation_app.services.status_lists import cache, invalid_tokens
 from delegation_app.services.status_lists.cache import Published
@@ -46,7 +46,7 @@ _LOCKS: Final = tuple(Lock() for _ in range(64))
 
 
 _PATIENCE: Final = 1.0
-_behind: Final = Seldom(logger_for("delegation_app"))
+_behind: Final = RateLimitedLogger(logger_for("delegation_app"))
 
 
 class UnknownList(LookupError):

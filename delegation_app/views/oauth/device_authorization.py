@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.http import HttpResponse
 
 from delegation_app import http
-from delegation_app.addresses import endpoint
+from delegation_app.endpoint_urls import endpoint
 from delegation_app.services.device import start
 from delegation_app.views.client_endpoint import ClientRequest, client_endpoint
 

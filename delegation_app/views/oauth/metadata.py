@@ -7,8 +7,8 @@ from typing import Any
 from django.http import Http404
 
 from delegation_app import grants, toolkit
-from delegation_app.addresses import endpoint
 from delegation_app.conf import conf
+from delegation_app.endpoint_urls import endpoint
 from delegation_app.protocol import names, pkce
 from delegation_app.views.public_document import public_document
 

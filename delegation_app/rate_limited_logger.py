@@ -9,7 +9,7 @@ from typing import Final
 EVERY: Final = 60.0
 
 
-class Seldom:
+class RateLimitedLogger:
     """Logs a recurring failure at most once a minute.
 
     Args:
