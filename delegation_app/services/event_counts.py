@@ -200,7 +200,6 @@ class _LocalCounts:
         self._counts: Counter[str] = Counter()
 
     def nth(self, minute: int, name: str) -> int:
-        """Return how many there were by that name in that minute, this one included."""
         with self._lock:
             if minute != self._minute:
                 self._minute, self._counts = minute, Counter()

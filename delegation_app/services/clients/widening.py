@@ -29,7 +29,6 @@ def _changed(before: Any, after: Any) -> bool:
 
 
 def _added(before: Any, after: Any) -> bool:
-    """Compare lists, and names that are separated by spaces."""
     return not _members(after) <= _members(before)
 
 

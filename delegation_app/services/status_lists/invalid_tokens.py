@@ -51,7 +51,6 @@ class _Keys(Aggregate):
     output_field = Field()
 
     def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        """Return the SQL of the nearest thing."""
         return self.as_sql(compiler, connection, function="JSON_GROUP_ARRAY", **extra)
 
 

@@ -74,7 +74,6 @@ class _List:
 
     @property
     def number(self) -> int:
-        """What it is called in its address. The key's part keeps lists of two keys apart."""
         return self.tokens << _FINGERPRINT_BITS | self.key.fingerprint
 
     @property
@@ -84,12 +83,10 @@ class _List:
 
     @property
     def shuffle(self) -> Permutation:
-        """Where in the list each token stands."""
         return permutation(self.key.secret, self.tokens, _BITS)
 
     @property
     def range(self) -> range:
-        """The keys of its tokens."""
         return range(self.tokens << _BITS, (self.tokens + 1) << _BITS)
 
 
