@@ -142,14 +142,14 @@ def test_list_when_a_person_does_not_exist_then_it_says_so(story, auditor, name)
     html = text_of(auditor.get(LIST, {name: "ali"}))
     assert "There is no person called ali" in html
     assert "Did you mean alice?" in html
-    assert "No such event" not in html
+    assert "No events match" not in html
 
 
 def test_list_when_what_is_asked_for_exists_then_there_is_no_such_event(story, auditor):
     story.tokens()
     assert "Did you mean web?" in text_of(auditor.get(LIST, {"client": "Web"}))
     for query in ({"actor": "bob"}, {"client": "cron"}, {"q": "no-id-of-anything"}):
-        assert "No such event" in text_of(auditor.get(LIST, query))
+        assert "No events match" in text_of(auditor.get(LIST, query))
 
 
 def test_list_when_the_reader_sees_only_the_trail_then_no_name_is_told(story):

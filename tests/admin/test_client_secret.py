@@ -88,21 +88,21 @@ def test_former_secret_when_ended_then_it_is_dead_though_this_process_verified_i
     new = shown(rotate(operator, cron))
     assert gets_in(story, OLD)
     assert "goes on until" in text_of(operator.get(at(cron, "change")))
-    assert "End the former secret now?" in text_of(operator.get(at(cron, "end_former_secret")))
+    assert "End the previous secret now?" in text_of(operator.get(at(cron, "end_former_secret")))
     assert PreviousSecret.objects.exists()
     answer = operator.post(at(cron, "end_former_secret"), follow=True)
-    assert "The former secret has ended." in text_of(answer)
+    assert "The previous secret has ended." in text_of(answer)
     assert "goes on until" not in text_of(answer)
     assert not gets_in(story, OLD)
     assert gets_in(story, new)
     answer = operator.post(at(cron, "end_former_secret"), follow=True)
-    assert "It had ended already." in text_of(answer)
+    assert "The previous secret had already ended." in text_of(answer)
     assert len(events("client.previous_secret_ended")) == 1
 
 
 def test_secret_when_replaced_twice_then_only_the_last_two_get_in(story, cron, operator):
     second = shown(rotate(operator, cron))
-    assert "The one before the present one goes on now." in text_of(operator.get(at(cron)))
+    assert "A previous secret is still valid." in text_of(operator.get(at(cron)))
     third = shown(rotate(operator, cron))
     assert [gets_in(story, each) for each in (OLD, second, third)] == [False, True, True]
 

@@ -55,7 +55,7 @@ def test_decision_when_made_then_it_is_recorded_with_who_and_why(
     waiting, operator, deed, state, event
 ):
     html = text_of(operator.get(address("change", waiting)))
-    assert "This consent waits for an operator." in html
+    assert "The client has no access from it yet." in html
     assert address(deed, waiting) in html
     question = text_of(operator.get(address(deed, waiting)))
     assert "Delete alerts (delete:alerts)" in question
@@ -69,7 +69,7 @@ def test_decision_when_made_then_it_is_recorded_with_who_and_why(
     [told] = events(event)
     assert told.actor == waiting.confirmation_by == f"user:{operator.session['_auth_user_id']}"
     again = operator.post(address(deed, waiting), {"reason": "again"}, follow=True)
-    assert "There is nothing to confirm." in text_of(again)
+    assert "This consent is not pending approval." in text_of(again)
     assert len(events(event)) == 1
 
 
@@ -124,7 +124,7 @@ def test_review_when_there_is_one_before_then_it_says_what_differs(story, audito
     assert "Granted, and not before: read:profile, write:alerts" in html
     assert address("change", first) in html
     assert "granted before" in html
-    assert "There is none before." in text_of(auditor.get(address("change", first)))
+    assert "There is no previous decision." in text_of(auditor.get(address("change", first)))
 
 
 def test_review_when_texts_have_changed_since_then_the_old_ones_are_shown(story, auditor, settings):
@@ -132,7 +132,7 @@ def test_review_when_texts_have_changed_since_then_the_old_ones_are_shown(story,
     scopes = {**settings.OAUTH2_PROVIDER["SCOPES"], "read:metrics": "Something harmless"}
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "SCOPES": scopes}
     html = text_of(auditor.get(address("change", ConsentRecord.objects.get())))
-    shown = html.split("As the person saw it")[1]
+    shown = html.split("As shown to the user")[1]
     assert "<bdi>Read metrics</bdi>" in shown
     assert "Something harmless" not in shown
     assert "If you allow this, you let" in shown
@@ -142,7 +142,7 @@ def test_review_when_nothing_was_shown_or_kept_then_it_says_so(story, auditor):
     story.tokens()
     ConsentRecord.objects.update(shown={}, text_version="1")
     html = text_of(auditor.get(address("change", ConsentRecord.objects.get())))
-    assert "No page was shown, or its text was not kept." in html
+    assert "No page was shown, or its text was not stored." in html
 
 
 # What a policy says about the page

@@ -38,7 +38,9 @@ def test_withdraw_when_there_is_nothing_to_withdraw_then_it_says_so(story, opera
     denied = ConsentRecord.objects.get()
     for method in (operator.get, operator.post):
         url = page("consentrecord", "withdraw", denied.pk)
-        assert "There is nothing to withdraw." in text_of(method(url, {"reason": "x"}, follow=True))
+        assert "This consent cannot be withdrawn." in text_of(
+            method(url, {"reason": "x"}, follow=True)
+        )
     assert not AuditEvent.objects.filter(event="consent.withdrawn").exists()
 
 

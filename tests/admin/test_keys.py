@@ -30,7 +30,7 @@ def test_rotate_when_the_next_key_is_known_then_it_signs(made, operator):
     assert URL in text_of(operator.get(page("signingkey", "changelist")))
     assert "delegation-do" in text_of(operator.get(URL))
     response = operator.post(URL, follow=True)
-    assert f"The key {upcoming} signs from now on." in text_of(response)
+    assert f"The key {upcoming} is active." in text_of(response)
     assert states()[upcoming] == "active"
     event = AuditEvent.objects.get(event="key.rotated")
     assert event.actor == f"user:{operator.session['_auth_user_id']}"

@@ -158,8 +158,8 @@ def test_page_when_nothing_is_limited_then_no_count_is_shown(forest, auditor):
 
 def test_page_when_its_pair_is_blocked_then_it_says_so(forest, auditor):
     revocation.subtree(forest.middle, audit.RequestContext(), reason="x")
-    assert "Blocked for this pair" in text_of(opened(auditor, forest.middle))
-    assert "Blocked for this pair" not in text_of(opened(auditor, forest.leaf))
+    assert "Blocked for this user and client" in text_of(opened(auditor, forest.middle))
+    assert "Blocked for this user and client" not in text_of(opened(auditor, forest.leaf))
 
 
 def test_page_when_there_are_very_many_children_then_the_first_are_shown_in_as_many_queries(

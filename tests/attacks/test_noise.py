@@ -239,7 +239,7 @@ def test_counts_when_the_trail_is_shown_then_everything_says_how_many(
     assert f"{50 - LIMIT} times in a minute" in shown
     counted = events()[-1]
     one = text_of(superuser.get(page("auditevent", "change", counted.pk)))
-    assert "How many like this" in one
+    assert "Number of equal events" in one
     asked = superuser.post(page("auditevent", "why"), {"text": last["X-Request-Id"]})
     assert f"the last of {50 - LIMIT} like it" in text_of(asked)
     call_command("audit", "--event", "request.refused")

@@ -69,7 +69,7 @@ def test_operator_when_opening_a_leaf_then_sees_the_way_to_it(site, trees, visit
     page = signed_in(visit, site)
     page.goto(trees.url(leaf))
     tree = page.locator(".delegation-tree")
-    tree.get_by_text("The same as a list").click()
+    tree.get_by_text("Show as a list").click()
     lines = tree.locator(".delegation-node")
     sync_api.expect(lines).to_contain_text(["Web", "Service-A", "Service-B"])
     sync_api.expect(tree.locator('.delegation-node[aria-current="true"]')).to_contain_text(
@@ -117,7 +117,7 @@ def test_operator_when_narrowing_then_only_what_was_unticked_is_gone(site, trees
     page.get_by_role("button", name="Narrow").click()
     sync_api.expect(page.get_by_text("The constraints are not valid JSON.")).to_be_visible()
     sync_api.expect(page.get_by_role("checkbox", name="write:alerts")).not_to_be_checked()
-    page.get_by_text("Examples, to be put between [ and ]").click()
+    page.get_by_text("Examples, to be placed between [ and ]").click()
     example = page.locator(".delegation-examples code").nth(1).inner_text()
     picture(page, "admin-narrow-wrong")
     page.get_by_label("Constraints to add").fill(f"[{example}]")
@@ -190,7 +190,7 @@ def test_tree_when_drawn_then_its_boxes_are_links_for_the_keyboard(site, trees, 
     root, middle, _leaf = trees.alices
     page = signed_in(visit, site)
     page.goto(trees.url(middle))
-    drawing = page.get_by_role("group", name="The tree as a drawing; the list below says the same")
+    drawing = page.get_by_role("group", name="Delegation tree, also available as the list below")
     boxes = drawing.get_by_role("link")
     sync_api.expect(boxes).to_have_count(3)
     sync_api.expect(drawing.locator('[aria-current="true"]')).to_have_accessible_name(

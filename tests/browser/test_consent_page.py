@@ -99,7 +99,7 @@ def test_person_when_something_needed_is_missing_then_told_and_what_was_chosen_i
     page.get_by_role("heading", name="An operator has to confirm this").wait_for()
     picture(page, "question-waits")
     page.get_by_role("link", name="Connections").click()
-    page.get_by_role("heading", name="Waiting for an operator").wait_for()
+    page.get_by_role("heading", name="Pending approval").wait_for()
     picture(page, "connections-waiting")
     assert not Delegation.objects.exists()
 
@@ -124,12 +124,12 @@ def test_operator_when_reviewing_a_consent_then_it_is_there_as_the_person_saw_it
     page.get_by_role("link", name="Waiting for confirmation: 1").wait_for()
     picture(page, f"admin-queue-{width}-{scheme}")
     page.goto(f"{asking.url}/admin/delegation_app/consentrecord/{record.pk}/change/")
-    page.get_by_role("heading", name="As the person saw it").wait_for()
+    page.get_by_role("heading", name="As shown to the user").wait_for()
     picture(page, f"admin-consent-{width}-{scheme}")
     page.get_by_role("link", name="Confirm", exact=True).click()
     page.get_by_label("Reason").fill("asked her")
     picture(page, f"admin-confirm-{width}-{scheme}")
     page.get_by_role("button", name="Confirm").click()
-    page.get_by_text("The consent was confirmed.").wait_for()
+    page.get_by_text("The consent was approved.").wait_for()
     record.refresh_from_db()
     assert record.confirmation == "confirmed"

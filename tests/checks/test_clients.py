@@ -36,7 +36,7 @@ def test_check_when_all_is_well_then_nothing_is_said(mobile):
     [
         ("https://a.example.com/cb?code=x", "authorization response"),
         ("http://10.0.0.5/cb", "Plain http"),
-        ("other.example.app:/cb", "does not allow its scheme"),
+        ("other.example.app:/cb", "does not allow the scheme"),
         ("https://a.example.com/cb#x", "no fragment"),
     ],
 )
@@ -44,7 +44,7 @@ def test_check_when_a_redirect_uri_is_never_accepted_then_w028(mobile, world, ur
     change(world.web, redirect_uris=f"https://web.example.com/callback {uri}")
     [(number, message)] = found()
     assert number == "W028"
-    assert message.startswith(f"web: The redirect URI {uri} is never accepted.")
+    assert message.startswith(f"web: The redirect URI {uri} is unusable.")
     assert why in message
 
 

@@ -65,7 +65,7 @@ def test_end_when_no_reason_is_given_then_a_plain_one_is_recorded(chain, story):
 
 def test_end_when_it_has_ended_then_the_page_says_so(chain, story):
     send(story, at(chain.rows[0], "end"))
-    assert "It has ended already." in shown(story, at(chain.rows[0], "end"))
+    assert "This connection has already ended." in shown(story, at(chain.rows[0], "end"))
 
 
 def test_end_when_it_was_ended_in_another_window_then_that_is_said(chain, story, world):
@@ -73,7 +73,7 @@ def test_end_when_it_was_ended_in_another_window_then_that_is_said(chain, story,
     assert post(story, at(chain.rows[0], "end"), person=mark).status_code == 303
     with nothing_stored(), recorded():
         assert post(story, at(chain.rows[0], "end"), person=mark).status_code == 303
-    assert "had ended before" in shown(story, LIST)
+    assert "had already ended" in shown(story, LIST)
 
 
 def test_end_when_of_a_child_then_what_is_above_goes_on_and_it_is_not_passed_on_again(chain, story):
@@ -107,7 +107,7 @@ def test_everything_when_ended_then_all_of_this_person_and_nothing_of_others(cha
         answer = send(story, ALL, reason="lost my phone")
     assert (answer.status_code, answer["Location"]) == (303, LIST)
     page = shown(story, LIST)
-    assert "All of it has ended." in page
+    assert "The connections have ended." in page
     assert apps_on(page) == []
     assert chain.active() == [False, False, False]
     assert story.is_active(bobs["access_token"])
@@ -120,7 +120,7 @@ def test_everything_when_ended_then_old_answers_do_not_speak_any_more(story):
     tokens = story.tokens()
     # What an app gives back itself, it may have again without a question
     story.revoke(tokens["refresh_token"])
-    assert "Nothing is live." in shown(story, ALL)
+    assert "No connection is live." in shown(story, ALL)
     send(story, ALL)
     assert not ConsentRecord.objects.filter(withdrawn_at=None).exists()
     assert story.authorize().status_code == 200
