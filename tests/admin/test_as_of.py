@@ -35,7 +35,7 @@ def test_as_of_when_asked_then_each_line_says_who_by_way_of_whom_and_what_proves
     html = text_of(asked(auditor, an_hour_ago))
     for row in (forest.root, forest.middle, forest.leaf):
         assert page("delegation", "change", row.pk) in html
-    assert "by way of web → service-a" in html
+    assert "through web → service-a" in html
     assert html.count("audit-as-yes") == 3
     assert "Delegation revoked" in html
     assert "leaves no event" in html

@@ -37,7 +37,7 @@ def address(name, record):
 
 def test_queue_when_something_waits_then_the_list_leads_to_it(waiting, operator):
     html = text_of(operator.get(LIST))
-    assert "Waiting for confirmation: 1" in html
+    assert "Pending approval: 1" in html
     assert f"{LIST}?confirmation=pending" in html
     listed = operator.get(LIST, {"confirmation": "pending"}).context["cl"].result_list
     assert [row.pk for row in listed] == [waiting.pk]
@@ -120,8 +120,8 @@ def test_review_when_there_is_one_before_then_it_says_what_differs(story, audito
     story.answer(story.authorize(scope="read:metrics write:alerts read:profile"))
     second = ConsentRecord.objects.latest("pk")
     html = text_of(auditor.get(address("change", second)))
-    assert "Asked for, and not before: read:profile" in html
-    assert "Granted, and not before: read:profile, write:alerts" in html
+    assert "Newly requested: read:profile" in html
+    assert "Newly granted: read:profile, write:alerts" in html
     assert address("change", first) in html
     assert "granted before" in html
     assert "There is no previous decision." in text_of(auditor.get(address("change", first)))

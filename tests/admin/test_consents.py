@@ -69,7 +69,7 @@ def test_consent_when_there_are_limits_then_they_are_shown(story, operator):
     ConsentRecord.objects.update(constraints=limits, chosen_expiry="2031-05-04T03:02Z")
     for url in (LIST, page("consentrecord", "change", consent.pk)):
         html = text_of(operator.get(url))
-        assert "At most 2 tokens, ever." in html
+        assert "At most 2 tokens in total." in html
         assert "May 4, 2031" in html
 
 

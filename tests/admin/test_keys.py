@@ -40,7 +40,7 @@ def test_rotate_when_it_is_too_early_then_it_says_how_long_to_wait_and_offers_fo
     response = operator.post(URL)
     assert response.status_code == 200
     html = text_of(response)
-    assert "Services may not know the next key yet. Wait 300 seconds." in html
+    assert "Services may not have fetched the next key yet. Wait 300 seconds." in html
     assert 'name="force"' in html
     assert states() == made
 

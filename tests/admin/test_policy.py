@@ -127,7 +127,8 @@ def test_policy_when_it_is_only_viewed_then_limits_are_sentences(world, auditor)
     world.web.change(constraints=Constraints.parse(LIMITS), may_impersonate=True)
     html = text_of(auditor.get(url_of(world.web)))
     assert (
-        "<li>It may be delegated onward at most once.</li><li>At most 5 tokens, ever.</li>" in html
+        "<li>It may be delegated onward at most once.</li><li>At most 5 tokens in total.</li>"
+        in html
     )
     assert "<textarea" not in html.partition('id="delegation_policy')[2]
 

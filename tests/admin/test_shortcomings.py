@@ -72,7 +72,7 @@ def test_client_when_no_resource_can_be_told_then_page_why_and_log_say_what_is_m
     assert HEADING in html
     assert sentence in html
     found = explanation.explain(answer["X-Request-Id"])
-    assert found.conclusion.startswith("The request was refused as invalid_target: no resource")
+    assert found.conclusion.startswith("The request was refused with invalid_target: no resource")
     assert detail in found.conclusion
     assert [sentence in step.text for step in found.steps] == [True]
 
@@ -222,7 +222,7 @@ def test_redirect_uri_when_it_is_stored_already_then_it_may_stay_and_the_page_sa
         redirect_uris=f"https://web.example.com/callback {uri}"
     )
     html = text_of(operator.get(change_page(row)))
-    assert f"The redirect URI {uri} is never accepted. Plain http" in html
+    assert f"The redirect URI {uri} is unusable. Plain http" in html
     data = filled_in(operator, change_page(row))
     assert operator.post(change_page(row), data | {"name": "Web 2"}).status_code == 302
     assert story.authorize(redirect_uri=uri).status_code == 400

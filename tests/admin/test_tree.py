@@ -146,7 +146,7 @@ def test_page_when_there_are_constraints_then_each_is_a_sentence(story, auditor)
     forest = Forest(story)
     for row in (forest.root, forest.leaf):
         html = text_of(opened(auditor, row))
-        assert "<li>Only from 127.0.0.0/8.</li><li>At most 3 tokens, ever.</li>" in html
+        assert "<li>Only from 127.0.0.0/8.</li><li>At most 3 tokens in total.</li>" in html
         assert "&quot;max_uses&quot;" in html
     assert "3 of 3, here and below" in text_of(opened(auditor, forest.root))
     assert "1 of 3, here and below" in text_of(opened(auditor, forest.leaf))

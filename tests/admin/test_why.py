@@ -52,7 +52,7 @@ def test_why_when_it_is_a_request_then_its_events_are_linked_with_the_detail(sto
     story.redeem("wrong")
     event = AuditEvent.objects.get(outcome="refused")
     html = text_of(auditor.post(WHY, {"text": event.request_id}))
-    assert "The request was refused as invalid_grant" in html
+    assert "The request was refused with invalid_grant" in html
     assert event.details["detail"] in html
     assert page("auditevent", "change", event.pk) in html
 
@@ -63,7 +63,7 @@ def test_why_when_a_delegation_is_named_then_it_is_judged_and_linked(forest, aud
     assert page("delegation", "change", forest.leaf.pk) in html
     revocation.subtree(forest.root, RequestContext(actor="user:1"), reason="broken into")
     html = text_of(auditor.post(WHY, {"text": str(forest.leaf.public_id)}))
-    assert "Every token of the delegation is refused. It was revoked on" in html
+    assert "All tokens of the delegation are refused. Revoked on" in html
     assert "broken into" in html
     assert "This server has no record" in text_of(auditor.post(WHY, {"text": str(uuid.uuid4())}))
 

@@ -289,7 +289,9 @@ def test_retry_window_when_the_client_is_public_then_more_than_its_default_waits
     operator.post(url_of(world.mobile), data)
     assert find("mobile").refresh_retry_window == timedelta(seconds=10)
     proposal = ProposedChange.objects.get()
-    assert "grants more access" in text_of(second.get(page("proposedchange", "change", proposal.pk)))
+    assert "grants more access" in text_of(
+        second.get(page("proposedchange", "change", proposal.pk))
+    )
 
 
 def test_retry_window_when_the_client_is_confidential_then_less_than_its_default_is_saved(

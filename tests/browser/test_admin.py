@@ -218,7 +218,7 @@ def test_list_when_a_client_is_picked_by_name_then_all_of_it_can_be_revoked(
     page.get_by_label("Reason").fill("Web was sold")
     page.get_by_role("button", name="Revoke all of them").click()
     # The second batch follows by itself
-    sync_api.expect(page.get_by_text("6 delegations ended so far.")).to_be_visible()
+    sync_api.expect(page.get_by_text("6 delegations revoked so far.")).to_be_visible()
     picture(page, "admin-bulk-done")
     assert not Delegation.objects.live().exists()
 
@@ -233,10 +233,10 @@ def test_bulk_when_scripts_are_off_then_a_button_goes_on(site, trees, visit, mon
     page.get_by_role("link", name="Revoke all that this list holds").click()
     page.get_by_label("Reason").fill("Web was sold")
     page.get_by_role("button", name="Revoke all of them").click()
-    sync_api.expect(page.get_by_text("3 delegations ended so far.")).to_be_visible()
+    sync_api.expect(page.get_by_text("3 delegations revoked so far.")).to_be_visible()
     picture(page, "admin-bulk-part")
     page.get_by_role("button", name="Continue").click()
-    sync_api.expect(page.get_by_text("6 delegations ended so far.")).to_be_visible()
+    sync_api.expect(page.get_by_text("6 delegations revoked so far.")).to_be_visible()
 
 
 def test_keyboard_when_it_is_all_there_is_then_an_operator_can_revoke(site, trees, visit):

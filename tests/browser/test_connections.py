@@ -157,10 +157,10 @@ def test_alice_when_a_service_shall_not_have_it_then_she_ends_that_part(alice, p
 
 
 def test_alice_when_her_phone_is_lost_then_she_ends_everything(alice, page):
-    page.get_by_role("link", name="End everything").click()
+    page.get_by_role("link", name="End all connections", exact=True).click()
     sync_api.expect(page.get_by_text("2 connections", exact=True)).to_be_visible()
     page.get_by_label("Reason").fill("lost my phone")
-    page.get_by_role("button", name="End everything").click()
+    page.get_by_role("button", name="End all connections", exact=True).click()
     says(page, "The connections have ended")
     assert not Delegation.objects.filter(revoked_at=None).exists()
     # Neither a reload nor the button for back does it again
@@ -222,7 +222,7 @@ def test_pages_when_small_or_dark_then_nothing_is_cut_and_text_can_be_read(
     check(page, f"connections-refused-{tail}")
     page.goto(f"{alice.site.url}/connections/end")
     check(page, f"connections-everything-{tail}")
-    page.get_by_role("button", name="End everything").click()
+    page.get_by_role("button", name="End all connections", exact=True).click()
     page.get_by_role("status").wait_for()
     check(page, f"connections-none-{tail}")
     page.goto(f"{alice.site.url}/connections/?show=all")

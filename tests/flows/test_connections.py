@@ -33,7 +33,7 @@ def test_list_when_apps_act_then_a_row_tells_all_of_each(chain, story):
 def test_list_when_there_is_nothing_then_it_says_so(story):
     page = shown(story, LIST)
     assert "You have not connected any app." in page
-    assert "End everything" not in page
+    assert "End all connections" not in page
 
 
 def test_list_when_others_have_connections_then_they_are_not_shown(chain, story, world):

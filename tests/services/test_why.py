@@ -123,7 +123,7 @@ def test_why_when_a_client_above_is_disabled_then_that_step_and_no_other_failed(
     policy("service-a").update(enabled=False)
     found = explanation.explain(f"Bearer {tree.third['access_token']}\n")
     [failed] = [step for step in found.steps if not step.passed]
-    assert failed.text == "service-a, from which it comes, is disabled."
+    assert failed.text == "service-a is disabled."
     assert failed.evidence == (delegation_of(tree.second),)
     assert found.conclusion == f"The token is refused. {failed.text}"
 

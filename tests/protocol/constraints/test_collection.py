@@ -128,7 +128,7 @@ def test_is_within_when_parts_are_missing_or_wider_or_contradict_then_false():
 def test_describe_when_asked_then_one_sentence_each():
     assert Constraints.parse([TEN, USES]).describe() == [
         "Only from 10.0.0.0/8.",
-        "At most 5 tokens, ever.",
+        "At most 5 tokens in total.",
     ]
 
 

@@ -27,6 +27,6 @@ def test_max_uses_when_malformed_then_invalid_constraint(value):
 
 
 def test_max_uses_when_described_then_the_number_is_told():
-    assert MaxUses(1).describe() == "At most 1 token, ever."
-    assert MaxUses(5).describe() == "At most 5 tokens, ever."
+    assert MaxUses(1).describe() == "At most 1 token in total."
+    assert MaxUses(5).describe() == "At most 5 tokens in total."
     assert {EnforcementPoint.ISSUE, EnforcementPoint.HAND_ON} == MaxUses.ENFORCED_AT
