@@ -84,7 +84,7 @@ def test_decision_when_it_is_the_operators_own_consent_then_somebody_else_has_to
     assert address("confirm", own) not in text_of(bob.get(address("change", own)))
     for deed in ("confirm", "refuse"):
         response = bob.post(address(deed, own), {"reason": "me"}, follow=True)
-        assert "Another operator has to confirm" in text_of(response)
+        assert "Another operator must approve" in text_of(response)
     own.refresh_from_db()
     assert own.confirmation == "pending"
     assert bob.post(address("confirm", waiting), {"reason": "hers"}).status_code == 302

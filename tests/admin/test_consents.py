@@ -21,7 +21,7 @@ def test_withdraw_when_confirmed_then_what_hangs_on_it_ends(story, operator):
     consent = delegation_of(tokens).consent
     url = page("consentrecord", "withdraw", consent.pk)
     assert url in text_of(operator.get(page("consentrecord", "change", consent.pk)))
-    assert "1 delegation ends" in text_of(operator.get(url))
+    assert "1 delegation is revoked" in text_of(operator.get(url))
 
     response = operator.post(url, {"reason": "asked by phone"}, follow=True)
     assert "The consent was withdrawn." in text_of(response)

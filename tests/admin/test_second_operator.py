@@ -350,7 +350,7 @@ def test_change_when_nobody_decides_for_a_week_then_it_has_expired(world, operat
     assert "This change is no longer pending." in text_of(decide(second))
     assert not world.web.policy.may_impersonate
     assert "expired" in text_of(second.get(address("change")))
-    assert "0 changes waiting" in text_of(second.get(LIST))
+    assert "0 changes pending" in text_of(second.get(LIST))
     # It can be proposed again
     save(operator, world.web, may_impersonate="on")
     assert ProposedChange.objects.count() == 2

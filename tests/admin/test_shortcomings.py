@@ -96,10 +96,10 @@ def test_client_when_no_token_that_it_may_exchange_reaches_it_then_page_and_why_
     answer = story.exchange(story.tokens()["access_token"])
     assert answer.json()["error_description"] == "The subject token is not valid."
     found = explanation.explain(answer["X-Request-Id"])
-    assert f"service-a is not among the introspecting clients of {SERVICE_A}" in found.conclusion
+    assert f"service-a is not an introspecting client of {SERVICE_A}" in found.conclusion
     assert "Add the client on the page of its resource server." in found.steps[0].text
     row = world.service_a_client.row
-    assert "not among the introspecting clients" in text_of(operator.get(change_page(row)))
+    assert "not an introspecting client" in text_of(operator.get(change_page(row)))
     # One that is named is given tokens, and so is one that people connect
     world.web.change(may_act="service-a")
     assert setup_problems.of_client(lookup.find("service-a")) == []

@@ -214,7 +214,7 @@ def test_list_when_a_client_is_picked_by_name_then_all_of_it_can_be_revoked(
     page.keyboard.insert_text("We")
     page.get_by_role("option", name="Web").click()
     page.wait_for_url("**client=web**")
-    page.get_by_role("link", name="Revoke all that this list holds").click()
+    page.get_by_role("link", name="Revoke all matching delegations").click()
     page.get_by_label("Reason").fill("Web was sold")
     page.get_by_role("button", name="Revoke all of them").click()
     # The second batch follows by itself
@@ -230,7 +230,7 @@ def test_bulk_when_scripts_are_off_then_a_button_goes_on(site, trees, visit, mon
     page.goto(f"{site.url}/admin/delegation_app/delegation/")
     page.get_by_label("Client id").fill("web")
     page.get_by_role("button", name="Filter").click()
-    page.get_by_role("link", name="Revoke all that this list holds").click()
+    page.get_by_role("link", name="Revoke all matching delegations").click()
     page.get_by_label("Reason").fill("Web was sold")
     page.get_by_role("button", name="Revoke all of them").click()
     sync_api.expect(page.get_by_text("3 delegations revoked so far.")).to_be_visible()

@@ -76,7 +76,6 @@ class PolicyForm(KnowsScopes):
             limits.stored = self.initial["constraints"] = self.instance.constraints
 
     def clean_constraints(self) -> Constraints:
-        """Set them on the policy."""
         constraints: Constraints = self.cleaned_data["constraints"]
         self.instance.constraints = constraints
         return constraints

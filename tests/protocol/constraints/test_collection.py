@@ -94,7 +94,7 @@ def test_refusal_when_two_refuse_then_the_first_speaks_and_only_at_its_moments()
     assert constraints.refusal(access) == "It may not be used from this address."
     assert constraints.refusal(
         AccessContext(EnforcementPoint.ISSUE, NOW, ip="10.0.0.1", uses=9)
-    ).startswith("It has")
+    ).startswith("The maximum")
     assert constraints.refusal(AccessContext(EnforcementPoint.INTROSPECTION, NOW)) is None
 
 
