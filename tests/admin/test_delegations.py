@@ -174,7 +174,7 @@ def test_bulk_when_confirmed_then_exactly_the_selected_end(story, operator):
     first, second = delegation_of(story.tokens()), delegation_of(story.tokens(world.other))
     kept = delegation_of(Story(world, world.bob).tokens())
     question = select(operator, [first, second])
-    assert "2 delegations end" in text_of(question)
+    assert "2 delegations are revoked" in text_of(question)
     assert "Affects 2 clients and 1 user." in text_of(question)
     assert Delegation.objects.live().count() == 3
 
@@ -205,9 +205,9 @@ def test_bulk_when_one_was_made_from_another_then_each_is_counted_once(story, op
     leaf.parent = middle
     leaf.save()
     kept = delegation_of(story.tokens(story.world.other))
-    assert "2 delegations end" in text_of(select(operator, [middle]))
+    assert "2 delegations are revoked" in text_of(select(operator, [middle]))
     question = select(operator, [middle, top])
-    assert "3 delegations end" in text_of(question)
+    assert "3 delegations are revoked" in text_of(question)
     assert "3 delegations ended." in text_of(confirm(operator, question))
     assert set(Delegation.objects.live()) == {kept}
 

@@ -236,11 +236,11 @@ def test_list_when_opened_then_depth_is_marked(forest, auditor):
 
 def test_revoke_when_it_was_handed_on_then_it_says_what_that_binds(forest, operator):
     html = text_of(operator.get(page("delegation", "revoke", forest.middle.pk)))
-    assert "2 delegations end" in html
+    assert "2 delegations are revoked" in html
     assert "Service-A cannot obtain read:metrics, write:alerts of alice at Service B" in html
     assert "until the user allows it again on a page, or an operator lifts the block" in html
     root = text_of(operator.get(page("delegation", "revoke", forest.root.pk)))
-    assert "3 delegations end" in root
+    assert "3 delegations are revoked" in root
     assert "Web cannot obtain" in root
 
 
