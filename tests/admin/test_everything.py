@@ -49,7 +49,7 @@ def test_everything_when_confirmed_then_exactly_that_ends(bobs, operator, which,
     assert f'href="{url}"' in text_of(operator.get(change))
 
     question = operator.get(url)
-    assert f"{ends} delegations end" in text_of(question)
+    assert f"{ends} delegations are revoked" in text_of(question)
     assert standing() == [*ALICES, *BOBS, *OTHER]
     assert "errorlist" in text_of(operator.post(url, {"reason": " "}))
 
