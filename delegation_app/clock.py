@@ -19,7 +19,7 @@ from django.db import connections, router
 from django.utils import timezone
 
 from delegation_app.protocol.printable import logger_for
-from delegation_app.seldom import Seldom
+from delegation_app.rate_limited_logger import RateLimitedLogger
 
 logger = logger_for("delegation_app")
 
@@ -38,7 +38,7 @@ _ZERO: Final = timedelta(0)
 # Advances while the machine sleeps, if the system has such a clock
 _BOOT: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
 
-_off = Seldom(logger)
+_off = RateLimitedLogger(logger)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 SETTING: Final = "DELEGATION"
 
-# What ended or shrank longer ago than this can't have a token left that still says otherwise, so no
-# status list has to look further back.
+# A token issued before an older change has expired, so no status list considers older changes.
 LONGEST_ACCESS_TOKEN: Final = timedelta(hours=24)
 
 DEFAULTS: Final[dict[str, Any]] = {
@@ -37,8 +36,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "DEVICE_CODES_PER_ADDRESS": 50,
     "DEVICE_CODES_PER_CLIENT": 10_000,
     "REFUSAL_EVENTS_PER_MINUTE": 60,
-    "REFUSAL_EVENTS_PER_MINUTE_IN_ALL": 300,
-    "SILENT_CODES_PER_MINUTE": 60,
+    "REFUSAL_EVENTS_PER_MINUTE_TOTAL": 300,
+    "NON_INTERACTIVE_CODES_PER_MINUTE": 60,
     "STATUS_LIST_TTL": 5,
     "STATUS_LIST_LIFETIME": 300,
     "STATUS_LIST_CACHE_SECONDS": 1,
@@ -52,22 +51,22 @@ DEFAULTS: Final[dict[str, Any]] = {
     "OUTBOX": False,
 }
 
-# What a changed password or e-mail address does to what the user has granted
+# The effect of a changed password or e-mail address on the user's delegations
 KEEP: Final = "keep"
 REVOKE: Final = "revoke"
 
-# How much harm a scope can do, in rising order
+# Risk levels of scopes, in ascending order
 RISKS: Final = ("low", "medium", "high")
 
 
 def configured() -> dict[str, Any]:
-    """Return what the site has set; nothing if it is not even a dict, which a check reports."""
+    """Return the site's settings; an empty dict if they are not a dict, which a check reports."""
     value = getattr(settings, SETTING, {})
     return value if isinstance(value, dict) else {}
 
 
 class Conf:
-    """Typed views of `settings.DELEGATION`. Nothing is remembered between two reads."""
+    """Typed properties of `settings.DELEGATION`, read on each access."""
 
     def _get(self, name: str) -> Any:
         return configured().get(name, DEFAULTS[name])
@@ -84,11 +83,11 @@ class Conf:
         """The issuer identifier, an https URL (RFC 8414 section 2).
 
         Raises:
-            ImproperlyConfigured: it is not set; it is never taken from a request.
+            ImproperlyConfigured: the setting is missing; the issuer is never taken from a request.
         """
         issuer = self._get("ISSUER")
         if not issuer:
-            message = 'DELEGATION["ISSUER"] is not set.'
+            message = 'Set DELEGATION["ISSUER"].'
             raise ImproperlyConfigured(message)
         return str(issuer)
 
@@ -100,7 +99,7 @@ class Conf:
 
     @property
     def issuer_path(self) -> str:
-        """The path of the issuer without slashes at its ends; empty for most."""
+        """The path of the issuer without its outer slashes; usually empty."""
         return urlsplit(self.issuer).path.strip("/")
 
     @property
@@ -110,72 +109,72 @@ class Conf:
 
     @property
     def access_token_lifetime(self) -> timedelta:
-        """How long an access token is valid."""
+        """The lifetime of access tokens."""
         return self._seconds("ACCESS_TOKEN_LIFETIME")
 
     @property
     def authorization_code_lifetime(self) -> timedelta:
-        """How long a code may be redeemed."""
+        """The lifetime of authorization codes."""
         return self._seconds("AUTHORIZATION_CODE_LIFETIME")
 
     @property
     def authorization_request_lifetime(self) -> timedelta:
-        """How long a shown consent page may be answered."""
+        """How long the user may take to answer a consent page."""
         return self._seconds("AUTHORIZATION_REQUEST_LIFETIME")
 
     @property
     def device_code_lifetime(self) -> timedelta:
-        """How long a person has to type a device's code, and the device to poll."""
+        """How long the user may take to enter a device's code, and the device may poll."""
         return self._seconds("DEVICE_CODE_LIFETIME")
 
     @property
     def device_polling_interval(self) -> int:
-        """How many seconds a device waits between two polls, until it is told to slow down."""
+        """The initial polling interval of devices, in seconds."""
         return int(self._get("DEVICE_POLLING_INTERVAL"))
 
     @property
     def refresh_token_lifetime(self) -> timedelta:
-        """How long a refresh token may lie unused."""
+        """The lifetime of an unused refresh token."""
         return self._seconds("REFRESH_TOKEN_LIFETIME")
 
     @property
     def refresh_retry_window(self) -> timedelta:
-        """How long a just rotated refresh token still gets its successor; zero is strict.
+        """How long a rotated refresh token may be retried; zero permits no retry.
 
-        For clients that prove themselves; see `Client.refresh_retry_window`.
+        For confidential clients; see `Client.refresh_retry_window`.
         """
         return self._seconds("REFRESH_RETRY_WINDOW")
 
     @property
     def delegation_lifetime(self) -> timedelta | None:
-        """How long what a person grants lasts, or None for until it is revoked."""
+        """The lifetime of delegations; None: until revoked."""
         seconds = self._get("DELEGATION_LIFETIME")
         return None if seconds is None else timedelta(seconds=seconds)
 
     @property
     def max_depth(self) -> int:
-        """How often authority may be handed on, one after the other."""
+        """The maximum number of onward delegations in a row."""
         return int(self._get("MAX_DEPTH"))
 
     @property
     def default_audience(self) -> str | None:
-        """The resource server of clients that have no policy."""
+        """The audience of clients without a policy."""
         value = self._get("DEFAULT_AUDIENCE")
         return None if value is None else str(value)
 
     @property
     def default_acr(self) -> str:
-        """The `acr` of a sign-in about which nothing more is known."""
+        """The `acr` of a sign-in that reports none."""
         return str(self._get("DEFAULT_ACR"))
 
     @property
     def signing_algorithm(self) -> str:
-        """The algorithm of keys made from now on: ES256, RS256 or EdDSA."""
+        """The algorithm of new signing keys: ES256, RS256 or EdDSA."""
         return str(self._get("SIGNING_ALGORITHM"))
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The secrets from which keys are derived: the current one first, then older ones."""
+        """The secrets that keys are derived from, the current one first."""
         keys = self._get("KEY_ENCRYPTION_KEY")
         if keys is None:
             return tuple(map(str, (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)))
@@ -183,7 +182,7 @@ class Conf:
 
     @property
     def key_cache_seconds(self) -> int:
-        """How long a process may go on with the signing keys that it read, in seconds."""
+        """How long a process caches the signing keys, in seconds."""
         return int(self._get("KEY_CACHE_SECONDS"))
 
     @property
@@ -193,93 +192,93 @@ class Conf:
 
     @property
     def failed_authentications_per_minute(self) -> int:
-        """How many wrong secrets a client and address may send in a minute."""
+        """The limit of failed authentications per minute, client and address."""
         return int(self._get("FAILED_AUTHENTICATIONS_PER_MINUTE"))
 
     @property
     def device_attempts_per_minute(self) -> int:
-        """How many wrong device codes a person, and an address, may type in a minute."""
+        """The limit of wrong device codes per minute, for each user and each address."""
         return int(self._get("DEVICE_ATTEMPTS_PER_MINUTE"))
 
     @property
     def device_codes_per_address(self) -> int:
-        """How many device codes that wait for an answer an address may have."""
+        """The limit of unanswered device codes per address."""
         return int(self._get("DEVICE_CODES_PER_ADDRESS"))
 
     @property
     def device_codes_per_client(self) -> int:
-        """How many device codes that wait for an answer a client may have."""
+        """The limit of unanswered device codes per client."""
         return int(self._get("DEVICE_CODES_PER_CLIENT"))
 
     @property
     def refusal_events_per_minute(self) -> int:
-        """How many like refusals by a client and address are events of their own."""
+        """How many equal refusals per minute, client and address get an event each."""
         return int(self._get("REFUSAL_EVENTS_PER_MINUTE"))
 
     @property
-    def refusal_events_per_minute_in_all(self) -> int:
-        """How many refusals are events of their own, whoever causes them."""
-        return int(self._get("REFUSAL_EVENTS_PER_MINUTE_IN_ALL"))
+    def refusal_events_per_minute_total(self) -> int:
+        """How many refusals per minute get an event each, over all callers."""
+        return int(self._get("REFUSAL_EVENTS_PER_MINUTE_TOTAL"))
 
     @property
-    def silent_codes_per_minute(self) -> int:
-        """How many codes a client may get for a person without a page."""
-        return int(self._get("SILENT_CODES_PER_MINUTE"))
+    def non_interactive_codes_per_minute(self) -> int:
+        """The limit of codes without a page per minute, user and client."""
+        return int(self._get("NON_INTERACTIVE_CODES_PER_MINUTE"))
 
     @property
     def status_list_ttl(self) -> int:
-        """After how many seconds a verifier shall ask for a status list again."""
+        """How often verifiers fetch a status list, in seconds."""
         return int(self._get("STATUS_LIST_TTL"))
 
     @property
     def status_list_lifetime(self) -> int:
-        """How many seconds a signed status list may be relied on, if there is no newer one."""
+        """The lifetime of a signed status list, in seconds."""
         return int(self._get("STATUS_LIST_LIFETIME"))
 
     @property
     def status_list_cache_seconds(self) -> int:
-        """For how many seconds a status list is served without looking at the tables again."""
+        """How long a status list is served without a database query, in seconds."""
         return int(self._get("STATUS_LIST_CACHE_SECONDS"))
 
     @property
     def cache(self) -> str:
-        """The alias of the cache that counts failed attempts and keeps signed status lists."""
+        """The alias of the cache for failed attempts and signed status lists."""
         return str(self._get("CACHE"))
 
     @property
     def trusted_proxies(self) -> tuple[str, ...]:
-        """The networks of the site's own proxies, whose X-Forwarded-For is believed."""
+        """The networks of the site's own proxies, whose X-Forwarded-For is trusted."""
         return self._strings("TRUSTED_PROXIES")
 
     @property
     def constraints(self) -> tuple[str, ...]:
-        """The dotted paths of constraint classes of other packages."""
+        """The dotted paths of further constraint classes."""
         return self._strings("CONSTRAINTS")
 
     @property
     def on_password_change(self) -> str:
-        """Whether a user's delegations end when their password changes: keep or revoke."""
+        """The effect of a changed password on the user's delegations: keep or revoke."""
         return str(self._get("ON_PASSWORD_CHANGE"))
 
     @property
     def on_email_change(self) -> str:
-        """Whether a user's delegations end when their e-mail address changes: keep or revoke."""
+        """The effect of a changed e-mail address on the user's delegations: keep or revoke."""
         return str(self._get("ON_EMAIL_CHANGE"))
 
     @property
     def scope_risks(self) -> dict[str, str]:
-        """The risk of those scopes that the site has judged: low, medium or high."""
+        """The risk levels of scopes: low, medium or high."""
         value = self._get("SCOPE_RISKS")
         return value if isinstance(value, dict) else {}
 
     @property
     def second_operator(self) -> bool:
-        """Whether a change that widens what a client may do waits for another operator."""
+        """Whether changes that grant more access need a second operator's approval."""
         return bool(self._get("SECOND_OPERATOR"))
 
     @property
     def outbox(self) -> bool:
-        """Whether signals are promised in a table and sent by `manage.py delegation_outbox`."""
+        """Whether signals go through the outbox table and `manage.py delegation_outbox`."""
         return self._get("OUTBOX") is True
 
 

@@ -1,4 +1,4 @@
-"""Every event that the audit trail knows. Filters, labels and checks are read from here."""
+"""The registry of audit events. Filters, labels and checks are read from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Event(NamedTuple):
-    """A kind of audit event: its stable name and its label for people."""
+    """A kind of audit event: its stable name and its label."""
 
     name: str
     label: Promise
@@ -17,10 +17,10 @@ class Event(NamedTuple):
 
 CONSENT_GRANTED: Final = Event("consent.granted", _("Consent granted"))
 CONSENT_DENIED: Final = Event("consent.denied", _("Consent denied"))
-CONSENT_SKIPPED: Final = Event("consent.skipped", _("Consent not asked: trusted client"))
+CONSENT_SKIPPED: Final = Event("consent.skipped", _("Consent not required: trusted client"))
 CONSENT_WITHDRAWN: Final = Event("consent.withdrawn", _("Consent withdrawn"))
-CONSENT_CONFIRMED: Final = Event("consent.confirmed", _("Consent confirmed"))
-CONSENT_REFUSED: Final = Event("consent.confirmation_refused", _("Confirmation refused"))
+CONSENT_CONFIRMED: Final = Event("consent.confirmed", _("Consent approved"))
+CONSENT_REFUSED: Final = Event("consent.confirmation_refused", _("Consent rejected by an operator"))
 DELEGATION_CREATED: Final = Event("delegation.created", _("Delegation created"))
 DELEGATION_CHAINED: Final = Event("delegation.chained", _("Child delegation created"))
 DELEGATION_NARROWED: Final = Event("delegation.narrowed", _("Delegation narrowed"))
@@ -29,8 +29,8 @@ CODE_ISSUED: Final = Event("code.issued", _("Authorization code issued"))
 DEVICE_STARTED: Final = Event("device.started", _("Device authorization requested"))
 TOKEN_ISSUED: Final = Event("token.issued", _("Token issued"))
 TOKEN_REFRESHED: Final = Event("token.refreshed", _("Token refreshed"))
-TOKEN_REFRESH_RETRIED: Final = Event("token.refresh_retried", _("Token refreshed again: a retry"))
-TOKEN_REISSUED: Final = Event("token.reissued", _("Token issued again: the answer was lost"))
+TOKEN_REFRESH_RETRIED: Final = Event("token.refresh_retried", _("Token refresh retried"))
+TOKEN_REISSUED: Final = Event("token.reissued", _("Token issued again after a lost response"))
 TOKEN_EXCHANGED: Final = Event("token.exchanged", _("Token exchanged"))
 TOKEN_IMPERSONATED: Final = Event("token.impersonated", _("Token exchanged, actor not named"))
 TOKEN_REVOKED: Final = Event("token.revoked", _("Access token revoked"))
@@ -43,7 +43,7 @@ PREVIOUS_SECRET_ENDED: Final = Event(
 )
 USER_DISABLED: Final = Event("user.disabled", _("User disabled"))
 USER_ENABLED: Final = Event("user.enabled", _("User enabled"))
-USER_DELETED: Final = Event("user.deleted", _("Person deleted"))
+USER_DELETED: Final = Event("user.deleted", _("User deleted"))
 RESOURCE_SERVER_CHANGED: Final = Event("resource_server.changed", _("Resource server changed"))
 CHANGE_PROPOSED: Final = Event("change.proposed", _("Change proposed to a second operator"))
 CHANGE_APPROVED: Final = Event("change.approved", _("Proposed change approved"))
@@ -56,8 +56,8 @@ USER_PASSWORD_CHANGED: Final = Event("user.password_changed", _("Password change
 USER_EMAIL_CHANGED: Final = Event("user.email_changed", _("E-mail address changed"))
 AUDIT_EXPORTED: Final = Event("audit.exported", _("Audit trail exported"))
 
-# Nearly all of the trail. Indexes that serve the search for other events leave these out. Retries
-# are rare, and are searched for.
+# Most of the trail. Indexes for the search for other events exclude these. Retries are rare, and
+# stay indexed.
 OF_TOKENS: Final = (
     TOKEN_ISSUED.name,
     TOKEN_REFRESHED.name,

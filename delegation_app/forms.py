@@ -14,19 +14,17 @@ from delegation_app import toolkit
 from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.services.clients import setup_problems
 
-# Typed ones; at random even letters and digits alone have more than 80 bits
+# Of a typed secret; as random letters and digits, more than 80 bits
 SHORTEST_SECRET: Final = 16
 
 
 class ScopeFormField(forms.CharField):
-    """Scope names, separated by spaces; the same names in another order are no change."""
+    """Space-separated scope names; their order does not matter."""
 
     def prepare_value(self, value: Any) -> str:
-        """Return the text to show."""
         return "" if value is None else str(value)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """Compare the names."""
         return set(self.prepare_value(initial).split()) != set(self.prepare_value(data).split())
 
 
@@ -42,25 +40,25 @@ def scope_field(model: type[ClientPolicy | ResourceServer], name: str = "scopes"
 
 
 class KnowsScopes(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """Refuses a scope that the site does not know: it would never be granted."""
+    """Refuses a scope that the site does not define: it would never be granted."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if (field := self.fields.get("scopes")) is not None:
             known = " ".join(sorted(toolkit.all_scopes()))
-            field.help_text = _("%(help)s This site knows: %(known)s") % {
+            field.help_text = _("%(help)s Available scopes: %(known)s") % {
                 "help": field.help_text,
                 "known": known,
             }
 
     def clean_scopes(self) -> str:
-        """Return the names. What is stored already may stay."""
+        """Return the names. Stored ones may stay."""
         text: str = self.cleaned_data["scopes"]
         stored = self.fields["scopes"].prepare_value(self.initial.get("scopes")).split()
         unknown = set(text.split()) - set(toolkit.all_scopes()) - set(stored)
         if unknown:
             raise ValidationError(
-                _("This site has no scope %(names)s."),
+                _("Unknown scope: %(names)s."),
                 code="unknown",
                 params={"names": ", ".join(sorted(unknown))},
             )
@@ -75,33 +73,24 @@ class ResourceServerForm(KnowsScopes):
     class Meta:
         model = ResourceServer
         fields = "__all__"  # noqa: DJ007 - every column is for the operator
-        help_texts = {
-            "name": _(
-                "As people are shown it, and what clients send as “audience” in an exchange."
-            ),
-            "introspectors": _(
-                "The clients that this service uses to ask about tokens, and to exchange tokens "
-                "that were sent to it."
-            ),
-        }
 
     def clean(self) -> dict[str, Any] | None:
-        """Refuse a name that means another server: `audience` takes names and identifiers."""
+        """Refuse a name that identifies another server: `audience` takes names and identifiers."""
         cleaned = super().clean()
-        # On the page of a stored one the identifier is only shown
+        # The identifier of a stored server is read-only
         name, identifier = (self.cleaned_data.get(key) for key in ("name", "identifier"))
         others = ResourceServer.objects.exclude(pk=self.instance.pk)
         if name and others.filter(identifier=name).exists():
-            self.add_error("name", _("It is the identifier of another resource server."))
+            self.add_error("name", _("Another resource server has this identifier."))
         if identifier and others.filter(name=identifier).exists():
-            self.add_error("identifier", _("It is the name of another resource server."))
+            self.add_error("identifier", _("Another resource server has this name."))
         return cleaned
 
 
 class OffersServedGrants:
-    """Mixed into the form of an application: leaves out grant types that are never served.
+    """Mixed into the form of an application: omits grant types that are not served.
 
-    The toolkit knows more, such as the implicit grant. What is stored already may stay.
+    The toolkit has more, such as the implicit grant. A stored one may stay.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -118,7 +107,7 @@ class OffersServedGrants:
 class UsableRedirects:
     """Mixed into the form of an application: refuses redirect URIs that would never be accepted.
 
-    What is stored already may stay; the page says what is wrong with it.
+    Stored ones may stay; the page lists their problems.
     """
 
     initial: dict[str, Any]
@@ -129,7 +118,7 @@ class UsableRedirects:
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]  # of the form that this is mixed into
-        # The toolkit's own errors come first, and say the same of a scheme
+        # The toolkit's own errors take precedence, and cover the scheme
         if "redirect_uris" not in self.errors and "redirect_uris" in self.cleaned_data:
             errors = list(self._unusable())
             if errors:
@@ -145,22 +134,17 @@ class UsableRedirects:
 
 
 class RefusesShortSecret:
-    """Mixed into the form of an application: what can be guessed is no secret."""
+    """Mixed into the form of an application: refuses a secret that can be guessed."""
 
     cleaned_data: dict[str, Any]
 
     def clean_client_secret(self) -> str:
-        """Return the secret.
-
-        Raises:
-            ValidationError: it is too short.
-        """
         secret = str(self.cleaned_data["client_secret"])
         if 0 < len(secret) < SHORTEST_SECRET:
             raise ValidationError(
                 _(
-                    "Use at least %(length)d characters, or let “New secret” on the page of the "
-                    "client make a random one."
+                    "Use at least %(length)d characters, or generate a random secret with “New "
+                    "secret” on the page of the client."
                 ),
                 code="short",
                 params={"length": SHORTEST_SECRET},
@@ -169,7 +153,7 @@ class RefusesShortSecret:
 
 
 class KeepsSecret(RefusesShortSecret):
-    """Mixed into the form of a stored application: its secret is not shown, and empty keeps it."""
+    """Mixed into the form of a stored application: hides the secret, and keeps it if left empty."""
 
     initial: dict[str, Any]
     instance: Any
@@ -183,10 +167,9 @@ class KeepsSecret(RefusesShortSecret):
         field.required = field.show_hidden_initial = False
         field.widget.attrs["autocomplete"] = "off"
         field.help_text = _(
-            "The stored secret is not shown. To replace it, enter a new one and copy it before "
-            "saving; leave this empty to keep it."
+            "The stored secret is not shown. Leave this empty to keep it. To replace it, enter a "
+            "new one and copy it before saving."
         )
 
     def clean_client_secret(self) -> str:
-        """Return the new secret, or the stored one if there is none."""
         return super().clean_client_secret() or str(self._stored_secret)

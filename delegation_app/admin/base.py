@@ -1,4 +1,4 @@
-"""Records that nobody edits by hand: they are looked at, and a few deeds can be done to them."""
+"""Base classes of the admin pages: read-only records with a few actions."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from delegation_app.services.paging import RowCount
 
 STYLES: Final = "delegation_app/admin.css"
 DRAWN: Final = "delegation_app/console.css"
-# Django's page does not load what the other pages of an admin do
+# Django's history page does not load the media of the admin class
 HISTORY: Final = "admin/delegation_app/object_history.html"
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at run time
-    """Counts up to a bound: an exact count of millions makes every page slow."""
+    """Counts up to `MOST`: an exact count of millions of rows is slow."""
 
     MOST: Final = limits.MAX_COUNT
 
     @cached_property
     def count(self) -> int:
-        """How many rows there are, counted up to `MAX_COUNT`."""
+        """The number of rows, at most `MOST`."""
         return self._counted.count
 
     @cached_property
@@ -52,7 +52,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at r
 
 
 class ReadOnlyAdmin(UnavailableDatabaseMixin, ValidatedLookupsMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """Shows records. Superusers can't add, change or delete them either.
+    """Shows records. Not even superusers can add, change or delete them.
 
     Attributes:
         deed_pages: the extra pages, by name: `revoke` is answered by `revoke_view`.
@@ -70,22 +70,15 @@ class ReadOnlyAdmin(UnavailableDatabaseMixin, ValidatedLookupsMixin, admin.Model
         css: ClassVar = {"all": [STYLES, DRAWN]}
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody."""
-        del request, obj
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody."""
-        del request, obj
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody."""
-        del request, obj
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the deeds."""
         own = [
             path(
                 route,
@@ -97,8 +90,7 @@ class ReadOnlyAdmin(UnavailableDatabaseMixin, ValidatedLookupsMixin, admin.Model
         return own + super().get_urls()
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
-        """Return what a record's page shows beside its columns."""
-        del request, obj
+        """Return the additional context of a record's page."""
         return {}
 
     def render_change_form(  # noqa: PLR0917 - Django's signature
@@ -110,39 +102,38 @@ class ReadOnlyAdmin(UnavailableDatabaseMixin, ValidatedLookupsMixin, admin.Model
         form_url: str = "",
         obj: Any = None,
     ) -> HttpResponse:
-        """Add the page's own context."""
         context |= self.page_context(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def url(self, name: str, *args: object) -> str:
-        """Return the address of one of this model's pages."""
+        """Return the URL of one of this model's pages."""
         route = f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}"
         return reverse(route, args=args, current_app=self.admin_site.name)
 
     def may(self, request: HttpRequest, deed: str) -> bool:
-        """Tell whether somebody may do a deed: its own permission, beside that to look."""
+        """Whether the user may view the records and has the permission of the action."""
         return self.has_view_permission(request) and request.user.has_perm(
             f"{self.opts.app_label}.{deed}_{self.opts.model_name}"
         )
 
     def require(self, request: HttpRequest, deed: str) -> None:
-        """Refuse a deed.
+        """Require the permission of an action.
 
         Raises:
-            PermissionDenied: the user may not do it.
+            PermissionDenied: the user lacks it.
         """
         if not self.may(request, deed):
             raise PermissionDenied
 
     def find(self, request: HttpRequest, object_id: str) -> Any:
-        """Return the record that an address names.
+        """Return the record with this id.
 
         Raises:
-            Http404: there is none.
+            Http404: it does not exist.
         """
         found = self.get_object(request, unquote(object_id))
         if found is None:
-            raise Http404(_("There is no such record."))
+            raise Http404(_("This record does not exist."))
         return found
 
 
@@ -155,7 +146,7 @@ def render(
     *,
     status: int = HTTPStatus.OK,
 ) -> TemplateResponse:
-    """Return one of the pages of the audit trail."""
+    """Return a page of the audit trail."""
     request.current_app = page.admin_site.name
     shared = {
         **page.admin_site.each_context(request),
@@ -169,5 +160,5 @@ def render(
 
 
 def context_of(request: HttpRequest) -> RequestContext:
-    """Return the origin of what an operator does with this request."""
+    """Return the RequestContext of the operator."""
     return http.context_of(request, actor=user_subject(request.user.pk))

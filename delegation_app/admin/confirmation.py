@@ -1,4 +1,4 @@
-"""The page between a button and its deed: it says what will happen, and asks."""
+"""The confirmation page of an action, with its consequences."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from delegation_app.views.standalone import own_transactions
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedAction:
-    """One of the answers that an operator may give to what waits for one.
+    """An operator's decision on a pending record.
 
     Attributes:
-        title: the deed, as a heading.
-        question: what will be done, in a sentence.
-        button: what the button says.
-        done: what is said afterwards.
-        do: the service that does it.
+        title: the heading.
+        question: the action, in a sentence.
+        button: the label of the button.
+        done: the message afterwards.
+        do: the service function.
     """
 
     title: str
@@ -44,19 +44,19 @@ class ConfirmedAction:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationPage:
-    """What the page says.
+    """The content of the page.
 
     Attributes:
-        title: the deed, as a heading.
-        question: what will be done, in a sentence.
-        consequences: what follows from it, a line each.
-        button: what the button says.
-        back: where "no" leads.
-        form: what is asked beside yes or no.
-        record: what the deed is done to, if it is one thing.
-        about: that thing in words.
-        items: what it is done to, if these are several.
-        hidden: more fields to post back.
+        title: the heading.
+        question: the action, in a sentence.
+        consequences: the effects, a line each.
+        button: the label of the button.
+        back: the URL of the link “Cancel”.
+        form: further fields.
+        record: the affected record, if it is one.
+        about: its description.
+        items: the affected records, if these are several.
+        hidden: names and values of hidden fields.
     """
 
     title: str
@@ -72,14 +72,14 @@ class ConfirmationPage:
 
 
 def deed(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark a method of an admin as a deed: GET asks, POST does, nothing else is answered.
+    """Mark a method of an admin as an action: GET shows the confirmation, POST executes.
 
-    Its services own their transactions: what it reports is durable. Where the database was lost
-    during the commit, the operator reads that instead of a 500.
+    Its services own their transactions, so what it reports is durable. If the database was lost
+    during the commit, the answer is 503 with the known state.
     """
 
     @functools.wraps(view)
-    def told(*args: Any, **kwargs: Any) -> Any:
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
             return view(*args, **kwargs)
         except OutcomeUnknown as error:
@@ -88,7 +88,7 @@ def deed(view: Callable[..., Any]) -> Callable[..., Any]:
             return response
 
     decorated: Callable[..., Any] = method_decorator(require_http_methods(["GET", "HEAD", "POST"]))(
-        told
+        wrapped
     )
     return own_transactions(decorated)
 
@@ -96,7 +96,7 @@ def deed(view: Callable[..., Any]) -> Callable[..., Any]:
 def ask(
     model_admin: ModelAdmin[Any], request: HttpRequest, confirmation: ConfirmationPage
 ) -> TemplateResponse:
-    """Return the page."""
+    """Return the confirmation page."""
     request.current_app = model_admin.admin_site.name
     context = {
         **model_admin.admin_site.each_context(request),
@@ -110,11 +110,11 @@ def ask(
 
 
 def consequences(preview: Preview) -> list[str]:
-    """Return what a revocation stops, a line each."""
+    """Return the effects of a revocation, a line each."""
     lines = [
         ngettext(
-            "%(count)d delegation ends, with everything issued under it.",
-            "%(count)d delegations end, with everything issued under them.",
+            "%(count)d delegation is revoked, with all its tokens.",
+            "%(count)d delegations are revoked, with all their tokens.",
             preview.delegations,
         )
         % {"count": preview.delegations},
@@ -130,11 +130,11 @@ def consequences(preview: Preview) -> list[str]:
             preview.refresh_tokens,
         )
         % {"count": preview.refresh_tokens},
-        _("%(clients)s and %(people)s are affected.")
+        _("Affects %(clients)s and %(people)s.")
         % {
             "clients": ngettext("%(count)d client", "%(count)d clients", preview.clients)
             % {"count": preview.clients},
-            "people": ngettext("%(count)d person", "%(count)d people", preview.people)
+            "people": ngettext("%(count)d user", "%(count)d users", preview.people)
             % {"count": preview.people},
         },
     ]
@@ -142,7 +142,6 @@ def consequences(preview: Preview) -> list[str]:
 
 
 def _offline(preview: Preview) -> list[str]:
-    """Return how long those who verify by themselves go on; nothing where nobody can."""
     seconds = offline_seconds(preview)
     if seconds is None:
         return []
@@ -153,15 +152,15 @@ def _offline(preview: Preview) -> list[str]:
         within,
     )
     accept = ngettext(
-        "A service that never asks here may accept a token for %(count)d more second.",
-        "A service that never asks here may accept a token for %(count)d more seconds.",
+        "Services that do not check for revocation may accept a token for %(count)d more second.",
+        "Services that do not check for revocation may accept a token for %(count)d more seconds.",
         seconds,
     )
     return [stop % {"count": within}, accept % {"count": seconds}]
 
 
 def offline_seconds(preview: Preview) -> int | None:
-    """Return how long somebody who only verifies may go by what is out; None if nothing is."""
+    """Return the remaining seconds of offline acceptance; None without valid tokens."""
     if preview.offline_until is None:
         return None
     return max(1, round((preview.offline_until - clock.now()).total_seconds()))

@@ -1,4 +1,4 @@
-"""Constraints in forms: a text to edit, with an example of each."""
+"""The form field of constraints, with examples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from delegation_app.protocol.constraints import (
     parse_text,
 )
 
-# One of each, as somebody may want to copy it
+# One of each type, to copy
 EXAMPLES: Final[tuple[Mapping[str, Any], ...]] = (
     {"type": "ip_range", "networks": ["192.0.2.0/24"]},
     {"type": "max_depth", "depth": 1},
@@ -35,11 +35,11 @@ EXAMPLES: Final[tuple[Mapping[str, Any], ...]] = (
 
 
 class ConstraintsFormField(forms.CharField):
-    """Constraints, as the JSON array that clients send too.
+    """Constraints as a JSON array.
 
     Attributes:
-        stored: what the record has. Unchanged it passes, even if its type is not installed any
-            more: it permits nothing, and saving something else must not need a repair first.
+        stored: the stored value. Unchanged it is valid even if its type is no longer installed: it
+            permits nothing, and must not block saving other fields.
     """
 
     stored: Constraints = Constraints()
@@ -50,14 +50,12 @@ class ConstraintsFormField(forms.CharField):
         self.help_text = _constraints_help(str(self.help_text))
 
     def prepare_value(self, value: Any) -> str:
-        """Return the text to show, a line for each constraint."""
         if not isinstance(value, Constraints):
             return "" if value is None else str(value)
         lines = [json.dumps(item, ensure_ascii=False) for item in value.as_json()]
         return "[\n{}\n]".format(",\n".join(f"  {line}" for line in lines)) if lines else ""
 
     def to_python(self, value: Any) -> Constraints:  # type: ignore[override]  # not a text
-        """Read the text; empty means none."""
         if isinstance(value, Constraints):
             return value
         text = str(super().to_python(value))
@@ -71,7 +69,6 @@ class ConstraintsFormField(forms.CharField):
             raise ValidationError(error.description, code="invalid") from error
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """Compare what they mean."""
         try:
             return self.to_python(data) != (initial or Constraints())
         except ValidationError:
@@ -90,7 +87,7 @@ def _constraints_help(first: str) -> SafeString:
     return format_html(
         '{} {} <details class="delegation-examples"><summary>{}</summary><ul>{}</ul></details>',
         first,
-        _("A JSON array of objects; all of them must hold. Empty: none."),
-        _("Examples, to be put between [ and ]"),
+        _("A JSON array of objects, all of which apply. Empty: none."),
+        _("Examples, to be placed between [ and ]"),
         examples,
     )

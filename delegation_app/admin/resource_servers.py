@@ -1,4 +1,4 @@
-"""Resource servers: where tokens can be valid."""
+"""Resource servers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app.admin.base import HISTORY, STYLES
 from delegation_app.admin.database_unavailable import UnavailableDatabaseMixin
-from delegation_app.admin.proposals import hold
+from delegation_app.admin.proposals import pending_change
 from delegation_app.admin.proposals.registered import RESOURCE_SERVERS, Registered
 from delegation_app.admin.validated_lookups import ValidatedLookupsMixin
 from delegation_app.forms import ResourceServerForm
@@ -26,7 +26,7 @@ class ResourceServerAdmin(
     ValidatedLookupsMixin,
     admin.ModelAdmin,  # type: ignore[type-arg]  # not generic at run time
 ):
-    """Added and changed by operators; each change is recorded."""
+    """Maintained by operators; each change is recorded."""
 
     REGISTER = RESOURCE_SERVERS
     form = ResourceServerForm
@@ -48,27 +48,23 @@ class ResourceServerAdmin(
     def get_readonly_fields(
         self, request: HttpRequest, obj: ResourceServer | None = None
     ) -> tuple[str, ...]:
-        """Keep the identifier: it stands in delegations and in tokens that are out already."""
-        del request
+        # Delegations and issued tokens refer to the identifier
         return () if obj is None else ("identifier",)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Add what waits for a second operator."""
         obj = context.get("original")
         pk = None if obj is None else obj.pk
-        context |= hold.context(self.admin_site, request, RESOURCE_SERVERS.kind, pk)
+        context |= pending_change.context(self.admin_site, request, RESOURCE_SERVERS.kind, pk)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def delete_model(self, request: HttpRequest, obj: ResourceServer) -> None:
-        """Record it, and delete."""
         with nested():
             self.record_deletion(request, obj)
             super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Record each, and delete them."""
         with nested():
             for server in queryset:
                 self.record_deletion(request, server)

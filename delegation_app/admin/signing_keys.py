@@ -1,4 +1,4 @@
-"""Signing keys: their public side, and the button that rotates them."""
+"""Signing keys and their rotation."""
 
 from __future__ import annotations
 
@@ -20,34 +20,31 @@ from delegation_app.services import signing_keys
 
 @admin.register(SigningKey)
 class SigningKeyAdmin(ReadOnlyAdmin):
-    """Read-only, but for one deed: rotate. The private half is on no page."""
+    """Read-only, with one action: rotate. No page shows a private key."""
 
     deed_pages: ClassVar = {"rotate": "rotate/"}
     list_display = ("kid", "algorithm", "state", "created_at", "activated_at", "expires_at")
     list_filter = ("state", "algorithm")
     fieldsets = (
         (None, {"fields": ("kid", "algorithm", "state")}),
-        (_("When"), {"fields": ("created_at", "activated_at", "expires_at")}),
+        (_("Dates"), {"fields": ("created_at", "activated_at", "expires_at")}),
         (_("Public key"), {"fields": ("public_jwk_text",)}),
     )
 
     @admin.display(description=_("public key"))
     def public_jwk_text(self, obj: SigningKey) -> str:
-        """Show the public key as indented JSON."""
         text = json.dumps(obj.public_jwk, indent=2, sort_keys=True)
         return format_html('<pre class="delegation-json">{}</pre>', text)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Add the button."""
         may = self.may(request, "rotate")
         context = {"rotate_url": self.url("rotate") if may else "", **(extra_context or {})}
         return super().changelist_view(request, context)
 
     @deed
     def rotate_view(self, request: HttpRequest) -> HttpResponse:
-        """Ask, and rotate."""
         self.require(request, "rotate")
         form = RotationForm(request.POST if request.method == "POST" else None)
         if form.is_valid():
@@ -60,13 +57,13 @@ class SigningKeyAdmin(ReadOnlyAdmin):
                 self.message_user(request, text % {"kid": error.kid}, messages.ERROR)
             except signing_keys.TooEarly as wait:
                 soon = ngettext(
-                    "Services may not know the next key yet. Wait %(seconds)d second.",
-                    "Services may not know the next key yet. Wait %(seconds)d seconds.",
+                    "Services may not have fetched the next key yet. Wait %(seconds)d second.",
+                    "Services may not have fetched the next key yet. Wait %(seconds)d seconds.",
                     wait.seconds,
                 )
                 self.message_user(request, soon % {"seconds": wait.seconds}, messages.ERROR)
             else:
-                text = _("The key %(kid)s signs from now on.")
+                text = _("The key %(kid)s is active.")
                 self.message_user(request, text % {"kid": key.kid}, messages.SUCCESS)
                 return HttpResponseRedirect(self.url("changelist"))
         return ask(self, request, self._question(form))
@@ -74,10 +71,10 @@ class SigningKeyAdmin(ReadOnlyAdmin):
     def _question(self, form: RotationForm) -> ConfirmationPage:
         return ConfirmationPage(
             title=str(_("Rotate the signing keys?")),
-            question=str(_("The next key signs from now on, and a new next key is published.")),
+            question=str(_("The next key becomes active, and a new next key is published.")),
             consequences=[
-                str(_("The private half of the key that signs now is erased.")),
-                str(_("Its public half stays published until its last token has expired.")),
+                str(_("The private half of the active key is deleted.")),
+                str(_("Its public half remains published until its last token has expired.")),
             ],
             button=str(_("Rotate")),
             back=self.url("changelist"),

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from delegation_app.checks import (
-    callers,
     clients,
     clocks,
+    database_rows,
     databases,
-    deliveries,
     mounting,
+    outbox,
     pages,
-    rows,
+    rate_limits,
     second_operator,
     security,
+    timeouts,
     values,
-    waiting,
 )
 
 __all__ = [
-    "callers",
     "clients",
     "clocks",
+    "database_rows",
     "databases",
-    "deliveries",
     "mounting",
+    "outbox",
     "pages",
-    "rows",
+    "rate_limits",
     "second_operator",
     "security",
+    "timeouts",
     "values",
-    "waiting",
 ]

@@ -1,4 +1,4 @@
-"""Within which bounds each number of `DELEGATION` is usable, and within which it is safe."""
+"""The usable and the safe bounds of each number in `DELEGATION`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
 _YEAR: Final = 365 * _DAY
 
-# Beyond this a moment may lie after the last one that a calendar has
+# Adding more may exceed the calendar
 LARGEST: Final = 10**9
 
 
@@ -24,8 +24,8 @@ class Bound:
     Attributes:
         least: the smallest usable value; seconds, or a count.
         most: the largest safe value, in the same unit.
-        risk: what a larger value puts at risk, as the end of a sentence.
-        strict: whether a larger value is not even usable.
+        risk: the risk of a larger value, as the end of a sentence.
+        strict: whether a larger value is unusable.
         optional: whether the value may be None.
     """
 
@@ -45,7 +45,7 @@ BOUNDS: Final[Mapping[str, Bound]] = {
     "ACCESS_TOKEN_LIFETIME": Bound(
         1,
         int(LONGEST_ACCESS_TOKEN.total_seconds()),
-        "no status list looks further back",
+        "status lists do not cover older tokens",
         strict=True,
     ),
     # RFC 6749 section 4.1.2: "A maximum authorization code lifetime of 10 minutes is RECOMMENDED"
@@ -55,47 +55,43 @@ BOUNDS: Final[Mapping[str, Bound]] = {
     "AUTHORIZATION_REQUEST_LIFETIME": Bound(
         1, _HOUR, "a consent page can be answered long after the user has left the screen"
     ),
-    # RFC 8628 section 5.1: what is guessed is worth more the longer it lives
+    # RFC 8628 section 5.1: a longer lifetime makes guessing more worthwhile
     "DEVICE_CODE_LIFETIME": Bound(
-        1, 30 * _MINUTE, "there is more time to guess a user code, or to talk a user into one"
+        1, 30 * _MINUTE, "an attacker has more time to guess a user code or to trick a user"
     ),
-    "DEVICE_POLLING_INTERVAL": Bound(1, _MINUTE, "a device learns of the answer too late"),
-    "REFRESH_TOKEN_LIFETIME": Bound(
-        1, _YEAR, "a refresh token that was stolen from a backup still works"
-    ),
-    # RFC 9700 section 4.14.2: a replay within the window is not seen as one
+    "DEVICE_POLLING_INTERVAL": Bound(1, _MINUTE, "devices notice the user's answer too late"),
+    "REFRESH_TOKEN_LIFETIME": Bound(1, _YEAR, "a refresh token stolen from a backup still works"),
+    # RFC 9700 section 4.14.2: a replay within the window is not detected
     "REFRESH_RETRY_WINDOW": Bound(
         0,
         10 * _MINUTE,
-        "a stolen refresh token can be used beside the client without being noticed",
+        "the use of a stolen refresh token can go undetected",
     ),
     "DELEGATION_LIFETIME": Bound(
-        1, 5 * _YEAR, "an expiry that far away is none; None says so openly", optional=True
+        1, 5 * _YEAR, "this is no effective limit; use None instead", optional=True
     ),
     # As many generations as the column `path` holds
-    "MAX_DEPTH": Bound(0, 11, "there is no room for deeper trees", strict=True),
+    "MAX_DEPTH": Bound(0, 11, "the database cannot store deeper trees", strict=True),
     "KEY_CACHE_SECONDS": Bound(
-        0, 5 * _MINUTE, "a process goes on trusting a signing key that was withdrawn"
+        0, 5 * _MINUTE, "processes trust a withdrawn signing key for too long"
     ),
     "JWKS_MAX_AGE": Bound(
-        0, _DAY, "services go on trusting a signing key that was withdrawn, and rotation waits"
+        0, _DAY, "services trust a withdrawn signing key for too long, and rotation is delayed"
     ),
     "FAILED_AUTHENTICATIONS_PER_MINUTE": Bound(1, 100, "client secrets can be guessed"),
     # RFC 8628 section 5.1: rate-limit the attempts
     "DEVICE_ATTEMPTS_PER_MINUTE": Bound(1, 60, "user codes can be guessed"),
     "DEVICE_CODES_PER_ADDRESS": Bound(1, 1000, "one address can fill the table of device codes"),
     "DEVICE_CODES_PER_CLIENT": Bound(
-        1, 100_000, "the public id of one client is enough to fill the table of device codes"
+        1, 100_000, "one client's public id is enough to fill the table of device codes"
     ),
     "REFUSAL_EVENTS_PER_MINUTE": Bound(1, 1000, "one caller can fill the audit trail"),
-    "REFUSAL_EVENTS_PER_MINUTE_IN_ALL": Bound(1, 10_000, "refusals can fill the audit trail"),
-    "SILENT_CODES_PER_MINUTE": Bound(
-        1, 600, "a page in the background can have codes made for a user without end"
+    "REFUSAL_EVENTS_PER_MINUTE_TOTAL": Bound(1, 10_000, "refusals can fill the audit trail"),
+    "NON_INTERACTIVE_CODES_PER_MINUTE": Bound(
+        1, 600, "a background page can issue codes for a user without limit"
     ),
     # draft-ietf-oauth-status-list-20 section 5.1: "ttl" is a positive number
-    "STATUS_LIST_TTL": Bound(
-        1, _MINUTE, "services that verify offline learn of a revocation too late"
-    ),
+    "STATUS_LIST_TTL": Bound(1, _MINUTE, "offline verifiers notice a revocation too late"),
     "STATUS_LIST_LIFETIME": Bound(
         2, _HOUR, "an old status list that hides a revocation can be replayed"
     ),

@@ -1,4 +1,4 @@
-"""Checks of what is registered: what operators would otherwise learn from refused requests."""
+"""Checks of registered clients, whose problems would otherwise surface as refused requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _READ: Final = 1000
 
 @register(Tags.database)
 def check_clients(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
-    """W028: a redirect URI that is never accepted. W029: a public client that is trusted."""
+    """W028: an unusable redirect URI. W029: a public client marked as trusted."""
     return subjects.found(lambda: [*_redirect_uris(), *_trust()], databases)
 
 
@@ -30,18 +30,18 @@ def _redirect_uris() -> Iterator[CheckMessage]:
         for sentence in setup_problems.of_redirect_uris(row)
     )
     for _index, message in zip(range(_MOST), found, strict=False):
-        yield caution(message, "Change or remove it on the page of the client.", "W028")
+        yield caution(message, "Correct or remove it on the page of the client.", "W028")
 
 
 def _trust() -> Iterator[CheckMessage]:
     from delegation_app.services.clients import setup_problems  # noqa: PLC0415 - as above
 
-    hint = "Untick “skip authorization”, or make it a confidential client."
+    hint = "Clear “skip authorization”, or make it a confidential client."
     trusted = _newest().filter(skip_authorization=True)[:_READ]
     in_vain = [row for row in trusted if setup_problems.is_trusted_in_vain(row)]
     for row in in_vain[:_MOST]:
-        message = f"{row.client_id} skips the authorization, but people are asked about it."
-        yield caution(f"{message} It is a public client.", hint, "W029")
+        message = f"{row.client_id} skips authorization, but users are prompted: it is public."
+        yield caution(message, hint, "W029")
 
 
 def _newest() -> Any:

@@ -15,20 +15,20 @@ from delegation_app.checks.subjects import caution
 
 @register(Tags.database)
 def check_clock(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
-    """W034: this machine's clock is more than two seconds off the database's."""
+    """W034: this machine's clock differs from the database's by more than two seconds."""
     return subjects.found(_clock, databases)
 
 
 def _clock() -> Iterator[CheckMessage]:
     connections[subjects.our_alias()].ensure_connection()
-    # On a connection that was open before, nothing was measured just now
+    # An open connection does not measure again
     clock.now()
     seconds = -clock.drift().total_seconds()
     if abs(clock.drift()) <= clock.NOTABLE:
         return
-    message = f"This machine's clock is {seconds:+.1f} seconds off the database's."
+    message = f"This machine's clock differs from the database's by {seconds:+.1f} seconds."
     hint = (
-        "Synchronize both with NTP. The server corrects for it, but verifiers, logs, sessions and "
-        "throttles on this machine do not."
+        "Synchronize both with NTP. The server corrects the difference; verifiers, logs, sessions "
+        "and throttles on this machine do not."
     )
     yield caution(message, hint, "W034")

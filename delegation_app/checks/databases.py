@@ -1,4 +1,4 @@
-"""Checks of the databases' settings. None of them connects."""
+"""Checks of the database settings. None of them connects."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ SUPPORTED = ("sqlite", "postgresql")
 
 @register()
 def check_vendor(**_kwargs: Any) -> list[CheckMessage]:
-    """E013: a database without the constraints and locks that we rely on. W017: none at all."""
+    """E013: a database without the required constraints and locks. W017: no database."""
     vendor = subjects.vendor(subjects.our_database())
     if vendor in SUPPORTED:
         return []
     alias = subjects.our_alias()
     if not vendor:
-        hint = "Commands that need no database work. Name one in DATABASES before you serve."
+        hint = "Configure it before serving requests. Commands without database access work."
         return [caution(f"DATABASES has no database {alias!r}.", hint, "W017")]
-    message = f"{vendor} is not supported: it lacks conditional constraints and locks of ours."
+    message = f"{vendor} is not supported: it lacks the required conditional constraints and locks."
     hint = f"Use SQLite or PostgreSQL for the alias {alias!r}."
     return [error(message, hint, "E013")]
 
@@ -46,7 +46,7 @@ def check_sqlite(**_kwargs: Any) -> list[CheckMessage]:
     if "journal_mode=wal" not in pragmas:
         hint = 'Set OPTIONS["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;".'
         found.append(error("SQLite readers would wait for writers.", hint, "E007"))
-    # FULL is SQLite's own default; only a lower one loses what was told to be durable
+    # FULL is SQLite's default; a lower level can lose commits that were already reported
     if "synchronous=normal" in pragmas or "synchronous=off" in pragmas:
         hint = "Set PRAGMA synchronous=FULL."
         found.append(caution("A power cut may undo a revocation.", hint, "W001"))
@@ -55,7 +55,7 @@ def check_sqlite(**_kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def check_routers(**_kwargs: Any) -> list[CheckMessage]:
-    """E018: users, clients and delegations on several databases, which no foreign key reaches."""
+    """E018: users, clients and delegations are spread over several databases."""
     if not apps.is_installed("oauth2_provider"):
         # E005 reports it
         return []
@@ -68,5 +68,5 @@ def check_routers(**_kwargs: Any) -> list[CheckMessage]:
     if len(aliases) == 1:
         return []
     where = ", ".join(f"{label} on {alias!r}" for alias, label in sorted(aliases.items()))
-    hint = "Let DATABASE_ROUTERS send users, applications and delegation_app to one alias."
-    return [error(f"No foreign key reaches another database: {where}.", hint, "E018")]
+    hint = "Route users, applications and delegation_app to one alias in DATABASE_ROUTERS."
+    return [error(f"Foreign keys cannot span databases: {where}.", hint, "E018")]

@@ -1,4 +1,4 @@
-"""Checks of where our endpoints are mounted."""
+"""Checks of the URLs of the endpoints."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WELL_KNOWN: Final = "/.well-known/oauth-authorization-server"
 
 @register(Tags.urls)
 def check_well_known(**_kwargs: Any) -> list[CheckMessage]:
-    """W015: the metadata is not where clients look for it (RFC 8414 section 3.1)."""
+    """W015: the metadata is not at its well-known URL (RFC 8414 section 3.1)."""
     try:
         path = f"/{urlsplit(str(configured().get('ISSUER') or '')).path.strip('/')}".rstrip("/")
     except ValueError:
@@ -29,35 +29,31 @@ def check_well_known(**_kwargs: Any) -> list[CheckMessage]:
         return []
     hint = (
         'Add path("", include("delegation_app.urls_well_known")) to the root URLconf, outside '
-        "i18n_patterns; below a script name, let the web server answer there with "
+        "i18n_patterns; below a script name, configure the web server to answer there with "
         f"{_reversed('metadata') or 'the metadata'}."
     )
-    message = (
-        f"Clients look for the metadata of the issuer at {_WELL_KNOWN}{path}; it is not there."
-    )
+    message = f"The metadata of the issuer is not at {_WELL_KNOWN}{path}, where clients fetch it."
     return [caution(message, hint, "W015")]
 
 
 @register(Tags.urls)
 def check_languages(**_kwargs: Any) -> list[CheckMessage]:
-    """W016: the addresses of the endpoints depend on the language of a request."""
+    """W016: the URLs of the endpoints depend on the language of the request."""
     root = getattr(settings, "ROOT_URLCONF", None)
     if not root or not is_language_prefix_patterns_used(root)[0]:
         return []
     languages = [language for language, _name in settings.LANGUAGES[:2]]
     if len({_reversed("token", language) for language in languages}) == 1:
         return []
-    hint = "Move the endpoints out of i18n_patterns; the pages choose their language themselves."
-    message = (
-        "The endpoints are in i18n_patterns: clients are given the addresses of LANGUAGE_CODE."
-    )
+    hint = "Move the endpoints out of i18n_patterns. The pages select their language themselves."
+    message = "The endpoints are in i18n_patterns; the metadata only has the URLs of LANGUAGE_CODE."
     return [caution(message, hint, "W016")]
 
 
 def _is_metadata(path: str) -> bool:
     from delegation_app.views.oauth import MetadataView  # noqa: PLC0415 - apps not ready above
 
-    # What the web server takes away from each address never gets to Django
+    # The web server removes the script name before Django sees the path
     if not path.startswith(get_script_prefix()):
         return False
     try:

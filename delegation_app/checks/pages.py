@@ -18,8 +18,8 @@ def check_login_url(**_kwargs: Any) -> list[CheckMessage]:
     """W030: there is no login page at LOGIN_URL."""
     if not getattr(settings, "ROOT_URLCONF", None) or _is_a_page(str(settings.LOGIN_URL)):
         return []
-    message = f"LOGIN_URL {str(settings.LOGIN_URL)!r} is no page of this site."
-    hint = "Users who are not signed in are sent there. Add a login page, or change LOGIN_URL."
+    message = f"LOGIN_URL {str(settings.LOGIN_URL)!r} is not a page of this site."
+    hint = "Add a login page there, or change LOGIN_URL. Users are redirected to it to sign in."
     return [caution(message, hint, "W030")]
 
 

@@ -1,4 +1,4 @@
-"""Checks of the second operator: whether anything could be approved, or go past them."""
+"""Checks of the second operator: enough operators, and no way around the approval."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ELSEWHERE: Final = ("oauth2_provider:register", "oauth2_provider:dcr-register")
 
 @register(Tags.security)
 def check_second_operator(**_kwargs: Any) -> list[CheckMessage]:
-    """E037: neither True nor False. E038, W038: what changes clients without being asked."""
+    """E037: neither True nor False. E038, W038: clients can be changed without approval."""
     value = configured().get("SECOND_OPERATOR", False)
     if not isinstance(value, bool):
         hint = 'Set DELEGATION["SECOND_OPERATOR"] to True or False.'
@@ -31,7 +31,7 @@ def check_second_operator(**_kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.database)
 def check_operators(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
-    """W037: fewer than two people may decide, so that changes could wait for ever."""
+    """W037: fewer than two operators may decide, so changes could stay pending."""
     return subjects.found(_operators, databases) if conf.second_operator else []
 
 
@@ -39,8 +39,8 @@ def _operators() -> Iterator[CheckMessage]:
     found = _deciders()
     if found is None or found >= _NEEDED:
         return
-    message = f"SECOND_OPERATOR is on, and {found} active staff may decide what others propose."
-    yield caution(message, f"Give at least two people the permission {_DECIDE}.", "W037")
+    message = f"SECOND_OPERATOR is on, but only {found} active staff may approve changes."
+    yield caution(message, f"Give at least two operators the permission {_DECIDE}.", "W037")
 
 
 def _pages_past() -> Iterator[CheckMessage]:
@@ -61,7 +61,7 @@ def _pages_past() -> Iterator[CheckMessage]:
                     "Call delegation_app.admin.clients.admin.extend(site), or unregister it there."
                 )
                 message = (
-                    f"{model.__name__} in the admin site {site.name!r} needs no second operator."
+                    f"{model.__name__} in the admin site {site.name!r} has no second operator."
                 )
                 yield error(message, hint, "E038")
 
@@ -72,7 +72,7 @@ def _views_past() -> Iterator[CheckMessage]:
             address = reverse(name)
         except NoReverseMatch:
             continue
-        hint = "Leave out the toolkit's management and registration URLs."
+        hint = "Remove the toolkit's management and registration URLs."
         yield caution(f"Clients can be added at {address} without a second operator.", hint, "W038")
 
 

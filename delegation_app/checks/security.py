@@ -1,4 +1,4 @@
-"""Checks for `check --deploy`: values that work, and are dangerous."""
+"""Checks for `check --deploy`: values that work but are dangerous."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _FEWEST_LETTERS: Final = 5
 
 @register(Tags.security, deploy=True)
 def check_bounds(**_kwargs: Any) -> list[CheckMessage]:
-    """E014: a number that is larger than what is safe."""
+    """E014: a number beyond its safe maximum."""
     return [
         error(
             f"{name} = {value} is too large: {bound.risk}.",
-            f"Set it to at most {bound.most}.",
+            f"Set it to {bound.most} or less.",
             "E014",
         )
         for name, bound in BOUNDS.items()
@@ -37,20 +37,20 @@ def check_bounds(**_kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def check_proxies(**_kwargs: Any) -> list[CheckMessage]:
-    """E015: an address that anybody may have counts as a proxy of the site."""
-    hint = "Name the networks of your own proxies only."
+    """E015: public addresses are trusted as proxies."""
+    hint = "List only the networks of your own proxies."
     return [
-        error(f"TRUSTED_PROXIES has {network}: anybody could choose an address.", hint, "E015")
+        error(f"TRUSTED_PROXIES has {network}: callers could forge their address.", hint, "E015")
         for network in _wide(_trusted())
     ]
 
 
 @register(Tags.security, deploy=True)
 def check_key_secret(**_kwargs: Any) -> list[CheckMessage]:
-    """E016: a secret for the signing keys that can be guessed."""
-    # Without one it is SECRET_KEY, which Django judges: security.W009
-    hint = f"Use at least {_SHORTEST_KEY} random letters, and rotate the signing keys."
-    message = "KEY_ENCRYPTION_KEY can be guessed, and with it each signing key of a stolen backup."
+    """E016: the secret that encrypts the signing keys can be guessed."""
+    # The fallback is SECRET_KEY, which Django checks: security.W009
+    hint = f"Use at least {_SHORTEST_KEY} random characters, and rotate the signing keys."
+    message = "KEY_ENCRYPTION_KEY can be guessed, and so the signing keys of a stolen backup."
     return (
         [error(message, hint, "E016")] if any(map(_is_weak, several("KEY_ENCRYPTION_KEY"))) else []
     )
@@ -72,7 +72,7 @@ def _trusted() -> Iterator[Network]:
 
 def _wide(networks: Iterator[Network]) -> Iterator[Network]:
     given = list(networks)
-    # Two halves of the world are the world
+    # Adjacent networks can add up to a wide one
     found: list[Network] = [
         *collapse_addresses(one for one in given if isinstance(one, IPv4Network)),
         *collapse_addresses(one for one in given if isinstance(one, IPv6Network)),

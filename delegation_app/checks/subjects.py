@@ -1,4 +1,4 @@
-"""What checks look at: settings of any type, and rows where they may be read."""
+"""Shared by the checks: settings of any type, and rows where they may be read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from delegation_app.conf import DEFAULTS, configured
 
 
 def several(name: str) -> list[object]:
-    """Return the members of a setting of `DELEGATION` that is one value or a list of them."""
+    """Return the members of a setting that is one value or a list of them."""
     value = configured().get(name, DEFAULTS[name])
     if value is None:
         return []
@@ -23,27 +23,22 @@ def several(name: str) -> list[object]:
 
 
 def our_alias() -> str:
-    """Return the alias of the database that takes our writes."""
+    """Return the alias of the database that delegations are written to."""
     from delegation_app.models import Delegation  # noqa: PLC0415 - apps not ready above
 
     return router.db_for_write(Delegation)
 
 
 def our_database() -> dict[str, object]:
-    """Return the entry of `DATABASES` for our tables; empty if there is none."""
+    """Return the entry of `DATABASES` for the app's tables; empty if there is none."""
     found: dict[str, object] = settings.DATABASES.get(our_alias(), {})
     return found
 
 
 def vendor(database: dict[str, object]) -> str:
-    """Return what kind of database an entry of `DATABASES` is, such as `postgresql`.
+    """Return the vendor of an entry of `DATABASES`, such as `postgresql`.
 
-    Args:
-        database: the entry.
-
-    Returns:
-        Django's name for the vendor; the last part of `ENGINE` where its driver is missing; empty
-        if there is no database.
+    The last part of `ENGINE` if its driver is missing; empty if there is no database.
     """
     engine = str(database.get("ENGINE") or "django.db.backends.dummy")
     if engine == "django.db.backends.dummy":
@@ -63,11 +58,11 @@ def options(database: dict[str, object]) -> dict[str, object]:
 def found(
     find: Callable[[], Iterable[CheckMessage]], databases: Iterable[str] | None
 ) -> list[CheckMessage]:
-    """Return what a check finds in our tables, if it may read them and they are there.
+    """Return the messages of a check of the app's tables, if they exist and may be read.
 
     Args:
         find: reads them.
-        databases: the aliases that may be read, as a check is given them.
+        databases: the aliases that may be read, as passed to the check.
     """
     if our_alias() not in (databases or ()):
         return []

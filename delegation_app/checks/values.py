@@ -35,8 +35,8 @@ def check_issuer(**_kwargs: Any) -> list[CheckMessage]:
     if _is_issuer(str(issuer)):
         return []
     hint = (
-        "Use https, no user name, no query, no fragment, no final slash; http on this machine in "
-        "DEBUG only."
+        "Use https without user name, query, fragment and trailing slash; http only on this "
+        "machine with DEBUG."
     )
     return [error(f"ISSUER {issuer!r} is not an https URL.", hint, "E002")]
 
@@ -54,7 +54,7 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def check_consequences(**_kwargs: Any) -> list[CheckMessage]:
-    """E030: a consequence of a changed password or e-mail address that does not exist."""
+    """E030: an unknown effect of a changed password or e-mail address."""
     hint = f'Set "{KEEP}" or "{REVOKE}".'
     return [
         error(f"{name} is {configured()[name]!r}.", hint, "E030")
@@ -73,27 +73,27 @@ def check_toolkit(**_kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def check_retry_window(**_kwargs: Any) -> list[CheckMessage]:
-    """E032: a rotated refresh token is good for a retry longer than an access token lives."""
+    """E032: the retry window of refresh tokens exceeds the lifetime of access tokens."""
     window, life = (
         configured().get(name, DEFAULTS[name])
         for name in ("REFRESH_RETRY_WINDOW", "ACCESS_TOKEN_LIFETIME")
     )
-    # The default follows the token's life, and what is no number has a check of its own
+    # The default follows the lifetime; another check reports a value that is not a number
     is_chosen = "REFRESH_RETRY_WINDOW" in configured()
     if not (is_chosen and _is_count(window) and _is_count(life)) or window <= life:
         return []
-    problem = f"REFRESH_RETRY_WINDOW is {window} seconds, longer than an access token lives."
-    hint = "Set it to ACCESS_TOKEN_LIFETIME or less: a stolen refresh token is noticed that late."
+    problem = f"REFRESH_RETRY_WINDOW is {window} seconds, longer than ACCESS_TOKEN_LIFETIME."
+    hint = "Set it to ACCESS_TOKEN_LIFETIME or less: the window delays the detection of theft."
     return [error(problem, hint, "E032")]
 
 
 @register()
 def check_time_zones(**_kwargs: Any) -> list[CheckMessage]:
-    """E012: Django hands out times without a zone, which cannot be compared with ours."""
+    """E012: Django uses times without a time zone."""
     if settings.USE_TZ:
         return []
     hint = "Set USE_TZ = True."
-    return [error("Times without a time zone cannot say when a token ends.", hint, "E012")]
+    return [error("Expiry times need time zones.", hint, "E012")]
 
 
 def _is_issuer(issuer: str) -> bool:
@@ -124,7 +124,6 @@ def _unusable_values() -> Iterator[str]:
 
 
 def _problem(name: str, value: object) -> str:
-    """Return what a number, a flag or a choice must be and is not; empty if it is."""
     if name in BOUNDS:
         bound = BOUNDS[name]
         if (value is None and bound.optional) or _is_count(value, bound.least, bound.largest):
@@ -144,7 +143,7 @@ def _unusable_status_list() -> Iterator[str]:
     )
     if not all(map(_is_count, (ttl, lifetime, kept))):
         return
-    # One that did not change is served until half of its life is over
+    # An unchanged list is served until half of its lifetime is over
     if lifetime < 2 * max(ttl, kept):
         longer = "STATUS_LIST_TTL and STATUS_LIST_CACHE_SECONDS"
         yield f"STATUS_LIST_LIFETIME must be at least twice as long as {longer}."
@@ -166,12 +165,12 @@ def _unusable_texts() -> Iterator[str]:
         yield f"DEFAULT_AUDIENCE must be an absolute URI, not {audience!r}."
     acr = configured().get("DEFAULT_ACR", DEFAULTS["DEFAULT_ACR"])
     if not (isinstance(acr, str) and acr):
-        yield f"DEFAULT_ACR must be a string that is not empty, not {acr!r}."
+        yield f"DEFAULT_ACR must be a non-empty string, not {acr!r}."
     secrets = several("KEY_ENCRYPTION_KEY")
     is_set = configured().get("KEY_ENCRYPTION_KEY") is not None
-    # Not the value: it is a secret, even in the wrong type
+    # Without the value: it is a secret, even in the wrong type
     if is_set and not (secrets and all(isinstance(one, str) and one for one in secrets)):
-        yield "KEY_ENCRYPTION_KEY must be a string that is not empty, or several."
+        yield "KEY_ENCRYPTION_KEY must be a non-empty string, or a list of them."
 
 
 def _unusable_risks() -> Iterator[str]:
@@ -181,14 +180,14 @@ def _unusable_risks() -> Iterator[str]:
     if not isinstance(risks, dict):
         yield "SCOPE_RISKS must be a dict of scopes."
         return
-    # Scopes that are kept in tables are compared where tables may be read
+    # Scopes in tables are checked where tables may be read (W007)
     known = toolkit.all_scopes() if toolkit.scopes_are_settings() else risks
     for name, level in risks.items():
         if level not in RISKS:
             yield f"The risk of {name} must be one of {', '.join(RISKS)}, not {level!r}."
-        # A misspelt name would leave the scope that was meant without its risk
+        # A misspelt name would leave the intended scope without its risk
         if name not in known:
-            yield f"SCOPE_RISKS names {name!r}, which is no scope of this site."
+            yield f"SCOPE_RISKS names the unknown scope {name!r}."
 
 
 def _is_count(value: object, least: int = 0, most: float = float("inf")) -> bool:

@@ -22,18 +22,18 @@ class AppendOnly(TypeError):
 
 
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
-    """Events can be read and added."""
+    """Append-only events."""
 
     def update(self, **_kwargs: Any) -> NoReturn:
-        """Refuse."""
+        """Raise AppendOnly."""
         raise AppendOnly
 
     def delete(self) -> NoReturn:
-        """Refuse."""
+        """Raise AppendOnly."""
         raise AppendOnly
 
 
-# A token event writes nine index entries, as few as serve every filter; see docs/decisions.md.
+# A token event has nine index entries, the minimum for all filters; see docs/decisions.md.
 _RARE: Final = ~models.Q(event__in=OF_TOKENS)
 
 
@@ -45,8 +45,8 @@ def _newest(*fields: str, name: str, condition: models.Q | None = None) -> model
 
 
 def detail_text(name: str) -> Cast:
-    """Return a member of the details as text, as the indexes have it."""
-    # Compared as it stands, SQLite would read the other side as JSON
+    """Return a member of the details as text, matching the indexes."""
+    # Without the cast, SQLite would read the other operand as JSON
     return Cast(KT(f"details__{name}"), models.TextField())
 
 
@@ -56,10 +56,10 @@ def _newest_refused(detail: str, *, name: str) -> models.Index:
 
 
 class AuditEvent(PrimaryModel):
-    """Something that happened: who did what to which delegation, from where, and how it ended."""
+    """An append-only record: actor, event, delegation, origin and outcome."""
 
     class Outcome(models.TextChoices):
-        """How it ended."""
+        """The outcome of an event."""
 
         DONE = "done", _("done")
         REFUSED = "refused", _("refused")
@@ -70,7 +70,7 @@ class AuditEvent(PrimaryModel):
     actor = models.CharField(_("actor"), max_length=300, blank=True)
     subject = models.CharField(_("subject"), max_length=300, blank=True)
     client_id_value = models.CharField(_("client id"), max_length=255, blank=True)
-    # Neither is ever deleted, and an event must not wait for a lock on one.
+    # Neither is ever deleted, and inserting an event must not wait for a lock on it
     # Its index is `audit_of_delegation`.
     delegation = models.ForeignKey(
         Delegation,
@@ -119,8 +119,8 @@ class AuditEvent(PrimaryModel):
             _newest_refused("endpoint", name="audit_refused_at"),
             _newest_refused("grant_type", name="audit_refused_grant"),
             _newest("reason", name="audit_reason", condition=~models.Q(reason="")),
-            # Which delegations lost something lately is asked here: an index on the column of
-            # the delegation would make each revocation write all indexes of its table.
+            # Finds recently reduced delegations. An index on the delegation's column would make
+            # each revocation write all indexes of that table.
             models.Index(
                 fields=["occurred_at"],
                 name="audit_lessened",
@@ -132,18 +132,18 @@ class AuditEvent(PrimaryModel):
         return f"{self.event} {self.occurred_at:%Y-%m-%d %H:%M:%S}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Store a new event; a stored one can't be changed."""
+        """Save a new event; a stored one cannot be changed."""
         if not self._state.adding:
             raise AppendOnly
         super().save(*args, **kwargs)
 
     def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        """Refuse."""
+        """Raise AppendOnly."""
         raise AppendOnly
 
 
 class EventCount(PrimaryModel):
-    """A number of events of one kind within a minute. Once that is over it becomes one event."""
+    """A counter of equal events within a minute, written as one event afterwards."""
 
     digest = DigestField(_("digest"), unique=True)
     event = models.CharField(_("event"), max_length=64)
@@ -151,7 +151,7 @@ class EventCount(PrimaryModel):
     reason = models.CharField(_("reason"), max_length=255, blank=True)
     actor = models.CharField(_("actor"), max_length=300, blank=True)
     client_id_value = models.CharField(_("client id"), max_length=255, blank=True)
-    # Null where they came from many
+    # Null if they came from several
     ip_address = models.GenericIPAddressField(_("IP address"), null=True)
     request_id = models.CharField(_("id of the last request"), max_length=64, blank=True)
     details = models.JSONField(_("details of the first"), default=empty_object)

@@ -11,7 +11,7 @@ from delegation_app.models.fields import AudienceField, DigestField, ScopeField
 
 
 class AuthorizationCode(PrimaryModel):
-    """What a code was bound to. The code itself is stored nowhere."""
+    """What a code is bound to. The code itself is not stored."""
 
     digest = DigestField(_("digest"), unique=True)
     delegation = models.ForeignKey(
@@ -30,7 +30,7 @@ class AuthorizationCode(PrimaryModel):
     class Meta:
         verbose_name = _("authorization code")
         verbose_name_plural = _("authorization codes")
-        # People see the codes of a delegation on its page.
+        # Shown on the page of its delegation
         default_permissions = ("view",)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What all our tables share."""
+"""Base classes of the models."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ M = TypeVar("M", bound=models.Model)
 
 
 class PrimaryManager(models.Manager[M]):
-    """Reads where writes go: a replica may not know yet that something was revoked."""
+    """Reads from the primary: a replica may lag behind a revocation."""
 
     def get_queryset(self) -> models.QuerySet[M]:
-        """Return a queryset on the database that takes this model's writes, or on a chosen one."""
         return super().get_queryset().using(self._db or router.db_for_write(self.model))
 
 
 class PrimaryModel(models.Model):
-    """A table whose rows are read where they are written, whichever way leads to them.
+    """A table that is always read from the primary database.
 
-    Django follows relations and reloads rows by the base manager, which would ask the routers of
-    the site for a database to read from. It is inherited from here, so no model names it and no
-    migration does.
+    Django follows relations and reloads rows with the base manager, which would read from the
+    database that the site's routers return. Inheriting it keeps it out of migrations.
     """
 
     objects = PrimaryManager["PrimaryModel"]()

@@ -1,4 +1,4 @@
-"""What a person or an operator took from a pair of principal and delegate."""
+"""Blocks: authority that a user or an operator removed from a pair of principal and delegate."""
 
 from __future__ import annotations
 
@@ -14,27 +14,26 @@ from delegation_app.models.fields import AudienceField, ConstraintsField, ScopeF
 
 
 class BlockQuerySet(models.QuerySet["DelegationBlock"]):
-    """Blocks, and which of them bind."""
+    """Filters of blocks."""
 
     def active(self) -> BlockQuerySet:
         """Keep those that no operator has lifted."""
         return self.filter(lifted_at=None)
 
     def of_pair(self, subject: str, client_id: str) -> BlockQuerySet:
-        """Keep those that bind a pair, also those of all clients or of all principals."""
+        """Keep those of a pair, including those of all clients or all principals."""
         return self.filter(subject__in=("", subject), client_id_value__in=("", client_id))
 
 
 class DelegationBlock(PrimaryModel):
     """Authority that a delegate cannot obtain again, or only within limits.
 
-    It binds every new delegation, and each use of an older one that is found by its terms, until
-    the principal allows it on a page that was shown later, or an operator lifts it. A row is never
-    edited, only lifted.
+    It applies to every new delegation, and to each reuse of an older one, until the principal
+    allows it on a later page or an operator lifts it. A row is never edited, only lifted.
     """
 
     class Cause(models.TextChoices):
-        """How it was taken."""
+        """The cause of a block."""
 
         REVOKED = "revoked", _("revoked")
         NARROWED = "narrowed", _("narrowed")
@@ -42,19 +41,19 @@ class DelegationBlock(PrimaryModel):
 
     public_id = models.UUIDField(_("block id"), unique=True, default=uuid.uuid4, editable=False)
     cause = models.CharField(_("cause"), max_length=9, choices=Cause.choices)
-    # The pair, as values: they outlive the rows. Empty: every principal, every client.
+    # The pair, as values that outlive the rows. Empty: every principal, every client
     subject = models.CharField(_("subject"), max_length=300, blank=True)
     client_id_value = models.CharField(_("client id"), max_length=255, blank=True)
 
-    # What is bound: these scopes at these resource servers, or everything.
+    # These scopes at these resource servers, or everything
     everything = models.BooleanField(_("everything"), default=False)
     scopes = ScopeField(_("scopes"))
     audience = AudienceField(_("audience"), default="", blank=True)
-    # With limits or an end it may be obtained within them; without, not at all.
+    # Authority within these limits and end is still available; without them, none is
     constraints = ConstraintsField(_("constraints"))
     ends_at = models.DateTimeField(_("ends"), null=True)
 
-    # Where it was taken. Neither is ever deleted.
+    # The source. Neither is ever deleted
     delegation = models.ForeignKey(
         Delegation, models.PROTECT, null=True, related_name="blocks", verbose_name=_("delegation")
     )
@@ -105,5 +104,5 @@ class DelegationBlock(PrimaryModel):
 
     @property
     def is_limit(self) -> bool:
-        """Whether it leaves what it binds, within limits."""
+        """Whether it limits the authority rather than removing it."""
         return bool(self.constraints) or self.ends_at is not None

@@ -1,4 +1,4 @@
-"""What a person saw and answered."""
+"""Consents: what the user saw and decided."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from delegation_app.toolkit import APPLICATION_MODEL
 
 
 class ConsentQuerySet(models.QuerySet["ConsentRecord"]):
-    """Consents, and which of them still speak."""
+    """Filters of consents by effect."""
 
     def effective(self, now: datetime) -> ConsentQuerySet:
-        """Keep what was granted and neither withdrawn nor run out, nor waits for an operator."""
+        """Keep granted ones, neither withdrawn nor expired nor pending approval."""
         kinds = ConsentRecord.Confirmation
         return self._unended(now).filter(confirmation__in=[kinds.NOT_NEEDED, kinds.CONFIRMED])
 
     def awaiting(self, now: datetime) -> ConsentQuerySet:
-        """Keep what an operator has to confirm, and still can."""
+        """Keep those pending an operator's approval."""
         return self._unended(now).filter(confirmation=ConsentRecord.Confirmation.PENDING)
 
     def _unended(self, now: datetime) -> ConsentQuerySet:
@@ -39,25 +39,25 @@ class ConsentQuerySet(models.QuerySet["ConsentRecord"]):
 
 
 class ConsentRecord(PrimaryModel):
-    """One answer to one question. It is never edited, only confirmed or refused, and withdrawn."""
+    """A decision on a consent request. Never edited, only approved or rejected, and withdrawn."""
 
     class Decision(models.TextChoices):
-        """How it ended."""
+        """The decision of the user."""
 
         GRANTED = "granted", _("granted")
         DENIED = "denied", _("denied")
-        TRUSTED = "trusted", _("not asked: trusted client")
+        TRUSTED = "trusted", _("not required: trusted client")
 
     class Confirmation(models.TextChoices):
-        """Whether an operator has to say yes too, and has."""
+        """The approval of an operator."""
 
         NOT_NEEDED = "", _("not needed")
-        PENDING = "pending", _("pending")
-        CONFIRMED = "confirmed", _("confirmed")
-        REFUSED = "refused", _("refused")
+        PENDING = "pending", _("pending approval")
+        CONFIRMED = "confirmed", _("approved")
+        REFUSED = "refused", _("rejected")
 
     public_id = models.UUIDField(_("consent id"), unique=True, default=uuid.uuid4, editable=False)
-    # A shown page can be answered once: the second answer has the same digest.
+    # A page can be answered once: a second answer has the same digest
     request_digest = DigestField(unique=True, editable=False)
 
     user = models.ForeignKey(
@@ -79,14 +79,14 @@ class ConsentRecord(PrimaryModel):
     client_name = models.CharField(_("client name as shown"), max_length=255)
     redirect_host = models.CharField(_("redirect host as shown"), max_length=255)
 
-    scopes_asked = ScopeField(_("scopes asked for"))
-    scopes_granted = ScopeField(_("scopes granted"))
-    scopes_refused = ScopeField(_("scopes refused"))
+    scopes_asked = ScopeField(_("requested scopes"))
+    scopes_granted = ScopeField(_("granted scopes"))
+    scopes_refused = ScopeField(_("refused scopes"))
     audience = AudienceField(_("audience"))
     constraints = ConstraintsField(_("constraints"))
     text_version = models.CharField(_("text version"), max_length=32, blank=True)
     locale = models.CharField(_("locale"), max_length=32, blank=True)
-    # The page word for word; `services.consent.screen` tells what is in it. Empty: none was shown
+    # The text of the page, see `services.consent.screen`; empty if none was shown
     shown = models.JSONField(_("text as shown"), default=empty_object)
     chosen_expiry = models.DateTimeField(_("expires"), null=True)
 
@@ -95,19 +95,19 @@ class ConsentRecord(PrimaryModel):
     ip_address = models.GenericIPAddressField(_("IP address"), null=True)
     user_agent = models.CharField(_("user agent"), max_length=255, blank=True)
 
-    # How the person had signed in, for what is opened later than the answer was given
+    # The user's sign-in, for delegations that are created after the answer
     auth_time = models.DateTimeField(_("signed in"), null=True, editable=False)
     acr = models.CharField(_("authentication context"), max_length=100, blank=True, editable=False)
 
     confirmation = models.CharField(
-        _("confirmation"),
+        _("approval"),
         max_length=9,
         choices=Confirmation.choices,
         blank=True,
         default=Confirmation.NOT_NEEDED,
     )
-    confirmation_at = models.DateTimeField(_("confirmed or refused"), null=True)
-    confirmation_by = models.CharField(_("by"), max_length=300, blank=True)
+    confirmation_at = models.DateTimeField(_("approved or rejected"), null=True)
+    confirmation_by = models.CharField(_("approved or rejected by"), max_length=300, blank=True)
     confirmation_reason = models.CharField(_("reason"), max_length=255, blank=True)
 
     withdrawn_at = models.DateTimeField(_("withdrawn"), null=True)
@@ -121,7 +121,7 @@ class ConsentRecord(PrimaryModel):
         ordering = ("-decided_at",)
         permissions = (
             ("withdraw_consentrecord", _("Can withdraw consent")),
-            ("confirm_consentrecord", _("Can confirm consent")),
+            ("confirm_consentrecord", _("Can approve consent")),
         )
         indexes = (
             models.Index(
@@ -129,7 +129,7 @@ class ConsentRecord(PrimaryModel):
             ),
             models.Index(fields=["-decided_at", "-id"], name="consent_newest"),
             models.Index(fields=["decision", "-decided_at", "-id"], name="consent_decision"),
-            # Few are in either, and operators look for just these
+            # Few rows are in either, and operators filter for these
             models.Index(
                 fields=["confirmation", "-decided_at", "-id"],
                 name="consent_confirmation",
@@ -143,7 +143,7 @@ class ConsentRecord(PrimaryModel):
         )
         constraints = (
             models.CheckConstraint(
-                name="consent_confirmed_by_somebody",
+                name="consent_confirmed_by_an_operator",
                 condition=models.Q(confirmation__in=["", "pending"], confirmation_at=None)
                 | models.Q(
                     confirmation__in=["confirmed", "refused"], confirmation_at__isnull=False

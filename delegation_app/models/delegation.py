@@ -1,4 +1,4 @@
-"""The record that everything hangs on."""
+"""The delegation record."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from delegation_app.models.validity import in_force
 from delegation_app.toolkit import APPLICATION_MODEL
 
 _USE_GRANULARITY: Final = timedelta(minutes=1)
-# The first tokens of a code are a use that is noted just before the time of issue. A lost answer
-# can be repeated only as long as nothing later is noted: then no client has presented a token.
+# The first tokens of a code count as a use just before the time of issue. A lost response can be
+# repeated only while no later use is recorded: then no client has presented a token.
 _UNPRESENTED: Final = models.Q(last_used_at=None) | models.Q(last_used_at__lt=models.F("issued_at"))
 
 
 class DelegationQuerySet(models.QuerySet["Delegation"]):
-    """Delegations, and which of them are in force."""
+    """Filters of delegations by validity and use."""
 
     def live(self, now: datetime | None = None) -> DelegationQuerySet:
         """Keep those in force: the only spelling of validity.
@@ -48,26 +48,26 @@ class DelegationQuerySet(models.QuerySet["Delegation"]):
         return self.filter(root__public_id=of.root_id, path__startswith=of.path)
 
     def unpresented(self) -> DelegationQuerySet:
-        """Keep those of which no token was presented yet, as far as this server knows."""
+        """Keep those without a presented token, as far as this server knows."""
         return self.filter(_UNPRESENTED)
 
     def unused(self, now: datetime) -> DelegationQuerySet:
-        """Keep those whose use is written now: not used in the last minute, or never presented."""
+        """Keep those whose use is due: none in the last minute, or never presented."""
         return self.filter(_UNPRESENTED | models.Q(last_used_at__lt=now - _USE_GRANULARITY))
 
     def used(self, now: datetime) -> int:
-        """Note that they were used, at most once a minute: a row written on each use gets hot."""
+        """Record a use, at most once a minute: a row written on each use becomes a hot spot."""
         return self.unused(now).update(last_used_at=now)
 
 
 class Delegation(PrimaryModel):
-    """Who lets whom do what, where, since when, until when, and from where it came."""
+    """Principal, delegate, scopes, audience, limits, lifetime and place in the tree."""
 
     class State(models.TextChoices):
-        """What an operator reads in one word."""
+        """The state shown to operators."""
 
         LIVE = "live", _("live")
-        SUSPENDED = "suspended", _("suspended: person or a client disabled")
+        SUSPENDED = "suspended", _("suspended: user or a client disabled")
         EXPIRED = "expired", _("expired")
         REVOKED = "revoked", _("revoked")
 
@@ -89,7 +89,7 @@ class Delegation(PrimaryModel):
         related_name="delegations_given",
         verbose_name=_("principal (client)"),
     )
-    # Who it was stays readable after the row is gone.
+    # Kept as a value: it outlives the row of the user or client
     subject = models.CharField(_("subject"), max_length=300, db_index=True)
     # Its index is `delegation_delegate`
     delegate = models.ForeignKey(
@@ -107,26 +107,28 @@ class Delegation(PrimaryModel):
     parent = models.ForeignKey(
         "self", models.PROTECT, null=True, related_name="children", verbose_name=_("parent")
     )
-    # A root names itself. It refers to public_id, which is known before the row has a key, so that
-    # opening a delegation is one INSERT.
+    # A root refers to itself by public_id, which is known before the row has a key, so that
+    # creating a delegation is one INSERT.
     root = models.ForeignKey(
         "self", models.PROTECT, to_field="public_id", related_name="+", verbose_name=_("root")
     )
     path = models.CharField(_("path"), max_length=400)
     depth = models.PositiveSmallIntegerField(_("depth"), default=0)
-    # The clients of all ancestors, /key//key/. Few clients are disabled, so asking those whether
-    # they stand here is cheaper than going up the tree.
-    ancestor_clients = models.TextField(_("clients above"), default="", blank=True, editable=False)
-    # Who acts, the current actor first (RFC 8693 section 4.1): identities and nothing else.
+    # The clients of all ancestors, /key//key/. Few clients are disabled, so searching for those
+    # here is cheaper than walking up the tree.
+    ancestor_clients = models.TextField(
+        _("ancestor clients"), default="", blank=True, editable=False
+    )
+    # The current actor first (RFC 8693 section 4.1): identities and nothing else
     actors = models.JSONField(_("actors"), default=empty_list, blank=True, editable=False)
 
     scopes = ScopeField(_("scopes"))
     audience = AudienceField(_("audience"))
-    # All that holds here: the parent's, narrowed by its own. So no ancestor has to be read.
+    # The parent's, narrowed by its own, so that no ancestor has to be read
     constraints = ConstraintsField(_("constraints"))
-    # Counted up for each token issued here or below, if somebody on the way set a limit.
+    # Incremented for each token issued here or below, if this delegation or an ancestor has a limit
     uses = models.PositiveIntegerField(_("tokens issued"), default=0, editable=False)
-    max_uses = models.PositiveIntegerField(_("most tokens"), null=True, editable=False)
+    max_uses = models.PositiveIntegerField(_("maximum tokens"), null=True, editable=False)
     grant_type = models.CharField(_("grant type"), max_length=100)
     consent = models.ForeignKey(
         ConsentRecord,
@@ -136,8 +138,8 @@ class Delegation(PrimaryModel):
         verbose_name=_("consent"),
     )
     terms_digest = DigestField(_("terms"))
-    # When the person allowed it on a page. What was taken from the pair since then is not in it;
-    # null where no page was answered: a client that acts for itself, or a trusted one.
+    # When the user allowed it on a page; later blocks of the pair apply to it. Null without a page:
+    # a client that acts for itself, or a trusted one.
     allowed_at = models.DateTimeField(_("allowed"), null=True, editable=False)
     auth_time = models.DateTimeField(_("signed in"), null=True)
     acr = models.CharField(_("authentication context"), max_length=100, blank=True)
@@ -147,9 +149,11 @@ class Delegation(PrimaryModel):
     revoked_at = models.DateTimeField(_("revoked"), null=True)
     revoked_by = models.CharField(_("revoked by"), max_length=300, blank=True)
     revocation_reason = models.CharField(_("reason"), max_length=255, blank=True)
-    # The newest access token when it was narrowed last: that and older ones say more than is left.
-    # No time, since the root is locked: no token is issued beside a narrowing.
-    narrowed_after = models.BigIntegerField(_("last token before"), null=True, editable=False)
+    # The newest access token at the last narrowing: it and older ones exceed what is left. A key,
+    # not a time: the root is locked, so no token is issued during a narrowing.
+    narrowed_after = models.BigIntegerField(
+        _("last token before narrowing"), null=True, editable=False
+    )
     last_used_at = models.DateTimeField(_("last used"), null=True)
     metadata = models.JSONField(_("metadata"), default=empty_object, blank=True)
 
@@ -191,7 +195,7 @@ class Delegation(PrimaryModel):
                 | models.Q(expires_at__gt=models.F("issued_at")),
             ),
             models.CheckConstraint(
-                name="delegation_revoked_by_somebody",
+                name="delegation_revoked_by_an_actor",
                 condition=models.Q(revoked_at=None, revoked_by="")
                 | (models.Q(revoked_at__isnull=False) & ~models.Q(revoked_by="")),
             ),
@@ -201,35 +205,35 @@ class Delegation(PrimaryModel):
         return f"{self.subject} → {self.delegate_client_id}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Store it, with its place in the tree set from its parent."""
+        """Save; a new row gets its place in the tree from its parent."""
         if self._state.adding:
             self._take_place()
         super().save(*args, **kwargs)
 
     @property
     def chain(self) -> list[str]:
-        """The public ids from the root down to this one."""
+        """The public ids from the root to this delegation."""
         return [str(uuid.UUID(part)) for part in self.path.strip("/").split("/")]
 
     def has_ended(self, now: datetime) -> bool:
-        """Whether it was revoked or is expired, which nothing undoes."""
+        """Whether it is revoked or expired, which is final."""
         return self.revoked_at is not None or (
             self.expires_at is not None and self.expires_at <= now
         )
 
     def why_not_in_force(self, now: datetime) -> str:
-        """Return, for the record, why one that is not in force is not."""
+        """Return the audit detail of why it is not in force."""
         if self.has_ended(now):
             return "its delegation has ended"
         return "the user or a client of its delegation is disabled"
 
     def is_use_due(self, now: datetime) -> bool:
-        """Whether its last use is so long ago that the next one is noted."""
+        """Whether the next use is to be recorded."""
         last = self.last_used_at
         return last is None or last < self.issued_at or now - last > _USE_GRANULARITY
 
     def note_use(self, now: datetime, *others: Delegation) -> None:
-        """Note that it and `others` were used; a statement only if a last use is a minute ago."""
+        """Record a use of this and `others`, with at most one UPDATE a minute."""
         due = [row for row in (self, *others) if row.is_use_due(now)]
         if due:
             Delegation.objects.filter(pk__in=[row.pk for row in due]).used(now)
@@ -237,7 +241,7 @@ class Delegation(PrimaryModel):
             row.last_used_at = now
 
     def note_first_tokens(self) -> None:
-        """Note the issue of its first tokens as a use, while none of them was presented."""
+        """Record the issue of the first tokens as a use, unless a use is recorded."""
         if self.last_used_at is None:
             self.last_used_at = self.issued_at - timedelta.resolution
             self.save(update_fields=["last_used_at"])
@@ -255,8 +259,8 @@ class Delegation(PrimaryModel):
 
 
 def ancestor_clients_of(client: object) -> str:
-    """Return how the client with this key stands in a `ancestor_clients`: between slashes."""
-    # As the database writes it in a CAST: SQLite keeps a UUID without its dashes
+    """Return the entry of a client in `ancestor_clients`: its key between slashes."""
+    # As a CAST in the database writes it: SQLite stores a UUID without dashes
     key = cast("models.ForeignKey[Any, Any]", Delegation._meta.get_field("delegate")).target_field
     connection = connections[router.db_for_write(Delegation)]
     return f"/{key.get_db_prep_value(client, connection)}/"

@@ -1,4 +1,4 @@
-"""The device code: a device's question to a person, and then a view of what they allowed."""
+"""The device code: a device's authorization request, then a view of the delegation."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from delegation_app.toolkit import APPLICATION_MODEL
 
 
 class DeviceCode(PrimaryModel):
-    """What a device asked for, and what a person answered. Neither of its codes is stored."""
+    """What a device requested, and the user's decision. Neither code is stored."""
 
     digest = DigestField(_("digest"), unique=True)
-    # Nobody's any more once the code was answered or has expired and another one is the same
+    # Null once the code is answered, or has expired and is reused
     user_code_digest = DigestField(_("digest of the user code"), unique=True, null=True)
     client = models.ForeignKey(
         APPLICATION_MODEL,
@@ -26,16 +26,16 @@ class DeviceCode(PrimaryModel):
         verbose_name=_("client"),
     )
     client_id_value = models.CharField(_("client id"), max_length=255)
-    # An IPv6 address stands for its /64; empty where it is not known
+    # An IPv6 address as its /64; empty if unknown
     address = models.CharField(
-        _("address that asked"), max_length=43, blank=True, default="", db_default=""
+        _("requesting address"), max_length=43, blank=True, default="", db_default=""
     )
     scope = ScopeField(_("scope"))
     audience = AudienceField(_("audience"))
     constraints = ConstraintsField(_("constraints"))
     issued_at = models.DateTimeField(_("issued"))
     expires_at = models.DateTimeField(_("expires"))
-    # In seconds. It grows each time that the device is too quick.
+    # In seconds; increased each time the device polls too early
     interval = models.PositiveIntegerField(_("polling interval"))
     last_polled_at = models.DateTimeField(_("last polled"), null=True)
 
@@ -62,9 +62,9 @@ class DeviceCode(PrimaryModel):
     class Meta:
         verbose_name = _("device code")
         verbose_name_plural = _("device codes")
-        # People see the code of a delegation on its page.
+        # Shown on the page of its delegation
         default_permissions = ("view",)
-        # How many of each wait for an answer is asked at every start
+        # For the limits of unanswered codes, counted at every start
         indexes = (
             models.Index(fields=["client_id_value", "expires_at"], name="device_code_of_client"),
             models.Index(fields=["address", "expires_at"], name="device_code_of_address"),

@@ -1,4 +1,4 @@
-"""Field types, defaults and validators. Migrations name them, so they stay where they are."""
+"""Field types, defaults and validators. Migrations import them, so they stay in this module."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from delegation_app.protocol.errors import InvalidScope, InvalidTarget
 from delegation_app.protocol.scope import Scope
 
 if TYPE_CHECKING:
-    # What is set and what is read. Django's fields are generic for the type checker only.
+    # Django's fields are generic for the type checker only: what is set, what is read
     _ScopeText = models.TextField[Scope | str, Scope]
     _AudienceText = models.TextField[Audience | str, Audience]
     _DigestText = models.CharField[Any, Any]
@@ -38,17 +38,14 @@ class ScopeField(_ScopeText):
         super().__init__(*args, **kwargs)
 
     def deconstruct(self) -> Any:
-        """Leave out the arguments that are always the same."""
         name, path, args, kwargs = super().deconstruct()
         del kwargs["default"], kwargs["blank"]
         return name, path, args, kwargs
 
     def from_db_value(self, value: str | None, *_: object) -> Scope | None:
-        """Return the stored text as a Scope."""
         return None if value is None else Scope(value.split())
 
     def to_python(self, value: Any) -> Scope:
-        """Return what a form sent as a Scope."""
         if isinstance(value, Scope):
             return value
         try:
@@ -57,16 +54,14 @@ class ScopeField(_ScopeText):
             raise ValidationError(error.description, code="invalid") from error
 
     def get_prep_value(self, value: Any) -> str:
-        """Return the text to store."""
         return str(self.to_python(value))
 
     def value_to_string(self, obj: models.Model) -> str:
-        """Return the text that serializers write."""
         return str(self.value_from_object(obj))
 
 
 def read_scope(value: Scope | str) -> Scope:
-    """Return what stands in a row that may not be stored yet: there it can be text."""
+    """Return the scope of a row that may be unsaved, where it can be text."""
     return value if isinstance(value, Scope) else Scope(value.split())
 
 
@@ -74,11 +69,9 @@ class AudienceField(_AudienceText):
     """An Audience, stored as its space-separated identifiers."""
 
     def from_db_value(self, value: str | None, *_: object) -> Audience | None:
-        """Return the stored text as an Audience."""
         return None if value is None else Audience(value.split())
 
     def to_python(self, value: Any) -> Audience:
-        """Return what a form sent as an Audience."""
         if isinstance(value, Audience):
             return value
         try:
@@ -87,11 +80,9 @@ class AudienceField(_AudienceText):
             raise ValidationError(error.description, code="invalid") from error
 
     def get_prep_value(self, value: Any) -> str:
-        """Return the text to store."""
         return str(self.to_python(value))
 
     def value_to_string(self, obj: models.Model) -> str:
-        """Return the text that serializers write."""
         return str(self.value_from_object(obj))
 
 
@@ -104,18 +95,15 @@ class ConstraintsField(_ConstraintsJson):
         super().__init__(*args, **kwargs)
 
     def deconstruct(self) -> Any:
-        """Leave out the arguments that are always the same."""
         name, path, args, kwargs = super().deconstruct()
         del kwargs["default"], kwargs["blank"]
         return name, path, args, kwargs
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Constraints | None:
-        """Return the stored list as Constraints; what can't be read permits nothing."""
         members = super().from_db_value(value, expression, connection)
         return None if members is None else Constraints.stored(members)
 
     def to_python(self, value: Any) -> Constraints:
-        """Return what a form sent as Constraints."""
         if isinstance(value, Constraints):
             return value
         try:
@@ -124,15 +112,12 @@ class ConstraintsField(_ConstraintsJson):
             raise ValidationError(error.description, code="invalid") from error
 
     def validate(self, value: Constraints, model_instance: models.Model | None) -> None:
-        """Check that the list can be stored."""
         super().validate(value.as_json(), model_instance)
 
     def get_prep_value(self, value: Any) -> Any:
-        """Return the list to store."""
         return super().get_prep_value(self.to_python(value).as_json())
 
     def value_to_string(self, obj: models.Model) -> Any:
-        """Return the list that serializers write."""
         return self.value_from_object(obj).as_json()
 
 
@@ -144,20 +129,19 @@ class DigestField(_DigestText):
         super().__init__(*args, **kwargs)
 
     def deconstruct(self) -> Any:
-        """Leave out the length, which is always the same."""
         name, path, args, kwargs = super().deconstruct()
         del kwargs["max_length"]
         return name, path, args, kwargs
 
 
 def validate_resource_identifier(value: str) -> None:
-    """Refuse an identifier that `resource` and `aud` could not carry (RFC 8707 section 2)."""
+    """Refuse an identifier that is not valid in `resource` and `aud` (RFC 8707 section 2)."""
     if not is_absolute_uri(value):
         raise ValidationError(_("Enter an absolute URI without a fragment."), code="invalid")
 
 
 def validate_web_address(value: str) -> None:
-    """Refuse what people should not be led to: only https, no user name, plain characters."""
+    """Refuse all but https addresses without a user name, in ASCII."""
     try:
         _https(value)
         parts = urlsplit(value)

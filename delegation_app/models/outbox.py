@@ -1,4 +1,4 @@
-"""What the site has still to be told of."""
+"""Signals to be delivered to the site."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from delegation_app.models.fields import empty_object
 
 
 class OutboxMessage(PrimaryModel):
-    """A signal that was promised in the transaction of its cause, and is sent at least once."""
+    """A signal stored in the transaction of its cause, and delivered at least once."""
 
     class MessageKind(models.TextChoices):
-        """Which signal."""
+        """The signal."""
 
-        OPENED = "delegation.created", _("delegation opened")
+        OPENED = "delegation.created", _("delegation created")
         REVOKED = "delegation.revoked", _("delegation revoked")
 
-    # What receivers know it by, if it comes twice
+    # Lets receivers detect a second delivery
     public_id = models.UUIDField(_("message id"), unique=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(_("kind"), max_length=32, choices=MessageKind.choices)
-    # Ids and numbers; what may be personal stays in the record
+    # Ids and numbers only: personal data stays in the record
     payload = models.JSONField(_("payload"), default=empty_object)
     created_at = models.DateTimeField(_("created"))
-    # When it is due; later while somebody delivers it, or after a receiver failed
+    # The next delivery; postponed during a delivery and after a failure
     due_at = models.DateTimeField(_("due"))
     delivered_at = models.DateTimeField(_("delivered"), null=True)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)

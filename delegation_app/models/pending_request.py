@@ -1,4 +1,4 @@
-"""A request that waits for a user: to sign in, or to answer the question on a page."""
+"""A request that is waiting for the user: to sign in, or to answer a page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class PendingRequest(PrimaryModel):
     """Short-lived, and bound to one browser. Neither its handle nor the cookie is stored."""
 
     class RequestKind(models.TextChoices):
-        """What it waits for."""
+        """What the request is waiting for."""
 
         REQUEST = "request", _("sign-in")
         CONSENT = "consent", _("answer on the consent page")
@@ -22,13 +22,13 @@ class PendingRequest(PrimaryModel):
     digest = DigestField(_("digest of the handle"), unique=True)
     browser = DigestField(_("digest of the browser's cookie"))
     kind = models.CharField(_("kind"), max_length=8, choices=RequestKind.choices)
-    # Empty before the sign-in. The user who was shown a question is the only one who may answer.
+    # Empty before the sign-in. Only the user who was shown the page may answer it.
     subject = models.CharField(_("subject"), max_length=300, blank=True)
     client_id_value = models.CharField(_("client id"), max_length=255)
     # An IPv4 address or an IPv6 network; empty if unknown
     network = models.CharField(_("network"), max_length=43, blank=True)
     content = models.JSONField(_("content"))
-    kept_at = models.DateTimeField(_("kept"))
+    kept_at = models.DateTimeField(_("stored"))
     expires_at = models.DateTimeField(_("expires"))
 
     objects = PrimaryManager["PendingRequest"]()
@@ -40,7 +40,7 @@ class PendingRequest(PrimaryModel):
         indexes = (
             models.Index(fields=["expires_at"], name="pending_expired"),
             models.Index(fields=["subject", "kind"], name="pending_of_subject"),
-            # Rows that anybody can cause are counted before another one is made
+            # Anonymous rows are counted before another one is created
             models.Index(
                 fields=["network"],
                 name="pending_anonymous_network",

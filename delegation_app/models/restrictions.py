@@ -1,8 +1,8 @@
-"""When a policy or a resource server last took something away.
+"""Timestamps of the last restriction of a policy or a resource server.
 
-Tokens say what was allowed when they were issued. A status list looks again at the tokens of those
-clients that were tightened since, and at no others; what it then finds is judged by what is true
-now. So a stamp too many costs time, and nothing else.
+Tokens carry what was allowed when they were issued. A status list re-evaluates only the tokens of
+clients that were restricted since, against the current state. So a superfluous timestamp costs time
+and nothing else.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from django.utils.translation import gettext_lazy as _
 from delegation_app import clock, primary
 from delegation_app.models.base import PrimaryModel
 
-# Sent with every change that may concern tokens that are out already, before its commit
+# Sent before the commit of every change that may affect issued tokens
 tightened: Final = Signal()
 
 
 class RestrictionTimes(PrimaryModel):
-    """A row that can take something away from tokens that are out already."""
+    """A row whose changes can restrict issued tokens."""
 
-    # Columns that do, when they change
+    # The columns whose changes can restrict
     TAKING: ClassVar[frozenset[str]]
 
-    restricted_at = models.DateTimeField(_("tightened"), null=True, editable=False)
+    restricted_at = models.DateTimeField(_("restricted"), null=True, editable=False)
 
     class Meta:
         abstract = True
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Store it, and when it took something away."""
+        """Save, and set the timestamps of a restriction."""
         with primary.reading(), transaction.atomic(using=router.db_for_write(type(self))):
             stored = type(self)._default_manager.select_for_update().filter(pk=self.pk).first()
-            # What stands there may be newer than what was read
+            # The stored row may be newer than this one
             stamps = self.stamps_since(stored)
             for name, value in stamps.items():
                 setattr(self, name, value)
@@ -46,22 +46,18 @@ class RestrictionTimes(PrimaryModel):
             tightened.send(sender=type(self))
 
     def stamps_since(self, stored: Self | None) -> dict[str, Any]:
-        """Return the columns that tell when, as they shall be.
-
-        Args:
-            stored: the row as it is; None if there is none.
-        """
+        """Return the new timestamps; `stored` is the current row, None if there is none."""
         if self.takes_from(stored):
             return {"restricted_at": clock.now()}
         return {"restricted_at": None if stored is None else stored.restricted_at}
 
     def takes_from(self, stored: Self | None) -> bool:
-        """Tell whether this allows less than the stored row does, or than none did."""
+        """Whether this allows less than the stored row, or than no row did."""
         raise NotImplementedError
 
     @classmethod
     def stamps_of(cls, columns: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what an UPDATE of these columns stamps beside them."""
+        """Return the timestamps that an UPDATE of these columns sets as well."""
         return {"restricted_at": clock.now()} if cls.TAKING & columns.keys() else {}
 
 
@@ -69,10 +65,10 @@ T = TypeVar("T", bound=RestrictionTimes)
 
 
 class RestrictionQuerySet(models.QuerySet[T]):
-    """Rows that are stamped when they are updated, too."""
+    """Sets the timestamps in UPDATEs too."""
 
     def update(self, **kwargs: Any) -> int:
-        """Update, and stamp what may have taken something away."""
+        """Update, with the timestamp of a possible restriction."""
         stamps = self.model.stamps_of(kwargs)
         updated = super().update(**{**stamps, **kwargs})
         if stamps:
@@ -80,6 +76,6 @@ class RestrictionQuerySet(models.QuerySet[T]):
         return updated
 
     def tighten(self) -> None:
-        """Stamp them: something else took something away from them."""
+        """Set their timestamps after a restriction elsewhere."""
         self.update(restricted_at=clock.now())
         tightened.send(sender=self.model)

@@ -13,7 +13,7 @@ class SigningKey(PrimaryModel):
     """A key pair, its private half encrypted."""
 
     class KeyState(models.TextChoices):
-        """Where it is in its life. All three are published; retired keys until `expires_at`."""
+        """The state of a key. All three are published; retired keys until `expires_at`."""
 
         NEXT = "next", _("next")
         ACTIVE = "active", _("active")
@@ -26,8 +26,8 @@ class SigningKey(PrimaryModel):
     state = models.CharField(_("state"), max_length=8, choices=KeyState.choices)
     public_jwk = models.JSONField(_("public key"))
     encrypted_private_key = models.BinaryField()
-    created_at = models.DateTimeField(_("made"))
-    activated_at = models.DateTimeField(_("signs since"), null=True)
+    created_at = models.DateTimeField(_("created"))
+    activated_at = models.DateTimeField(_("active since"), null=True)
     expires_at = models.DateTimeField(_("published until"), null=True)
 
     objects = PrimaryManager["SigningKey"]()

@@ -36,8 +36,8 @@ class AccessToken(PrimaryModel):
         verbose_name_plural = _("access tokens")
         default_permissions = ("view",)
         indexes = (
-            # What a status list asks for as well: a delegation that is refreshed for months has
-            # thousands of tokens, and those that live and stand in the list are told by this alone.
+            # Also covers the query of a status list: a delegation that is refreshed for months has
+            # thousands of tokens.
             models.Index(fields=["delegation", "id", "expires_at"], name="access_token_delegation"),
             models.Index(
                 fields=["id"],
@@ -57,7 +57,7 @@ class RefreshToken(PrimaryModel):
     delegation = models.ForeignKey(
         Delegation, models.PROTECT, related_name="refresh_tokens", verbose_name=_("delegation")
     )
-    # Unique, so no refresh token ever has two successors.
+    # Unique: a refresh token has at most one successor
     predecessor = models.OneToOneField(
         "self", models.PROTECT, null=True, related_name="successor", verbose_name=_("predecessor")
     )

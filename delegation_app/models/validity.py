@@ -1,4 +1,4 @@
-"""When a delegation is in force: the only spelling of validity."""
+"""The only definition of a delegation's validity."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from delegation_app.protocol.claims import client_subject
 
 
 def in_force(now: datetime, prefix: str = "") -> models.Q:
-    """Return the condition under which a delegation is live, also for rows that point at one.
+    """Return the condition for a live delegation, also for rows that refer to one.
 
-    It is neither revoked nor expired, the person is active, its client and those of all its
-    ancestors are enabled. Revocation and expiry of ancestors need no look: they reach every row
-    below when they happen.
+    It is neither revoked nor expired, the user is active, and its client and those of all ancestors
+    are enabled. Revocation and expiry of ancestors are not checked: they apply to every row below
+    when they happen.
 
     Args:
-        now: the time to judge by.
+        now: the time to evaluate for.
         prefix: the look-up path to the delegation, such as `delegation__`.
     """
 
     def q(**conditions: object) -> models.Q:
         return models.Q(**{prefix + name: value for name, value in conditions.items()})
 
-    # Not `principal_user=None`: what a person granted while they were being deleted has none either
+    # Not `principal_user=None`: it is also null for what a user granted while being deleted
     person = q(subject__startswith=client_subject(""))
     active = {"is_active": True} if users_can_be_inactive() else {"isnull": False}
     person |= q(**{f"principal_user__{name}": value for name, value in active.items()})
@@ -59,7 +59,7 @@ def _disabled_above(prefix: str) -> models.Exists:
 
 
 def users_can_be_inactive() -> bool:
-    """Tell whether the site's users have a column for that."""
+    """Whether the site's user model has the column `is_active`."""
     try:
         get_user_model()._meta.get_field("is_active")
     except FieldDoesNotExist:

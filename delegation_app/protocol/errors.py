@@ -1,4 +1,4 @@
-"""Protocol errors: a code for machines, a sentence for people, a detail for the log."""
+"""Protocol errors: a code for machines, a public description, a private detail for the log."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _NOT_PRINTABLE = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 
 @dataclass(frozen=True, slots=True)
 class RedirectTarget:
-    """Where an answer of the authorization endpoint may go.
+    """The redirect target of an authorization response.
 
-    Only the code that proved the client and its redirect URI makes one; an error without a
-    target can't be redirected (RFC 6749 section 4.1.2.1).
+    Created only after the client and its redirect URI are validated; an error without a target
+    cannot be redirected (RFC 6749 section 4.1.2.1).
     """
 
     uri: str
@@ -28,19 +28,19 @@ class RedirectTarget:
     def carrying(self, **parameters: str) -> str:
         """Return the redirect URI with `parameters`, `state` and `iss` in its query."""
         answer = dict(parameters)
-        # RFC 6749 section 4.1.2: state comes back exactly as it was sent
+        # RFC 6749 section 4.1.2: state is returned unchanged
         if self.state is not None:
             answer["state"] = self.state
         # RFC 9207 section 2: every authorization response names its issuer
         answer["iss"] = self.issuer
-        # RFC 6749 section 3.1.2: a query that the registered URI has is kept. It has no fragment,
-        # and putting it together from parsed parts would lose slashes of an app's own scheme.
+        # RFC 6749 section 3.1.2: the query of the registered URI is kept. It has no fragment, and
+        # reassembling parsed parts would lose slashes of a custom scheme.
         base, _, query = self.uri.partition("?")
         return f"{base}?{'&'.join(filter(None, (query, urlencode(answer))))}"
 
 
 class OAuthError(Exception):
-    """A refusal that the caller may read.
+    """A refusal with a public description.
 
     Args:
         description: public sentence, cut to the characters that RFC 6749 section 5.2 allows.
@@ -64,13 +64,13 @@ class OAuthError(Exception):
     ) -> None:
         self.description = _NOT_PRINTABLE.sub("?", description)
         super().__init__(f"{self.code}: {self.description}")
-        # Both may quote what was sent
+        # Both may quote input
         self.detail = printable(detail)
         self.redirect = redirect
         self.retry_after: int | None = None
         self.about = about
         self.recorded = recorded
-        # Whether what was asked for may have been done in spite of this error, now or before
+        # Whether the request may have been executed in spite of this error
         self.may_be_done = False
 
     def redirected_to(self, target: RedirectTarget) -> OAuthError:
@@ -84,7 +84,7 @@ class OAuthError(Exception):
 
 
 class InvalidRequest(OAuthError):
-    """The request misses, repeats or garbles a parameter (RFC 6749 section 5.2)."""
+    """A parameter is missing, repeated or malformed (RFC 6749 section 5.2)."""
 
     code = "invalid_request"
 
@@ -97,7 +97,7 @@ class InvalidClient(OAuthError):
 
 
 class TooManyAttempts(OAuthError):
-    """Too many failed attempts; the caller shall wait (RFC 6585 section 4)."""
+    """Too many failed attempts; the caller must wait (RFC 6585 section 4)."""
 
     code = "temporarily_unavailable"
     status = 429
@@ -121,7 +121,7 @@ class InvalidGrant(OAuthError):
 
 
 class UnauthorizedClient(OAuthError):
-    """The client may not do this (RFC 6749 section 5.2)."""
+    """The client is not allowed to do this (RFC 6749 section 5.2)."""
 
     code = "unauthorized_client"
 
@@ -139,7 +139,7 @@ class UnsupportedResponseType(OAuthError):
 
 
 class InvalidScope(OAuthError):
-    """The scope is malformed, unknown or more than may be had (RFC 6749 section 5.2)."""
+    """The scope is malformed, unknown or exceeds what is available (RFC 6749 section 5.2)."""
 
     code = "invalid_scope"
 
@@ -151,55 +151,55 @@ class InvalidTarget(OAuthError):
 
 
 class AccessDenied(OAuthError):
-    """The person said no (RFC 6749 section 4.1.2.1)."""
+    """The user denied access (RFC 6749 section 4.1.2.1)."""
 
     code = "access_denied"
 
 
 class AuthorizationPending(OAuthError):
-    """The person has not answered yet; the device polls on (RFC 8628 section 3.5)."""
+    """The user has not answered yet; the device continues polling (RFC 8628 section 3.5)."""
 
     code = "authorization_pending"
 
 
 class SlowDown(OAuthError):
-    """As before, but 5 seconds more between two polls from now on (RFC 8628 section 3.5)."""
+    """Pending; the polling interval increases by 5 seconds (RFC 8628 section 3.5)."""
 
     code = "slow_down"
 
 
 class ExpiredToken(OAuthError):
-    """The device code has expired; the device starts anew (RFC 8628 section 3.5)."""
+    """The device code has expired; the device must start again (RFC 8628 section 3.5)."""
 
     code = "expired_token"
 
 
 class LoginRequired(OAuthError):
-    """`prompt=none`, and the person would have to sign in (OpenID Connect Core 3.1.2.6)."""
+    """`prompt=none`, but the user must sign in (OpenID Connect Core 3.1.2.6)."""
 
     code = "login_required"
 
 
 class ConsentRequired(OAuthError):
-    """`prompt=none`, and the person would have to be asked (OpenID Connect Core 3.1.2.6)."""
+    """`prompt=none`, but the user must be prompted (OpenID Connect Core 3.1.2.6)."""
 
     code = "consent_required"
 
 
 class RequestNotSupported(OAuthError):
-    """Request objects are not taken (RFC 9101 section 7)."""
+    """Request objects are not supported (RFC 9101 section 7)."""
 
     code = "request_not_supported"
 
 
 class RequestUriNotSupported(OAuthError):
-    """Request URIs are not fetched (RFC 9101 section 7)."""
+    """Request URIs are not supported (RFC 9101 section 7)."""
 
     code = "request_uri_not_supported"
 
 
 class UnsupportedTokenType(OAuthError):
-    """Tokens of this kind can't be revoked here (RFC 7009 section 2.2.1)."""
+    """Tokens of this type cannot be revoked (RFC 7009 section 2.2.1)."""
 
     code = "unsupported_token_type"
 
@@ -212,7 +212,7 @@ class InvalidToken(OAuthError):
 
 
 class OutsideLimits(OAuthError):
-    """The token is good, but a constraint of its delegation does not permit this request.
+    """The token is valid, but a constraint of its delegation does not permit this request.
 
     RFC 6750 section 3.1 has no better code; a new token would not help, so it is not 401.
     """
@@ -222,14 +222,14 @@ class OutsideLimits(OAuthError):
 
 
 class ServerError(OAuthError):
-    """Something unexpected happened; the log knows what."""
+    """An unexpected error; the log has the details."""
 
     code = "server_error"
     status = 500
 
 
 class TemporarilyUnavailable(OAuthError):
-    """The database does not answer; nothing was done, try again (RFC 6749 section 4.1.2.1).
+    """The database is unavailable and nothing was done (RFC 6749 section 4.1.2.1).
 
     `OutcomeUnknown` is the exception.
     """
@@ -243,16 +243,16 @@ class TemporarilyUnavailable(OAuthError):
 
 
 class OutcomeUnknown(TemporarilyUnavailable):
-    """The database was lost during a commit, and does not answer whether it took place.
+    """The database connection was lost during a commit, whose outcome is unknown.
 
     Args:
-        advice: a sentence that says whether the request may be repeated.
+        advice: a sentence on whether the request may be repeated.
     """
 
     def __init__(self, advice: str) -> None:
-        super().__init__(f"It is not known whether this was done. {advice}", detail="commit lost")
-        # What was to be returned, had the commit been confirmed
+        super().__init__(f"The outcome of this request is unknown. {advice}", detail="commit lost")
+        # The result, had the commit been confirmed
         self.attempted: object = None
         self.may_be_done = True
-        # An event of this refusal would need the database that does not answer
+        # The event of this refusal would need the unavailable database
         self.recorded = True

@@ -1,4 +1,4 @@
-"""Writing the audit trail: a plain insert in the transaction of the change that it tells of."""
+"""Writing the audit trail: an insert in the transaction of the recorded change."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _BATCH: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """Where a change comes from.
+    """The actor and origin of a change.
 
     Attributes:
-        actor: the subject that acts: `user:<id>`, `client:<client_id>` or `system`.
+        actor: the acting subject: `user:<id>`, `client:<client_id>` or `system`.
         ip: the caller's address; None if it is unknown.
-        via: where it is unknown, the peer and what it says; see `Sender.via`.
+        via: for an unknown address, the peer and its headers; see `Sender.via`.
         user_agent: as sent.
-        request_id: the id under which the log knows the request.
+        request_id: as in the log.
     """
 
     actor: str = "system"
@@ -39,12 +39,12 @@ class RequestContext:
     request_id: str = ""
 
     def acting_as(self, subject: str) -> RequestContext:
-        """Return the same origin with another actor."""
+        """Return a copy with another actor."""
         return replace(self, actor=subject)
 
 
 class About(TypedDict, total=False):
-    """What an event is about, each part optional.
+    """The parameters of an event, all optional.
 
     `details` holds JSON types and never a secret.
     """
@@ -60,12 +60,12 @@ class About(TypedDict, total=False):
 
 
 def record(event: Event, origin: RequestContext, **about: Unpack[About]) -> None:
-    """Insert one event. Whose authority it is about is taken from its delegation or consent.
+    """Insert one event, with the subject of its delegation or consent.
 
     Args:
         event: one of `delegation_app.events`.
-        origin: who acted, and from where.
-        about: what it is about; see `About`.
+        origin: the actor and origin.
+        about: see `About`.
     """
     row = _row(event, origin, **about)
     row.save(force_insert=True)
@@ -79,25 +79,25 @@ def record_each(
     *,
     reason: str,
 ) -> None:
-    """Insert the same event about many delegations, each with its own details; see `record`."""
+    """Insert an event for each of many delegations, with its own details; see `record`."""
     rows = (
         _row(event, origin, delegation=delegation, reason=reason, details=details)
         for delegation, details in about
     )
-    # One of them shows that all stand
+    # The first one proves that all are stored
     for first in AuditEvent.objects.bulk_create(rows, batch_size=_BATCH)[:1]:
         witness(first)
 
 
 def record_often(event: Event, origin: RequestContext, **about: Unpack[About]) -> None:
-    """Insert an event that anybody can cause; where there were many like it, count it.
+    """Insert an event that unauthenticated callers can cause, or count it if there are many.
 
     See `event_counts` for the limits; the parameters are those of `record`.
     """
     row = _row(event, origin, **about)
     event_counts.record(row, Group(client_id=row.client_id_value))
     if row.pk is not None:
-        # One that was only counted shows nothing of what it came with
+        # A counted event does not prove its transaction
         witness(row)
 
 
@@ -109,17 +109,17 @@ def record_refusal(
     endpoint: str,
     grant_type: str = "",
 ) -> None:
-    """Insert the event of a refused request, unless the service that refused did so already.
+    """Insert the event of a refused request, unless the service has done so.
 
-    Where many were refused alike, this one is only counted; see `event_counts`.
+    Many equal refusals are counted; see `event_counts`.
     """
     if error.recorded:
         return
-    told = masked(error.detail or error.description)
-    details = {"endpoint": endpoint, "detail": printable(told, 255)}
+    detail = masked(error.detail or error.description)
+    details = {"endpoint": endpoint, "detail": printable(detail, 255)}
     if grant_type:
         details["grant_type"] = printable(masked(grant_type), 100)
-    # A client that did not prove itself may claim to be any, and another one each time
+    # An unauthenticated client may claim any id, a different one each time
     is_known = not isinstance(error, InvalidClient)
     row = _row(
         REQUEST_REFUSED,
@@ -135,8 +135,8 @@ def record_refusal(
 
 
 def _claimed(client_id: str) -> str:
-    # Who confuses id and secret claims to be a client by that name. A statement only where the name
-    # could be a secret, and the same for every client.
+    # A client that confuses id and secret sends the secret as its id. One statement, and only if
+    # the id could be a secret.
     name = masked_name(client_id)
     if name == client_id or application_model().objects.filter(client_id=client_id).exists():
         return client_id
@@ -147,7 +147,7 @@ def _row(event: Event, origin: RequestContext, **about: Unpack[About]) -> AuditE
     delegation, consent = about.get("delegation"), about.get("consent")
     details = dict(about.get("details") or {})
     if origin.via:
-        # Who hides behind a header of his own is still on record with his peer
+        # With a forged header, the peer is still recorded
         details["via"] = printable(masked(origin.via[-1]), 200)
     subject, client_id = about.get("subject", ""), about.get("client_id", "")
     if delegation is not None:

@@ -1,8 +1,8 @@
-"""The site's cache, kept from holding anything up.
+"""Access to the site's cache that never blocks a request.
 
-A cache only saves work, so nothing waits for it: what a server across the network does not do in
-half a second counts as failed, and a cache that failed is left alone for some seconds. That holds
-whatever timeouts the site has set: some clients wait for ever for a server that is paused.
+A cache only saves work, so a remote operation that takes more than half a second counts as failed,
+and a failed cache is not used for some seconds. The timeouts of the site do not matter: some cache
+clients wait indefinitely for a paused server.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from django.core.cache.backends.locmem import LocMemCache
 
 from delegation_app.conf import conf
 from delegation_app.protocol.printable import logger_for
-from delegation_app.seldom import Seldom
+from delegation_app.rate_limited_logger import RateLimitedLogger
 
 logger = logger_for("delegation_app")
 
@@ -32,18 +32,18 @@ REST: Final = 5.0
 
 _WORKERS: Final = 8
 _MOST_WAITING: Final = 256
-# These answer at once, or with the timeouts of the database, whose transaction they may need
+# These answer immediately, or with the timeouts of the database, whose transaction they may need
 _LOCAL: Final = (LocMemCache, DummyCache, DatabaseCache, FileBasedCache)
 
 _Work = Callable[[BaseCache], Any]
 
 
 class CacheAway(Exception):
-    """The cache failed a moment ago, or does not answer in time."""
+    """The cache failed recently, or did not answer in time."""
 
 
 class _Workers:
-    """Threads that wait for a cache in place of requests. They start when first needed."""
+    """Threads that wait for the cache instead of requests. Started on demand."""
 
     def __init__(self) -> None:
         self._waiting: Queue[tuple[_Work, str, Future[Any]]] = Queue(_MOST_WAITING)
@@ -54,7 +54,7 @@ class _Workers:
         """Queue some work.
 
         Raises:
-            CacheAway: as much is waiting already as may.
+            CacheAway: the queue is full.
         """
         done: Future[Any] = Future()
         try:
@@ -69,7 +69,7 @@ class _Workers:
             if self._started >= _WORKERS:
                 return
             self._started += 1
-        # Not joined at the end of the process: one may hang for as long as a server is paused
+        # A daemon: it may hang while a server is paused
         Thread(target=self._run, name="delegation-cache", daemon=True).start()
 
     def _run(self) -> None:
@@ -79,13 +79,13 @@ class _Workers:
                 continue
             try:
                 done.set_result(work(caches[alias]))
-            # Whatever it raises, and caches raise anything: the caller is told
+            # Caches raise anything; the caller gets it
             except BaseException as error:  # noqa: BLE001
                 done.set_exception(error)
 
 
 class _Guard:
-    """Whether the cache is worth a try, and the threads that try."""
+    """The state of the cache, and the worker threads."""
 
     def __init__(self) -> None:
         self.forget()
@@ -93,11 +93,11 @@ class _Guard:
     def forget(self) -> None:
         self.workers = _Workers()
         self.rests_until = float("-inf")
-        self.failing = Seldom(logger)
+        self.failing = RateLimitedLogger(logger)
 
     def fail(self, error: BaseException) -> None:
         self.rests_until = time.monotonic() + REST
-        self.failing.warning("the cache failed; it is left alone for a while", error=error)
+        self.failing.warning("the cache failed; it is not used for a while", error=error)
 
 
 _guard = _Guard()
@@ -106,17 +106,16 @@ os.register_at_fork(after_in_child=_guard.forget)
 
 
 def forget() -> None:
-    """Try the cache again, as a process that has just begun."""
+    """Reset to the state of a new process."""
     _guard.forget()
 
 
 def use(work: _Work) -> Any:
-    """Return what `work` returns, given the site's cache.
+    """Return the result of `work` with the site's cache.
 
     Raises:
-        CacheAway: it failed less than five seconds ago and was not tried, or failed just now;
-            that is logged at most once a minute.
-        ValueError: the cache's answer to an `incr` of what it does not have.
+        CacheAway: it failed in the last five seconds, or failed now; logged at most once a minute.
+        ValueError: from an `incr` of a missing key.
     """
     if time.monotonic() < _guard.rests_until:
         raise CacheAway("the cache failed a moment ago")
@@ -127,17 +126,14 @@ def use(work: _Work) -> Any:
         return _in_time(_guard.workers.give(work, conf.cache))
     except ValueError:
         raise
-    # Whatever it raises, and caches raise anything
+    # Caches raise anything
     except Exception as error:
         _guard.fail(error)
         raise CacheAway("the cache failed") from error
 
 
 def later(work: _Work) -> None:
-    """Do some work on the cache without waiting for it, and without an error if it fails.
-
-    A cache in this process is used at once.
-    """
+    """Run `work` without waiting or raising an error; local caches run it immediately."""
     if time.monotonic() < _guard.rests_until:
         return
     try:
@@ -154,7 +150,7 @@ def _in_time(done: Future[Any]) -> Any:
     try:
         return done.result(LONGEST)
     finally:
-        # What nobody waits for any more need not be begun
+        # No caller waits for it any longer
         done.cancel()
 
 

@@ -1,10 +1,9 @@
-"""Events that anybody can cause without end: the first of a minute are rows, further ones a count.
+"""Events that unauthenticated callers can cause: the first of a minute are rows, then a counter.
 
-How many there were is counted in the cache, so that a refusal costs what it did before. Beyond the
-limit a row of `EventCount` counts on, exactly and for all processes; the first event that is
-written after its minute turns it into one event. Where counts of one client or address would
-themselves be too many, all that is left of a kind shares one. So the rows of a minute are bounded,
-whatever is sent.
+The cache counts them, so that a refusal costs no statement more. Beyond the limit a row of
+`EventCount` counts exactly, for all processes; the first event written after its minute turns it
+into one event. If there are too many counters of clients or addresses, the rest of a kind shares
+one. So the number of rows per minute is bounded.
 """
 
 from __future__ import annotations
@@ -49,8 +48,8 @@ class Group:
     """Events that are counted together.
 
     Attributes:
-        kind: what happened, such as the endpoint that refused; of few values.
-        client_id: the client that did it; empty for those that are not known.
+        kind: such as the refusing endpoint; of few values.
+        client_id: the client; empty if unknown.
     """
 
     kind: str = ""
@@ -58,11 +57,11 @@ class Group:
 
 
 def record(row: AuditEvent, group: Group) -> None:
-    """Store an event, or count it where there were many like it in this minute.
+    """Store an event, or count it if there were many equal ones in this minute.
 
     Args:
-        row: the event, not stored yet.
-        group: what it is counted with, beside its name, its reason and where it comes from.
+        row: the unsaved event.
+        group: counted together, with the name, reason and address.
 
     Side effects: one row is written or changed.
     """
@@ -70,29 +69,29 @@ def record(row: AuditEvent, group: Group) -> None:
     kind = f"{row.event}\n{row.reason}\n{group.kind}"
     mine = f"{kind}\n{group.client_id}\n{budget_of(row.ip_address)}"
     if nth(minute, mine) <= conf.refusal_events_per_minute:
-        if nth(minute, row.event) <= conf.refusal_events_per_minute_in_all:
+        if nth(minute, row.event) <= conf.refusal_events_per_minute_total:
             row.save(force_insert=True)
             return
-    elif _so_far(minute, row.event) <= conf.refusal_events_per_minute_in_all:
+    elif _so_far(minute, row.event) <= conf.refusal_events_per_minute_total:
         row.client_id_value = group.client_id
         _count(row, minute, mine)
         return
-    # From anywhere: who it was would be said of others too
+    # Shared by all callers, so it names none
     row.client_id_value, row.actor, row.ip_address = "", "", None
     _count(row, minute, kind)
 
 
 def times(event: AuditEvent) -> int:
-    """Return how many events a stored one stands for."""
+    """Return the number of events that a stored one represents."""
     count = event.details.get("count")
     return count if isinstance(count, int) else 1
 
 
 def write_finished() -> None:
-    """Turn counts whose minute is over into events, if there are some.
+    """Turn finished counters into events.
 
-    Side effects: an event for each, in a transaction of its own. A failure is logged: what is
-    counted stays, and is written later.
+    Side effects: an event for each, in a transaction of its own. A failure is logged, and the
+    counters are written later.
     """
     try:
         while EventCount.objects.filter(ends_at__lte=clock.now()).exists():
@@ -102,7 +101,7 @@ def write_finished() -> None:
 
 
 def write_expected() -> None:
-    """Do as `write_finished`, if this process or the cache knows of counts that are over."""
+    """Call `write_finished` if the cache has a finished counter."""
     try:
         ends_at = caches[conf.cache].get(_COUNTING)
     except Exception:
@@ -117,7 +116,7 @@ def write_expected() -> None:
 def _write_some() -> None:
     over = EventCount.objects.filter(ends_at__lte=clock.now()).order_by("ends_at")
     for counted in over[:_BATCH]:
-        # It may have been counted on, or written by another process
+        # Another process may have incremented or written it
         seen = EventCount.objects.filter(pk=counted.pk, count=counted.count)
         if seen.delete()[0]:
             _event_of(counted).save(force_insert=True)
@@ -170,7 +169,7 @@ def _first(row: AuditEvent, minute: int, key: str) -> EventCount:
 
 
 def nth(minute: int, group: str) -> int:
-    """Count one more of a group in a minute, and return how many there are now."""
+    """Increment and return the counter of a group in a minute."""
     name = f"delegation:events:{minute}:{digest(group)}"
     try:
         cache: Any = caches[conf.cache]
@@ -178,7 +177,7 @@ def nth(minute: int, group: str) -> int:
             return 1
         return int(cache.incr(name))
     except Exception:
-        # Evicted in between, or the cache is down: this process counts by itself
+        # Evicted, or the cache is down: this process counts alone
         logger.exception("an event was not counted")
         return _local.nth(minute, name)
 
@@ -200,7 +199,6 @@ class _LocalCounts:
         self._counts: Counter[str] = Counter()
 
     def nth(self, minute: int, name: str) -> int:
-        """Return how many there were by that name in that minute, this one included."""
         with self._lock:
             if minute != self._minute:
                 self._minute, self._counts = minute, Counter()

@@ -1,8 +1,8 @@
-"""Telling the site what happened: signals after the commit, or from a table that survives a kill.
+"""Signals to the site: after the commit, or through an outbox table that survives a crash.
 
-Without OUTBOX a signal is sent when its transaction has committed, and lost if the process ends in
-between. With it, a row of the same transaction promises the signal, and `deliver` sends it: at
-least once, in no order, with a `message_id` that stays the same.
+Without OUTBOX a signal is sent after the commit, and lost if the process ends in between. With it,
+a row of the same transaction stores the signal, and `deliver` sends it: at least once, in any
+order, with a stable `message_id`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from delegation_app.signals import delegation_created, delegation_revoked
 
 logger = logger_for("delegation_app")
 
-# After that it is due again, if whoever took it never came back
+# After that it is due again, if its process has died
 LEASE: Final = timedelta(minutes=5)
-# Delivered ones are kept so long, for those who ask whether something was sent
+# How long delivered messages are kept for inspection
 KEPT: Final = timedelta(days=7)
 BATCH: Final = 100
 
@@ -41,7 +41,7 @@ _SIGNALS: Final[Mapping[str, Signal]] = {
 
 
 def opened(delegation_id: UUID) -> None:
-    """Have `delegation_created` sent after the commit. Call it inside the transaction."""
+    """Send `delegation_created` after the commit. Call it inside the transaction."""
     if conf.outbox:
         _put(_Kind.OPENED, [{"delegation_id": str(delegation_id)}])
         return
@@ -49,11 +49,11 @@ def opened(delegation_id: UUID) -> None:
 
 
 def revoked(ended: Iterable[tuple[UUID, int]], reason: str) -> None:
-    """Have `delegation_revoked` sent after the commit, for each. Call it inside the transaction.
+    """Send `delegation_revoked` after the commit, for each. Call it inside the transaction.
 
     Args:
-        ended: the public ids, and how many delegations ended with each.
-        reason: the sentence for the record.
+        ended: the public ids, with the number of delegations revoked with each.
+        reason: as recorded.
     """
     if conf.outbox:
         _put(_Kind.REVOKED, [{"delegation_id": str(key), "count": count} for key, count in ended])
@@ -65,17 +65,17 @@ def revoked(ended: Iterable[tuple[UUID, int]], reason: str) -> None:
 
 
 def deliver(batch: int = BATCH) -> tuple[int, int]:
-    """Send what is due, and forget what was delivered a week ago.
+    """Send due messages, and delete those delivered a week ago.
 
-    Safe beside others that do the same: each takes messages of its own. It holds no transaction
-    while receivers work. A message with a receiver that raises is due again later, the next time
-    after twice as long, up to an hour.
+    Safe to run concurrently: each process takes its own messages. No transaction is open while
+    receivers run. A message whose receiver raises is retried with exponential backoff, up to an
+    hour.
 
     Args:
-        batch: how many messages to take at a time.
+        batch: the number of messages to take at a time.
 
     Returns:
-        How many were delivered, and how many could not be.
+        The numbers of delivered and of failed messages.
 
     Side effects: the signals; rows of the outbox.
     """
@@ -92,7 +92,7 @@ def deliver(batch: int = BATCH) -> tuple[int, int]:
 
 
 def waiting_since() -> datetime | None:
-    """Return when the oldest message that is not delivered was created, or None."""
+    """Return the creation time of the oldest undelivered message, or None."""
     waiting = OutboxMessage.objects.filter(delivered_at=None).order_by()
     oldest: datetime | None = waiting.aggregate(oldest=Min("created_at"))["oldest"]
     return oldest
@@ -132,7 +132,7 @@ def _take(batch: int) -> list[OutboxMessage]:
 
 
 def _reasons(messages: Iterable[OutboxMessage]) -> dict[str, str]:
-    # A sentence that somebody wrote: it stays in the record, and is not copied
+    # Free text may be personal: it stays in the record, and is not copied
     ids = [
         message.payload["delegation_id"] for message in messages if message.kind == _Kind.REVOKED
     ]
@@ -157,7 +157,7 @@ def _send(message: OutboxMessage, reasons: Mapping[str, str]) -> bool:
 def _heard(signal: Signal, values: Mapping[str, Any]) -> bool:
     try:
         answers = signal.send_robust(sender=Delegation, **values)
-    # Django logs what a receiver raises, and stumbles over one that is an object without a name
+    # Django logs what a receiver raises, but fails for one that is an object without a name
     except Exception:
         logger.exception("a receiver of message %s failed", values["message_id"])
         return False

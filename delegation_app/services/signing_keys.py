@@ -1,4 +1,4 @@
-"""Signing keys: made on first use, published before they sign, retired after the last token."""
+"""Signing keys: created on first use, published before use, retired after their last token."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from delegation_app.protocol.errors import TemporarilyUnavailable
 from delegation_app.protocol.jose import SKEW_SECONDS, SigningIdentity, VerificationKey
 from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.secrets import derive_key
-from delegation_app.seldom import Seldom
+from delegation_app.rate_limited_logger import RateLimitedLogger
 from delegation_app.services import audit
 from delegation_app.services.transactions import advisory_lock, durable, durable_once
 
@@ -33,11 +33,11 @@ _LOCK: Final = "delegation:signing-keys"
 _LOOK_AGAIN: Final = 1.0
 _COMMAND: Final = "manage.py rotate_signing_keys --discard-unreadable"
 
-_unreadable = Seldom(logger)
+_unreadable = RateLimitedLogger(logger)
 
 
 class TooEarly(Exception):
-    """The next key is not published for long enough; verifiers may not know it yet."""
+    """The next key was published too recently: verifiers may not have fetched it."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__(f"The next key may sign in {seconds} seconds.")
@@ -45,7 +45,7 @@ class TooEarly(Exception):
 
 
 class UnreadableKey(TemporarilyUnavailable):
-    """A key that has to sign cannot be decrypted: the site's secret is another one.
+    """A key that is needed to sign cannot be decrypted: the site's secret has changed.
 
     Args:
         kid: the id of the key.
@@ -59,18 +59,18 @@ class UnreadableKey(TemporarilyUnavailable):
 
 
 class NothingUnreadable(Exception):
-    """Every key that has to sign can be decrypted."""
+    """All keys that are needed to sign can be decrypted."""
 
 
 @dataclass(frozen=True, slots=True)
 class _KeyRing:
-    """What was read of the keys.
+    """The keys as read from the database.
 
     Attributes:
-        published: the public halves, by id.
-        active: the row of the key that signs, or None.
-        read_at: a reading of `time.monotonic`.
-        ready: those of `published` that were needed, made ready.
+        published: the public keys by id.
+        active: the row of the active key, or None.
+        read_at: in `time.monotonic`.
+        ready: verification keys of `published`, created on demand.
     """
 
     published: dict[str, jwk.Jwk] = field(default_factory=dict)
@@ -80,12 +80,12 @@ class _KeyRing:
 
 
 class _Memory:
-    """What this process remembers, each part replaced as a whole: threads share it.
+    """The memory of this process, shared by its threads; each part is replaced as a whole.
 
     Attributes:
-        known: what the table said last.
-        signer: the decrypted key, and the secrets with which it was decrypted.
-        missed_at: when an unknown `kid` had the keys read last.
+        known: the keys as last read.
+        signer: the decrypted key, with the secrets that decrypted it.
+        missed_at: the last read caused by an unknown `kid`.
     """
 
     def __init__(self) -> None:
@@ -102,21 +102,21 @@ _memory = _Memory()
 
 
 def forget() -> None:
-    """Know nothing, as a process that has just begun."""
+    """Reset to the state of a new process."""
     _memory.forget()
     _unreadable.forget()
 
 
 def signer(current: str | None = None) -> SigningIdentity:
-    """Return the key that signs; makes the first keys if there are none.
+    """Return the active key; creates the first keys if there are none.
 
     Args:
-        current: the id of the key that signs now, if it was just read with something else
-            (`lookup.find`). The keys are then read only if this process remembers another one, so
-            that neither a rotation elsewhere nor tables that were emptied or restored are missed.
+        current: the id of the active key, if it has just been read (`lookup.find`). The keys are
+            then read only if this process knows another one, so that rotations, flushes and
+            restores are noticed.
 
     Raises:
-        Unreadable: it cannot be decrypted. That is logged, with the command that helps.
+        UnreadableKey: it cannot be decrypted. The log names the command to repair it.
 
     Side effects: on first use two keys and two audit events, in a transaction of their own.
     """
@@ -127,7 +127,7 @@ def signer(current: str | None = None) -> SigningIdentity:
 
 
 def active_kid() -> str:
-    """Return the id of the key that signs, readable or not; makes the first keys if need be.
+    """Return the id of the active key, readable or not; creates the first keys if needed.
 
     Side effects: on first use those of `signer`.
     """
@@ -135,16 +135,15 @@ def active_kid() -> str:
 
 
 def may_sign(kid: str) -> bool:
-    """Whether a key is the one that signs, as far as this process knows. No statement."""
+    """Whether a key is the active one, as far as this process knows. No statement."""
     active = _memory.known.active
     return active is None or active.kid == kid
 
 
 def published() -> list[jwk.Jwk]:
-    """Return the public keys that verifiers shall know (RFC 7517 section 5), read again.
+    """Return the published keys (RFC 7517 section 5), read from the database.
 
-    Verifiers ask to learn of keys that were withdrawn. If the database does not answer, they are
-    told what was read in the last KEY_CACHE_SECONDS.
+    If the database does not answer, the keys read in the last KEY_CACHE_SECONDS.
 
     Side effects: on first use those of `signer`.
     """
@@ -159,10 +158,10 @@ def published() -> list[jwk.Jwk]:
 
 
 def key_for(kid: str) -> VerificationKey | None:
-    """Return the published key of a `kid`, or None. Makes no key: who verifies only reads.
+    """Return the published key of a `kid`, or None. Creates no keys.
 
-    Side effects: the keys are read if that is KEY_CACHE_SECONDS ago, or if the `kid` is unknown;
-    for the latter at most once a second, since anybody can make one up.
+    Side effects: the keys are read after KEY_CACHE_SECONDS, or for an unknown `kid`, which can be
+    forged, at most once a second.
     """
     known = _memory.known
     if not _is_younger(known.read_at, conf.key_cache_seconds) or (
@@ -178,28 +177,27 @@ def key_for(kid: str) -> VerificationKey | None:
 
 
 def unreadable() -> list[str]:
-    """Return the ids of the keys that still have to sign and can't be decrypted. Reads only."""
+    """Return the ids of the active and next keys that cannot be decrypted. Read-only."""
     return [key.kid for key in _waiting() if not _can_read(key)]
 
 
 def rotate(
     origin: audit.RequestContext, *, force: bool = False, withdraw: bool = False
 ) -> SigningKey:
-    """Let the next key sign, retire the active one, and publish a new next key.
+    """Activate the next key, retire the active one, and publish a new next key.
 
-    The retired key stays published until the last token that it signed has expired; its private
-    half is erased now.
+    The retired key stays published until its last token has expired; its private half is deleted.
 
     Args:
-        origin: who rotates.
-        force: do not wait until verifiers know the next key. Tokens that it signs may be
-            refused until they do.
-        withdraw: the active key was stolen. Do not wait, and stop publishing it now: what it
-            signed is refused here within KEY_CACHE_SECONDS, elsewhere within JWKS_MAX_AGE.
+        origin: the operator.
+        force: do not wait for verifiers to fetch the next key. They may refuse its tokens until
+            then.
+        withdraw: the active key was stolen. Do not wait, and stop publishing it: its tokens are
+            refused here within KEY_CACHE_SECONDS, elsewhere within JWKS_MAX_AGE.
 
     Raises:
-        TooEarly: the next key is not published for JWKS_MAX_AGE yet.
-        Unreadable: the next key cannot be decrypted.
+        TooEarly: the next key has been published for less than JWKS_MAX_AGE.
+        UnreadableKey: the next key cannot be decrypted.
 
     Side effects: one audit event.
     """
@@ -210,16 +208,16 @@ def rotate(
 
 
 def discard_unreadable(origin: audit.RequestContext) -> SigningKey:
-    """Retire the keys that cannot be decrypted, and go on with others.
+    """Retire the keys that cannot be decrypted, and replace them.
 
-    What they signed stays valid: their public halves are published until the last of it has
-    expired. Verifiers may not know the key that signs then, unless it is the former next key.
+    Their tokens stay valid: the public halves are published until the last token has expired.
+    Verifiers may not have fetched the new active key, unless it was the next key.
 
     Args:
-        origin: who does it.
+        origin: the operator.
 
     Returns:
-        The key that signs from now on.
+        The new active key.
 
     Raises:
         NothingUnreadable: there is no such key; nothing was changed.
@@ -275,7 +273,7 @@ def _rotate(origin: audit.RequestContext, *, force: bool, withdraw: bool) -> Sig
 @durable
 def _make_first() -> None:
     advisory_lock(_LOCK)
-    # Another process may have made them while this one waited.
+    # Another process may have created them meanwhile
     if not SigningKey.objects.filter(state=_State.ACTIVE).exists():
         now = clock.now()
         for state in (_State.ACTIVE, _State.NEXT):
@@ -360,8 +358,8 @@ def _identity(key: SigningKey) -> SigningIdentity:
         private = jwk.from_pem(_box().decrypt(bytes(key.encrypted_private_key)))
     except InvalidToken as error:
         _unreadable.error(
-            "the signing key %s cannot be decrypted, so no token is issued: put the former secret "
-            "into SECRET_KEY_FALLBACKS or KEY_ENCRYPTION_KEY, or run %s",
+            "the signing key %s cannot be decrypted, so no token is issued: add the previous "
+            "secret to SECRET_KEY_FALLBACKS or KEY_ENCRYPTION_KEY, or run %s",
             key.kid,
             _COMMAND,
         )
@@ -372,8 +370,8 @@ def _identity(key: SigningKey) -> SigningIdentity:
 
 
 def _last_use(now: datetime) -> datetime:
-    # What was issued with a longer life than the settings give today counts, too. Other processes
-    # may sign with the key until they read the keys again.
+    # Tokens issued under longer lifetimes count, too. Other processes may sign with the key until
+    # they read the keys again.
     policies = ClientPolicy.objects.aggregate(longest=Max("access_token_lifetime"))["longest"] or 0
     lists = timedelta(seconds=conf.status_list_lifetime)
     coming = now + max(conf.access_token_lifetime, timedelta(seconds=policies), lists)

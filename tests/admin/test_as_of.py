@@ -35,11 +35,11 @@ def test_as_of_when_asked_then_each_line_says_who_by_way_of_whom_and_what_proves
     html = text_of(asked(auditor, an_hour_ago))
     for row in (forest.root, forest.middle, forest.leaf):
         assert page("delegation", "change", row.pk) in html
-    assert "by way of web → service-a" in html
+    assert "through web → service-a" in html
     assert html.count("audit-as-yes") == 3
     assert "Delegation revoked" in html
     assert "leaves no event" in html
-    assert "No client could act" in text_of(asked(auditor))
+    assert "no client could act" in text_of(asked(auditor))
 
 
 def test_as_of_when_narrowed_to_a_client_then_the_others_are_gone(forest, auditor, an_hour_ago):
@@ -96,7 +96,7 @@ def test_as_of_when_a_name_does_not_exist_then_nobody_is_not_the_answer(
 
 def test_as_of_when_everything_exists_then_nobody_is_the_answer(forest, auditor):
     for query in ({"person": "bob"}, {"client": "cron"}, {"scope": "delete:alerts"}):
-        assert "No client could act, according to the records." in text_of(asked(auditor, **query))
+        assert "According to the records, no client could act." in text_of(asked(auditor, **query))
 
 
 def test_as_of_when_people_may_not_be_seen_then_only_those_on_record_are_named(forest):

@@ -56,7 +56,7 @@ def test_list_when_leafed_through_then_older_and_newer_lead_through_all_of_it(
 @pytest.mark.parametrize(
     "query",
     ["at=x", "at=o1-1%27%20OR%201=1", "range=year", "from=yesterday", "delegation=1",
-     "event=made-up", "outcome__exact=x", "q=%00", f"q={'x' * 301}", "to=99999-01-01T00:00"],
+     "event=made-up", "outcome=x", "q=%00", f"q={'x' * 301}", "to=99999-01-01T00:00"],
 )  # fmt: skip
 def test_list_when_the_query_is_forged_then_400_with_the_reason_and_no_rows(story, auditor, query):
     story.tokens()
@@ -73,14 +73,6 @@ def test_list_when_opened_then_nothing_is_counted(story, auditor):
         auditor.get(LIST, {"q": "alice", "range": "day"})
     assert len(captured) <= 12
     assert not any("COUNT(" in query["sql"] for query in captured)
-
-
-def test_list_when_old_links_are_followed_then_they_still_filter(story, auditor):
-    story.tokens()
-    story.redeem("wrong")
-    refused = auditor.get(f"{LIST}?outcome__exact=refused")
-    assert [event.event for event in refused.context["events"]] == ["request.refused"]
-    assert shown(auditor.get(f"{LIST}?occurred_at__gte=2999-01-01")) == []
 
 
 def test_detail_when_opened_then_it_can_be_taken_as_json(story, auditor):
@@ -141,14 +133,14 @@ def test_list_when_a_person_does_not_exist_then_it_says_so(story, auditor, name)
     html = text_of(auditor.get(LIST, {name: "ali"}))
     assert "There is no user or client with the name or id ali" in html
     assert "Did you mean alice?" in html
-    assert "No such event" not in html
+    assert "No events match" not in html
 
 
 def test_list_when_what_is_asked_for_exists_then_there_is_no_such_event(story, auditor):
     story.tokens()
     assert "Did you mean web?" in text_of(auditor.get(LIST, {"client": "Web"}))
     for query in ({"actor": "bob"}, {"client": "cron"}, {"q": "no-id-of-anything"}):
-        assert "No such event" in text_of(auditor.get(LIST, query))
+        assert "No events match" in text_of(auditor.get(LIST, query))
 
 
 def test_list_when_the_reader_sees_only_the_trail_then_no_name_is_told(story):

@@ -12,8 +12,8 @@ from tests.support.world import delegation_of, redirected
 
 READ = "read:metrics"
 OPERATOR = audit.RequestContext(actor="user:99")
-BLOCKED = "Blocked for this pair"
-AGAIN = "Blocked before, and allowed again"
+BLOCKED = "Blocked for this user and client"
+AGAIN = "Previously blocked, allowed again since"
 
 
 def revoked(row):

@@ -64,12 +64,12 @@ def test_bulk_when_confirmed_then_exactly_the_filtered_end_with_what_was_made_fr
     world = forest.story.world
     kept = delegation_of(Story(world, world.bob).tokens(world.other))
     question = text_of(asked(operator, "client=web&from=roots"))
-    assert "3 delegations end, with everything issued under them." in question
-    assert "3 clients and 1 person are affected." in question
+    assert "3 delegations are revoked, with all their tokens." in question
+    assert "Affects 3 clients and 1 user." in question
     assert "Offline verifiers stop within 6 seconds" in question
     done = begun(operator, "client=web&from=roots")
     assert done.context["is_over"]
-    assert "3 delegations ended so far. Nothing that the filters choose is left." in words(done)
+    assert "3 delegations revoked so far. No matching delegations remain." in words(done)
     assert standing() == {kept.pk}
     [event] = events("delegation.revoked")
     assert (event.delegation_id, event.reason) == (forest.root.pk, "clean up")
@@ -78,11 +78,11 @@ def test_bulk_when_confirmed_then_exactly_the_filtered_end_with_what_was_made_fr
 def test_bulk_when_interrupted_and_repeated_then_each_ends_once(world, operator, small_batches):
     add(world, 5)
     first = begun(operator, "state=live")
-    assert "2 delegations ended so far. 3 are left." in words(first)
+    assert "2 delegations revoked so far. 3 remain." in words(first)
     add(world, 1, start=5)
     later = Delegation.objects.latest("pk")
     second = gone_on(operator, first)
-    assert "4 delegations ended so far. 1 is left." in words(second)
+    assert "4 delegations revoked so far. 1 remains." in words(second)
     # The page before, sent once more
     again = gone_on(operator, first)
     assert (again.context["ended"], again.context["is_over"]) == (3, True)

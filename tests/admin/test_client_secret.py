@@ -87,22 +87,22 @@ def test_former_secret_when_ended_then_it_is_dead_though_this_process_verified_i
 ):
     new = shown(rotate(operator, cron))
     assert gets_in(story, OLD)
-    assert "goes on until" in text_of(operator.get(at(cron, "change")))
-    assert "End the former secret now?" in text_of(operator.get(at(cron, "end_former_secret")))
+    assert "The previous secret works until" in text_of(operator.get(at(cron, "change")))
+    assert "End the previous secret now?" in text_of(operator.get(at(cron, "end_former_secret")))
     assert PreviousSecret.objects.exists()
     answer = operator.post(at(cron, "end_former_secret"), follow=True)
-    assert "The former secret has ended." in text_of(answer)
-    assert "goes on until" not in text_of(answer)
+    assert "The previous secret has ended." in text_of(answer)
+    assert "The previous secret works until" not in text_of(answer)
     assert not gets_in(story, OLD)
     assert gets_in(story, new)
     answer = operator.post(at(cron, "end_former_secret"), follow=True)
-    assert "It had ended already." in text_of(answer)
+    assert "The previous secret had already ended." in text_of(answer)
     assert len(events("client.previous_secret_ended")) == 1
 
 
 def test_secret_when_replaced_twice_then_only_the_last_two_get_in(story, cron, operator):
     second = shown(rotate(operator, cron))
-    assert "The one before the present one goes on now." in text_of(operator.get(at(cron)))
+    assert "A previous secret is still valid." in text_of(operator.get(at(cron)))
     third = shown(rotate(operator, cron))
     assert [gets_in(story, each) for each in (OLD, second, third)] == [False, True, True]
 
@@ -112,7 +112,7 @@ def test_page_when_sent_again_then_what_was_written_down_is_not_replaced(story, 
     new = shown(rotate(operator, cron, seen=seen))
     again = rotate(operator, cron, seen=seen)
     assert again["Location"] == at(cron, "change")
-    assert "nothing was changed" in text_of(operator.get(at(cron, "change")))
+    assert "The secret was changed meanwhile" in text_of(operator.get(at(cron, "change")))
     assert gets_in(story, OLD)
     assert gets_in(story, new)
     assert len(events("client.secret_rotated")) == 1
@@ -131,7 +131,7 @@ def test_secret_when_set_in_another_way_then_a_former_one_ends_too(story, cron, 
     assert not gets_in(story, OLD)
     assert not gets_in(story, rotated)
     assert gets_in(story, "set-by-hand-and-of-good-length")
-    assert "goes on until" not in text_of(operator.get(at(cron, "change")))
+    assert "The previous secret works until" not in text_of(operator.get(at(cron, "change")))
 
 
 def test_client_when_disabled_then_neither_gets_in(story, cron, operator):

@@ -111,8 +111,8 @@ def test_policy_when_a_stored_grant_type_is_unknown_then_it_is_not_lost(world, o
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("scopes", "read:metrics read:nothing", "This site has no scope read:nothing."),
-        ("scopes", 'read:metrics "quoted"', "This site has no scope"),
+        ("scopes", "read:metrics read:nothing", "Unknown scope: read:nothing."),
+        ("scopes", 'read:metrics "quoted"', "Unknown scope:"),
         ("scopes", "read:metrics a\x00b", "Null characters are not allowed."),
         ("access_token_lifetime", "0", "greater than or equal to 1"),
         ("delegation_lifetime", "-1", "greater than or equal to 1"),
@@ -135,7 +135,7 @@ def test_policy_when_the_default_is_no_audience_of_the_client_then_the_page_says
     url = change_page(world.other.row)
     data = filled_in(operator, url)
     data["delegation_policy-0-default_audience"] = world.service_b.pk
-    assert "It is not among the audiences." in text_of(operator.post(url, data))
+    assert "Select one of its audiences." in text_of(operator.post(url, data))
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_new_policy_when_shown_then_it_has_the_derived_values(settings, bare, wo
 
 
 def test_new_policy_when_shown_then_the_page_says_that_none_is_stored(bare, world, operator):
-    said = "No policy is stored for this client."
+    said = "This client has no stored policy."
     assert said in text_of(operator.get(change_page(bare)))
     assert said not in text_of(operator.get(change_page(world.mobile.row)))
 

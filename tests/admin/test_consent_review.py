@@ -37,7 +37,7 @@ def address(name, record):
 
 def test_queue_when_something_waits_then_the_list_leads_to_it(waiting, operator):
     html = text_of(operator.get(LIST))
-    assert "Waiting for confirmation: 1" in html
+    assert "Pending approval: 1" in html
     assert f"{LIST}?confirmation=pending" in html
     listed = operator.get(LIST, {"confirmation": "pending"}).context["cl"].result_list
     assert [row.pk for row in listed] == [waiting.pk]
@@ -55,7 +55,7 @@ def test_decision_when_made_then_it_is_recorded_with_who_and_why(
     waiting, operator, deed, state, event
 ):
     html = text_of(operator.get(address("change", waiting)))
-    assert "This consent waits for an operator." in html
+    assert "The client has no access from it yet." in html
     assert address(deed, waiting) in html
     question = text_of(operator.get(address(deed, waiting)))
     assert "Delete alerts (delete:alerts)" in question
@@ -69,7 +69,7 @@ def test_decision_when_made_then_it_is_recorded_with_who_and_why(
     [told] = events(event)
     assert told.actor == waiting.confirmation_by == f"user:{operator.session['_auth_user_id']}"
     again = operator.post(address(deed, waiting), {"reason": "again"}, follow=True)
-    assert "There is nothing to confirm." in text_of(again)
+    assert "This consent is not pending approval." in text_of(again)
     assert len(events(event)) == 1
 
 
@@ -84,7 +84,7 @@ def test_decision_when_it_is_the_operators_own_consent_then_somebody_else_has_to
     assert address("confirm", own) not in text_of(bob.get(address("change", own)))
     for deed in ("confirm", "refuse"):
         response = bob.post(address(deed, own), {"reason": "me"}, follow=True)
-        assert "Another operator has to confirm" in text_of(response)
+        assert "Another operator must approve" in text_of(response)
     own.refresh_from_db()
     assert own.confirmation == "pending"
     assert bob.post(address("confirm", waiting), {"reason": "hers"}).status_code == 302
@@ -120,11 +120,11 @@ def test_review_when_there_is_one_before_then_it_says_what_differs(story, audito
     story.answer(story.authorize(scope="read:metrics write:alerts read:profile"))
     second = ConsentRecord.objects.latest("pk")
     html = text_of(auditor.get(address("change", second)))
-    assert "Asked for, and not before: read:profile" in html
-    assert "Granted, and not before: read:profile, write:alerts" in html
+    assert "Newly requested: read:profile" in html
+    assert "Newly granted: read:profile, write:alerts" in html
     assert address("change", first) in html
     assert "granted before" in html
-    assert "There is none before." in text_of(auditor.get(address("change", first)))
+    assert "There is no previous decision." in text_of(auditor.get(address("change", first)))
 
 
 def test_review_when_texts_have_changed_since_then_the_old_ones_are_shown(story, auditor, settings):
@@ -132,7 +132,7 @@ def test_review_when_texts_have_changed_since_then_the_old_ones_are_shown(story,
     scopes = {**settings.OAUTH2_PROVIDER["SCOPES"], "read:metrics": "Something harmless"}
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "SCOPES": scopes}
     html = text_of(auditor.get(address("change", ConsentRecord.objects.get())))
-    shown = html.split("As the person saw it")[1]
+    shown = html.split("As shown to the user")[1]
     assert "<bdi>Read metrics</bdi>" in shown
     assert "Something harmless" not in shown
     assert "If you allow this, you let" in shown
@@ -142,7 +142,7 @@ def test_review_when_nothing_was_shown_or_kept_then_it_says_so(story, auditor):
     story.tokens()
     ConsentRecord.objects.update(shown={}, text_version="1")
     html = text_of(auditor.get(address("change", ConsentRecord.objects.get())))
-    assert "No page was shown, or its text was not kept." in html
+    assert "No page was shown, or its text was not stored." in html
 
 
 # What a policy says about the page

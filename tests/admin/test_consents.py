@@ -21,7 +21,7 @@ def test_withdraw_when_confirmed_then_what_hangs_on_it_ends(story, operator):
     consent = delegation_of(tokens).consent
     url = page("consentrecord", "withdraw", consent.pk)
     assert url in text_of(operator.get(page("consentrecord", "change", consent.pk)))
-    assert "1 delegation ends" in text_of(operator.get(url))
+    assert "1 delegation is revoked" in text_of(operator.get(url))
 
     response = operator.post(url, {"reason": "asked by phone"}, follow=True)
     assert "The consent was withdrawn." in text_of(response)
@@ -38,7 +38,9 @@ def test_withdraw_when_there_is_nothing_to_withdraw_then_it_says_so(story, opera
     denied = ConsentRecord.objects.get()
     for method in (operator.get, operator.post):
         url = page("consentrecord", "withdraw", denied.pk)
-        assert "There is nothing to withdraw." in text_of(method(url, {"reason": "x"}, follow=True))
+        assert "This consent cannot be withdrawn." in text_of(
+            method(url, {"reason": "x"}, follow=True)
+        )
     assert not AuditEvent.objects.filter(event="consent.withdrawn").exists()
 
 
@@ -67,7 +69,7 @@ def test_consent_when_there_are_limits_then_they_are_shown(story, operator):
     ConsentRecord.objects.update(constraints=limits, chosen_expiry="2031-05-04T03:02Z")
     for url in (LIST, page("consentrecord", "change", consent.pk)):
         html = text_of(operator.get(url))
-        assert "At most 2 tokens, ever." in html
+        assert "At most 2 tokens in total." in html
         assert "May 4, 2031" in html
 
 

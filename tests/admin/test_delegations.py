@@ -26,10 +26,10 @@ def test_revoke_when_confirmed_with_a_reason_then_everything_under_it_is_dead(st
     url = page("delegation", "revoke", delegation.pk)
 
     question = text_of(operator.get(url))
-    assert "1 delegation ends, with everything issued under it." in question
+    assert "1 delegation is revoked, with all its tokens." in question
     assert "1 live access token stops working." in question
     assert "1 live refresh token stops working." in question
-    assert "1 client and 1 person are affected." in question
+    assert "Affects 1 client and 1 user." in question
 
     response = operator.post(url, {"reason": "laptop stolen"}, follow=True)
     assert response.redirect_chain == [(page("delegation", "change", delegation.pk), 302)]
@@ -174,8 +174,8 @@ def test_bulk_when_confirmed_then_exactly_the_selected_end(story, operator):
     first, second = delegation_of(story.tokens()), delegation_of(story.tokens(world.other))
     kept = delegation_of(Story(world, world.bob).tokens())
     question = select(operator, [first, second])
-    assert "2 delegations end" in text_of(question)
-    assert "2 clients and 1 person are affected." in text_of(question)
+    assert "2 delegations are revoked" in text_of(question)
+    assert "Affects 2 clients and 1 user." in text_of(question)
     assert Delegation.objects.live().count() == 3
 
     response = confirm(operator, question)
@@ -205,9 +205,9 @@ def test_bulk_when_one_was_made_from_another_then_each_is_counted_once(story, op
     leaf.parent = middle
     leaf.save()
     kept = delegation_of(story.tokens(story.world.other))
-    assert "2 delegations end" in text_of(select(operator, [middle]))
+    assert "2 delegations are revoked" in text_of(select(operator, [middle]))
     question = select(operator, [middle, top])
-    assert "3 delegations end" in text_of(question)
+    assert "3 delegations are revoked" in text_of(question)
     assert "3 delegations ended." in text_of(confirm(operator, question))
     assert set(Delegation.objects.live()) == {kept}
 

@@ -49,7 +49,7 @@ def test_everything_when_confirmed_then_exactly_that_ends(bobs, operator, which,
     assert f'href="{url}"' in text_of(operator.get(change))
 
     question = operator.get(url)
-    assert f"{ends} delegations end" in text_of(question)
+    assert f"{ends} delegations are revoked" in text_of(question)
     assert standing() == [*ALICES, *BOBS, *OTHER]
     assert "errorlist" in text_of(operator.post(url, {"reason": " "}))
 
@@ -62,7 +62,7 @@ def test_everything_when_confirmed_then_exactly_that_ends(bobs, operator, which,
     assert {event.actor for event in recorded} == {f"user:{operator.session['_auth_user_id']}"}
 
     # Asked for once more, since a consent may be left where nothing is live
-    assert "0 delegations end" in text_of(operator.get(url))
+    assert "0 delegations are revoked" in text_of(operator.get(url))
     again = operator.post(url, {"reason": "again"}, follow=True)
     assert "All of it had ended already." in text_of(again)
     assert len(events("delegation.revoked")) == len(recorded)

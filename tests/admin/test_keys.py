@@ -30,7 +30,7 @@ def test_rotate_when_the_next_key_is_known_then_it_signs(made, operator):
     assert URL in text_of(operator.get(page("signingkey", "changelist")))
     assert "delegation-do" in text_of(operator.get(URL))
     response = operator.post(URL, follow=True)
-    assert f"The key {upcoming} signs from now on." in text_of(response)
+    assert f"The key {upcoming} is active." in text_of(response)
     assert states()[upcoming] == "active"
     event = AuditEvent.objects.get(event="key.rotated")
     assert event.actor == f"user:{operator.session['_auth_user_id']}"
@@ -40,7 +40,7 @@ def test_rotate_when_it_is_too_early_then_it_says_how_long_to_wait_and_offers_fo
     response = operator.post(URL)
     assert response.status_code == 200
     html = text_of(response)
-    assert "Services may not know the next key yet. Wait 300 seconds." in html
+    assert "Services may not have fetched the next key yet. Wait 300 seconds." in html
     assert 'name="force"' in html
     assert states() == made
 

@@ -97,8 +97,8 @@ def test_policy_when_limits_are_emptied_then_there_are_none(world, operator):
         ("constraints", '[{"type": "max_uses"}]', "max_uses: uses is missing."),
         ("constraints", '[{"type": "made_up"}]', "made_up is not a known constraint type."),
         ("constraints", "[NaN]", "The constraints are not valid JSON."),
-        ("may_act", "nobody", "There is no client with this id."),
-        ("may_act", "SERVICE-A", "There is no client with this id."),
+        ("may_act", "nobody", "Unknown client id."),
+        ("may_act", "SERVICE-A", "Unknown client id."),
     ],
 )
 def test_policy_when_a_value_is_bad_then_the_page_says_so(world, operator, field, value, message):
@@ -127,14 +127,15 @@ def test_policy_when_it_is_only_viewed_then_limits_are_sentences(world, auditor)
     world.web.change(constraints=Constraints.parse(LIMITS), may_impersonate=True)
     html = text_of(auditor.get(url_of(world.web)))
     assert (
-        "<li>It may be delegated onward at most once.</li><li>At most 5 tokens, ever.</li>" in html
+        "<li>It may be delegated onward at most once.</li><li>At most 5 tokens in total.</li>"
+        in html
     )
     assert "<textarea" not in html.partition('id="delegation_policy')[2]
 
 
 def test_policy_when_shown_then_impersonation_comes_with_a_warning(world, operator):
     html = text_of(operator.get(url_of(world.web)))
-    assert "is then told by the audit trail alone" in html
+    assert "Only the audit trail records it" in html
     assert "delegation-examples" in html
 
 
@@ -148,7 +149,7 @@ def test_policy_when_it_was_derived_then_setting_a_limit_stores_it(world, operat
 def test_retry_window_when_typed_then_it_is_stored_and_explained(world, operator, typed, stored):
     shown = text_of(operator.get(url_of(world.web)))
     assert "Refresh retry window" in shown
-    assert "A client that lost the answer to a refresh" in shown
+    assert "a client that lost a response" in shown
     world.web.change(refresh_retry_window=77)
     assert save(operator, world.web, refresh_retry_window=typed).status_code == 302
     assert world.web.policy.refresh_retry_window == stored

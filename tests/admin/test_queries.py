@@ -132,4 +132,4 @@ def test_list_when_there_are_more_rows_than_are_counted_then_it_says_so(
     monkeypatch.setattr(BoundedPaginator, "MOST", 3)
     add(world, 5)
     html = operator.get(page("consentrecord", "changelist")).content.decode()
-    assert "Only the first 3 consent records are listed." in html
+    assert "Showing only the first 3 consent records." in html

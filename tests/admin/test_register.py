@@ -74,7 +74,7 @@ def test_list_when_a_filter_reads_a_part_of_the_table_then_it_says_so_and_goes_o
         response = operator.get(f"{LIST}{query}")
         found += [row.pk for row in response.context["cl"].result_list]
         if response.context["cl"].looked_to is not None:
-            assert "Look further back" in text_of(response)
+            assert "Search further back" in text_of(response)
         query = response.context["cl"].older
     assert found == [oldest]
     assert query == ""

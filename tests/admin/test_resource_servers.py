@@ -57,12 +57,12 @@ def test_server_when_saved_without_a_change_then_nothing_is_recorded(world, oper
         ("identifier", "service-c", "Enter an absolute URI without a fragment."),
         ("identifier", "https://c.example.com/#x", "Enter an absolute URI without a fragment."),
         ("identifier", "https://service-a.example.com", "already exists"),
-        ("scopes", "made:up", "This site has no scope made:up."),
+        ("scopes", "made:up", "Unknown scope: made:up."),
         ("name", "Service A", "already exists"),
         (
             "name",
             "https://service-a.example.com",
-            "It is the identifier of another resource server.",
+            "Another resource server has this identifier.",
         ),
     ],
 )
@@ -82,7 +82,7 @@ def test_server_when_its_identifier_is_the_name_of_another_then_it_is_refused(wo
     ResourceServer.objects.filter(pk=world.service_a.pk).update(name="https://d.example.com")
     data = {"name": "D", "identifier": "https://d.example.com", "token_format": "jwt"}
     response = operator.post(ADD, data)
-    assert "It is the name of another resource server." in text_of(response)
+    assert "Another resource server has this name." in text_of(response)
     assert changes() == []
 
 
@@ -91,12 +91,12 @@ def test_server_when_it_is_called_by_its_own_identifier_then_that_is_fine(world,
     data = filled_in(operator, url) | {"name": "https://service-a.example.com"}
     assert operator.post(url, data).status_code == 302
     data["name"] = "https://service-b.example.com"
-    assert "It is the identifier of another" in text_of(operator.post(url, data))
+    assert "Another resource server has this identifier" in text_of(operator.post(url, data))
     assert len(changes()) == 1
 
 
 def test_server_when_shown_then_it_says_that_clients_send_its_name(world, operator):
-    assert "what clients send as “audience”" in text_of(operator.get(ADD))
+    assert "the value of “audience”" in text_of(operator.get(ADD))
 
 
 def test_server_when_deleted_then_its_tokens_stop_and_it_is_recorded(story, operator):

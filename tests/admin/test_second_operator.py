@@ -108,7 +108,7 @@ def test_change_when_it_widens_then_nothing_of_it_applies_and_the_page_says_so(w
     assert state_of(world.web) == before
     made = proposal()
     html = text_of(response)
-    assert "Nothing was changed yet" in html
+    assert "Not applied yet" in html
     assert address("change") in html
     assert (made.kind, made.change, made.key) == ("client", "changed", str(world.web.row.pk))
     assert made.before == {"name": "Web", "clientpolicy.scopes": "read:metrics write:alerts"}
@@ -215,13 +215,13 @@ def test_application_when_it_widens_then_it_waits(world, operator, second, name,
 def test_application_when_added_then_it_waits_without_its_secret(world, operator, second):
     data = filled_in(operator, ADD) | NEW
     response = operator.post(ADD, data, follow=True)
-    assert "Nothing was changed yet" in text_of(response)
+    assert "Not applied yet" in text_of(response)
     model = toolkit.application_model()
     assert not model.objects.filter(client_id="new").exists()
     made = proposal()
     assert (made.change, made.key, made.name) == ("added", "", "new")
     assert NEW["client_secret"] not in json.dumps([made.before, made.after, made.posted])
-    assert "Its secret is not kept." in text_of(second.get(address("approve")))
+    assert "Its secret is not stored." in text_of(second.get(address("approve")))
     decide(second)
     row = model.objects.get(client_id="new")
     assert not toolkit.secret_matches(row, NEW["client_secret"])
@@ -280,7 +280,7 @@ def test_change_when_it_widens_beside_a_secret_or_a_logo_then_it_is_refused(
     data = filled_in(operator, url_of(world.web)) | {f"{PREFIX}may_impersonate": "on"}
     data |= {name: upload(PNG) if value == "logo" else value for name, value in beside.items()}
     response = operator.post(url_of(world.web), data, follow=True)
-    assert "neither a secret nor a logo is kept" in text_of(response)
+    assert "a secret or logo cannot be stored" in text_of(response)
     assert state_of(world.web) == before
     assert ProposedChange.objects.count() == 0
 
@@ -303,7 +303,7 @@ def test_change_when_rejected_then_nothing_applies(world, operator, second):
     assert (made.state, made.decided_by, made.posted) == ("rejected", subject(second), {})
     [event] = events("change.rejected")
     assert event.reason == "looked at"
-    assert "This change does not wait any more." in text_of(decide(second))
+    assert "This change is no longer pending." in text_of(decide(second))
     assert not world.web.policy.may_impersonate
 
 
@@ -319,7 +319,7 @@ def test_change_when_its_proposer_withdraws_it_then_nothing_applies(world, opera
 def test_change_when_another_value_stands_there_now_then_it_is_stale(world, operator, second):
     save(operator, world.web, access_token_lifetime="900")
     world.web.change(access_token_lifetime=60)
-    assert "What is on file has changed" in text_of(decide(second))
+    assert "The record has changed" in text_of(decide(second))
     made = proposal()
     assert (made.state, world.web.policy.access_token_lifetime) == ("stale", 60)
     assert len(events("change.stale")) == 1
@@ -340,17 +340,17 @@ def test_change_when_something_else_was_narrowed_meanwhile_then_that_stays_narro
 def test_change_when_its_form_refuses_it_now_then_it_is_stale(world, operator, second):
     save(operator, world.web, may_act="cron")
     world.cron.row.delete()
-    assert "There is no client with this id." in text_of(decide(second))
+    assert "Unknown client id." in text_of(decide(second))
     assert proposal().state == "stale"
 
 
 def test_change_when_nobody_decides_for_a_week_then_it_has_expired(world, operator, second, clock):
     save(operator, world.web, may_impersonate="on")
     clock.forward(days=7)
-    assert "This change does not wait any more." in text_of(decide(second))
+    assert "This change is no longer pending." in text_of(decide(second))
     assert not world.web.policy.may_impersonate
     assert "expired" in text_of(second.get(address("change")))
-    assert "0 changes waiting" in text_of(second.get(LIST))
+    assert "0 changes pending" in text_of(second.get(LIST))
     # It can be proposed again
     save(operator, world.web, may_impersonate="on")
     assert ProposedChange.objects.count() == 2
@@ -409,9 +409,7 @@ def test_block_when_another_operator_approves_then_it_is_lifted(story, operator,
     assert story.client_credentials().status_code == 400
     block = DelegationBlock.objects.get()
     lift = page("delegationblock", "lift", block.pk)
-    assert "Nothing was changed yet" in text_of(
-        operator.post(lift, {"reason": "fixed"}, follow=True)
-    )
+    assert "Not applied yet" in text_of(operator.post(lift, {"reason": "fixed"}, follow=True))
     assert story.client_credentials().status_code == 400
     made = proposal()
     assert made.reason == "fixed"

@@ -12,7 +12,7 @@ from tests.admin.test_clients import filled_in
 from tests.support.answers import refused
 from tests.support.world import SERVICE_A, SERVICE_B, redirected
 
-HEADING = "What does not work as it is set up"
+HEADING = "Configuration problems"
 
 
 def change_page(row):
@@ -40,17 +40,17 @@ def default_elsewhere(world):
 
 
 NAME_ONE = "The request must name a resource server in the parameter resource."
-NO_SERVER = "No resource server is set up for this client."
-NO_AUDIENCE = ("Its policy has no active audience", "policy has no active audience", NO_SERVER)
+NO_SERVER = "No resource server is configured for this client."
+NO_AUDIENCE = ("The policy has no active audience", "policy has no active audience", NO_SERVER)
 LACKS = [
-    (no_policy, "It has no policy", "the client has no policy", NO_SERVER),
+    (no_policy, "The client has no policy", "the client has no policy", NO_SERVER),
     (no_audience, *NO_AUDIENCE),
     (inactive_audience, *NO_AUDIENCE),
     (no_default, "several audiences and no default", "several audiences and no default", NAME_ONE),
     (
         default_elsewhere,
-        "Its default audience is inactive",
-        "none of its active audiences",
+        "The default audience is inactive",
+        "not among its active audiences",
         NAME_ONE,
     ),
 ]
@@ -72,7 +72,7 @@ def test_client_when_no_resource_can_be_told_then_page_why_and_log_say_what_is_m
     assert HEADING in html
     assert sentence in html
     found = explanation.explain(answer["X-Request-Id"])
-    assert found.conclusion.startswith("The request was refused as invalid_target: no resource")
+    assert found.conclusion.startswith("The request was refused with invalid_target: no resource")
     assert detail in found.conclusion
     assert [sentence in step.text for step in found.steps] == [True]
 
@@ -96,10 +96,10 @@ def test_client_when_no_token_that_it_may_exchange_reaches_it_then_page_and_why_
     answer = story.exchange(story.tokens()["access_token"])
     assert answer.json()["error_description"] == "The subject token is not valid."
     found = explanation.explain(answer["X-Request-Id"])
-    assert f"service-a is not among the introspecting clients of {SERVICE_A}" in found.conclusion
-    assert "Add it on the page of that resource server." in found.steps[0].text
+    assert f"service-a is not an introspecting client of {SERVICE_A}" in found.conclusion
+    assert "Add the client on the page of its resource server." in found.steps[0].text
     row = world.service_a_client.row
-    assert "not among the introspecting clients" in text_of(operator.get(change_page(row)))
+    assert "not an introspecting client" in text_of(operator.get(change_page(row)))
     # One that is named is given tokens, and so is one that people connect
     world.web.change(may_act="service-a")
     assert setup_problems.of_client(lookup.find("service-a")) == []
@@ -112,14 +112,16 @@ def test_resource_server_when_it_is_edited_then_the_field_says_that_exchange_nee
     world, operator
 ):
     html = text_of(operator.get(page("resourceserver", "change", world.service_a.pk)))
-    assert "exchange tokens that were sent to it" in html
+    assert "exchange the tokens sent to it" in html
 
 
 def test_client_when_it_is_new_then_its_page_says_what_it_lacks(operator, db):
     row = toolkit.application_model().objects.create(
         name="New", client_type="confidential", authorization_grant_type="client-credentials"
     )
-    assert "It has no policy, and DEFAULT_AUDIENCE" in text_of(operator.get(change_page(row)))
+    assert "The client has no policy, and DEFAULT_AUDIENCE" in text_of(
+        operator.get(change_page(row))
+    )
 
 
 def test_client_when_a_resource_is_not_its_own_then_the_log_names_both(story, caplog):
@@ -136,14 +138,14 @@ def test_client_when_all_is_well_then_its_page_says_nothing(world, operator):
 
 def test_client_when_no_audience_knows_its_scopes_then_its_page_says_so(world, operator):
     ResourceServer.objects.filter(identifier=SERVICE_A).update(scopes="delete:alerts")
-    assert "None of its scopes is known" in text_of(operator.get(change_page(world.cron.row)))
+    assert "None of its scopes is accepted" in text_of(operator.get(change_page(world.cron.row)))
 
 
 def test_client_when_it_is_public_and_trusted_then_its_page_says_that_people_are_asked(
     world, operator
 ):
     toolkit.application_model().objects.update(skip_authorization=True)
-    assert "people are asked all the same" in text_of(operator.get(change_page(world.mobile.row)))
+    assert "users are prompted" in text_of(operator.get(change_page(world.mobile.row)))
     assert HEADING not in text_of(operator.get(change_page(world.web.row)))
 
 
@@ -178,8 +180,8 @@ def test_why_when_a_caller_names_its_own_request_then_only_ours_is_known(story):
     [
         ("https://a.example.com/cb?code=x", "parameter of an authorization response"),
         ("https://a.example.com/cb?a=1&state", "parameter of an authorization response"),
-        ("http://10.0.0.5/cb", "Plain http is only for this machine"),
-        ("http://intranet/cb", "Plain http is only for this machine"),
+        ("http://10.0.0.5/cb", "Plain http is only allowed for this machine"),
+        ("http://intranet/cb", "Plain http is only allowed for this machine"),
         ("myapp:/cb", "reversed domain name with a dot"),
     ],
 )
@@ -220,7 +222,7 @@ def test_redirect_uri_when_it_is_stored_already_then_it_may_stay_and_the_page_sa
         redirect_uris=f"https://web.example.com/callback {uri}"
     )
     html = text_of(operator.get(change_page(row)))
-    assert f"The redirect URI {uri} is never accepted. Plain http" in html
+    assert f"The redirect URI {uri} is unusable. Plain http" in html
     data = filled_in(operator, change_page(row))
     assert operator.post(change_page(row), data | {"name": "Web 2"}).status_code == 302
     assert story.authorize(redirect_uri=uri).status_code == 400

@@ -30,7 +30,7 @@ def test_strip_when_an_operator_opens_the_page_then_it_shows_the_last_day(forest
     refuse(2, hours=3)
     refuse(1, hours=30)
     html = text_of(operator.get(url))
-    assert "Delegation: the last 24 hours" in html
+    assert "Delegation: last 24 hours" in html
     assert 'aria-label="2 in 24 hours; at most 2 in an hour, 0 in this one"' in html
     found = metrics.traffic()
     assert {name: sum(hours) for name, hours in found.hours.items()} == {

@@ -145,7 +145,7 @@ def test_page_when_there_are_constraints_then_each_is_a_sentence(story, auditor)
     forest = Forest(story)
     for row in (forest.root, forest.leaf):
         html = text_of(opened(auditor, row))
-        assert "<li>Only from 127.0.0.0/8.</li><li>At most 3 tokens, ever.</li>" in html
+        assert "<li>Only from 127.0.0.0/8.</li><li>At most 3 tokens in total.</li>" in html
         assert "&quot;max_uses&quot;" in html
     assert "3 of 3, here and below" in text_of(opened(auditor, forest.root))
     assert "1 of 3, here and below" in text_of(opened(auditor, forest.leaf))
@@ -157,8 +157,8 @@ def test_page_when_nothing_is_limited_then_no_count_is_shown(forest, auditor):
 
 def test_page_when_its_pair_is_blocked_then_it_says_so(forest, auditor):
     revocation.subtree(forest.middle, audit.RequestContext(), reason="x")
-    assert "Blocked for this pair" in text_of(opened(auditor, forest.middle))
-    assert "Blocked for this pair" not in text_of(opened(auditor, forest.leaf))
+    assert "Blocked for this user and client" in text_of(opened(auditor, forest.middle))
+    assert "Blocked for this user and client" not in text_of(opened(auditor, forest.leaf))
 
 
 def test_page_when_there_are_very_many_children_then_the_first_are_shown_in_as_many_queries(
@@ -235,11 +235,11 @@ def test_list_when_opened_then_depth_is_marked(forest, auditor):
 
 def test_revoke_when_it_was_handed_on_then_it_says_what_that_binds(forest, operator):
     html = text_of(operator.get(page("delegation", "revoke", forest.middle.pk)))
-    assert "2 delegations end" in html
+    assert "2 delegations are revoked" in html
     assert "Service-A cannot obtain read:metrics, write:alerts of alice at Service B" in html
     assert "until the user allows it again on a page, or an operator lifts the block" in html
     root = text_of(operator.get(page("delegation", "revoke", forest.root.pk)))
-    assert "3 delegations end" in root
+    assert "3 delegations are revoked" in root
     assert "Web cannot obtain" in root
 
 

@@ -25,7 +25,7 @@ def test_why_when_a_token_is_pasted_then_its_steps_are_told_and_the_token_is_now
     with caplog.at_level(logging.DEBUG), CaptureQueriesContext(connection) as captured:
         response = auditor.post(WHY, {"text": token})
     html = text_of(response)
-    assert "It is refused. web, from which it comes, is disabled." in html
+    assert "The token is refused. web is disabled." in html
     assert html.count("audit-failed") == 1
     assert page("delegation", "change", forest.leaf.pk) in html
     assert (
@@ -52,24 +52,24 @@ def test_why_when_it_is_a_request_then_its_events_are_linked_with_the_detail(sto
     story.redeem("wrong")
     event = AuditEvent.objects.get(outcome="refused")
     html = text_of(auditor.post(WHY, {"text": event.request_id}))
-    assert "The request was refused as invalid_grant" in html
+    assert "The request was refused with invalid_grant" in html
     assert event.details["detail"] in html
     assert page("auditevent", "change", event.pk) in html
 
 
 def test_why_when_a_delegation_is_named_then_it_is_judged_and_linked(forest, auditor):
     html = text_of(auditor.post(WHY, {"text": f" {forest.leaf.public_id} "}))
-    assert "The delegation is in force" in html
+    assert "The delegation is live" in html
     assert page("delegation", "change", forest.leaf.pk) in html
     revocation.subtree(forest.root, RequestContext(actor="user:1"), reason="broken into")
     html = text_of(auditor.post(WHY, {"text": str(forest.leaf.public_id)}))
-    assert "Every token of the delegation is refused. It was revoked on" in html
+    assert "All tokens of the delegation are refused. Revoked on" in html
     assert "broken into" in html
-    assert "Nothing is known here" in text_of(auditor.post(WHY, {"text": str(uuid.uuid4())}))
+    assert "This server has no record" in text_of(auditor.post(WHY, {"text": str(uuid.uuid4())}))
 
 
 def test_why_when_nothing_is_known_then_it_says_where_else_to_look(auditor):
-    assert "Nothing is known here" in text_of(auditor.post(WHY, {"text": "nobody-knows"}))
+    assert "This server has no record" in text_of(auditor.post(WHY, {"text": "nobody-knows"}))
 
 
 def test_why_when_only_opened_or_asked_by_address_then_nothing_is_explained(story, auditor):

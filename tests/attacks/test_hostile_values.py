@@ -75,7 +75,6 @@ OF_DELEGATIONS = (*changelist.PARAMETERS, "at", "client_key")
 READ = {
     "admin:delegation_app_auditevent_changelist": (
         *({"since": "from", "until": "to"}.get(name, name) for name in TrailForm.base_fields),
-        *("occurred_at__gte", "occurred_at__lt", "outcome__exact"),
     ),
     "admin:delegation_app_auditevent_asof": tuple(AsOfForm.base_fields),
     "admin:delegation_app_delegation_changelist": OF_DELEGATIONS,

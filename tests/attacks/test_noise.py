@@ -36,7 +36,7 @@ def low(settings, clock):
     settings.DELEGATION = {
         **settings.DELEGATION,
         "REFUSAL_EVENTS_PER_MINUTE": LIMIT,
-        "REFUSAL_EVENTS_PER_MINUTE_IN_ALL": IN_ALL,
+        "REFUSAL_EVENTS_PER_MINUTE_TOTAL": IN_ALL,
         "FAILED_AUTHENTICATIONS_PER_MINUTE": 10_000,
     }
 
@@ -239,7 +239,7 @@ def test_counts_when_the_trail_is_shown_then_everything_says_how_many(
     assert f"{50 - LIMIT} times in a minute" in shown
     counted = events()[-1]
     one = text_of(superuser.get(page("auditevent", "change", counted.pk)))
-    assert "How many like this" in one
+    assert "Number of equal events" in one
     asked = superuser.post(page("auditevent", "why"), {"text": last["X-Request-Id"]})
     assert f"the last of {50 - LIMIT} like it" in text_of(asked)
     call_command("audit", "--event", "request.refused")
@@ -352,7 +352,7 @@ def test_silent_codes_when_an_app_loops_then_it_is_told_to_wait(
     settings,
     clock,
 ):
-    settings.DELEGATION = {**settings.DELEGATION, "SILENT_CODES_PER_MINUTE": 4}
+    settings.DELEGATION = {**settings.DELEGATION, "NON_INTERACTIVE_CODES_PER_MINUTE": 4}
     story.code()
     rows = (AuthorizationCode, Delegation, ConsentRecord, AuditEvent)
     answers = [redirected(story.authorize(prompt="none")) for _ in range(4)]

@@ -92,7 +92,7 @@ def test_decision_when_it_is_ones_own_then_no_session_can_make_it(world, role):
     for client in (first, again):
         for name in ("approve", "reject"):
             response = client.post(address(name, waiting), {"reason": "x"}, follow=True)
-            assert "Another operator has to decide" in text_of(response)
+            assert "Another operator must decide" in text_of(response)
     assert is_untouched(world, waiting)
 
 
@@ -137,8 +137,8 @@ def test_decision_when_the_stored_form_says_something_else_then_it_is_stale(worl
 def test_decision_when_the_client_was_deleted_then_it_is_stale(world, waiting, second):
     world.web.row.delete()
     response = second.post(address("approve", waiting), {"reason": "x"}, follow=True)
-    assert "It does not exist any more." in text_of(response)
-    assert "It was deleted." in text_of(response)
+    assert "The record no longer exists." in text_of(response)
+    assert "Deleted." in text_of(response)
     waiting.refresh_from_db()
     assert waiting.state == "stale"
 
@@ -289,7 +289,9 @@ def test_retry_window_when_the_client_is_public_then_more_than_its_default_waits
     operator.post(url_of(world.mobile), data)
     assert find("mobile").refresh_retry_window == timedelta(seconds=10)
     proposal = ProposedChange.objects.get()
-    assert "widens" in text_of(second.get(page("proposedchange", "change", proposal.pk)))
+    assert "grants more access" in text_of(
+        second.get(page("proposedchange", "change", proposal.pk))
+    )
 
 
 def test_retry_window_when_the_client_is_confidential_then_less_than_its_default_is_saved(

@@ -52,7 +52,7 @@ def _every_refusal_is_a_row(settings):
     settings.DELEGATION = {
         **settings.DELEGATION,
         "REFUSAL_EVENTS_PER_MINUTE": 10_000,
-        "REFUSAL_EVENTS_PER_MINUTE_IN_ALL": 10_000,
+        "REFUSAL_EVENTS_PER_MINUTE_TOTAL": 10_000,
         "FAILED_AUTHENTICATIONS_PER_MINUTE": 10_000,
     }
 

@@ -74,7 +74,7 @@ PAGES = (
         "alice",
         "delegation_app:connection-narrow",
         ("alices",),
-        then=("Allow less",),
+        then=("Reduce access",),
     ),
     Page("connection-of-another", "alice", "delegation_app:connection", ("bobs",), status=404),
     _admin("operator", "index", "index"),

@@ -70,7 +70,7 @@ def test_operator_when_opening_a_leaf_then_sees_the_way_to_it(site, trees, visit
     page = signed_in(visit, site)
     page.goto(trees.url(leaf))
     tree = page.locator(".delegation-tree")
-    tree.get_by_text("The same as a list").click()
+    tree.get_by_text("Show as a list").click()
     lines = tree.locator(".delegation-node")
     sync_api.expect(lines).to_contain_text(["Web", "Service-A", "Service-B"])
     sync_api.expect(tree.locator('.delegation-node[aria-current="true"]')).to_contain_text(
@@ -94,7 +94,7 @@ def test_operator_when_revoking_the_middle_of_a_tree_then_sees_what_is_left(site
     page.goto(trees.url(middle))
     page.get_by_role("link", name="Revoke", exact=True).click()
     sync_api.expect(page.get_by_text("cannot obtain", exact=False)).to_be_visible()
-    sync_api.expect(page.get_by_text("2 delegations end")).to_be_visible()
+    sync_api.expect(page.get_by_text("2 delegations are revoked")).to_be_visible()
     picture(page, "admin-revoke")
     page.get_by_label("Reason").fill("Service A was broken into")
     page.get_by_role("button", name="Revoke").click()
@@ -118,7 +118,7 @@ def test_operator_when_narrowing_then_only_what_was_unticked_is_gone(site, trees
     page.get_by_role("button", name="Narrow").click()
     sync_api.expect(page.get_by_text("The constraints are not valid JSON.")).to_be_visible()
     sync_api.expect(page.get_by_role("checkbox", name="write:alerts")).not_to_be_checked()
-    page.get_by_text("Examples, to be put between [ and ]").click()
+    page.get_by_text("Examples, to be placed between [ and ]").click()
     example = page.locator(".delegation-examples code").nth(1).inner_text()
     picture(page, "admin-narrow-wrong")
     page.get_by_label("Constraints to add").fill(f"[{example}]")
@@ -141,7 +141,7 @@ def test_operator_when_scripts_are_off_then_everything_can_still_be_ended(site, 
     page = signed_in(visit, site, java_script_enabled=False)
     page.goto(trees.url(trees.alices[2]))
     page.get_by_role("link", name="all delegations of alice", exact=True).click()
-    sync_api.expect(page.get_by_text("3 delegations end")).to_be_visible()
+    sync_api.expect(page.get_by_text("3 delegations are revoked")).to_be_visible()
     picture(page, "admin-everything")
     page.get_by_label("Reason").fill("Account taken over")
     page.get_by_role("button", name="Revoke all").click()
@@ -191,7 +191,7 @@ def test_tree_when_drawn_then_its_boxes_are_links_for_the_keyboard(site, trees, 
     root, middle, _leaf = trees.alices
     page = signed_in(visit, site)
     page.goto(trees.url(middle))
-    drawing = page.get_by_role("group", name="The tree as a drawing; the list below says the same")
+    drawing = page.get_by_role("group", name="Delegation tree, also available as the list below")
     boxes = drawing.get_by_role("link")
     sync_api.expect(boxes).to_have_count(3)
     sync_api.expect(drawing.locator('[aria-current="true"]')).to_have_accessible_name(
@@ -215,11 +215,11 @@ def test_list_when_a_client_is_picked_by_name_then_all_of_it_can_be_revoked(
     page.keyboard.insert_text("We")
     page.get_by_role("option", name="Web").click()
     page.wait_for_url("**client=web**")
-    page.get_by_role("link", name="Revoke all that this list holds").click()
+    page.get_by_role("link", name="Revoke all matching delegations").click()
     page.get_by_label("Reason").fill("Web was sold")
     page.get_by_role("button", name="Revoke all of them").click()
     # The second batch follows by itself
-    sync_api.expect(page.get_by_text("6 delegations ended so far.")).to_be_visible()
+    sync_api.expect(page.get_by_text("6 delegations revoked so far.")).to_be_visible()
     picture(page, "admin-bulk-done")
     assert not Delegation.objects.live().exists()
 
@@ -231,13 +231,13 @@ def test_bulk_when_scripts_are_off_then_a_button_goes_on(site, trees, visit, mon
     page.goto(f"{site.url}/admin/delegation_app/delegation/")
     page.get_by_label("Client id").fill("web")
     page.get_by_role("button", name="Filter").click()
-    page.get_by_role("link", name="Revoke all that this list holds").click()
+    page.get_by_role("link", name="Revoke all matching delegations").click()
     page.get_by_label("Reason").fill("Web was sold")
     page.get_by_role("button", name="Revoke all of them").click()
-    sync_api.expect(page.get_by_text("3 delegations ended so far.")).to_be_visible()
+    sync_api.expect(page.get_by_text("3 delegations revoked so far.")).to_be_visible()
     picture(page, "admin-bulk-part")
     page.get_by_role("button", name="Continue").click()
-    sync_api.expect(page.get_by_text("6 delegations ended so far.")).to_be_visible()
+    sync_api.expect(page.get_by_text("6 delegations revoked so far.")).to_be_visible()
 
 
 def test_keyboard_when_it_is_all_there_is_then_an_operator_can_revoke(site, trees, visit):

@@ -54,7 +54,7 @@ def test_pages_when_opened_in_any_look_then_nothing_lies_outside(site, trees, vi
     page.goto(f"{admin}/why/")
     page.get_by_label("Request id, token id, delegation id, or token").fill(event.jti)
     page.get_by_role("button", name="Explain").click()
-    sync_api.expect(page.get_by_text("It is refused. web, from which")).to_be_visible()
+    sync_api.expect(page.get_by_text("The token is refused. web is")).to_be_visible()
     sync_api.expect(
         page.get_by_label("Request id, token id, delegation id, or token")
     ).to_have_value("")

@@ -60,9 +60,9 @@ def test_question_when_another_account_signed_in_in_another_tab_then_a_link_lead
     sign_in(other, "bob")
     other.get_by_role("heading").first.wait_for()
     page.get_by_role("button", name="Allow").click()
-    page.get_by_role("link", name="Show the question again").wait_for()
+    page.get_by_role("link", name="Show the page again").wait_for()
     can_be_read(page, f"question-lost-{width}-{scheme}")
-    page.get_by_role("link", name="Show the question again").click()
+    page.get_by_role("link", name="Show the page again").click()
     page.get_by_text("bob").first.wait_for()
     assert allowed(site, page)["state"] == "s" * 1600
     assert ConsentRecord.objects.get().user == site.world.bob
@@ -89,5 +89,5 @@ def test_answer_when_the_code_is_used_then_a_page_says_what_stands(site, visit, 
     page.route("**/kept", lambda route: route.fulfill(body=form, content_type="text/html"))
     page.goto(f"{site.url}/kept")
     page.get_by_role("button", name="Allow").click()
-    page.get_by_role("heading", name="You have answered already").wait_for()
+    page.get_by_role("heading", name="You have already answered").wait_for()
     can_be_read(page, f"answered-{width}-{scheme}")

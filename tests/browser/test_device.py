@@ -67,7 +67,7 @@ def test_person_when_denying_then_the_device_is_told(site, visit, device):
     page.get_by_role("button", name="Continue").click()
     asked(page)
     page.get_by_role("button", name="Deny").click()
-    page.get_by_role("heading", name="The device was denied").wait_for()
+    page.get_by_role("heading", name="Access was denied").wait_for()
     assert device.poll(device.started["device_code"]).json()["error"] == "access_denied"
     assert not Delegation.objects.exists()
 

@@ -102,5 +102,5 @@ def test_pictures_when_taken_from_the_demo_then_they_are_small_enough(chromium, 
     operator.goto(f"{demo.url}/admin/delegation_app/auditevent/why/")
     operator.get_by_label("Request id, token id, delegation id, or token").fill(demo.refused)
     operator.get_by_role("button", name="Explain").click()
-    operator.get_by_text("It is refused.").wait_for()
+    operator.get_by_text("The token is refused.").wait_for()
     picture(operator, "admin-why")

@@ -20,5 +20,5 @@ def found(*, deploy=False, rows=False):
     """
     databases = ["default"] if rows else None
     reported = numbers(run_checks(include_deployment_checks=deploy, databases=databases))
-    # The tests count in memory, which `test_callers` is about
+    # The tests count in memory, which `test_rate_limits` is about
     return [number for number in reported if number not in {"W020", "E020"}]

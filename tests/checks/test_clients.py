@@ -36,15 +36,15 @@ def test_check_when_all_is_well_then_nothing_is_said(mobile):
     [
         ("https://a.example.com/cb?code=x", "authorization response"),
         ("http://10.0.0.5/cb", "Plain http"),
-        ("other.example.app:/cb", "does not allow its scheme"),
-        ("https://a.example.com/cb#x", "no fragment"),
+        ("other.example.app:/cb", "does not allow the scheme"),
+        ("https://a.example.com/cb#x", "must not have a fragment"),
     ],
 )
 def test_check_when_a_redirect_uri_is_never_accepted_then_w028(mobile, world, uri, why):
     change(world.web, redirect_uris=f"https://web.example.com/callback {uri}")
     [(number, message)] = found()
     assert number == "W028"
-    assert message.startswith(f"web: The redirect URI {uri} is never accepted.")
+    assert message.startswith(f"web: The redirect URI {uri} is unusable.")
     assert why in message
 
 
@@ -59,7 +59,7 @@ def test_check_when_a_public_client_is_trusted_then_w029(mobile, world):
     change(mobile, skip_authorization=True)
     [(number, message)] = found()
     assert number == "W029"
-    assert message.startswith("mobile skips the authorization, but people are asked")
+    assert message.startswith("mobile skips authorization, but users are prompted")
 
 
 def test_check_when_no_database_is_meant_then_no_row_is_read(

@@ -181,7 +181,7 @@ def test_check_when_times_have_no_zone_then_e012(settings):
     [
         ({"read:metrics": "high"}, None),
         ({"read:metrics": "grave"}, "must be one of low, medium, high"),
-        ({"read:metrisc": "high"}, "no scope of this site"),
+        ({"read:metrisc": "high"}, "unknown scope"),
         (["read:metrics"], "must be a dict"),
     ],
     ids=["good", "level", "scope", "list"],

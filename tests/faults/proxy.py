@@ -84,7 +84,7 @@ class Proxy:
         self._held.set()
 
     def close(self):
-        """End everything."""
+        """End all connections."""
         self.let_go()
         self.go_away()
         _close(self._listener)

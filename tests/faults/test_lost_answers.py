@@ -53,7 +53,7 @@ def outcome(act):
 def unknown(response, advice="Repeating the request is safe."):
     refused(response, "temporarily_unavailable", 503)
     assert int(response["Retry-After"]) > 0
-    text = f"It is not known whether this was done. {advice}"
+    text = f"The outcome of this request is unknown. {advice}"
     assert response.json()["error_description"] == text
 
 
@@ -336,8 +336,8 @@ def test_form_when_the_outcome_is_unknown_then_the_page_does_not_say_that_nothin
     told = story.answer(page)
     assert told.status_code == 503
     html = told.content.decode()
-    assert "It is not known whether this was done." in html
-    assert "Nothing was shared" not in html
+    assert "The outcome of this request is unknown." in html
+    assert "No access was granted" not in html
     proxy.come_back()
     # It was not, and the question can still be answered
     assert redirected(story.answer(page))["code"]
@@ -349,7 +349,7 @@ def test_device_form_when_the_outcome_is_unknown_then_it_can_be_answered_again(s
     proxy.cut(Point.BEFORE_COMMIT, away=math.inf)
     told = story.connect(page)
     assert told.status_code == 503
-    assert "Nothing was shared" not in told.content.decode()
+    assert "No access was granted" not in told.content.decode()
     proxy.come_back()
     assert story.connect(page).status_code == 200
     assert story.poll(started["device_code"]).status_code == 200
@@ -364,7 +364,7 @@ def test_connections_when_the_outcome_is_unknown_then_the_page_says_so(story, pr
     told = story.browser.post(path, urlencode({"person": person}), content_type=FORM)
     assert told.status_code == 503
     html = told.content.decode()
-    assert "It is not known whether this was done." in html
+    assert "The outcome of this request is unknown." in html
     assert "Nothing was changed" not in html
 
 

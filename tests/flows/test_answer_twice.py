@@ -75,7 +75,7 @@ def test_allow_when_the_code_is_of_no_use_any_more_then_a_page_that_leads_on(sto
         )
     again = story.answer(page)
     assert (again.status_code, again.get("Location")) == (400, None)
-    assert "You have answered already" in again.content.decode()
+    assert "You have already answered" in again.content.decode()
     assert Delegation.objects.count() == 1
     # The code was not sent a second time, so nothing was replayed
     if tokens:
@@ -113,7 +113,7 @@ def test_second_answer_when_the_first_was_a_denial_then_a_page_asks_again(story)
     page = story.authorize()
     story.answer(page, decision="deny")
     again = story.answer(page)
-    assert "You denied what" in again.content.decode()
+    assert "You denied access to" in again.content.decode()
     question = story.browser.get(way_back(again))
     assert is_question(question)
     assert redirected(story.answer(question))["state"] == "af0ifjsldkj"

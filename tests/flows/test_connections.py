@@ -33,7 +33,7 @@ def test_list_when_apps_act_then_a_row_tells_all_of_each(chain, story):
 def test_list_when_there_is_nothing_then_it_says_so(story):
     page = shown(story, LIST)
     assert "You have not connected any app." in page
-    assert "End everything" not in page
+    assert "End all connections" not in page
 
 
 def test_list_when_others_have_connections_then_they_are_not_shown(chain, story, world):
@@ -74,7 +74,7 @@ def test_state_when_not_live_then_a_word_says_it(story, world, clock):
     story.tokens()
     world.web.change(enabled=False)
     assert apps_on(shown(story, LIST)) == []
-    assert "stopped by this site" in shown(story, f"{LIST}?show=all")
+    assert "disabled by this site" in shown(story, f"{LIST}?show=all")
     world.web.change(enabled=True)
     clock.forward(days=91)
     story.browser.force_login(world.alice)
@@ -90,10 +90,10 @@ def test_page_when_of_the_root_then_it_tells_sentence_limits_answer_tree_and_pas
     assert ", within the limits below" in page
     for limit in chain.rows[0].constraints.describe():
         assert limit in page
-    asked = page.split("What you were asked", 1)[1].split("Who acts on it")[0]
+    asked = page.split("Your decision", 1)[1].split("Apps with access")[0]
     assert asked.index("Allowed") < asked.index("Read metrics") < asked.index("Refused")
     assert asked.index("Refused") < asked.index("Create alerts")
-    tree = page.split("Who acts on it", 1)[1].split("What happened")[0]
+    tree = page.split("Apps with access", 1)[1].split("What happened")[0]
     assert tree.index("Web") < tree.index("Service-A") < tree.index("Service-B")
     assert tree.count('aria-current="true"') == 1
     past = page.split("What happened", 1)[1]
@@ -116,7 +116,7 @@ def test_page_when_the_site_trusts_the_app_then_it_says_that_nobody_was_asked(st
     row.skip_authorization = True
     row.save()
     delegation = delegation_of(story.tokens())
-    assert "You were not asked" in shown(story, at(delegation))
+    assert "This site trusts the app" in shown(story, at(delegation))
     assert "can connect again without asking you" not in shown(story, at(delegation, "end"))
 
 

@@ -28,7 +28,7 @@ def test_end_when_asked_then_the_page_says_what_stops_and_when_and_stops_nothing
         page = shown(story, at(chain.rows[0], "end"))
     for text in (
         "1 connection<",
-        "passed on to 2 others",
+        "passed on to 2 other apps",
         "3 live access tokens, 1 refresh token",
         "within about 23 seconds",
         "be undone",
@@ -51,7 +51,7 @@ def test_end_when_confirmed_then_all_of_it_is_over_and_the_list_says_so(chain, s
     event = last_event(event="delegation.revoked")
     assert (event.actor, event.reason) == (f"user:{world.alice.pk}", "lost my phone")
     page = shown(story, LIST)
-    assert "Ended: <strong>Web</strong>" in page
+    assert "You ended this connection. <strong>Web</strong>" in page
     assert 'role="status"' not in shown(story, LIST)
     page = shown(story, at(chain.rows[0]))
     assert "ended by you" in page
@@ -65,7 +65,7 @@ def test_end_when_no_reason_is_given_then_a_plain_one_is_recorded(chain, story):
 
 def test_end_when_it_has_ended_then_the_page_says_so(chain, story):
     send(story, at(chain.rows[0], "end"))
-    assert "It has ended already." in shown(story, at(chain.rows[0], "end"))
+    assert "This connection has already ended." in shown(story, at(chain.rows[0], "end"))
 
 
 def test_end_when_it_was_ended_in_another_window_then_that_is_said(chain, story, world):
@@ -73,7 +73,7 @@ def test_end_when_it_was_ended_in_another_window_then_that_is_said(chain, story,
     assert post(story, at(chain.rows[0], "end"), person=mark).status_code == 303
     with nothing_stored(), recorded():
         assert post(story, at(chain.rows[0], "end"), person=mark).status_code == 303
-    assert "had ended before" in shown(story, LIST)
+    assert "had already ended" in shown(story, LIST)
 
 
 def test_end_when_of_a_child_then_what_is_above_goes_on_and_it_is_not_passed_on_again(chain, story):
@@ -81,7 +81,9 @@ def test_end_when_of_a_child_then_what_is_above_goes_on_and_it_is_not_passed_on_
     assert answer["Location"] == at(chain.rows[0])
     assert chain.active() == [True, False, False]
     refused(story.exchange(chain.tokens[0]), "invalid_target")
-    assert "Ended: <strong>Service-A</strong>" in shown(story, at(chain.rows[0]))
+    assert "You ended this connection. <strong>Service-A</strong>" in shown(
+        story, at(chain.rows[0])
+    )
 
 
 def test_app_when_ended_then_the_person_is_asked_again(chain, story):
@@ -107,7 +109,7 @@ def test_everything_when_ended_then_all_of_this_person_and_nothing_of_others(cha
         answer = send(story, ALL, reason="lost my phone")
     assert (answer.status_code, answer["Location"]) == (303, LIST)
     page = shown(story, LIST)
-    assert "All of it has ended." in page
+    assert "The connections have ended." in page
     assert apps_on(page) == []
     assert chain.active() == [False, False, False]
     assert story.is_active(bobs["access_token"])
@@ -120,11 +122,11 @@ def test_everything_when_ended_then_old_answers_do_not_speak_any_more(story):
     tokens = story.tokens()
     # What an app gives back itself, it may have again without a question
     story.revoke(tokens["refresh_token"])
-    assert "Nothing is live." in shown(story, ALL)
+    assert "No connection is live." in shown(story, ALL)
     send(story, ALL)
     assert not ConsentRecord.objects.filter(withdrawn_at=None).exists()
     assert story.authorize().status_code == 200
-    assert "nothing left to end" in shown(story, LIST)
+    assert "no live connections to end" in shown(story, LIST)
 
 
 def test_everything_when_of_one_app_then_others_go_on(chain, story, world):

@@ -73,7 +73,7 @@ def test_expiry_when_it_is_a_day_then_it_holds_until_the_end_of_that_day(story, 
 
 def test_expiry_when_the_delegation_has_none_then_it_gets_one(story, row):
     Delegation.objects.filter(pk=row.pk).update(expires_at=None)
-    assert "when you or an operator end it" in shown(story, at(row, "narrow"))
+    assert "when you or an operator ends it" in shown(story, at(row, "narrow"))
     assert send(story, at(row, "narrow"), scopes=BOTH, lifetime="2592000").status_code == 303
     assert the(row).expires_at is not None
 
@@ -146,7 +146,7 @@ def test_form_when_the_connection_has_ended_then_there_is_nothing_to_fill_in(sto
 
 def test_child_when_narrowed_then_the_root_keeps_all(story):
     chain = Chain(story)
-    assert "What you take away stays taken" in shown(story, at(chain.rows[1], "narrow"))
+    assert "Removed access stays blocked" in shown(story, at(chain.rows[1], "narrow"))
     send(story, at(chain.rows[1], "narrow"), scopes=READ)
     scopes = [str(the(row).scopes) for row in chain.rows]
     assert scopes == ["read:metrics write:alerts", "read:metrics", "read:metrics"]

@@ -135,16 +135,16 @@ def test_confirmation_when_withdrawn_or_over_then_there_is_nothing_to_confirm(st
 def test_connections_when_something_waits_then_the_person_sees_it_and_others_do_not(story):
     _page, record = waiting(story)
     html = story.browser.get("/connections/").content.decode()
-    assert "Waiting for an operator" in html
-    assert "Until then the app may do nothing of it." in html
+    assert "Pending approval" in html
+    assert "Until then the app has no access from it." in html
     approval.approve(record, OPERATOR, reason="secret note of operators")
     html = story.browser.get("/connections/").content.decode()
     assert "Start again in the app." in html
     assert "secret note" not in html
     story.tokens(scope=ALL)
-    assert "Waiting for" not in story.browser.get("/connections/").content.decode()
+    assert "Pending approval" not in story.browser.get("/connections/").content.decode()
     bob = Story(story.world, story.world.bob)
-    assert "Waiting for" not in bob.browser.get("/connections/").content.decode()
+    assert "Pending approval" not in bob.browser.get("/connections/").content.decode()
 
 
 def test_end_everything_when_something_waits_then_it_is_taken_back_too(story):
@@ -174,7 +174,7 @@ def test_app_when_its_answer_waits_or_opened_nothing_yet_then_the_user_can_take_
 
     record.refresh_from_db()
     assert record.withdrawn_at is not None
-    assert "Waiting for" not in shown(story, "/connections/")
+    assert "Pending approval" not in shown(story, "/connections/")
     assert "code" not in redirected(story.authorize(scope=ALL, prompt="none"))
     # There is nothing left to take back
     shown(story, address, status=404)

@@ -409,7 +409,7 @@ def test_approval_when_given_then_consent_delegation_and_code_hang_together(stor
     page = story.enter(started["user_code"])
     with recorded("consent.granted", "delegation.created"):
         done = story.connect(page, scopes=["read:metrics"], lifetime="86400")
-    assert "Go back to your device" in done.content.decode()
+    assert "Return to your device" in done.content.decode()
     record, delegation, code = (
         ConsentRecord.objects.get(),
         Delegation.objects.get(),
@@ -728,7 +728,7 @@ def test_answer_when_it_was_given_before_then_the_first_one_stays(story, first, 
     for page in pages:
         again = story.connect(page, second)
         assert again.status_code == (200 if first == second else 400)
-        title = "The device is connected" if first == "allow" else "The device was denied"
+        title = "The device is connected" if first == "allow" else "Access was denied"
         assert f"<h1>{title}</h1>" in again.content.decode()
     assert ConsentRecord.objects.count() == 1
     assert Delegation.objects.count() == (1 if first == "allow" else 0)

@@ -30,7 +30,7 @@ READ, BOTH = "read:metrics", "read:metrics write:alerts"
 
 @pytest.fixture(autouse=True)
 def as_many_codes_as_a_race_takes(settings):
-    settings.DELEGATION = {**settings.DELEGATION, "SILENT_CODES_PER_MINUTE": 1000}
+    settings.DELEGATION = {**settings.DELEGATION, "NON_INTERACTIVE_CODES_PER_MINUTE": 1000}
 
 
 def given(responses):

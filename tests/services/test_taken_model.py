@@ -345,7 +345,7 @@ def site(db, settings):
     # Many stories are told within one minute
     limits = {
         "MAX_DEPTH": model.MAX_DEPTH,
-        "SILENT_CODES_PER_MINUTE": 10**6,
+        "NON_INTERACTIVE_CODES_PER_MINUTE": 10**6,
         "DELEGATION_LIFETIME": None,
     }
     settings.DELEGATION = {**settings.DELEGATION, **limits}

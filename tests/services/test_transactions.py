@@ -183,7 +183,7 @@ def test_own_when_the_database_does_not_say_then_the_error_does(
     monkeypatch.setattr(transactions, "_is_committed", no_answer)
     with failing_commit(after=True), pytest.raises(OutcomeUnknown) as error:
         decorator(work)()
-    assert error.value.description == f"It is not known whether this was done. {advice}"
+    assert error.value.description == f"The outcome of this request is unknown. {advice}"
     assert error.value.attempted == "done"
     assert error.value.may_be_done
     assert error.value.recorded

@@ -112,7 +112,7 @@ def test_why_when_anything_happens_then_it_agrees_with_introspection(tree, deed)
         active = tree.story.is_active(token, tree.story.world.operator_tool)
         assert found.active is active, found
         assert active is all(step.passed for step in found.steps), found
-        assert not found.active or found.conclusion.startswith("It is good")
+        assert not found.active or found.conclusion.startswith("The token is active")
         assert token not in repr(found)
         told.append(active)
     assert told[-1] is False
@@ -123,9 +123,9 @@ def test_why_when_a_client_above_is_disabled_then_that_step_and_no_other_failed(
     policy("service-a").update(enabled=False)
     found = explanation.explain(f"Bearer {tree.third['access_token']}\n")
     [failed] = [step for step in found.steps if not step.passed]
-    assert failed.text == "service-a, from which it comes, is disabled."
+    assert failed.text == "service-a is disabled."
     assert failed.evidence == (delegation_of(tree.second),)
-    assert found.conclusion == f"It is refused. {failed.text}"
+    assert found.conclusion == f"The token is refused. {failed.text}"
 
 
 def test_why_when_it_was_revoked_above_then_the_event_and_its_reason_prove_it(tree):
@@ -161,7 +161,7 @@ def test_why_when_it_is_a_request_then_the_private_detail_is_told(story):
 
 def test_why_when_it_is_an_authorization_code_then_it_says_so(story):
     found = explanation.explain(story.code())
-    assert found.what == "An authorization code, which is no token"
+    assert found.what == "An authorization code, which is not a token"
     assert found.active is False
 
 

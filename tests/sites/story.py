@@ -10,8 +10,8 @@ from django.contrib.auth import get_user_model
 from django.test.utils import setup_test_environment
 from django.urls import get_script_prefix, reverse
 
-from delegation_app.addresses import endpoint
 from delegation_app.conf import conf
+from delegation_app.endpoint_urls import endpoint
 from delegation_app.models import Delegation
 from tests.support import SecureClient
 from tests.support.world import FORM, Story, build_world, redirected

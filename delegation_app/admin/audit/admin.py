@@ -1,4 +1,4 @@
-"""The audit trail. It is only read."""
+"""The audit trail."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PER_PAGE: Final = 50
 
 @admin.register(AuditEvent)
 class AuditAdmin(ReadOnlyAdmin):
-    """Newest first, and nothing to press but to look closer and to take a copy."""
+    """Read-only, newest first, with filters, explanation and export."""
 
     deed_pages: ClassVar = {
         "export": "export/",
@@ -48,8 +48,8 @@ class AuditAdmin(ReadOnlyAdmin):
     }
     fieldsets = (
         (None, {"fields": ("occurred_at", "kind", "outcome", "reason")}),
-        (_("Who"), {"fields": ("acted", "concerned", "client_id_value", "jti")}),
-        (_("From where"), {"fields": ("ip_address", "request_id")}),
+        (_("Actor and subject"), {"fields": ("acted", "concerned", "client_id_value", "jti")}),
+        (_("Origin"), {"fields": ("ip_address", "request_id")}),
         (_("Details"), {"fields": ("details_text",)}),
     )
 
@@ -60,14 +60,12 @@ class AuditAdmin(ReadOnlyAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show some events and the way to the others, without counting them."""
-        del extra_context
         if not self.has_view_permission(request):
             raise PermissionDenied
         if request.method not in {"GET", "HEAD"}:
             return HttpResponseNotAllowed(["GET", "HEAD"])
         form = TrailForm(request.GET.dict())
-        # What was counted until now belongs to the newest
+        # Finished counts are part of the newest events
         event_counts.write_finished()
         page: Page[AuditEvent] = Page([])
         if form.is_valid():
@@ -108,14 +106,13 @@ class AuditAdmin(ReadOnlyAdmin):
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
-        """Read the names with it."""
         found = super().get_object(request, object_id, from_field)
         if found is not None:
             found.people = labels.of_subjects((found.actor, found.subject))
         return found
 
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
-        """Send the filtered events as a file, while they are read."""
+        """Stream the filtered events as a file."""
         self.require(request, "export")
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
@@ -132,7 +129,6 @@ class AuditAdmin(ReadOnlyAdmin):
         return response
 
     def json_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show one event as JSON."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         event = self.find(request, object_id)
@@ -140,46 +136,39 @@ class AuditAdmin(ReadOnlyAdmin):
 
     @method_decorator(sensitive_post_parameters("text"))
     def why_view(self, request: HttpRequest) -> HttpResponse:
-        """Ask for an id or a token, and tell what became of it."""
+        """Explain the state of an id or token."""
         return explain.answer(self, request)
 
     def asof_view(self, request: HttpRequest) -> HttpResponse:
-        """Ask for a person and a time, and tell who could act for them."""
+        """List the clients that could act for a user at a given time."""
         return as_of.answer(self, request)
 
     @admin.display(description=_("event"))
     def label(self, obj: AuditEvent) -> str:
-        """Say what happened."""
         return str(issued.event_label(obj.event))
 
     @admin.display(description=_("event"))
     def kind(self, obj: AuditEvent) -> str:
-        """Say what happened, and by what name the event is known to programs."""
         return f"{self.label(obj)} ({obj.event})"
 
     @admin.display(description=_("actor"))
     def acted(self, obj: AuditEvent) -> str:
-        """Name who acted."""
         return labels.with_name(obj.actor, _people(obj))
 
     @admin.display(description=_("subject"))
     def concerned(self, obj: AuditEvent) -> str:
-        """Name whose authority it is about."""
         name = labels.with_name(obj.subject, _people(obj))
         return name or str(self.get_empty_value_display())
 
     @admin.display(description=_("reason and details"))
     def why(self, obj: AuditEvent) -> str:
-        """Say why, and what came of it."""
         return details.why(obj) or str(self.get_empty_value_display())
 
     @admin.display(description=_("details"))
     def details_text(self, obj: AuditEvent) -> str:
-        """Show the details as indented JSON."""
         return constraint_display.as_text(obj.details)
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
-        """Add the links to what it is about."""
         found = ((_("Delegation"), obj.delegation), (_("Consent"), obj.consent))
         return {
             "related": [

@@ -1,4 +1,4 @@
-"""“Who could act for alice on 3 November at 14:00?”, with what proves the answer."""
+"""“Who could act for alice on 3 November at 14:00?”, with the evidence."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ ANSWERS: Final = {
     AccessAnswer.UNSURE: _("perhaps"),
 }
 GAPS: Final = {
-    UnknownFact.NOT_OPENED: _("Its opening is not on record: the terms are those of now."),
-    UnknownFact.EXPIRY: _("Its end at that time is not on record: the one of now is shown."),
-    UnknownFact.PERSON: _("Whether the person was disabled then is not on record."),
-    UnknownFact.CLIENT: _("A client is disabled now; since when is not on record."),
+    UnknownFact.NOT_OPENED: _("Its creation is not recorded. The current terms are shown."),
+    UnknownFact.EXPIRY: _("Its expiry at that time is not recorded. The current one is shown."),
+    UnknownFact.PERSON: _("Whether the user was disabled at that time is not recorded."),
+    UnknownFact.CLIENT: _("A client is disabled now. Since when is not recorded."),
 }
 
 
 class AsOfForm(forms.Form):
-    """Whose authority, and when."""
+    """The user or client, and the time."""
 
     person = forms.CharField(
-        label=_("For whom"),
+        label=_("For"),
         max_length=300,
-        help_text=_("A user name, a subject such as user:7, or the id of a client."),
+        help_text=_("A user name, a subject such as user:7, or a client id."),
         widget=forms.TextInput(attrs=_EXACT),
     )
     when = StorableDateTimeField(
@@ -59,20 +59,19 @@ class AsOfForm(forms.Form):
     )
 
     def clean_when(self) -> Any:
-        """Refuse the future: nobody knows who will be able to act."""
         when = self.cleaned_data["when"]
         if when > clock.now():
-            raise ValidationError(_("This is in the future."), code="future")
+            raise ValidationError(_("Enter a time in the past."), code="future")
         return when
 
     def question(self) -> as_of.AsOfQuery:
-        """Return what is asked, once it is valid."""
-        said = self.cleaned_data
-        return as_of.AsOfQuery(said["when"], said["person"], said["client"], said["scope"])
+        """Return the query of a valid form."""
+        data = self.cleaned_data
+        return as_of.AsOfQuery(data["when"], data["person"], data["client"], data["scope"])
 
 
 def answer(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
-    """Ask, or answer.
+    """Return the page, with the answer to a valid query.
 
     Raises:
         PermissionDenied: the user may not see both delegations and the audit trail.

@@ -1,6 +1,6 @@
-"""What an audit event says beside who and when: its details, in words.
+"""The details of an audit event, as text.
 
-They are JSON of the version that wrote them, so nothing here relies on a member being there.
+They are JSON of the version that wrote them, so every member is optional.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from delegation_app.services import event_counts, name_search
 
 
 def short(event: AuditEvent) -> str:
-    """Return the gist in one line, without a query; how many there were, where they are counted."""
+    """Return a summary in one line without a query, with the number of a counted event."""
     text, times = _gist(event.details), event_counts.times(event)
     if times == 1:
         return text
@@ -47,20 +47,20 @@ def _gist(details: Mapping[str, Any]) -> str:
     if "detail" in details:
         return f"{details['detail']} ({details.get('endpoint', '')})"
     if isinstance(ended := details.get("delegations"), int):
-        text = ngettext("%(count)d delegation ended", "%(count)d delegations ended", ended)
+        text = ngettext("%(count)d delegation revoked", "%(count)d delegations revoked", ended)
         return text % {"count": ended}
     return str(details.get("user_name", ""))
 
 
 def why(event: AuditEvent) -> str:
-    """Return the reason that was given or found, and the gist."""
+    """Return the reason and the summary."""
     return ": ".join(filter(None, (event.reason, short(event))))
 
 
 def lines(
     site: AdminSite, request: HttpRequest, event: AuditEvent
 ) -> list[tuple[str | Promise, str]]:
-    """Return a label and a text for each member that is known, in at most three queries."""
+    """Return a label and a text for each known member, with at most three queries."""
     details = event.details
     is_change = "change" in details
     found: list[tuple[str | Promise, str]] = [
@@ -87,8 +87,8 @@ def _terms(value: Any) -> str:
     if not isinstance(value, Mapping):
         return ""
     words = {
-        "scope": value.get("scope") or _("nothing"),
-        "audience": ", ".join(map(str, _list(value.get("audience")))) or _("no service"),
+        "scope": value.get("scope") or _("no scopes"),
+        "audience": ", ".join(map(str, _list(value.get("audience")))) or _("no resource server"),
         "when": value.get("expires_at"),
     }
     text = _("%(scope)s at %(audience)s")
@@ -149,17 +149,17 @@ _WRITERS: Final[dict[str, tuple[Promise, Callable[[Any], str]]]] = {
     "constraints": (gettext_lazy("Constraints"), _constraints),
     "before": (gettext_lazy("Before"), _terms),
     "after": (gettext_lazy("After"), _terms),
-    "ended": (gettext_lazy("Left with nothing below, so ended"), lambda value: str(value or "")),
+    "ended": (gettext_lazy("Revoked, without remaining scopes"), lambda value: str(value or "")),
     "subject_jti": (gettext_lazy("Exchanged token"), str),
-    "delegations": (gettext_lazy("Delegations ended"), str),
+    "delegations": (gettext_lazy("Delegations revoked"), str),
     "endpoint": (gettext_lazy("Endpoint"), str),
-    "detail": (gettext_lazy("What was wrong"), str),
+    "detail": (gettext_lazy("Detail"), str),
     "change": (gettext_lazy("Change"), str),
     "resource_server": (gettext_lazy("Resource server"), str),
     "proposal": (gettext_lazy("Proposal"), lambda value: f"#{value}"),
     "proposed_by": (gettext_lazy("Proposed by"), _operator),
     "approved_by": (gettext_lazy("Approved by"), _operator),
-    "count": (gettext_lazy("How many like this"), str),
-    "first_at": (gettext_lazy("The first of them"), str),
-    "last_at": (gettext_lazy("The last of them"), str),
+    "count": (gettext_lazy("Number of equal events"), str),
+    "first_at": (gettext_lazy("First"), str),
+    "last_at": (gettext_lazy("Last"), str),
 }

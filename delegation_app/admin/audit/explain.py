@@ -1,4 +1,4 @@
-"""“Why was it refused?”: one field, and the decision step by step."""
+"""“Why was it refused?”: the decision on a request or token, step by step."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from delegation_app.services.reporting.explanation import Explanation
 
 
 class WhyForm(forms.Form):
-    """What to explain. It may be a secret, so no page ever repeats it."""
+    """The text to explain. It may be a secret, so no page repeats it."""
 
     text = forms.CharField(
         label=_("Request id, token id, delegation id, or token"),
         max_length=explanation.LONGEST,
-        help_text=_("It is not stored, not logged and not shown again."),
+        help_text=_("It is neither stored nor logged nor shown again."),
         widget=forms.TextInput(
             attrs={
                 "autocomplete": "off",
@@ -40,7 +40,7 @@ class WhyForm(forms.Form):
 
 
 def answer(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
-    """Ask, or tell. What is pasted comes by POST only, so that no address has it.
+    """Return the page, with the explanation of a posted text. POST keeps it out of URLs.
 
     Raises:
         PermissionDenied: the user may not see the audit trail.
@@ -52,15 +52,17 @@ def answer(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
     form = WhyForm(request.POST if request.method == "POST" else None)
     context: dict[str, Any] = {}
     if form.is_valid():
-        context = _told(page.admin_site, request, explanation.explain(form.cleaned_data["text"]))
-    # Only its errors are kept: a form that was filled in would repeat what was pasted
+        context = _explained(
+            page.admin_site, request, explanation.explain(form.cleaned_data["text"])
+        )
+    # Only the errors are kept: a bound form would repeat the pasted text
     context |= {"form": WhyForm(), "errors": form.errors.get("text")}
     response = render(page, request, "why", _("Why was it refused?"), context)
     add_never_cache_headers(response)
     return response
 
 
-def _told(site: AdminSite, request: HttpRequest, finding: Explanation) -> dict[str, Any]:
+def _explained(site: AdminSite, request: HttpRequest, finding: Explanation) -> dict[str, Any]:
     people = labels.of_subjects(
         subject for event in finding.events for subject in (event.actor, event.subject)
     )

@@ -1,4 +1,4 @@
-"""The form above the audit trail."""
+"""The filter form of the audit trail."""
 
 from __future__ import annotations
 
@@ -20,16 +20,10 @@ from delegation_app.services.reporting.audit_query import AuditQuery
 
 _ID: Final = {"autocomplete": "off", "spellcheck": "false"}
 _LONGEST: Final = 300
-# What the pages of older versions called it; bookmarks and links still do
-_ALIASES: Final = {
-    "outcome__exact": "outcome",
-    "occurred_at__gte": "from",
-    "occurred_at__lt": "to",
-}
 
 
 class Range(TextChoices):
-    """How far back."""
+    """The preset time ranges."""
 
     ALL = "", _("all")
     HOUR = "hour", _("the last hour")
@@ -44,13 +38,13 @@ def _text(label: Any, help_text: Any = "") -> forms.CharField:
 
 
 class TrailForm(forms.Form):
-    """What to look for. Everything is optional, and all of it is typed: no list is loaded."""
+    """The filters. All are optional, and none loads a list of rows."""
 
     q = _text(
         _("Any id or name"),
-        _("A user name or subject, or the id of a client, token, request, delegation or consent."),
+        _("A user name, a subject, or the id of a client, token, request, delegation or consent."),
     )
-    range = forms.ChoiceField(label=_("How far back"), choices=Range.choices)
+    range = forms.ChoiceField(label=_("Time range"), choices=Range.choices)
     event = forms.ChoiceField(label=_("Event"))
     outcome = forms.ChoiceField(label=_("Outcome"))
     actor = _text(_("Actor"))
@@ -69,7 +63,7 @@ class TrailForm(forms.Form):
     _NAMES: Final = {"since": "from", "until": "to"}
 
     def __init__(self, data: Mapping[str, Any]) -> None:
-        super().__init__({_ALIASES.get(name, name): value for name, value in data.items()})
+        super().__init__(data)
         self._fill_choices()
         for field in self.fields.values():
             field.required = False
@@ -87,26 +81,25 @@ class TrailForm(forms.Form):
         fields["endpoint"].choices = [any_one, *ENDPOINT_LABELS.items()]
 
     def add_prefix(self, field_name: str) -> str:
-        """Return the name in addresses: Python has words of its own for two of them."""
+        """Return the name of the parameter: two of them are keywords in Python."""
         return self._NAMES.get(field_name, field_name)
 
     @property
     def first_fields(self) -> list[Any]:
-        """Those that are always seen."""
+        """The fields that are always visible."""
         return [self[name] for name in self.FIRST]
 
     @property
     def more_fields(self) -> list[Any]:
-        """The others."""
+        """The fields under “More filters”."""
         return [field for field in self.visible_fields() if field.name not in self.FIRST]
 
     @property
     def uses_more(self) -> bool:
-        """Whether one of the others says something."""
+        """Whether one of `more_fields` is used."""
         return any(self.data.get(field.html_name) or field.errors for field in self.more_fields)
 
     def clean_at(self) -> Cursor | None:
-        """Return the place in the list."""
         try:
             return self.cursors().read(self.cleaned_data["at"])
         except InvalidCursor as error:
@@ -117,24 +110,24 @@ class TrailForm(forms.Form):
         return SignedCursors("audit", self.query())
 
     def trail(self) -> AuditQuery:
-        """Return what the form asks for, once it is valid."""
-        said = self.cleaned_data
+        """Return the query of a valid form."""
+        data = self.cleaned_data
         starts: list[datetime] = [
             each
-            for each in (said["since"], audit_query.since_preset(said["range"]))
+            for each in (data["since"], audit_query.since_preset(data["range"]))
             if each is not None
         ]
         return AuditQuery(
             since=max(starts, default=None),
-            until=said["until"],
-            client_id=said["client"],
-            request_id=said["request"],
-            about=said["q"],
-            **{name: said[name] for name in _SAME},
+            until=data["until"],
+            client_id=data["client"],
+            request_id=data["request"],
+            about=data["q"],
+            **{name: data[name] for name in _SAME},
         )
 
     def query(self) -> dict[str, str]:
-        """Return the parameters of an address with the same filters, on its first page."""
+        """Return the URL parameters of the first page with the same filters."""
         return {
             field.html_name: str(self.data[field.html_name])
             for field in self.visible_fields()

@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.contrib.admin import ModelAdmin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from delegation_app.admin.proposals import hold
+from delegation_app.admin.proposals import pending_change
 from delegation_app.models import DelegationBlock, ProposedChange
 from delegation_app.services.audit import RequestContext
 from delegation_app.services.clients.proposals import ProposedValues, Stale
@@ -31,7 +31,7 @@ def propose(
 
     Side effects: those of `proposals.propose`.
     """
-    hold.keep(page, request, wanted(block), reason=reason)
+    pending_change.keep(page, request, wanted(block), reason=reason)
     return HttpResponseRedirect(back)
 
 

@@ -1,4 +1,4 @@
-"""Client policies, on the page that the toolkit has for its applications."""
+"""Client policies, on the toolkit's page of applications."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from django.utils.translation import gettext_lazy as _
 from delegation_app import toolkit
 from delegation_app.admin import constraint_display, labels
 from delegation_app.admin.base import HISTORY, STYLES, context_of
-from delegation_app.admin.clients import policy_asking
+from delegation_app.admin.clients import consent_settings
 from delegation_app.admin.clients.policy_form import PolicyForm, PolicyFormSet
 from delegation_app.admin.clients.secret import WithSecret
-from delegation_app.admin.proposals import hold
+from delegation_app.admin.proposals import pending_change
 from delegation_app.admin.proposals.registered import CLIENTS, Registered
 from delegation_app.admin.validated_lookups import ValidatedKeysMixin, ValidatedLookupsMixin
 from delegation_app.forms import (
@@ -35,8 +35,8 @@ from delegation_app.services.delegations import revocation
 from delegation_app.services.transactions import nested
 
 
-class PolicyInline(policy_asking.ShowsLogo, ValidatedKeysMixin, admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
-    """The policy of one client. It can't be deleted: that would give back what it took away."""
+class PolicyInline(consent_settings.ShowsLogo, ValidatedKeysMixin, admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
+    """The policy of one client. It cannot be deleted: that would lift its restrictions."""
 
     model = ClientPolicy
     form = PolicyForm
@@ -47,10 +47,10 @@ class PolicyInline(policy_asking.ShowsLogo, ValidatedKeysMixin, admin.StackedInl
     filter_horizontal = ("audiences",)
     fieldsets = (
         (None, {"fields": ("enabled", "grants", "scopes")}),
-        (_("Where its tokens are valid"), {"fields": ("audiences", "default_audience")}),
+        (_("Audiences"), {"fields": ("audiences", "default_audience")}),
         (_("Limits"), {"fields": ("constraints", "may_request_constraints")}),
         (
-            _("Handing on"),
+            _("Token exchange"),
             {
                 "fields": (
                     "may_act",
@@ -59,14 +59,13 @@ class PolicyInline(policy_asking.ShowsLogo, ValidatedKeysMixin, admin.StackedInl
                     "may_refresh_exchanged_tokens",
                 ),
                 "description": _(
-                    "Needs the grant type token exchange. It may hand authority on to the "
-                    "audiences above."
+                    "Requires the grant type token exchange. The audiences above are the targets."
                 ),
             },
         ),
-        (_("What people are asked"), {"fields": policy_asking.FIELDS}),
+        (_("Consent"), {"fields": consent_settings.FIELDS}),
         (
-            _("How it is treated"),
+            _("Authentication and requests"),
             {"fields": ("token_endpoint_auth_method", "drops_unavailable_scopes")},
         ),
         (
@@ -78,14 +77,13 @@ class PolicyInline(policy_asking.ShowsLogo, ValidatedKeysMixin, admin.StackedInl
                 )
             },
         ),
-        (_("Operators' tools"), {"fields": ("may_introspect_all",), "classes": ("collapse",)}),
+        (_("Internal tools"), {"fields": ("may_introspect_all",), "classes": ("collapse",)}),
     )
 
     class Media:
         css = {"all": [STYLES]}
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """Show constraints in words to those who only look."""
         fieldsets = super().get_fieldsets(request, obj)
         if self.has_change_permission(request, obj):
             return list(fieldsets)
@@ -97,7 +95,7 @@ class PolicyInline(policy_asking.ShowsLogo, ValidatedKeysMixin, admin.StackedInl
                     "fields": [
                         "constraint_list" if name == "constraints" else name
                         for name in options["fields"]
-                        if name not in policy_asking.UPLOADS
+                        if name not in consent_settings.UPLOADS
                     ],
                 },
             )
@@ -105,33 +103,31 @@ class PolicyInline(policy_asking.ShowsLogo, ValidatedKeysMixin, admin.StackedInl
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Name what is no column, where it is shown."""
         fields = (*super().get_readonly_fields(request, obj), "current_logo")
         may_change = self.has_change_permission(request, obj)
         return fields if may_change else (*fields, "constraint_list")
 
     @admin.display(description=_("constraints"))
     def constraint_list(self, obj: ClientPolicy) -> str:
-        """Show the constraints, a sentence each."""
         return constraint_display.as_list(obj.constraints)
 
 
 class WithPolicy(Registered, WithSecret, ValidatedLookupsMixin):
-    """Mixed into whatever class administers applications."""
+    """Mixed into the site's admin class of applications."""
 
     REGISTER = CLIENTS
 
     def get_ordering(self, request: HttpRequest) -> Any:
-        """Have an order, where the site's class has none: those who look for a client page."""
+        """Order by key if the site's class has no order: paginated lists need one."""
         return super().get_ordering(request) or ("-pk",)
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> list[Any]:
-        """Add the policy, once there is a client for it to be derived from."""
+        """Add the policy to the page of a stored client."""
         found = list(super().get_inlines(request, obj))
         return found if obj is None else [*found, PolicyInline]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """Leave the stored secret, even hashed, out of the page of those who only look."""
+        """Hide the stored secret, even hashed, from users with view permission only."""
         fieldsets = super().get_fieldsets(request, obj)
         if self.has_change_permission(request, obj):
             return list(fieldsets)
@@ -153,7 +149,7 @@ class WithPolicy(Registered, WithSecret, ValidatedLookupsMixin):
         change: bool = False,  # noqa: FBT001, FBT002 - Django's signature
         **kwargs: Any,
     ) -> Any:
-        """Keep the stored secret, even hashed, out of the form; refuse what could not be used."""
+        """Hide the stored secret, even hashed, and refuse unusable values."""
         form: Any = super().get_form(request, obj, change, **kwargs)
         form = type(form)(form.__name__, (OffersServedGrants, UsableRedirects, form), {})
         if "client_secret" not in form.base_fields:
@@ -162,32 +158,31 @@ class WithPolicy(Registered, WithSecret, ValidatedLookupsMixin):
         return type(form)(form.__name__, (mixin, form), {})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Keep the identifier of a stored client: records, tokens and the trail name it."""
+        """Make the client id read-only: records, tokens and the audit trail refer to it."""
         fields = tuple(super().get_readonly_fields(request, obj))
         return fields if obj is None else (*fields, "client_id")
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Add what does not work, and the links to its secret and to what the client holds."""
         obj = context.get("original")
         if obj is not None:
             context |= self.secret_context(request, obj)
             found = lookup.find(obj.client_id)
             context["shortcomings"] = [] if found is None else setup_problems.of_client(found)
-            context |= hold.context(self.admin_site, request, CLIENTS.kind, obj.pk)
+            context |= pending_change.context(self.admin_site, request, CLIENTS.kind, obj.pk)
         if obj is not None and self.admin_site.is_registered(Delegation):
             context |= _links(self.admin_site, request, obj)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def revoke_all_url(self, request: HttpRequest, application: Any) -> str:
-        """Return where everything that the client holds is ended, if this user may."""
+        """Return the URL to revoke all delegations of the client, if the user may."""
         if not self.admin_site.is_registered(Delegation):
             return ""
         return _links(self.admin_site, request, application).get("revoke_all_url", "")
 
     def get_view_on_site_url(self, obj: Any = None) -> str | None:
-        """Leave out the link to the toolkit's own pages where a site has not mounted them."""
+        """Omit the link to the toolkit's pages if the site has not mounted them."""
         if obj is not None and hasattr(obj, "get_absolute_url"):
             try:
                 obj.get_absolute_url()
@@ -196,7 +191,7 @@ class WithPolicy(Registered, WithSecret, ValidatedLookupsMixin):
         return super().get_view_on_site_url(obj)
 
     def response_add(self, request: HttpRequest, obj: Any, *args: Any) -> HttpResponse:
-        """Go on to the page with the policy, as Django does for new users."""
+        """Continue on the page with the policy, as Django does for new users."""
         if "_addanother" not in request.POST and IS_POPUP_VAR not in request.POST:
             posted = request.POST.copy()
             posted["_continue"] = "1"
@@ -204,17 +199,15 @@ class WithPolicy(Registered, WithSecret, ValidatedLookupsMixin):
         return super().response_add(request, obj, *args)
 
     def save_further(self, formsets: Any) -> None:
-        """Keep the logos that came with policies."""
-        policy_asking.save_logos(formsets)
+        consent_settings.save_logos(formsets)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        """Revoke what it holds, in the operator's name; then delete."""
+        """Revoke the delegations of the client as the operator, then delete it."""
         with nested():
             self._end(request, obj)
             super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Do the same for each."""
         with nested():
             for application in queryset:
                 self._end(request, application)
@@ -228,11 +221,10 @@ class WithPolicy(Registered, WithSecret, ValidatedLookupsMixin):
 
 
 def extend(site: AdminSite = admin.site) -> None:
-    """Put policies on the page of applications, if the site has one; again does nothing.
+    """Add policies to the site's admin page of applications, if it has one. Idempotent.
 
-    The toolkit registers what its settings name when its admin is imported, which may be later
-    than this: it is imported here. A site may register something else later still, so the app's
-    `ready` calls this again.
+    The toolkit registers its admin on import, so it is imported here. A site may register its own
+    later, so the app's `ready` calls this again.
     """
     toolkit.load_admin()
     model = toolkit.application_model()

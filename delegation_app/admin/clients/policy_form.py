@@ -26,13 +26,13 @@ def web_address(name: str) -> forms.CharField:
         label=capfirst(column.verbose_name),
         required=False,
         max_length=column.max_length,
-        help_text=_("An https address. People are shown its host beside the link."),
+        help_text=_("An https address. Its host is shown beside the link."),
         widget=forms.URLInput(attrs={"class": "vURLField"}),
     )
 
 
 class PolicyForm(KnowsScopes):
-    """The policy of a client, the installed grant types as boxes to tick."""
+    """The policy of a client."""
 
     scopes = scope_field(ClientPolicy)
     required_scopes = scope_field(ClientPolicy, "required_scopes")
@@ -41,54 +41,26 @@ class PolicyForm(KnowsScopes):
     logo_file = forms.FileField(
         label=_("Logo"),
         required=False,
-        help_text=_("PNG, JPEG or WebP, at most 64 KiB. It is shown for clients with a secret."),
+        help_text=_("PNG, JPEG or WebP, at most 64 KiB. Shown for confidential clients only."),
         widget=forms.FileInput(attrs={"accept": ",".join(ClientLogo.ImageType.values)}),
     )
-    logo_away = forms.BooleanField(label=_("No logo any more"), required=False)
+    logo_away = forms.BooleanField(label=_("Remove the logo"), required=False)
     grants = forms.MultipleChoiceField(
         label=capfirst(ClientPolicy._meta.get_field("grants").verbose_name),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text=_("How it may get tokens."),
+        help_text=_("The grants that the client may use."),
     )
     constraints = ConstraintsFormField(
         label=capfirst(ClientPolicy._meta.get_field("constraints").verbose_name),
         required=False,
-        help_text=_("Limits of everything that is opened for this client from now on."),
+        help_text=ClientPolicy._meta.get_field("constraints").help_text,
     )
 
     class Meta:
         model = ClientPolicy
-        # Constraints are no JSON, so the check of the model's own JSON field can't judge them: what
-        # the form has read goes into the record by `clean_constraints`.
+        # The model's JSON validation does not apply to Constraints: `clean_constraints` sets them
         exclude = ("application", "constraints")
-        help_texts = {
-            "refresh_retry_window": _(
-                "Seconds. A client that lost the answer to a refresh and sends the same refresh "
-                "token again within this time gets the same successor, as long as that is unused. "
-                "Later it counts as stolen, and the delegation ends. At most as long as an access "
-                "token lives. 0: no retry. Empty: the site's setting, and for a client without a "
-                "secret at most 10."
-            ),
-            "may_request_constraints": _(
-                "Take the parameter “constraints” in its requests. It can only narrow, never widen."
-            ),
-            "may_act": _(
-                "The client id of the only client that may exchange the tokens of this one. It "
-                "stands in them as “may_act”. Empty: whoever a token was sent to may."
-            ),
-            "may_impersonate": _(
-                "Careful: what it gets without an actor token looks as if the client before it "
-                "used it. That it was this client is then told by the audit trail alone."
-            ),
-            "may_exchange_refresh_tokens": _(
-                "It may present its own refresh tokens for exchange, not only access tokens."
-            ),
-            "may_refresh_exchanged_tokens": _(
-                "Its exchanges give a refresh token too, so it can go on when the token that it "
-                "exchanged has expired. The delegation above can still end it at any time."
-            ),
-        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -102,26 +74,24 @@ class PolicyForm(KnowsScopes):
             limits.stored = self.initial["constraints"] = self.instance.constraints
 
     def clean_constraints(self) -> Constraints:
-        """Put them into the record."""
         constraints: Constraints = self.cleaned_data["constraints"]
         self.instance.constraints = constraints
         return constraints
 
     def clean_may_act(self) -> str:
-        """Refuse a client that does not exist. What is stored already may stay."""
+        """Refuse an unknown client, unless it is the stored value."""
         client_id: str = self.cleaned_data["may_act"]
         known = toolkit.application_model()._default_manager.filter(client_id=client_id)
         if client_id and client_id != self.initial.get("may_act") and not known.exists():
-            raise ValidationError(_("There is no client with this id."), code="unknown")
+            raise ValidationError(_("Unknown client id."), code="unknown")
         return client_id
 
     def clean_logo_file(self) -> bytes | None:
-        """Return the bytes of an image that may be shown."""
         file = self.cleaned_data["logo_file"]
         if file is None:
             return None
         try:
-            # One byte more than there may be tells that it is too large
+            # One byte beyond the limit shows that it is too large
             data: bytes = file.read(logos.LARGEST + 1)
             logos.kind_of(data)
         except logos.NoLogo as error:
@@ -129,30 +99,30 @@ class PolicyForm(KnowsScopes):
         return data
 
     def save_logo(self) -> None:
-        """Keep what was uploaded, or drop what there is. Side effects: at most one row."""
+        """Store the uploaded logo, or remove the current one; at most one row."""
         if data := self.cleaned_data.get("logo_file"):
             logos.put(self.instance, data)
         elif self.cleaned_data.get("logo_away"):
             logos.drop(self.instance)
 
     def clean(self) -> dict[str, Any] | None:
-        """Refuse needed scopes, or a default audience, that the client may not have."""
+        """Refuse required scopes or a default audience that the client may not have."""
         cleaned = super().clean()
         needed, had = (self.cleaned_data.get(name) for name in ("required_scopes", "scopes"))
         if needed and had is not None and not set(needed.split()) <= set(had.split()):
-            self.add_error("required_scopes", _("It may not have all of these."))
+            self.add_error("required_scopes", _("Some of these are not among its scopes."))
         chosen, allowed = (
             self.cleaned_data.get(name) for name in ("default_audience", "audiences")
         )
         if chosen is not None and allowed is not None and chosen not in allowed:
-            self.add_error("default_audience", _("It is not among the audiences."))
+            self.add_error("default_audience", _("Select one of its audiences."))
         return cleaned
 
 
 class PolicyFormSet(BaseInlineFormSet):  # type: ignore[type-arg]  # not generic at run time
-    """A client without a policy is shown what it may do all the same.
+    """Shows the derived policy of a client without a stored one.
 
-    As long as nobody changes these values they are not stored, and follow the application.
+    The values are stored only once they are changed; until then they follow the application.
     """
 
     is_derived = False

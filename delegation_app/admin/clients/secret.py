@@ -1,4 +1,4 @@
-"""A client's secret on its page in the admin: a new one, shown once, and the end of the former."""
+"""Replacing a client's secret in the admin, and ending the previous one."""
 
 from __future__ import annotations
 
@@ -37,32 +37,33 @@ _ROUTES: Final = {
 
 
 class NewSecretForm(forms.Form):
-    """For how long the present secret goes on beside the new one."""
+    """The overlap of the current secret with the new one."""
 
     overlap = forms.TypedChoiceField(
-        label=gettext_lazy("The present secret goes on for"),
+        label=gettext_lazy("Keep the current secret valid for"),
         coerce=lambda seconds: timedelta(seconds=int(seconds)),
         choices=(
-            (0, gettext_lazy("no longer: it ends at once")),
+            (0, gettext_lazy("no overlap: it ends immediately")),
             (3600, gettext_lazy("one hour")),
             (86400, gettext_lazy("one day")),
             (604800, gettext_lazy("7 days")),
         ),
         initial=86400,
         widget=forms.RadioSelect,
-        help_text=gettext_lazy("Until then the client may use either. If it leaked: at once."),
+        help_text=gettext_lazy(
+            "Both secrets work until then. Choose no overlap if the current one leaked."
+        ),
     )
     seen = forms.CharField(widget=forms.HiddenInput)
 
 
 class WithSecret(UnavailableDatabaseMixin, _Admin):
-    """Mixed into whatever class administers applications."""
+    """Mixed into the site's admin class of applications."""
 
     class Media:
         css: ClassVar = {"all": [STYLES, "delegation_app/admin_clients.css"]}
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the two deeds."""
         own = [
             path(
                 route,
@@ -74,7 +75,7 @@ class WithSecret(UnavailableDatabaseMixin, _Admin):
         return own + super().get_urls()
 
     def secret_context(self, request: HttpRequest, application: Any) -> dict[str, Any]:
-        """Return what a client's page says of its secret to whoever may replace it."""
+        """Return the links to replace the secret, if the user may."""
         if not self._may_replace(request, application):
             return {}
         former = secrets.former_of(application)
@@ -87,7 +88,7 @@ class WithSecret(UnavailableDatabaseMixin, _Admin):
     @deed
     @sensitive_variables("replaced")
     def new_secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask, make a new secret, and show it in the answer: nothing else ever holds it."""
+        """Generate a secret and show it in the response, the only copy of its text."""
         application = self._found(request, object_id)
         form = NewSecretForm(request.POST if request.method == "POST" else None)
         if not form.is_valid():
@@ -95,31 +96,32 @@ class WithSecret(UnavailableDatabaseMixin, _Admin):
         try:
             replaced = secrets.replace(application, context_of(request), **form.cleaned_data)
         except secrets.ChangedMeanwhile:
-            text = _("The secret is another one by now, so nothing was changed. Look again.")
+            text = _("The secret was changed meanwhile. Check the client and try again.")
             self.message_user(request, text, messages.ERROR)
             return HttpResponseRedirect(self._url("change", application))
         return self._shown(request, application, replaced)
 
     @deed
     def end_former_secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask, and end the former secret."""
         application = self._found(request, object_id)
         back = self._url("change", application)
         if request.method == "POST":
             if secrets.end_former(application, context_of(request)):
-                self.message_user(request, _("The former secret has ended."), messages.SUCCESS)
+                self.message_user(request, _("The previous secret has ended."), messages.SUCCESS)
             else:
-                self.message_user(request, _("It had ended already."), messages.WARNING)
+                self.message_user(
+                    request, _("The previous secret had already ended."), messages.WARNING
+                )
             return HttpResponseRedirect(back)
         confirmation = ConfirmationPage(
-            title=_("End the former secret now?"),
-            question=_("From now on %(client)s gets in with its new secret only.")
+            title=_("End the previous secret now?"),
+            question=_("From now on %(client)s can authenticate with its new secret only.")
             % {"client": application},
             consequences=[
-                _("Whatever still uses the former one fails to authenticate, at once."),
-                _("What the client holds is not touched."),
+                _("Instances that still use the previous secret fail to authenticate immediately."),
+                _("The delegations of the client are not affected."),
             ],
-            button=_("End the former one now"),
+            button=_("End the previous secret now"),
             back=back,
             form=forms.Form(),
             record=application,
@@ -130,19 +132,21 @@ class WithSecret(UnavailableDatabaseMixin, _Admin):
         self, request: HttpRequest, application: Any, form: NewSecretForm
     ) -> ConfirmationPage:
         lines = [
-            _("The new secret is shown once, on the next page. It cannot be read again."),
-            _("Tokens that it has stay valid. If its secret leaked, others may have some."),
+            _("The new secret is shown once, on the next page."),
+            _("Its tokens remain valid. If the secret leaked, an attacker may hold some."),
         ]
         if secrets.former_of(application) is not None:
-            lines.insert(0, _("The one before the present one goes on now. It ends at once."))
+            lines.insert(0, _("A previous secret is still valid. It ends immediately."))
         if url := self.revoke_all_url(request, application):
             link = '{} <a href="{}">{}</a>'
-            lines[-1] = format_html(link, lines[-1], url, _("Revoke everything that it holds"))
+            lines[-1] = format_html(
+                link, lines[-1], url, _("Revoke all delegations of this client")
+            )
         else:
             lines.pop()
         return ConfirmationPage(
-            title=_("Make a new secret?"),
-            question=_("%(client)s gets a new secret.") % {"client": application},
+            title=_("Replace the secret?"),
+            question=_("A new secret is generated for %(client)s.") % {"client": application},
             consequences=lines,
             button=_("New secret"),
             back=self._url("change", application),
@@ -180,7 +184,7 @@ class WithSecret(UnavailableDatabaseMixin, _Admin):
         ):
             raise PermissionDenied
         if application is None or not toolkit.is_confidential(application):
-            raise Http404(_("There is no such client, or it has no secret."))
+            raise Http404(_("This client does not exist or has no secret."))
         return application
 
     def _may_replace(self, request: HttpRequest, application: Any) -> bool:
@@ -188,7 +192,7 @@ class WithSecret(UnavailableDatabaseMixin, _Admin):
         return may and toolkit.is_confidential(application)
 
     def revoke_all_url(self, request: HttpRequest, application: Any) -> str:
-        """Return where everything that the client holds is ended, if this user may."""
+        """Return the URL to revoke all delegations of the client, if the user may."""
         raise NotImplementedError
 
     def _url(self, name: str, application: Any) -> str:

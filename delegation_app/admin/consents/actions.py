@@ -1,4 +1,4 @@
-"""What can be done to a consent, each after one question."""
+"""Actions on a consent, each with a confirmation page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from delegation_app.services.delegations.selection import preview
 
 
 def withdraw(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -> HttpResponse:
-    """Withdraw a consent, and end what hangs on it."""
+    """Withdraw a consent and revoke its delegations."""
     back = page.url("change", record.pk)
     form = RevocationForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
@@ -32,7 +32,9 @@ def withdraw(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -
         return HttpResponseRedirect(back)
     question = ConfirmationPage(
         title=_("Withdraw this consent?"),
-        question=_("This ends all that hangs on it, at once. The person is asked again next time."),
+        question=_(
+            "This revokes its delegations immediately. The user is prompted again next time."
+        ),
         consequences=[
             *consequences(preview([selection.of_consent(record)])),
             *admin.bindings(blocks.of_withdrawal(record)),
@@ -47,37 +49,37 @@ def withdraw(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -
 
 
 def confirm(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -> HttpResponse:
-    """Confirm a consent, so that it speaks."""
+    """Approve a pending consent."""
     decision = ConfirmedAction(
-        title=_("Confirm this consent?"),
-        question=_("From then on the app may get what the person has allowed it."),
-        button=_("Confirm"),
-        done=_("The consent was confirmed."),
+        title=_("Approve this consent?"),
+        question=_("The app can then obtain the access that the user allowed."),
+        button=_("Approve"),
+        done=_("The consent was approved."),
         do=approval.approve,
     )
     return _decide(page, request, record, decision)
 
 
 def refuse(page: ReadOnlyAdmin, request: HttpRequest, record: ConsentRecord) -> HttpResponse:
-    """Refuse to confirm a consent."""
+    """Reject a pending consent."""
     decision = ConfirmedAction(
-        title=_("Refuse to confirm this consent?"),
-        question=_("Nothing is opened on it, ever. The person may be asked again by the app."),
-        button=_("Refuse"),
-        done=_("The confirmation was refused."),
+        title=_("Reject this consent?"),
+        question=_("No access is granted from it. The app may prompt the user again."),
+        button=_("Reject"),
+        done=_("The consent was rejected."),
         do=approval.reject,
     )
     return _decide(page, request, record, decision)
 
 
 def may_be_decided(record: ConsentRecord, origin: RequestContext) -> bool:
-    """Tell whether it waits, and is not this operator's own."""
+    """Whether it is pending, and not the operator's own."""
     waits = record.confirmation == ConsentRecord.Confirmation.PENDING
     return waits and record.withdrawn_at is None and not approval.is_own(record, origin.actor)
 
 
 def in_short(record: ConsentRecord) -> str:
-    """Return who allowed whom what."""
+    """Return the user, the client and the scopes."""
     return f"{summary.named(record)}: {record.scopes_granted}"
 
 

@@ -1,4 +1,4 @@
-"""Consent records: what people were asked, what they answered, and how to take it back."""
+"""Consent records, their approval and withdrawal."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from delegation_app.services.delegations import state
 from delegation_app.services.paging import RowCount
 
 _DELEGATIONS = 50
-# A longer queue is only said to be long
+# Counted up to this
 _QUEUE = 100
 _CONFIRMED = ("confirmation", "confirmation_at", "confirmed_by_whom", "confirmation_reason")
 
 
 @admin.register(ConsentRecord)
 class ConsentAdmin(ReadOnlyAdmin):
-    """Read-only, but for one deed: withdraw."""
+    """Read-only, with the actions withdraw, approve and reject."""
 
     deed_pages: ClassVar = {
         name: f"<path:object_id>/{name}/" for name in ("withdraw", "confirm", "refuse")
@@ -63,7 +63,7 @@ class ConsentAdmin(ReadOnlyAdmin):
             {"fields": ("client_name", "redirect_host", "audience", "text_version", "locale")},
         ),
         (
-            _("Asked and answered"),
+            _("Decision"),
             {
                 "fields": (
                     "scopes_asked",
@@ -74,7 +74,7 @@ class ConsentAdmin(ReadOnlyAdmin):
                 )
             },
         ),
-        (_("From where"), {"fields": ("ip_address", "user_agent")}),
+        (_("Origin"), {"fields": ("ip_address", "user_agent")}),
         (
             _("As recorded"),
             {"fields": ("subject", "client_id_value"), "classes": ("collapse",)},
@@ -85,10 +85,9 @@ class ConsentAdmin(ReadOnlyAdmin):
         css: ClassVar = {"all": ["delegation_app/consent_review.css"]}
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Add what became of it later, if anything did."""
         fieldsets = list(super().get_fieldsets(request, obj))
         if obj is not None and obj.confirmation_at is not None:
-            fieldsets.insert(1, (_("Confirmation"), {"fields": _CONFIRMED}))
+            fieldsets.insert(1, (_("Approval"), {"fields": _CONFIRMED}))
         if obj is not None and obj.withdrawn_at is not None:
             fields = ("withdrawn_at", "withdrawn_by_whom")
             fieldsets.insert(1, (_("Withdrawal"), {"fields": fields}))
@@ -111,31 +110,25 @@ class ConsentAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("who"))
     def who(self, obj: ConsentRecord) -> str:
-        """Name the person; one that was deleted goes by the subject."""
         return obj.subject if obj.user is None else obj.user.get_username()
 
     @admin.display(description=_("constraints"))
     def limits_in_short(self, obj: ConsentRecord) -> str:
-        """Show the constraints in one line."""
         return " ".join(obj.constraints.describe()) or str(self.get_empty_value_display())
 
     @admin.display(description=_("constraints"))
     def constraint_list(self, obj: ConsentRecord) -> str:
-        """Show the constraints, a sentence each."""
         return constraint_display.as_list(obj.constraints)
 
     @admin.display(description=_("withdrawn by"))
     def withdrawn_by_whom(self, obj: ConsentRecord) -> str:
-        """Name whoever withdrew it."""
         return labels.with_name(obj.withdrawn_by, labels.of_subjects([obj.withdrawn_by]))
 
-    @admin.display(description=_("by"))
+    @admin.display(description=_("approved or rejected by"))
     def confirmed_by_whom(self, obj: ConsentRecord) -> str:
-        """Name whoever confirmed it, or refused to."""
         return labels.with_name(obj.confirmation_by, labels.of_subjects([obj.confirmation_by]))
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
-        """Add the delegations that hang on it, and the button."""
         site = self.admin_site
         people = ("principal_user", "principal_client", "delegate")
         rows = state.with_state(obj.delegations.all()).select_related(*people)
@@ -143,7 +136,7 @@ class ConsentAdmin(ReadOnlyAdmin):
         return {
             "subtitle": self._short(obj),
             "related": [
-                (_("Person"), labels.link(site, request, obj.user, self.who(obj))),
+                (_("User"), labels.link(site, request, obj.user, self.who(obj))),
                 (_("Client"), labels.link(site, request, obj.client, obj.client_name)),
                 *(
                     (_("Delegation"), labels.link(site, request, row, _in_short(row)))
@@ -159,13 +152,12 @@ class ConsentAdmin(ReadOnlyAdmin):
         }
 
     def may_withdraw(self, request: HttpRequest, obj: ConsentRecord) -> bool:
-        """Tell whether there is something to withdraw, and this user may."""
+        """Whether the consent can be withdrawn, and by this user."""
         return self.may(request, "withdraw") and _stands(obj)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Add the way to the queue."""
         queue = ""
         if self.has_view_permission(request):
             waiting = ConsentRecord.objects.awaiting(clock.now()).order_by()
@@ -189,33 +181,30 @@ class ConsentAdmin(ReadOnlyAdmin):
 
     @deed
     def withdraw_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask, and withdraw."""
         self.require(request, "withdraw")
         record: ConsentRecord = self.find(request, object_id)
         if not _stands(record):
-            return self._nothing(request, record, _("There is nothing to withdraw."))
+            return self._nothing(request, record, _("This consent cannot be withdrawn."))
         return actions.withdraw(self, request, record)
 
     @deed
     def confirm_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask, and confirm."""
         return self._decided(request, object_id, actions.confirm)
 
     @deed
     def refuse_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask, and refuse to confirm."""
         return self._decided(request, object_id, actions.refuse)
 
     def _decided(self, request: HttpRequest, object_id: str, decide: Any) -> HttpResponse:
         self.require(request, "confirm")
         record: ConsentRecord = self.find(request, object_id)
         origin = context_of(request)
-        # Four eyes; the service says the same
+        # Two operators; the service checks it again
         if approval.is_own(record, origin.actor):
-            text = _("Another operator has to confirm what you have allowed yourself.")
+            text = _("Another operator must approve your own consent.")
             return self._nothing(request, record, text)
         if not actions.may_be_decided(record, origin):
-            return self._nothing(request, record, _("There is nothing to confirm."))
+            return self._nothing(request, record, _("This consent is not pending approval."))
         response: HttpResponse = decide(self, request, record)
         return response
 
@@ -232,6 +221,5 @@ def _stands(record: ConsentRecord) -> bool:
 
 
 def _in_short(row: Delegation) -> str:
-    """Return who lets whom, since when, and how it stands: one consent may have opened several."""
     when = date_format(timezone.localtime(row.issued_at), "DATETIME_FORMAT")
     return f"{summary.short(row)}, {when}, {summary.state_word(state.state(row))}"

@@ -1,4 +1,4 @@
-"""What an operator reads of a consent: question and answer, and what differs from before."""
+"""The review of a consent: requested scopes, decision, and changes from the previous one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from delegation_app.services.consent.history import descriptions
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One scope of a question, and what became of it."""
+    """A requested scope and its decision."""
 
     name: str
     text: str
@@ -29,13 +29,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """One answer beside the one before.
+    """A decision compared with the previous one.
 
     Attributes:
-        rows: what was asked, and what was said to each.
-        before: the answer of the same person about the same client before; None if there is none.
-        differences: what differs from it, a line each.
-        following: the answer after, if there is one.
+        rows: the requested scopes with their decisions.
+        before: the previous decision of the same user about the same client.
+        differences: the changes, a line each.
+        following: the next decision.
     """
 
     rows: list[Row]
@@ -45,7 +45,7 @@ class Review:
 
 
 def of(record: ConsentRecord) -> Review:
-    """Return what is told of an answer. Two statements."""
+    """Return the review of a consent, with two statements."""
     pair = ConsentRecord.objects.filter(
         subject=record.subject, client_id_value=record.client_id_value
     )
@@ -72,22 +72,22 @@ def _answer(record: ConsentRecord, name: str) -> str:
 
 def _differences(before: ConsentRecord, now: ConsentRecord) -> list[str]:
     lines = [
-        *_of_scopes(_("Asked for, and not before"), now.scopes_asked - before.scopes_asked),
-        *_of_scopes(_("Not asked for any more"), before.scopes_asked - now.scopes_asked),
-        *_of_scopes(_("Granted, and not before"), now.scopes_granted - before.scopes_granted),
-        *_of_scopes(_("Granted before, and not now"), before.scopes_granted - now.scopes_granted),
+        *_of_scopes(_("Newly requested"), now.scopes_asked - before.scopes_asked),
+        *_of_scopes(_("No longer requested"), before.scopes_asked - now.scopes_asked),
+        *_of_scopes(_("Newly granted"), now.scopes_granted - before.scopes_granted),
+        *_of_scopes(_("No longer granted"), before.scopes_granted - now.scopes_granted),
     ]
     for label, old, new in (
         (_("Decision"), before.get_decision_display(), now.get_decision_display()),
-        (_("Where"), _places(before), _places(now)),
+        (_("Audience"), _places(before), _places(now)),
         (_("Limits"), _limits(before), _limits(now)),
         (_("Redirect host"), before.redirect_host, now.redirect_host),
-        (_("Name of the client"), before.client_name, now.client_name),
-        (_("Ends"), _day(before.chosen_expiry), _day(now.chosen_expiry)),
+        (_("Client name"), before.client_name, now.client_name),
+        (_("Expires"), _day(before.chosen_expiry), _day(now.chosen_expiry)),
     ):
         if old != new:
             lines.append(
-                _("%(what)s: %(new)s, before: %(old)s") % {"what": label, "new": new, "old": old}
+                _("%(what)s: %(new)s, previously %(old)s") % {"what": label, "new": new, "old": old}
             )
     return lines
 
@@ -111,7 +111,7 @@ def _day(moment: datetime | None) -> str:
 
 
 def link(page: Any, request: Any, record: ConsentRecord | None) -> str:
-    """Return a link to another answer, by its time; empty if there is none."""
+    """Return a link to another decision; empty without one."""
     if record is None:
         return ""
     text = f"{_day(record.decided_at)} ({record.get_decision_display()})"

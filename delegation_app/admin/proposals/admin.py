@@ -1,4 +1,4 @@
-"""Changes that one operator proposes and another one approves or rejects."""
+"""Changes proposed by one operator and approved or rejected by another."""
 
 from __future__ import annotations
 
@@ -29,26 +29,21 @@ _Kind = ProposedChange.Kind
 
 
 class WaitingFilter(admin.SimpleListFilter):
-    """Proposals by how far they are. Those that wait, unless others are asked for."""
+    """Filters proposals by state; pending ones by default."""
 
     title = gettext_lazy("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Return all, and those that were decided in some way."""
-        del request, model_admin
         decided = [each for each in ProposedChange.ProposalState.choices if each[0] != "pending"]
         return [("all", gettext_lazy("All")), *decided]
 
     def choices(self, changelist: Any) -> Any:
-        """Call the first choice by what it shows."""
         found = list(super().choices(changelist))
-        found[0]["display"] = _("waiting")
+        found[0]["display"] = _("pending")
         return found
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the chosen ones."""
-        del request
         if self.value() is None:
             return queryset.filter(
                 state=ProposedChange.ProposalState.PENDING, expires_at__gt=clock.now()
@@ -60,7 +55,7 @@ class WaitingFilter(admin.SimpleListFilter):
 
 @admin.register(ProposedChange)
 class ProposedChangeAdmin(ReadOnlyAdmin):
-    """Read-only, but for the decision."""
+    """Read-only, with the actions approve, reject and withdraw."""
 
     deed_pages: ClassVar = {
         name: f"<path:object_id>/{name}/" for name in ("approve", "reject", "withdraw")
@@ -77,7 +72,6 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Add the decision, once there is one."""
         fieldsets = list(super().get_fieldsets(request, obj))
         if obj is not None and obj.decided_at is not None:
             fields = ("decider", "decided_at", "decision_reason")
@@ -85,7 +79,6 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
         return fieldsets
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Read the names of all operators at once."""
         found = super().get_changelist_instance(request)
         people = labels.of_subjects(row.proposed_by for row in found.result_list)
         for row in found.result_list:
@@ -95,7 +88,6 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
-        """Read the names with it."""
         found = super().get_object(request, object_id, from_field)
         if found is not None:
             found.people = labels.of_subjects((found.proposed_by, found.decided_by))
@@ -103,46 +95,39 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("what"), ordering="name")
     def what(self, obj: ProposedChange) -> str:
-        """Name what is changed."""
         return f"{obj.get_kind_display()} {obj.name}"
 
-    @admin.display(description=gettext_lazy("what differs"))
+    @admin.display(description=gettext_lazy("changes"))
     def in_short(self, obj: ProposedChange) -> str:
-        """Show the change in one line."""
         return changed_values.short({"before": obj.before, "after": obj.after, "kind": obj.kind})
 
     @admin.display(description=gettext_lazy("proposed by"))
     def proposer(self, obj: Any) -> str:
-        """Name the operator who proposed it."""
         return labels.with_name(obj.proposed_by, obj.people)
 
     @admin.display(description=gettext_lazy("decided by"))
     def decider(self, obj: Any) -> str:
-        """Name the operator who decided it."""
         return labels.with_name(obj.decided_by, obj.people) or str(self.get_empty_value_display())
 
     @admin.display(description=gettext_lazy("state"))
     def how_far(self, obj: ProposedChange) -> str:
-        """Show the state; a proposal that nobody decided in time has expired."""
         if obj.state == ProposedChange.ProposalState.PENDING and not proposals.is_pending(obj):
             return _("expired")
         return str(obj.get_state_display())
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
-        """Add what is changed, and the buttons."""
         return {
             "subtitle": str(obj),
-            "related": [(_("On file"), self._link(request, obj))],
+            "related": [(_("Current record"), self._link(request, obj))],
             "tables": [_table(obj)],
             **{f"{name}_url": self.url(name, obj.pk) for name in self._open_to(request, obj)},
         }
 
     @deed
     def approve_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask, and apply the change."""
         decision = ConfirmedAction(
             title=_("Approve this change?"),
-            question=_("It is applied at once, as it stands here."),
+            question=_("The change is applied immediately, as shown here."),
             button=_("Approve"),
             done=_("The change was approved and applied."),
             do=partial(proposals.approve, apply=partial(replay.apply, self.admin_site, request)),
@@ -151,10 +136,9 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
 
     @deed
     def reject_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask, and reject the change."""
         decision = ConfirmedAction(
             title=_("Reject this change?"),
-            question=_("Nothing of it is applied. It can be proposed again."),
+            question=_("The change is not applied. It can be proposed again."),
             button=_("Reject"),
             done=_("The change was rejected."),
             do=proposals.reject,
@@ -163,10 +147,9 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
 
     @deed
     def withdraw_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask, and withdraw a change of one's own."""
         decision = ConfirmedAction(
             title=_("Withdraw this change?"),
-            question=_("Nothing of it is applied. It can be proposed again."),
+            question=_("The change is not applied. It can be proposed again."),
             button=_("Withdraw"),
             done=_("The change was withdrawn."),
             do=proposals.withdraw,
@@ -209,7 +192,7 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
         if proposal.reason:
             lines.append(_("Reason: %(reason)s") % {"reason": proposal.reason})
         if proposal.change == ProposedChange.Change.ADDED and proposal.kind == _Kind.CLIENT:
-            lines.append(_("Its secret is not kept. Make one with “New secret” on its page."))
+            lines.append(_("Its secret is not stored. Generate one with “New secret” on its page."))
         return ConfirmationPage(
             title=decision.title,
             question=decision.question,
@@ -236,7 +219,7 @@ class ProposedChangeAdmin(ReadOnlyAdmin):
         }
         key = proposal.key
         row = models[proposal.kind]._default_manager.filter(pk=key).first() if key else None
-        text = proposal.name if row is not None or not key else _("It was deleted.")
+        text = proposal.name if row is not None or not key else _("Deleted.")
         return labels.link(self.admin_site, request, row, text)
 
 
@@ -249,11 +232,11 @@ def _changed(proposal: ProposedChange) -> list[changed_values.Changed]:
 def _table(proposal: ProposedChange) -> Table:
     wider = _wider(proposal)
     rows: list[tuple[Any, ...]] = [
-        (each.label, each.before, each.after, _("widens") if each.name in wider else "")
+        (each.label, each.before, each.after, _("grants more access") if each.name in wider else "")
         for each in _changed(proposal)
     ]
     columns = (_("field"), _("before"), _("after"), _("effect"))
-    return Table(_("What is changed"), columns, rows, most=len(rows) + 1)
+    return Table(_("Changes"), columns, rows, most=len(rows) + 1)
 
 
 def _wider(proposal: ProposedChange) -> Collection[str]:
@@ -278,5 +261,5 @@ def _client_type(proposal: ProposedChange) -> str | None:
 
 def _refusal(proposal: ProposedChange) -> str:
     if proposals.is_pending(proposal):
-        return _("Another operator has to decide what you have proposed.")
-    return _("This change does not wait any more.")
+        return _("Another operator must decide on your proposal.")
+    return _("This change is no longer pending.")

@@ -1,4 +1,4 @@
-"""What was changed in the registry, in words: each field with what it was and what it is."""
+"""Changes of the registry as text: each field with its old and new value."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _LABELS: Final[Mapping[str, Promise]] = {
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A field, and its two values in words.
+    """A changed field with both values as text.
 
     Attributes:
-        name: as it is recorded.
-        label: as people know it.
-        before, after: empty where the row is new or gone.
+        name: the recorded name.
+        label: the label of the field.
+        before, after: empty if the row is new or deleted.
     """
 
     name: str
@@ -51,11 +51,7 @@ class Changed:
 
 
 def of(details: Mapping[str, Any]) -> list[Changed]:
-    """Return what a change did to each field.
-
-    Args:
-        details: of an audit event, or of a proposal; nothing is relied on.
-    """
+    """Return the changed fields in the details of an audit event or proposal."""
     before, after = (_mapping(details.get(name)) for name in ("before", "after"))
     is_server = "resource_server" in {*details, details.get("kind")}
     model = ResourceServer if is_server else toolkit.application_model()
@@ -76,7 +72,7 @@ def short(details: Mapping[str, Any]) -> str:
 def _unrecorded(
     model: type[Model], details: Mapping[str, Any], known: set[str]
 ) -> Iterator[Changed]:
-    # Secrets, what a site added, and all that older versions recorded: by name only
+    # Secrets and fields of the site: by name only
     fields = details.get("fields")
     for name in fields if isinstance(fields, list) else ():
         if name not in known:

@@ -1,4 +1,4 @@
-"""What a form changed beside the values that are recorded."""
+"""Changed fields whose values are not recorded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from delegation_app.models import ClientPolicy
 
 
 def further_fields(form: BaseForm, formsets: Iterable[Any], known: Container[str]) -> list[str]:
-    """Return the names of what a site adds to our pages and that changed, inlines by their model.
+    """Return the names of changed fields that the site added, inlines by their model.
 
     Args:
         form: the form of the page.

@@ -1,4 +1,4 @@
-"""Pages of what is registered: each save is recorded, and one that widens may have to wait."""
+"""Pages of the registry: each change is recorded, and may need a second operator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
 from delegation_app.admin.base import context_of
-from delegation_app.admin.proposals import hold
+from delegation_app.admin.proposals import pending_change
 from delegation_app.admin.proposals.further_fields import further_fields
 from delegation_app.conf import conf
 from delegation_app.models import ProposedChange
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 else:
     _Admin = object
 
-# No header of a request becomes a key like this one
+# No request header maps to a key like this
 APPROVAL: Final = "delegation.approval"
 
 
@@ -35,9 +35,9 @@ class Register:
     """One of the two tables of the registry.
 
     Attributes:
-        kind: what a change of it is called.
-        name: the column that a row is known by.
-        table: which changes of a row widen.
+        kind: of its proposals.
+        name: the identifying column.
+        table: which changes of a row grant more access.
         state: reads and locks a row by its key.
         record: writes the audit event.
     """
@@ -67,12 +67,12 @@ RESOURCE_SERVERS: Final = Register(
 
 @dataclass(slots=True)
 class Approval:
-    """Stands in a request that applies a proposal.
+    """Marks a request that applies a proposal.
 
     Attributes:
-        proposal: what was approved.
+        proposal: the approved proposal.
         origin: the second operator.
-        is_applied: whether it was made.
+        is_applied: whether the change was made.
     """
 
     proposal: ProposedChange
@@ -80,22 +80,22 @@ class Approval:
     is_applied: bool = field(default=False, init=False)
 
     def accept(self, values: Diff, further: Sequence[str]) -> None:
-        """Note that the change was made.
+        """Mark the change as applied.
 
         Args:
-            values: what differs now.
-            further: the names of what differs beside that.
+            values: the actual differences.
+            further: the names of further changed fields.
 
         Raises:
-            Stale: it is not the change that both operators saw.
+            Stale: they differ from the approved change.
         """
         seen = (self.proposal.before, self.proposal.after)
         if further or (values.before, values.after) != seen:
-            raise Stale("What is on file has changed since this was proposed.")
+            raise Stale("The record has changed since this was proposed.")
         self.is_applied = True
 
     def operators(self) -> dict[str, Any]:
-        """Return what the event of the change says about the two."""
+        """Return the operators for the audit event."""
         return {
             "proposal": self.proposal.pk,
             "proposed_by": self.proposal.proposed_by,
@@ -104,13 +104,13 @@ class Approval:
 
 
 class Waits(PermissionDenied):
-    """Undoes a save that has to wait.
+    """Rolls back a save that needs a second operator.
 
-    Where no page of ours catches it, as in an editable list of a site, it is a plain refusal.
+    Outside the pages of this app, as in a site's editable list, it is a plain 403.
     """
 
     def __init__(self, wanted: ProposedValues, *, has_unkept: bool) -> None:
-        super().__init__("This change waits for a second operator.")
+        super().__init__("This change needs a second operator.")
         self.wanted = wanted
         self.has_unkept = has_unkept
 
@@ -127,25 +127,25 @@ class Registered(_Admin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Keep a change that has to wait, once the database has undone it."""
+        """Store a pending change after the rollback."""
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except Waits as waits:
             if waits.has_unkept:
-                return hold.refuse(self, request)
-            return hold.keep(self, request, waits.wanted)
+                return pending_change.refuse(self, request)
+            return pending_change.keep(self, request, waits.wanted)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
-        """Read what is on file under a lock, then save."""
+        """Read the stored row under a lock, then save."""
         form.on_file = self.state_of(obj) if change else None
         super().save_model(request, obj, form, change)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:
-        """Save, and record what differs now, all of it as one change.
+        """Save, and record all differences as one change.
 
         Raises:
-            Waits: a second operator has to approve it.
-            Stale: this request applies a proposal, and does something else.
+            Waits: a second operator must approve it.
+            Stale: the request applies a proposal, with a different result.
         """
         super().save_related(request, form, formsets, change)
         self.save_further(formsets)
@@ -158,7 +158,7 @@ class Registered(_Admin):
             approval.accept(values, further)
         elif conf.second_operator and widening.widened(self.REGISTER.table(form.instance), values):
             wanted = self._wanted(form.instance, values, is_new=not change)
-            wanted = replace(wanted, posted=hold.posted(request, form, formsets))
+            wanted = replace(wanted, posted=pending_change.posted(request, form, formsets))
             raise Waits(wanted, has_unkept=bool(further) or (change and _is_unkept(values)))
         if values.fields or further or not change:
             self.REGISTER.record(
@@ -171,10 +171,10 @@ class Registered(_Admin):
             )
 
     def save_further(self, formsets: Any) -> None:
-        """Save what hangs on the rows of inlines."""
+        """Save what depends on the rows of inlines."""
 
     def state_of(self, obj: Any) -> RegistryState | None:
-        """Return what is on file of a row, and lock it."""
+        """Return the state of a stored row, and lock it."""
         with nested():
             return self.REGISTER.state(obj.pk)
 

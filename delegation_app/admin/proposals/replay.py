@@ -1,6 +1,6 @@
-"""Applying a change that a second operator has approved: through the pages that it came from.
+"""Applying an approved change through the pages it came from.
 
-Whatever those pages refuse today is refused, and what comes out has to be what both operators saw.
+Their current validation applies, and the result must be the change that both operators saw.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ _Kind = ProposedChange.Kind
 
 
 def apply(site: AdminSite, request: HttpRequest, proposal: ProposedChange) -> None:
-    """Make a change, with the permissions that its proposer has now.
+    """Apply a change with the current permissions of its proposer.
 
     Args:
-        site: the admin that the proposal is approved in.
+        site: the admin site of the approval.
         request: of the second operator.
-        proposal: what both operators saw.
+        proposal: the approved change.
 
     Raises:
-        Stale: the proposer may not do it any more, its forms refuse it, its row is gone, or
-            something else would come out.
+        Stale: the proposer lacks permission, the form refuses it, its row is gone, or the result
+            would differ.
 
-    Side effects: those of the change. Call it inside a transaction, and undo that if it raises.
+    Side effects: those of the change. Call it in a transaction that is rolled back if it raises.
     """
     acting = _acting(site, request, proposal)
     if proposal.kind == _Kind.BLOCK:
@@ -55,13 +55,13 @@ def _acting(site: AdminSite, request: HttpRequest, proposal: ProposedChange) -> 
     acting.META = dict(request.META)
     acting.user = _proposer(proposal)
     acting.POST = _form(proposal)
-    # What the second operator sends is a reason. Neither files nor messages are part of the change.
+    # The second operator's request carries a reason; files and messages are not part of the change
     acting._files = MultiValueDict()  # type: ignore[attr-defined]  # noqa: SLF001 - has no setter
     acting._messages = default_storage(acting)  # type: ignore[attr-defined]  # noqa: SLF001 - set by a middleware
-    # The token of the request that approves was judged already
+    # The CSRF token of the approving request has been checked
     acting.csrf_processing_done = True  # type: ignore[attr-defined]  # of Django's middleware
     if not site.has_permission(acting):
-        raise Stale("The operator who proposed this may not change anything any more.")
+        raise Stale("The operator who proposed this no longer has access to the admin.")
     return acting
 
 
@@ -70,7 +70,7 @@ def _form(proposal: ProposedChange) -> Any:
     for name, values in proposal.posted.items():
         form.setlist(name, values)
     if proposal.change == ProposedChange.Change.ADDED and proposal.kind == _Kind.CLIENT:
-        # Known to nobody: an operator makes one with “New secret” when the client needs it
+        # Discarded: an operator generates one with “New secret” when the client needs it
         form["client_secret"] = new_secret()
     return form
 
@@ -84,7 +84,7 @@ def _proposer(proposal: ProposedChange) -> Any:
     except ValidationError:
         found = None
     if found is None:
-        raise Stale("The operator who proposed this does not exist any more.")
+        raise Stale("The operator who proposed this no longer exists.")
     return found
 
 
@@ -97,7 +97,7 @@ def _save(
     try:
         response = page.changeform_view(acting, quote(proposal.key) or None)
     except PermissionDenied as error:
-        raise Stale("The operator who proposed this may not change it any more.") from error
+        raise Stale("The operator who proposed this no longer has the permission.") from error
     if not approval.is_applied:
         raise Stale(_refusal(getattr(response, "context_data", None) or {}))
 
@@ -105,5 +105,5 @@ def _save(
 def _refusal(context: dict[str, Any]) -> str:
     errors = [str(text) for texts in context.get("errors", ()) for text in texts]
     if not errors:
-        return "It does not exist any more."
-    return f"The form refuses it now: {' '.join(errors)}"
+        return "The record no longer exists."
+    return f"The form does not accept it: {' '.join(errors)}"

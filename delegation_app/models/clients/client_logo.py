@@ -1,4 +1,4 @@
-"""The picture of a client, apart from its policy: each token request reads that."""
+"""The logo of a client, apart from its policy, which each token request reads."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from delegation_app.models.fields import DigestField
 
 
 class ClientLogo(PrimaryModel):
-    """An image as it was uploaded; `services.clients.logos` has looked at what it is."""
+    """An uploaded image, validated by `services.clients.logos`."""
 
     class ImageType(models.TextChoices):
-        """What may be shown. SVG is not among them: it can carry scripts and links."""
+        """Allowed types. SVG is excluded: it can contain scripts and links."""
 
         PNG = "image/png", "PNG"
         JPEG = "image/jpeg", "JPEG"
@@ -29,7 +29,7 @@ class ClientLogo(PrimaryModel):
     )
     data = models.BinaryField(_("data"))
     content_type = models.CharField(_("kind"), max_length=16, choices=ImageType.choices)
-    # Its address: another image is another address, so that browsers may keep each for ever
+    # Part of its URL, so that browsers can cache each image permanently
     digest = DigestField(_("digest"), db_index=True)
 
     objects = PrimaryManager["ClientLogo"]()
@@ -37,7 +37,7 @@ class ClientLogo(PrimaryModel):
     class Meta:
         verbose_name = _("client logo")
         verbose_name_plural = _("client logos")
-        # It is a part of the policy
+        # Part of the policy
         default_permissions = ()
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a client may do, beside what its application row says."""
+"""The policy of a client, in addition to its application row."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from delegation_app.toolkit import APPLICATION_MODEL
 
 
 class ClientPolicyQuerySet(RestrictionQuerySet["ClientPolicy"]):
-    """Policies; an UPDATE of what they allow leaves a stamp."""
+    """Policies; an UPDATE that restricts sets a timestamp."""
 
 
 class ClientPolicy(RestrictionTimes):
-    """The limits of one client. Trust (consent not asked) is the application's own mark."""
+    """The limits of one client. Trust (no consent required) is a flag of the application."""
 
     TAKING: ClassVar = frozenset({"scopes"})
 
     class AuthMethod(models.TextChoices):
-        """How a client proves itself at the token endpoint (RFC 7591 section 2)."""
+        """Client authentication at the token endpoint (RFC 7591 section 2)."""
 
         BASIC = names.BASIC, _("HTTP Basic")
         POST = names.POST, _("secret in the body")
@@ -51,18 +51,23 @@ class ClientPolicy(RestrictionTimes):
         verbose_name=_("application"),
     )
     enabled = models.BooleanField(
-        _("enabled"), default=True, help_text=_("Untick to stop everything this client holds.")
+        _("enabled"),
+        default=True,
+        help_text=_("Clear to suspend all delegations of this client immediately."),
     )
     grants = models.JSONField(_("grant types"), default=empty_list, blank=True)
     scopes = ScopeField(
-        _("scopes"), help_text=_("All it may ever have, separated by spaces. Empty means none.")
+        _("scopes"),
+        help_text=_(
+            "The scopes that the client may obtain, separated by spaces. Empty means none."
+        ),
     )
     audiences = models.ManyToManyField(
         ResourceServer,
         verbose_name=_("audiences"),
         related_name="client_policies",
         blank=True,
-        help_text=_("The resource servers it may get tokens for."),
+        help_text=_("The resource servers that the client may obtain tokens for."),
     )
     default_audience = models.ForeignKey(
         ResourceServer,
@@ -71,7 +76,7 @@ class ClientPolicy(RestrictionTimes):
         blank=True,
         related_name="+",
         verbose_name=_("default audience"),
-        help_text=_("For requests that name no resource. A single audience needs no default."),
+        help_text=_("For requests without a resource. Not needed with a single audience."),
     )
     token_endpoint_auth_method = models.CharField(
         _("client authentication"),
@@ -79,27 +84,29 @@ class ClientPolicy(RestrictionTimes):
         choices=AuthMethod.choices,
         blank=True,
         default="",
-        help_text=_("Empty: Basic or body for a client with a secret."),
+        help_text=_("Empty: Basic or body for a confidential client."),
     )
     drops_unavailable_scopes = models.BooleanField(
         _("drops unavailable scopes"),
         default=False,
         help_text=_(
-            "Leave scopes that it cannot get out of its requests, instead of refusing these. A "
-            "request of which nothing is left counts as one without scope."
+            "Remove unavailable scopes from its requests instead of refusing them. A request "
+            "without remaining scopes is treated as one without the parameter."
         ),
     )
     always_prompt = models.BooleanField(
-        _("always ask"), default=False, help_text=_("Ask the person each time, consent or not.")
+        _("always prompt"), default=False, help_text=_("Prompt the user each time.")
     )
     required_scopes = ScopeField(
-        _("needed scopes"),
-        help_text=_("It cannot work without these. Users may only allow all of them or deny."),
+        _("required scopes"),
+        help_text=_(
+            "The client does not work without these. Users can only allow all of them, or deny."
+        ),
     )
     confirm_risky = models.BooleanField(
-        _("confirm what is risky"),
+        _("high-risk scopes need approval"),
         default=False,
-        help_text=_("A consent to a scope of high risk waits until an operator confirms it."),
+        help_text=_("A consent to a high-risk scope is pending until an operator approves it."),
     )
     home_page = models.CharField(
         _("home page"), max_length=500, blank=True, default="", validators=[validate_web_address]
@@ -108,7 +115,7 @@ class ClientPolicy(RestrictionTimes):
         _("privacy page"), max_length=500, blank=True, default="", validators=[validate_web_address]
     )
     may_introspect_all = models.BooleanField(
-        _("may introspect every token"), default=False, help_text=_("For operators' own tools.")
+        _("may introspect every token"), default=False, help_text=_("For internal tools only.")
     )
     access_token_lifetime = models.PositiveIntegerField(
         _("access token lifetime"),
@@ -127,43 +134,57 @@ class ClientPolicy(RestrictionTimes):
         _("refresh retry window"),
         null=True,
         blank=True,
-        help_text=_("Seconds; empty: the site's; 0: no retry."),
+        help_text=_(
+            "Seconds. Within this time a client that lost a response may repeat the refresh "
+            "token. It gets the same successor, if that is unused. A later repetition counts as "
+            "theft and ends the delegation. At most the lifetime of an access token. 0: no "
+            "retry. Empty: the site's setting; at most 10 for a public client."
+        ),
     )
     delegation_lifetime = models.PositiveIntegerField(
         _("delegation lifetime"), null=True, blank=True, help_text=_("Seconds; empty: the site's.")
     )
     constraints = ConstraintsField(
-        _("constraints"), help_text=_("Limits of everything that is opened for this client.")
+        _("constraints"), help_text=_("Limits of every new delegation of this client.")
     )
     may_request_constraints = models.BooleanField(
-        _("may ask for constraints"),
+        _("may request constraints"),
         default=False,
-        help_text=_("Take the parameter “constraints”, which can only narrow."),
+        help_text=_("Accept the parameter “constraints”, which can only narrow."),
     )
-    # A value, not a key: it goes into every token, and a client that is gone lets nobody act.
+    # A value, not a key: it goes into every token, and must not become empty with a deleted client
     may_act = models.CharField(
-        _("may act with its tokens"),
+        _("may be exchanged by"),
         max_length=255,
         blank=True,
         default="",
-        help_text=_("The client id of the only client that may exchange what this one holds."),
+        help_text=_(
+            "The client id of the only client that may exchange the tokens of this one (the claim "
+            "“may_act”). Empty: the clients of each resource server."
+        ),
     )
     may_impersonate = models.BooleanField(
-        _("may_impersonate"),
+        _("may impersonate"),
         default=False,
-        help_text=_("Its exchanges without an actor token do not name it as the actor."),
+        help_text=_(
+            "Caution: exchanges without an actor token do not name this client as the actor. Only "
+            "the audit trail records it."
+        ),
     )
     may_exchange_refresh_tokens = models.BooleanField(
-        _("exchanges refresh tokens"),
+        _("may exchange refresh tokens"),
         default=False,
-        help_text=_("It may present its own refresh tokens for exchange."),
+        help_text=_("The client may exchange its own refresh tokens, too."),
     )
     may_refresh_exchanged_tokens = models.BooleanField(
-        _("refreshes what it exchanged"),
+        _("may refresh exchanged tokens"),
         default=False,
-        help_text=_("Its exchanges give a refresh token too."),
+        help_text=_(
+            "Its exchanges issue a refresh token, so that its access outlives the exchanged token. "
+            "Revoking the parent delegation still ends it."
+        ),
     )
-    # Empty while it is enabled, so that one that was disabled in some other way is not overlooked
+    # Null while enabled, so that a client disabled by raw SQL is not overlooked
     disabled_at = models.DateTimeField(_("disabled"), null=True, editable=False)
 
     objects = PrimaryManager.from_queryset(ClientPolicyQuerySet)()
@@ -173,7 +194,7 @@ class ClientPolicy(RestrictionTimes):
         verbose_name_plural = _("client policies")
         permissions = (("rotate_secret_clientpolicy", _("Can replace client secrets")),)
         indexes = (
-            # Whoever judges a chain of clients asks for the few that are disabled.
+            # Validity checks search for the few disabled clients
             models.Index(
                 fields=["application"],
                 name="client_policy_disabled",
@@ -198,7 +219,7 @@ class ClientPolicy(RestrictionTimes):
         return str(_("policy of %(client)s") % {"client": self.application})
 
     def stamps_since(self, stored: Self | None) -> dict[str, Any]:
-        """Return the columns that tell when it was tightened and disabled; see the base class."""
+        """Return the timestamps of restriction and disabling; see the base class."""
         since = stored.disabled_at if stored is not None and not stored.enabled else clock.now()
         return {
             **super().stamps_since(stored),
@@ -206,14 +227,14 @@ class ClientPolicy(RestrictionTimes):
         }
 
     def takes_from(self, stored: Self | None) -> bool:
-        """Tell whether a scope is gone, or a client that did without a policy gets one."""
+        """Whether a scope was removed, or a client without a policy gets one."""
         if stored is None:
             return bool(self.application.delegations_held.filter(revoked_at=None).exists())
         return not stored.scopes <= read_scope(self.scopes)
 
     @classmethod
     def stamps_of(cls, columns: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what an UPDATE of these columns stamps beside them."""
+        """Return the timestamps that an UPDATE of these columns sets as well."""
         stamps = super().stamps_of(columns)
         if "enabled" in columns:
             stamps["disabled_at"] = clock.now() if columns["enabled"] is False else None
@@ -224,7 +245,7 @@ class ClientPolicy(RestrictionTimes):
 def _audiences_taken(
     action: str, instance: Any, pk_set: set[Any] | None, *, reverse: bool, **_kwargs: object
 ) -> None:
-    # Before it happens: what is cleared from the other side is not named
+    # Before the change: a clear from the other side names no rows
     if action not in {"pre_remove", "pre_clear"}:
         return
     policies = ClientPolicy.objects.all()

@@ -1,4 +1,4 @@
-"""The secret that a client had before, while it still goes on."""
+"""The previous secret of a client, during an overlap."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from delegation_app.toolkit import APPLICATION_MODEL
 
 
 class PreviousSecret(PrimaryModel):
-    """One for each client whose secret was replaced with an overlap; it goes with the client."""
+    """At most one per client, after a replacement with an overlap; deleted with the client."""
 
     application = models.OneToOneField(
         APPLICATION_MODEL,
@@ -25,25 +25,25 @@ class PreviousSecret(PrimaryModel):
         verbose_name=_("application"),
     )
     hashed = models.TextField(_("hashed"), editable=False)
-    # Its own, where it was made by a generator; else only the slow hash can prove it
+    # Of the secret, if it was generated; otherwise only the slow hash can verify it
     digest = DigestField(_("digest"), blank=True, default="", db_default="", editable=False)
-    # Of the secret that replaced it, which was made here and is random enough for that. With it a
-    # wrong secret costs one slow hash here too, so that nobody can time who has two.
+    # Of the generated secret that replaced it. With it a wrong secret costs one slow hash, so that
+    # timing does not reveal an overlap.
     successor_digest = DigestField(_("digest of the new one"), editable=False)
-    # Of what is stored of the new one. A secret that is set in any other way ends this one.
-    current_digest = DigestField(_("stands beside"), editable=False)
+    # Of the stored hash of the new one. A secret set in any other way ends this one.
+    current_digest = DigestField(_("digest of the stored secret"), editable=False)
     ends_at = models.DateTimeField(_("ends"), editable=False)
 
     objects = PrimaryManager["PreviousSecret"]()
 
     class Meta:
-        verbose_name = _("former secret")
-        verbose_name_plural = _("former secrets")
+        verbose_name = _("previous secret")
+        verbose_name_plural = _("previous secrets")
         default_permissions = ()
 
     def __str__(self) -> str:
-        return str(_("former secret until %(end)s") % {"end": self.ends_at.isoformat()})
+        return str(_("previous secret until %(end)s") % {"end": self.ends_at.isoformat()})
 
     def goes_on(self, stored: str, now: datetime) -> bool:
-        """Tell whether it still proves its client, of whose secret `stored` is on file now."""
+        """Whether it is still valid; `stored` is the client's current stored secret."""
         return now < self.ends_at and hmac.compare_digest(self.current_digest, digest(stored))

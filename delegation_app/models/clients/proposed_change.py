@@ -1,4 +1,4 @@
-"""A change of the registry that waits for a second operator."""
+"""A change of the registry that is pending a second operator."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from delegation_app.models.fields import empty_object
 
 
 class ProposedChangeQuerySet(models.QuerySet["ProposedChange"]):
-    """Proposals, and which of them can still be decided."""
+    """Filters of proposals."""
 
     def waiting(self, now: datetime) -> ProposedChangeQuerySet:
-        """Keep what is neither decided nor expired."""
+        """Keep those neither decided nor expired."""
         return self.filter(state=ProposedChange.ProposalState.PENDING, expires_at__gt=now)
 
 
 class ProposedChange(PrimaryModel):
-    """What one operator wants to change, and what another one has decided. Never edited."""
+    """A change proposed by one operator and decided by another. Never edited."""
 
     class Kind(models.TextChoices):
-        """What is changed. The names are ours: a site may swap the model of its clients."""
+        """The changed table. A site may swap the model of its clients, so this is not its name."""
 
         CLIENT = "client", _("client")
         RESOURCE_SERVER = "resource_server", _("resource server")
         BLOCK = "block", _("block")
 
     class Change(models.TextChoices):
-        """How it is changed."""
+        """The kind of change."""
 
         ADDED = "added", _("added")
         CHANGED = "changed", _("changed")
         LIFTED = "lifted", _("lifted")
 
     class ProposalState(models.TextChoices):
-        """How far it is."""
+        """The state of a proposal."""
 
         PENDING = "pending", _("pending")
         APPROVED = "approved", _("approved")
@@ -47,13 +47,13 @@ class ProposedChange(PrimaryModel):
 
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
     change = models.CharField(_("change"), max_length=8, choices=Change.choices)
-    # Of the row that is changed; empty for one that is to be added
+    # Of the changed row; empty for a new one
     key = models.CharField(_("key"), max_length=64, blank=True)
-    # What the row is known by, kept as a value: the row may be deleted while this waits
+    # Kept as a value: the row may be deleted meanwhile
     name = models.CharField(_("what"), max_length=300)
     before = models.JSONField(_("before"), default=empty_object)
     after = models.JSONField(_("after"), default=empty_object)
-    # The form as the operator sent it, without secrets, until it is decided
+    # The submitted form without secrets, until the decision
     posted = models.JSONField(_("form"), default=empty_object, editable=False)
 
     proposed_by = models.CharField(_("proposed by"), max_length=300)
@@ -66,13 +66,13 @@ class ProposedChange(PrimaryModel):
     )
     decided_by = models.CharField(_("decided by"), max_length=300, blank=True)
     decided_at = models.DateTimeField(_("decided"), null=True)
-    decision_reason = models.CharField(_("reason of the decision"), max_length=255, blank=True)
+    decision_reason = models.CharField(_("reason for the decision"), max_length=255, blank=True)
 
     objects = PrimaryManager.from_queryset(ProposedChangeQuerySet)()
 
     class Meta:
         verbose_name = _("proposed change")
-        verbose_name_plural = _("changes waiting for a second operator")
+        verbose_name_plural = _("changes pending a second operator")
         ordering = ("-proposed_at", "-id")
         default_permissions = ("view",)
         permissions = (
@@ -80,7 +80,7 @@ class ProposedChange(PrimaryModel):
         )
         indexes = (
             models.Index(fields=["-proposed_at", "-id"], name="proposed_change_newest"),
-            # Few are in it, and the page of each client looks for its own
+            # Few rows are in it, and the page of each client searches for its own
             models.Index(
                 fields=["kind", "key"],
                 name="proposed_change_pending",

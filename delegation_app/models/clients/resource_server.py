@@ -1,4 +1,4 @@
-"""A resource server: somewhere a token can be valid."""
+"""Resource servers: the audiences of tokens."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from delegation_app.toolkit import APPLICATION_MODEL
 
 
 class ResourceServerQuerySet(RestrictionQuerySet["ResourceServer"]):
-    """Resource servers; an UPDATE of what they accept leaves a stamp."""
+    """Resource servers; an UPDATE that restricts sets a timestamp."""
 
 
 class ResourceServer(RestrictionTimes):
-    """A service that accepts our tokens, under the identifier that stands in `aud`."""
+    """A service that accepts tokens of this server, identified by `aud`."""
 
     TAKING: ClassVar = frozenset({"active", "identifier", "scopes"})
 
     class TokenFormat(models.TextChoices):
-        """What an access token for this service looks like."""
+        """The format of access tokens for this service."""
 
         JWT = "jwt", _("JSON Web Token")
         OPAQUE = "opaque", _("opaque, for introspection only")
@@ -33,25 +33,32 @@ class ResourceServer(RestrictionTimes):
         max_length=255,
         unique=True,
         validators=[validate_resource_identifier],
-        help_text=_("An absolute URI. It is the value of “resource” and of “aud”."),
+        help_text=_("An absolute URI, the value of “resource” and “aud”."),
     )
     # RFC 8693 section 2.1: the value of `audience` is a name that is unique at this server
     name = models.CharField(
-        _("name"), max_length=255, unique=True, help_text=_("As people are shown it.")
+        _("name"),
+        max_length=255,
+        unique=True,
+        help_text=_("Shown to users; also the value of “audience” in exchanges."),
     )
-    scopes = ScopeField(_("scopes"), help_text=_("The scopes that it knows, separated by spaces."))
+    scopes = ScopeField(
+        _("scopes"), help_text=_("The scopes that it accepts, separated by spaces.")
+    )
     introspectors: models.ManyToManyField[Any, Any] = models.ManyToManyField(
         APPLICATION_MODEL,
         verbose_name=_("introspecting clients"),
         related_name="introspectable_resource_servers",
         blank=True,
-        help_text=_("The clients that this service uses to ask about tokens."),
+        help_text=_(
+            "The clients of this service: they introspect and exchange the tokens sent to it."
+        ),
     )
     token_format = models.CharField(
         _("token format"), max_length=8, choices=TokenFormat.choices, default=TokenFormat.JWT
     )
     active = models.BooleanField(
-        _("active"), default=True, help_text=_("Untick to refuse every token for it, at once.")
+        _("active"), default=True, help_text=_("Clear to refuse every token for it immediately.")
     )
 
     objects = PrimaryManager.from_queryset(ResourceServerQuerySet)()
@@ -65,7 +72,7 @@ class ResourceServer(RestrictionTimes):
         return self.name
 
     def takes_from(self, stored: Self | None) -> bool:
-        """Tell whether it was switched off, renamed, or knows a scope less."""
+        """Whether it was deactivated, renamed or lost a scope."""
         if stored is None:
             return False
         is_off = stored.active and not self.active

@@ -1,4 +1,4 @@
-"""The digest of a client's secret, where that was made by a generator."""
+"""The digest of a client's generated secret."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from delegation_app.toolkit import APPLICATION_MODEL
 
 
 class SecretDigest(PrimaryModel):
-    """At most one for each client: with it a secret of 128 bits or more costs no slow hash.
+    """At most one per client, so that a secret of 128 bits or more needs no slow hash.
 
     The application keeps its slow hash, so a site that uses the toolkit's own endpoints, or removes
     this app, loses nothing.
@@ -28,8 +28,8 @@ class SecretDigest(PrimaryModel):
         verbose_name=_("application"),
     )
     digest = DigestField(_("digest"), editable=False)
-    # Of what the application stores. A secret that is set in any other way ends this row.
-    current_digest = DigestField(_("stands beside"), editable=False)
+    # Of the stored hash of the application. A secret set in any other way invalidates this row.
+    current_digest = DigestField(_("digest of the stored secret"), editable=False)
 
     objects = PrimaryManager["SecretDigest"]()
 
@@ -42,5 +42,5 @@ class SecretDigest(PrimaryModel):
         return str(_("digest of a secret"))
 
     def is_of(self, stored: str) -> bool:
-        """Return True if it is the digest of the secret whose slow hash is `stored`."""
+        """Whether it is the digest of the secret whose slow hash is `stored`."""
         return hmac.compare_digest(self.current_digest, digest(stored))

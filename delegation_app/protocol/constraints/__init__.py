@@ -1,7 +1,7 @@
 """Constraints: the limits of a delegation beyond scope and audience.
 
-A delegation's constraints are a list, and all of them must hold. A child's list is its parent's
-narrowed by its own, so a list is always the whole truth about its delegation.
+A delegation has a list of constraints, all of which apply. A child's list is its parent's narrowed
+by its own, so a list is always complete.
 
 A new type is one file beside this one and one line in the tuple below. A type of another package
 calls `install` before the first constraint is read.

@@ -1,7 +1,7 @@
-"""What every constraint is: a value that parses, narrows, is handed on, and judges an access.
+"""The base class of constraints, and strict JSON helpers.
 
-The helpers at the end read JSON strictly. None of them repeats input in an error except short
-plain names, since the description goes back to whoever sent the input and into logs.
+The helpers repeat no input in an error except short plain names: descriptions go back to the sender
+and into logs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 
 class EnforcementPoint(Enum):
-    """When a constraint is judged."""
+    """Where a constraint is enforced."""
 
     ISSUE = "issue"
     """The token endpoint issues a token: code, refresh, client credentials or device."""
@@ -30,10 +30,10 @@ class EnforcementPoint(Enum):
     """An exchange issues a token on a child."""
 
     INTROSPECTION = "introspection"
-    """A resource server asks about a token."""
+    """A resource server introspects a token."""
 
     RESOURCE = "resource"
-    """A resource server judges a request."""
+    """A resource server verifies a request."""
 
 
 ALWAYS: Final = frozenset(EnforcementPoint)
@@ -41,15 +41,15 @@ ALWAYS: Final = frozenset(EnforcementPoint)
 
 @dataclass(frozen=True, slots=True)
 class AccessContext:
-    """What is known about one use of a delegation. None means unknown, and is never in favour.
+    """The facts about one use of a delegation. None means unknown, which never permits.
 
     Args:
-        moment: what is about to happen.
+        moment: the enforcement point.
         now: an aware datetime.
         ip: address of the bearer.
         method: HTTP method of the request at the resource server.
-        path: its path as frameworks hand it on: without the query, percent-decoded once.
-        audience: where the token is to be valid, or the resource server that judges.
+        path: its path without the query, percent-decoded once, as frameworks provide it.
+        audience: of the token, or the resource server that verifies.
         uses: number of tokens already issued on this delegation and below it.
 
     Raises:
@@ -85,7 +85,7 @@ class Constraint(ABC):
     """The member `type` of its JSON object."""
 
     ENFORCED_AT: ClassVar[frozenset[EnforcementPoint]]
-    """The moments at which it is enforced."""
+    """The points at which it is enforced."""
 
     @classmethod
     @abstractmethod
@@ -98,14 +98,14 @@ class Constraint(ABC):
 
     @abstractmethod
     def as_json(self) -> dict[str, Any]:
-        """Return the JSON object, with `type`, from which `parse` makes an equal value."""
+        """Return the JSON object with `type`; `parse` reads it back as an equal value."""
 
     @abstractmethod
     def narrowed(self, parent: Self) -> Self:
         """Return the constraint that permits exactly what both permit.
 
         Raises:
-            InvalidConstraint: nothing would be left, or the result would exceed a size limit.
+            InvalidConstraint: the intersection is empty, or exceeds a size limit.
         """
 
     def for_child(self) -> Self:
@@ -114,15 +114,15 @@ class Constraint(ABC):
 
     @abstractmethod
     def refusal(self, access: AccessContext) -> str | None:
-        """Judge an access at one of the moments in `ENFORCED_AT`.
+        """Check an access at one of the points in `ENFORCED_AT`.
 
         Returns:
-            None if it is permitted, else one short sentence that may be shown to anybody.
+            None if it is permitted, else one short public sentence.
         """
 
     @abstractmethod
     def describe(self) -> str:
-        """Return one sentence, in one line, for the people who grant or watch the delegation."""
+        """Return one sentence, in one line, for users and operators."""
 
 
 def check_members(
@@ -133,14 +133,14 @@ def check_members(
     optional: Collection[str] = (),
     nested: bool = False,
 ) -> None:
-    """Refuse an object that misses a member or has one that is not known.
+    """Refuse an object with a missing or unknown member.
 
     Args:
         kind: the constraint type, for the error.
         members: the JSON object.
-        required: names that must be there.
-        optional: names that may be there.
-        nested: the object stands inside the constraint, so that it may not have a `type`.
+        required: required names.
+        optional: optional names.
+        nested: whether the object is inside the constraint, without a `type`.
 
     Raises:
         InvalidConstraint: see above.
@@ -192,7 +192,7 @@ def integer(kind: str, name: str, value: object, *, least: int, most: int) -> in
 
 
 def shown(name: object) -> str:
-    """Return `name` as it may stand in a public error: itself only if it is short and plain."""
+    """Return `name` for a public error: itself only if it is short and plain."""
     return name if isinstance(name, str) and _PLAIN_NAME.fullmatch(name) else "a name"
 
 

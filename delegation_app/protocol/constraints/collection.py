@@ -1,4 +1,4 @@
-"""The constraints of one delegation, taken together: all of them must hold."""
+"""The constraints of one delegation, all of which apply."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Constraints:
     """An immutable conjunction of constraints, one for each type, ordered by type.
 
     Args:
-        constraints: any; two of one type become the one that permits what both permit.
+        constraints: any; two of one type are intersected.
 
     Raises:
-        InvalidConstraint: two of one type have nothing in common, or there are too many types.
+        InvalidConstraint: an empty intersection, or too many types.
     """
 
     members: tuple[Constraint, ...]
@@ -58,11 +58,10 @@ class Constraints:
 
     @classmethod
     def stored(cls, value: object) -> Self:
-        """Read what `as_json` wrote into a database, perhaps an earlier version of it.
+        """Read the output of `as_json` from the database, possibly of an earlier version.
 
         Returns:
-            The constraints, or, if they can't be read, some that permit nothing and whose
-            `as_json` is what was stored.
+            The constraints; unreadable ones permit nothing, with the stored value as `as_json`.
         """
         try:
             return cls.parse(value)
@@ -70,11 +69,11 @@ class Constraints:
             return cls([UnreadableConstraint.keeping(value)])
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Return the JSON array from which `parse` makes an equal value."""
+        """Return the JSON array; `parse` reads it back as an equal value."""
         return _as_json(self.members)
 
     def claim(self) -> list[dict[str, Any]]:
-        """Return the JSON array of those that a resource server judges, for an access token."""
+        """Return the JSON array of those enforced by resource servers, for an access token."""
         return _as_json(
             member for member in self.members if EnforcementPoint.RESOURCE in member.ENFORCED_AT
         )
@@ -90,10 +89,10 @@ class Constraints:
         return next((member for member in self.members if kind == member.TYPE), None)
 
     def narrowed(self, by: Constraints) -> Constraints:
-        """Return what permits exactly what both permit.
+        """Return the intersection.
 
         Raises:
-            InvalidConstraint: two of one type have nothing in common, or the result is too large.
+            InvalidConstraint: an empty intersection of one type, or too large a result.
         """
         return Constraints((*by.members, *self.members))
 
@@ -102,9 +101,9 @@ class Constraints:
         return Constraints(constraint.for_child() for constraint in self.members)
 
     def is_within(self, parent: Constraints) -> bool:
-        """Tell whether this is at least as narrow as `parent`.
+        """Whether this is at least as narrow as `parent`.
 
-        Two time zones that keep the same hours count as different.
+        Two time zones with equal hours count as different.
         """
         try:
             return parent.narrowed(by=self) == self
@@ -112,10 +111,10 @@ class Constraints:
             return False
 
     def refusal(self, access: AccessContext) -> str | None:
-        """Judge an access by those constraints that are enforced at its moment.
+        """Check an access against the constraints enforced at its point.
 
         Returns:
-            None if all permit it, else the sentence of the first that does not.
+            None if all permit it, else the sentence of the first refusal.
         """
         judged = (member for member in self.members if access.moment in member.ENFORCED_AT)
         sentences = (constraint.refusal(access) for constraint in judged)
@@ -143,7 +142,7 @@ def parse_text(text: str) -> Constraints:
             object_pairs_hook=_object,
             parse_constant=_refuse_constant,
         )
-    # Too deep nesting is a RecursionError, and too long a number a ValueError.
+    # Deep nesting raises RecursionError, a long number ValueError
     except (ValueError, RecursionError) as error:
         raise InvalidConstraint("The constraints are not valid JSON.") from error
     return Constraints.parse(value)

@@ -23,10 +23,10 @@ MAX_NETWORKS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class IpRange(Constraint):
-    """Networks that don't touch or overlap, IPv4 before IPv6, each in ascending order."""
+    """Disjoint networks that do not touch, IPv4 before IPv6, each in ascending order."""
 
     TYPE: ClassVar[str] = "ip_range"
-    # At introspection the caller is the resource server, so its address says nothing.
+    # At introspection the caller is the resource server, whose address is irrelevant
     ENFORCED_AT: ClassVar[frozenset[EnforcementPoint]] = frozenset(
         {EnforcementPoint.ISSUE, EnforcementPoint.HAND_ON, EnforcementPoint.RESOURCE}
     )
@@ -50,7 +50,6 @@ class IpRange(Constraint):
             ) from error
 
     def as_json(self) -> dict[str, Any]:
-        """Return the JSON object."""
         return {"type": self.TYPE, "networks": [str(network) for network in self.networks]}
 
     def narrowed(self, parent: Self) -> Self:
@@ -77,7 +76,6 @@ class IpRange(Constraint):
         return "It may not be used from this address."
 
     def describe(self) -> str:
-        """Return the sentence for people."""
         return f"Only from {listed(map(str, self.networks))}."
 
 

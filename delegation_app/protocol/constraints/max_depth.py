@@ -1,4 +1,4 @@
-"""max_depth: how many more times a delegation may be handed on."""
+"""max_depth: how many more times a delegation may be delegated onward."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ class MaxDepth(Constraint):
         return cls(integer(cls.TYPE, "depth", members["depth"], least=0, most=MOST))
 
     def as_json(self) -> dict[str, Any]:
-        """Return the JSON object."""
         return {"type": self.TYPE, "depth": self.depth}
 
     def narrowed(self, parent: Self) -> Self:
@@ -45,7 +44,7 @@ class MaxDepth(Constraint):
         return min(self, parent, key=lambda constraint: constraint.depth)
 
     def for_child(self) -> Self:
-        """Return one less; at 0 the handing on was refused before anybody asks."""
+        """Return one less; at 0 the exchange has been refused before."""
         return type(self)(max(self.depth - 1, 0))
 
     def refusal(self, access: AccessContext) -> str | None:  # noqa: ARG002 - the depth alone decides
@@ -53,7 +52,6 @@ class MaxDepth(Constraint):
         return None if self.depth else "It may not be delegated any further."
 
     def describe(self) -> str:
-        """Return the sentence for people."""
         if not self.depth:
             return "It may not be delegated onward."
         times = "once" if self.depth == 1 else f"{self.depth} times in a row"

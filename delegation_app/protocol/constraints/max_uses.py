@@ -1,4 +1,4 @@
-"""max_uses: how many tokens may ever be issued on a delegation and all below it."""
+"""max_uses: the total number of tokens of a delegation and its descendants."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST: Final = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class MaxUses(Constraint):
-    """The number of tokens, at least 1. Whoever issues counts; this only compares."""
+    """The number of tokens, at least 1. The issuing service counts; this only compares."""
 
     TYPE: ClassVar[str] = "max_uses"
     ENFORCED_AT: ClassVar[frozenset[EnforcementPoint]] = frozenset(
@@ -39,7 +39,6 @@ class MaxUses(Constraint):
         return cls(integer(cls.TYPE, "uses", members["uses"], least=1, most=MOST))
 
     def as_json(self) -> dict[str, Any]:
-        """Return the JSON object."""
         return {"type": self.TYPE, "uses": self.uses}
 
     def narrowed(self, parent: Self) -> Self:
@@ -50,8 +49,7 @@ class MaxUses(Constraint):
         """Permit an access while the number of tokens is known and below the limit."""
         if access.uses is not None and access.uses < self.uses:
             return None
-        return "It has been used as often as it may be."
+        return "The maximum number of uses has been reached."
 
     def describe(self) -> str:
-        """Return the sentence for people."""
-        return f"At most {self.uses} token{'' if self.uses == 1 else 's'}, ever."
+        return f"At most {self.uses} token{'' if self.uses == 1 else 's'} in total."

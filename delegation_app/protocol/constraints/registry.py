@@ -1,4 +1,4 @@
-"""The constraint types that are known. Whatever is not in here is refused."""
+"""The registry of constraint types. Other types are refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _C = TypeVar("_C", bound=type[Constraint])
 
 
 def install(cls: _C) -> _C:
-    """Make a constraint class known, and return it, so that this also serves as a decorator.
+    """Register a constraint class and return it; also usable as a decorator.
 
     Raises:
         ValueError: its `TYPE` is malformed, or taken by another class.

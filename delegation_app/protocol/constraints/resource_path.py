@@ -1,4 +1,4 @@
-"""resource_path: the methods and paths that a delegation opens at a resource server."""
+"""resource_path: the methods and paths that a delegation permits at a resource server."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _DECODINGS: Final = 4
 
 # RFC 9110 section 16.1.1: the registered methods are uppercase letters, some with a hyphen
 _METHOD = re.compile(r"[A-Z][A-Z0-9_-]{0,39}|\*")
-# What servers, proxies and frameworks resolve in different ways: path parameters, empty and dot
-# segments, escapes that turn into either, and characters that end a path or can't stand in one.
+# Servers, proxies and frameworks resolve these differently: path parameters, empty and dot
+# segments, escapes of either, and characters that end a path or are invalid in one.
 _AMBIGUOUS = re.compile(
     r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\\;?#]|//|%(?:2e|2f|5c)|/\.{1,2}(?=/|\Z)", re.IGNORECASE
 )
@@ -45,7 +45,6 @@ class _Permit:
         return self.method in (ANY, other.method) and _is_under(other.prefix, self.prefix)
 
     def intersection(self, other: _Permit) -> list[_Permit]:
-        """Return the one permit that both make, if there is any."""
         if _is_under(self.prefix, other.prefix):
             prefix = self.prefix
         elif _is_under(other.prefix, self.prefix):
@@ -59,7 +58,7 @@ class _Permit:
 
 @dataclass(frozen=True, slots=True)
 class ResourcePath(Constraint):
-    """Permits of which none covers another, in order. A request needs one of them."""
+    """Permits of which none covers another, in order. A request needs one."""
 
     TYPE: ClassVar[str] = "resource_path"
     ENFORCED_AT: ClassVar[frozenset[EnforcementPoint]] = frozenset({EnforcementPoint.RESOURCE})
@@ -70,8 +69,8 @@ class ResourcePath(Constraint):
     def parse(cls, members: Mapping[str, object]) -> Self:
         """Read `rules`, an array of objects with `methods` and `prefixes`.
 
-        A prefix stands for itself and for whatever lies below it, by whole segments; a slash at
-        its end means nothing. It is written without percent-encoding, as a framework shows it.
+        A prefix covers itself and everything below it, by whole segments; a trailing slash is
+        ignored. It is written without percent-encoding.
 
         Raises:
             InvalidConstraint: the members are not as described.
@@ -91,10 +90,10 @@ class ResourcePath(Constraint):
         }
 
     def narrowed(self, parent: Self) -> Self:
-        """Return the permits that both make.
+        """Return the intersection.
 
         Raises:
-            InvalidConstraint: there is none, or there are too many.
+            InvalidConstraint: it is empty or too large.
         """
         pairs = ((own, other) for own in self.permits for other in parent.permits)
         both = _canonical(permit for own, other in pairs for permit in own.intersection(other))
@@ -114,7 +113,6 @@ class ResourcePath(Constraint):
         return "It may not be used with this method and path."
 
     def describe(self) -> str:
-        """Return the sentence for people."""
         rules = (
             f"{'every method' if ANY in methods else listed(methods)} under {listed(prefixes)}"
             for methods, prefixes in self._rules()
@@ -132,10 +130,10 @@ class ResourcePath(Constraint):
 
 
 def is_ambiguous(path: str) -> bool:
-    """Tell whether two programs could take `path` for different resources.
+    """Whether two programs could resolve `path` to different resources.
 
     Args:
-        path: as it was received or after one percent-decoding.
+        path: as received, or after one percent-decoding.
     """
     if not path.startswith("/") or len(path) > MAX_LENGTH:
         return True
@@ -144,7 +142,7 @@ def is_ambiguous(path: str) -> bool:
             return True
         try:
             decoded = unquote(path, errors="strict")
-        # Overlong forms such as %c0%ae are how a dot gets past whoever looks for %2e.
+        # Overlong forms such as %c0%ae hide a dot from a search for %2e
         except UnicodeDecodeError:
             return True
         if decoded == path:
@@ -164,20 +162,19 @@ def _parse_rule(rule: dict[str, object]) -> list[_Permit]:
     prefixes = strings(kind, "prefixes", rule["prefixes"], limit=MAX_PERMITS)
     if not all(_METHOD.fullmatch(method) for method in methods):
         raise InvalidConstraint("resource_path: a method must be an uppercase token or *.")
-    # People read prefixes before they agree, so nothing in one may be invisible.
+    # Users read prefixes before they consent, so nothing in one may be invisible
     if any(is_ambiguous(text) or "%" in text or not text.isprintable() for text in prefixes):
         raise InvalidConstraint(
             "resource_path: a prefix must start with / and be free of dot segments, empty"
             " segments, parameters, percent-encoding and unprintable characters."
         )
-    # Before anything is multiplied or compared: both are quadratic.
+    # Before multiplying and comparing, which are quadratic
     if len(methods) * len(prefixes) > MAX_PERMITS:
         raise _too_many()
     return [_Permit(prefix.rstrip("/") or "/", name) for prefix in prefixes for name in methods]
 
 
 def _canonical(permits: Iterable[_Permit]) -> tuple[_Permit, ...]:
-    """Return those that no other covers, which is the same for all ways to say the same."""
     kept: list[_Permit] = []
     # A prefix sorts before what lies below it, and "*" before every method.
     for permit in sorted(set(permits)):

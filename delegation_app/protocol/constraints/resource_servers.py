@@ -1,4 +1,4 @@
-"""resource_servers: the only places where a delegation, and all below it, may be used."""
+"""resource_servers: the only resource servers of a delegation and its descendants."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_LENGTH: Final = 2000
 
 @dataclass(frozen=True, slots=True)
 class ResourceServers(Constraint):
-    """The resource servers that may be reached, as a set that is never empty."""
+    """The allowed resource servers, a non-empty set."""
 
     TYPE: ClassVar[str] = "resource_servers"
     ENFORCED_AT: ClassVar[frozenset[EnforcementPoint]] = ALWAYS
@@ -49,7 +49,6 @@ class ResourceServers(Constraint):
         return cls(Audience(identifiers))
 
     def as_json(self) -> dict[str, Any]:
-        """Return the JSON object."""
         return {"type": self.TYPE, "identifiers": list(self.allowed)}
 
     def narrowed(self, parent: Self) -> Self:
@@ -70,5 +69,4 @@ class ResourceServers(Constraint):
         return "It may not be used at this resource server."
 
     def describe(self) -> str:
-        """Return the sentence for people."""
         return f"Only at {listed(self.allowed)}."

@@ -25,20 +25,19 @@ _DAY: Final = 24 * 60
 _WEEK: Final = 7 * _DAY
 _ZONE_LENGTH: Final = 64
 
-# The names of the IANA database. Lowercase ones are other files that lie beside it.
+# Names in the IANA database; lowercase ones are other files of its folder
 _ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}")
 _TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 
 Span: TypeAlias = tuple[int, int]
-"""Minutes since Monday 00:00: the first that is inside, and the first that is not any more."""
+"""Minutes since Monday 00:00: the first one inside, and the first one after."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """Hours that repeat every week.
 
-    They are what the clocks on the wall show: hours that a change of the clocks repeats count
-    twice, and hours that it leaves out never come.
+    In local time: hours repeated by a clock change count twice, and skipped hours do not occur.
 
     Args:
         zone: name in the IANA time zone database.
@@ -84,7 +83,7 @@ class Schedule:
         return type(self)(self.zone, spans)
 
     def includes(self, now: datetime) -> bool:
-        """Tell whether `now`, an aware datetime, is in the hours."""
+        """Whether `now`, an aware datetime, is in the hours."""
         local = now.astimezone(ZoneInfo(self.zone))
         minute = local.weekday() * _DAY + local.hour * 60 + local.minute
         return any(start <= minute < end for start, end in self.spans)
@@ -117,7 +116,6 @@ def _parse_zone(zone: object) -> str:
 
 
 def _parse_entry(entry: dict[str, object]) -> list[Span]:
-    """Return the spans of one entry, one for each day on which it begins."""
     check_members(_KIND, entry, required=["days", "from", "to"], nested=True)
     days = strings(_KIND, "days", entry["days"], limit=len(DAYS))
     for day in days:

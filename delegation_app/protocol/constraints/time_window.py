@@ -21,7 +21,7 @@ from delegation_app.protocol.constraints.schedule import Schedule
 
 MAX_SCHEDULES: Final = 8
 
-# RFC 3339 section 5.6, in capitals; a time without an offset would be anybody's
+# RFC 3339 section 5.6, in capitals; a time without an offset is ambiguous
 _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?"
     r"(?:Z|[+-][0-9]{2}:[0-9]{2})"
@@ -94,7 +94,7 @@ class TimeWindow(Constraint):
     def narrowed(self, parent: Self) -> Self:
         """Return the time that is in both.
 
-        Contradictions between time zones, or between dates and hours, are not looked for: such a
+        Contradictions between time zones, or between dates and hours, are not detected: such a
         window never opens.
 
         Raises:
@@ -111,13 +111,12 @@ class TimeWindow(Constraint):
         if self.not_before and access.now < self.not_before:
             return "It may not be used yet."
         if self.not_after and access.now >= self.not_after:
-            return "It may not be used any more."
+            return "It may no longer be used."
         if not all(schedule.includes(access.now) for schedule in self.schedules):
             return "It may not be used at this hour."
         return None
 
     def describe(self) -> str:
-        """Return the sentence for people."""
         parts = []
         if self.not_before:
             parts.append(f"from {_readable(self.not_before)}")

@@ -1,4 +1,4 @@
-"""Reading constraints back from where they were stored."""
+"""Stored constraints that cannot be read."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from delegation_app.protocol.constraints.base import (
 
 @dataclass(frozen=True, slots=True)
 class UnreadableConstraint(Constraint):
-    """What was stored and can't be read any more, such as a type whose package is gone.
+    """A stored value that cannot be read, such as a type of a removed package.
 
-    It permits nothing, and is kept as it was. Nobody can ask for one: it is not registered.
+    It permits nothing, and is kept unchanged. It is not registered, so requests cannot contain it.
     """
 
     TYPE: ClassVar[str] = "unreadable"
@@ -35,7 +35,7 @@ class UnreadableConstraint(Constraint):
 
     @classmethod
     def parse(cls, members: Mapping[str, object]) -> Self:
-        """Refuse: nobody can ask for one.
+        """Refuse: a request cannot contain it.
 
         Raises:
             InvalidConstraint: always.
@@ -44,11 +44,11 @@ class UnreadableConstraint(Constraint):
         raise InvalidConstraint(f"{cls.TYPE} is not a known constraint type.")
 
     def as_json(self) -> dict[str, Any]:
-        """Return an object that no verifier knows."""
+        """Return an object that verifiers refuse."""
         return {"type": self.TYPE}
 
     def kept(self) -> list[dict[str, Any]]:
-        """Return the list that was stored; in a token, no verifier knows all of it either."""
+        """Return the stored list; verifiers refuse it in a token."""
         value = json.loads(self.text)
         is_list = isinstance(value, list) and all(isinstance(item, dict) for item in value)
         return value if is_list else [self.as_json()]
@@ -59,8 +59,7 @@ class UnreadableConstraint(Constraint):
 
     def refusal(self, access: AccessContext) -> str | None:  # noqa: ARG002 - nothing is permitted
         """Refuse."""
-        return "A constraint of this delegation is not known here."
+        return "A constraint of this delegation is unknown."
 
     def describe(self) -> str:
-        """Return the sentence for people."""
-        return "It has a constraint that is not known here, so it permits nothing."
+        return "It has an unknown constraint, so it permits nothing."

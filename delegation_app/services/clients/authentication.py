@@ -26,16 +26,16 @@ from delegation_app.services.clients.lookup import TARGETS, RegisteredClient, fi
 
 logger = logger_for("delegation_app")
 
-# More than any form or generator makes; nothing longer is hashed
+# Longer secrets are refused without hashing
 _LONGEST_SECRET: Final = 1024
 _REFUSAL: Final = "Too many failed authentications. Wait a minute."
 
 
 class _VerifiedSecrets:
-    """Which secrets this process has verified, as an HMAC under a key that dies with it.
+    """The verified secrets of this process, as HMACs under a key of the process.
 
-    A slow password hash is paid once per process: from then on the right secret is known, and so
-    is that another one is wrong. The HMAC is bound to the stored hash, so a changed secret ends it.
+    The slow password hash is computed once per process. The HMAC is bound to the stored hash, so a
+    changed secret invalidates it.
     """
 
     _MOST: Final = 4096
@@ -53,7 +53,7 @@ class _VerifiedSecrets:
                 self._known.popitem(last=False)
 
     def judge(self, pk: int, stored: str, secret: str) -> bool | None:
-        """Return whether `secret` is right; None if this process does not know the right one."""
+        """Return whether `secret` is right; None if this process has not verified one."""
         stored_mac, right = self._known.get(pk, (b"", b""))
         if not hmac.compare_digest(stored_mac, self.mac(stored, "")):
             return None
@@ -69,7 +69,7 @@ class _VerifiedSecrets:
 
 
 class _Flights:
-    """Of threads that need the same slow hash at the same time one works and the others wait."""
+    """Computes concurrent equal slow hashes once: one thread works, the others wait."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -104,13 +104,13 @@ class _Flights:
 _verified = _VerifiedSecrets()
 _verified_former = _VerifiedSecrets()
 _flights = _Flights()
-# An unknown client is not to be told from a wrong secret by its time. Under a flood that ends: the
-# time of all is worth more than the names of clients, which are no secrets (RFC 6749 section 2.2).
+# Timing must not distinguish an unknown client from a wrong secret. Under a flood this is given
+# up: client ids are not secrets (RFC 6749 section 2.2).
 _wasted = throttle.Allowance()
 
 
 def forget() -> None:
-    """Forget which secrets this process has verified: each pays its slow hash once more."""
+    """Forget the verified secrets of this process."""
     _verified.forget()
     _verified_former.forget()
     _wasted.renew()
@@ -118,12 +118,12 @@ def forget() -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """One of the secrets that a client may send: the present one, or a former one.
+    """A valid secret of a client: the current or the previous one.
 
     Attributes:
-        hashed: what is stored of it.
-        memory: what this process knows of such secrets.
-        right: whether it is the one that was sent; None if only a slow hash can say.
+        hashed: the stored hash.
+        memory: the verified secrets of its kind.
+        right: whether it matches the sent one; None if that needs a slow hash.
     """
 
     hashed: str
@@ -138,23 +138,23 @@ def authenticate(
     via: Sequence[str] = (),
     relation: str = TARGETS,
 ) -> RegisteredClient:
-    """Return the client that `credentials` prove.
+    """Return the client that `credentials` authenticate.
 
-    What can be judged without a slow hash passes even while an attacker exhausts the attempts of
-    that client: a random secret, and a typed one that this process verified before.
+    Secrets that need no slow hash are accepted even while an attacker exhausts the attempts of the
+    client: generated ones, and typed ones that this process has verified.
 
     Args:
         credentials: as read from the request.
         ip: the caller's address, for counting failures; None if it is unknown.
         via: see `Sender.via`.
-        relation: which resource servers to read with the client.
+        relation: the resource servers to read with the client.
 
     Raises:
-        InvalidClient: unknown, disabled, wrong secret or wrong method; all look the same.
+        InvalidClient: unknown, disabled, wrong secret or wrong method, indistinguishably.
         TooManyAttempts: too many failures of this client, or from this address.
 
-    Side effects: failures are counted in the cache. The first use of a random secret whose digest
-    is not on file yet writes that.
+    Side effects: failures are counted in the cache. The first use of a generated secret without a
+    stored digest stores it.
     """
     client = find(credentials.client_id, relation)
     proven = _judged_quickly(client, credentials)
@@ -175,11 +175,11 @@ def authenticate(
 def _judged_quickly(
     client: RegisteredClient | None, credentials: PresentedCredentials
 ) -> bool | None:
-    """Return whether the client is proven; None if only a slow hash can say."""
+    """Return whether the client is authenticated; None if that needs a slow hash."""
     if client is None or not _may_use(client, credentials.method):
         return False
     # RFC 6749 section 3.2.1: only a public client identifies itself by its id alone. An empty
-    # secret is none, even where a row was stored with one.
+    # secret is no secret, even if a row stores one.
     if not credentials.secret:
         return not client.is_confidential
     if len(credentials.secret.encode("utf-8", "surrogatepass")) > _LONGEST_SECRET:
@@ -198,7 +198,7 @@ def _may_use(client: RegisteredClient, method: str) -> bool:
 def _judged_slowly(
     client: RegisteredClient, secret: str, budgets: Sequence[throttle.Budget]
 ) -> tuple[bool, bool]:
-    """Return whether a secret is right, and whether it was this thread that counted and hashed."""
+    """Return whether a secret is right, and whether this thread counted and hashed it."""
 
     def judge() -> bool:
         with throttle.attempt(*budgets, refusal=_REFUSAL) as attempt:
@@ -212,7 +212,7 @@ def _judged_slowly(
 @sensitive_variables("secret")
 def _hashed_and_compared(client: RegisteredClient, secret: str) -> bool:
     pk, present = client.application.pk, client.application.client_secret
-    # One slow hash for each request: where a former secret goes on, the present one needs none
+    # One slow hash per request: with a previous secret, the current one needs none
     for stored in _stored(client, secret):
         if stored.right is None and toolkit.hashed_secret_matches(stored.hashed, secret):
             stored.memory.remember(pk, stored.hashed, secret)
@@ -245,7 +245,7 @@ def _keep_digest(client: RegisteredClient, secret: str) -> None:
     try:
         client_secrets.keep_digest_if_random(client.application, secret)
     except (DatabaseError, InterfaceError):
-        # It only saves time: the next process tries again
+        # Only an optimization: the next process tries again
         logger.exception("the digest of a secret was not kept")
 
 

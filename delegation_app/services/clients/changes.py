@@ -1,4 +1,4 @@
-"""Recording what operators change in the registry of clients and resource servers."""
+"""Recording changes of the registry of clients and resource servers."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def record_client_change(
 
     Args:
         application: the client.
-        origin: who changed it.
-        change: what was done to it.
-        fields: the names of more that differs, of which no values are recorded.
-        values: what differs, see `snapshots`; it holds no secret.
-        decided: which operators proposed and approved it, if it waited for a second one.
+        origin: the operator.
+        change: the kind of change.
+        fields: the names of further changed fields, recorded without values.
+        values: the differences, see `snapshots`; without secrets.
+        decided: the operators who proposed and approved it, if there were two.
 
     Side effects: one audit event. Call it in the transaction of the change.
     """
@@ -70,7 +70,7 @@ def _details(
     values: Diff | None,
     decided: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    # A row that is new or gone has no list of what differs: all of it does
+    # A new or deleted row has no list of fields: all of them changed
     named = set(values.fields) if values is not None and change == "changed" else set()
     details: dict[str, Any] = {"change": change, "fields": sorted(named | set(fields))}
     if values is not None:

@@ -1,4 +1,4 @@
-"""The pictures of clients: what may be one, and where it is kept."""
+"""The logos of clients: validation and storage."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class NoLogo(InvalidRequest):
-    """These bytes are no picture that may be shown."""
+    """The bytes are not an acceptable image."""
 
 
 def kind_of(data: bytes) -> ClientLogo.ImageType:
-    """Return what an image is, by its first bytes: a name or a declared type proves nothing.
+    """Return the type of an image by its first bytes, regardless of name and declared type.
 
     Raises:
         NoLogo: larger than 64 KiB, or neither PNG, JPEG nor WebP.
@@ -39,12 +39,12 @@ def kind_of(data: bytes) -> ClientLogo.ImageType:
 
 
 def put(policy: ClientPolicy, data: bytes) -> ClientLogo:
-    """Keep an image as the logo of a client, in place of the one that it had.
+    """Store an image as the logo of a client, replacing the current one.
 
     Raises:
         NoLogo: see `kind_of`.
 
-    Side effects: one row. The change of the client is recorded by whoever makes it.
+    Side effects: one row. The caller records the change of the client.
     """
     columns = {
         "data": data,
@@ -57,19 +57,19 @@ def put(policy: ClientPolicy, data: bytes) -> ClientLogo:
 
 
 def drop(policy: ClientPolicy) -> None:
-    """Let a client have no logo. Side effects: at most one row."""
+    """Delete the logo of a client. Side effects: at most one row."""
     ClientLogo.objects.filter(policy=policy).delete()
 
 
 def address_of(policy: ClientPolicy) -> str:
-    """Return the digest under which a client's logo is served; empty if it has none."""
+    """Return the digest in the URL of a client's logo; empty without one."""
     digests = ClientLogo.objects.filter(policy=policy.pk).values_list("digest", flat=True)
     return digests.first() or ""
 
 
 def find(digest: str) -> ClientLogo | None:
-    """Return the image that an address names."""
-    # Nothing else is asked of the database, which refuses some characters
+    """Return the logo with a digest."""
+    # The database refuses some characters, so only digests reach it
     if not _DIGEST.fullmatch(digest):
         return None
     return ClientLogo.objects.filter(digest=digest).first()

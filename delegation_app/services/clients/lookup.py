@@ -1,4 +1,4 @@
-"""Clients with their policies and the resource servers that these name, read in one statement."""
+"""Clients with their policies and resource servers, read in one statement."""
 
 from __future__ import annotations
 
@@ -23,28 +23,27 @@ from delegation_app.protocol.scope import Scope
 from delegation_app.services.prepared import PreparedQuery
 from delegation_app.toolkit import Application
 
-# Which resource servers to read with a client: those that it may get tokens for, or those in
-# whose name it may ask.
+# The resource servers to read with a client: its audiences, or those that it introspects for
 TARGETS: Final = "delegation_policy__audiences"
 INTROSPECTS: Final = "introspectable_resource_servers"
-# A refresh token of a public client is all that a thief needs, so its reuse is noticed sooner
+# A refresh token of a public client is sufficient for a thief, so its reuse is detected sooner
 _PUBLIC_RETRY_WINDOW: Final = timedelta(seconds=10)
 
 
-NO_SERVER: Final = "No resource server is set up for this client."
+NO_SERVER: Final = "No resource server is configured for this client."
 
 
 class SetupProblem(Enum):
-    """Why a client has no default audience, as the log says it; `description` is for the client."""
+    """Why a client has no default audience, for the log; `description` is public."""
 
-    POLICY = "the client has no policy and DEFAULT_AUDIENCE is no active resource server"
+    POLICY = "the client has no policy and DEFAULT_AUDIENCE is not an active resource server"
     AUDIENCE = "the client's policy has no active audience"
     DEFAULT = "the client's policy has several audiences and no default"
-    ACTIVE_DEFAULT = "the default of the client's policy is none of its active audiences"
+    ACTIVE_DEFAULT = "the default of the client's policy is not among its active audiences"
 
     @property
     def description(self) -> str:
-        """What the client is answered, and what it can do about it."""
+        """The public error description."""
         if self in {SetupProblem.POLICY, SetupProblem.AUDIENCE}:
             return NO_SERVER
         return "The request must name a resource server in the parameter resource."
@@ -52,7 +51,7 @@ class SetupProblem(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A resource server as a client's terms need it."""
+    """The part of a resource server that a client's terms need."""
 
     pk: int
     name: str
@@ -71,7 +70,7 @@ class RegisteredClient:
 
     @property
     def client_id(self) -> str:
-        """The identifier that the client goes by."""
+        """The client id."""
         return self.application.client_id
 
     @property
@@ -81,7 +80,7 @@ class RegisteredClient:
 
     @property
     def signing_kid(self) -> str | None:
-        """The id of the key that signs, as of when the client was read; None if not read."""
+        """The id of the active signing key when the client was read; None if not read."""
         return getattr(self.application, "signing_kid", None)
 
     @property
@@ -91,37 +90,37 @@ class RegisteredClient:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether people are not asked about it; never true of a public client."""
+        """Whether it needs no consent; never true of a public client."""
         return toolkit.is_trusted(self.application)
 
     @property
     def auth_methods(self) -> frozenset[str]:
-        """The ways in which it may authenticate (RFC 7591 section 2)."""
+        """Its authentication methods (RFC 7591 section 2)."""
         if not self.is_confidential:
             return frozenset({names.NONE})
         chosen = self.policy.token_endpoint_auth_method
         return frozenset({chosen}) if chosen else frozenset({names.BASIC, names.POST})
 
     def may_use(self, grant_type: str) -> bool:
-        """Tell whether the policy allows a grant type."""
+        """Whether the policy allows a grant type."""
         return grant_type in self.policy.grants
 
     @property
     def access_token_lifetime(self) -> timedelta:
-        """How long its access tokens are valid."""
+        """The lifetime of its access tokens."""
         wanted = _seconds(self.policy.access_token_lifetime) or conf.access_token_lifetime
         return min(wanted, LONGEST_ACCESS_TOKEN)
 
     @property
     def refresh_token_lifetime(self) -> timedelta:
-        """How long its refresh tokens may lie unused."""
+        """The lifetime of its unused refresh tokens."""
         return _seconds(self.policy.refresh_token_lifetime) or conf.refresh_token_lifetime
 
     @property
     def refresh_retry_window(self) -> timedelta:
-        """How long a rotated refresh token still gets its successor; never beyond a token's life.
+        """How long a rotated refresh token may be retried, at most the lifetime of an access token.
 
-        The policy's, else the site's, which is at most ten seconds for public clients.
+        The policy's, else the site's, at most ten seconds for public clients.
         """
         window = _seconds(self.policy.refresh_retry_window)
         if window is None:
@@ -130,7 +129,7 @@ class RegisteredClient:
 
     @property
     def delegation_lifetime(self) -> timedelta | None:
-        """How long what a person grants it lasts; None for until it is revoked."""
+        """The lifetime of its delegations; None: until revoked."""
         return _seconds(self.policy.delegation_lifetime) or conf.delegation_lifetime
 
     def audience(self, resources: Iterable[str]) -> Audience:
@@ -140,8 +139,8 @@ class RegisteredClient:
             resources: the values of `resource`; none for the client's default.
 
         Raises:
-            InvalidTarget: malformed, unknown, inactive or not for this client; or none was
-                named and there is no default (RFC 8707 section 2).
+            InvalidTarget: malformed, unknown, inactive or not for this client; or none
+                requested without a default (RFC 8707 section 2).
         """
         requested = _parsed(resources, self.servers)
         self.refuse_unreachable(requested, "A resource is unknown or not for this client.")
@@ -151,23 +150,22 @@ class RegisteredClient:
         """Refuse resource servers that are not for this client.
 
         Raises:
-            InvalidTarget: with `description`; for a client that has none at all it says so, since
-                naming another one would not help.
+            InvalidTarget: with `description`, or NO_SERVER for a client without resource servers.
         """
         if strange := self.unreachable(identifiers):
             raise InvalidTarget(description if self.servers else NO_SERVER, detail=strange)
 
     def unreachable(self, identifiers: Iterable[str]) -> str:
-        """Return a sentence for the log that names what is not for this client; empty for none."""
+        """Return the log detail about resource servers not for this client; empty for none."""
         strange = [identifier for identifier in identifiers if identifier not in self.servers]
         own = ", ".join(self.servers) or "none"
         return f"{', '.join(strange)} is not among its active audiences: {own}" if strange else ""
 
     def narrowed_audience(self, resources: Iterable[str], granted: Audience) -> Audience:
-        """Return the part of a granted audience that a token request may have now.
+        """Return the available part of a granted audience.
 
         Raises:
-            InvalidTarget: more than was granted, or nothing of it is active any more.
+            InvalidTarget: more than was granted, or nothing active remains.
         """
         requested = _parsed(resources, granted.names)
         # RFC 8707 section 2.2: at the token endpoint the granted resources or a part of them
@@ -187,7 +185,7 @@ class RegisteredClient:
 
         Raises:
             InvalidScope: malformed, unknown, more than the policy allows, or nothing that the
-                audience knows.
+                audience accepts.
         """
         # RFC 6749 section 3.3: a request without scope gets a documented default
         if requested is None:
@@ -210,7 +208,7 @@ class RegisteredClient:
         *,
         limit: str = "was granted",
     ) -> Scope:
-        """Return the part of a granted scope that a token request may have now.
+        """Return the available part of a granted scope.
 
         Args:
             requested: the value of `scope`; None for all of it.
@@ -219,7 +217,7 @@ class RegisteredClient:
             limit: what the refusal calls the granted scope.
 
         Raises:
-            InvalidScope: more than was granted (RFC 6749 section 6), or nothing is left of it.
+            InvalidScope: more than was granted (RFC 6749 section 6), or nothing remains.
         """
         wanted = None if requested is None else self.tolerated(Scope.parse(requested), granted)
         scope = granted if wanted is None else wanted
@@ -228,38 +226,38 @@ class RegisteredClient:
         return self.effective_scope(scope, audience)
 
     def wanted_scope(self, requested: str | None, granted: Scope, audience: Audience) -> Scope:
-        """Return the part of a granted scope that a redemption names; all of it if it names none.
+        """Return the requested part of a granted scope; all of it without a request.
 
-        The person may have granted less than the client asked for, so what was not granted is left
-        out, and the answer says so (RFC 6749 section 5.1).
+        The user may have granted less than requested, so the rest is left out, and the response
+        reports it (RFC 6749 section 5.1).
 
         Raises:
-            InvalidScope: malformed, or nothing is left.
+            InvalidScope: malformed, or nothing remains.
         """
         wanted = granted if requested is None else granted & Scope.parse(requested)
         return self.effective_scope(wanted, audience)
 
     def tolerated(self, scope: Scope, available: Scope) -> Scope | None:
-        """Return what counts as requested.
+        """Return the effective request.
 
         Args:
             scope: as sent.
-            available: what the client could get.
+            available: to the client.
 
         Returns:
-            All of it, unless the policy drops what the client cannot get; None if nothing is left
-            then, which counts as a request without scope.
+            All of it, unless the policy drops unavailable scopes; None if nothing remains, which is
+            treated as a request without scope.
         """
         if not self.policy.drops_unavailable_scopes:
             return scope
-        # RFC 6749 section 3.3: the scope may be partially ignored; the answer says what was issued
+        # RFC 6749 section 3.3: the scope may be partially ignored; the response reports the rest
         return (scope & available) or None
 
     def effective_scope(self, scope: Scope, audience: Audience) -> Scope:
-        """Cut `scope` to what the policy allows and the audience knows (RFC 8707 section 2.2).
+        """Restrict `scope` to the policy and the audience (RFC 8707 section 2.2).
 
         Raises:
-            InvalidScope: nothing is left.
+            InvalidScope: nothing remains.
         """
         effective = self.known_scope(scope, audience)
         if not effective:
@@ -267,17 +265,17 @@ class RegisteredClient:
         return effective
 
     def known_scope(self, scope: Scope, audience: Audience) -> Scope:
-        """Cut `scope` to what the policy, the site and the resource servers know now."""
+        """Restrict `scope` to the policy, the site and the resource servers."""
         at_audience = Scope(name for server in audience for name in self.servers[server].scopes)
         return scope & self.policy.scopes & Scope(toolkit.all_scopes()) & at_audience
 
     def wants_opaque(self, audience: Audience) -> bool:
-        """Tell whether a token for `audience` is opaque: one of its services asks for that."""
+        """Whether one of the resource servers of `audience` uses opaque tokens."""
         return any(self.servers[name].opaque for name in audience)
 
     @property
     def lack(self) -> SetupProblem | None:
-        """Why a request that names no resource is refused; None if there is a default."""
+        """Why a request without a resource is refused; None with a default."""
         if len(self._defaults()) == 1:
             return None
         if self.servers:
@@ -287,7 +285,7 @@ class RegisteredClient:
 
     @property
     def has_policy(self) -> bool:
-        """Whether its policy is stored, not derived from its application."""
+        """Whether its policy is stored rather than derived."""
         return not self.policy._state.adding  # noqa: SLF001 - Django's documented way to ask
 
     def _defaults(self) -> list[Server]:
@@ -302,18 +300,18 @@ class RegisteredClient:
 
 
 def default_retry_window(*, is_confidential: bool) -> timedelta:
-    """Return the retry window of clients whose policy names none."""
+    """Return the retry window of clients whose policy has none."""
     most = timedelta.max if is_confidential else _PUBLIC_RETRY_WINDOW
     return min(conf.refresh_retry_window, most)
 
 
 def known_spelling(identifier: str, known: Collection[str]) -> str:
-    """Return an identifier as it is known, with or without a final slash, or as it was sent.
+    """Return an identifier as it is known, with or without a trailing slash, or as sent.
 
     Args:
         identifier: as sent.
-        known: the identifiers to find it among; an exact one comes first, and one that another
-            resource server has is never taken for its neighbour's. One statement at most.
+        known: the candidates; an exact match takes precedence, and the identifier of another
+            resource server never matches. One statement at most.
     """
     other = None if identifier in known else other_spelling(identifier)
     if other is None or other not in known:
@@ -323,7 +321,7 @@ def known_spelling(identifier: str, known: Collection[str]) -> str:
 
 
 def find(client_id: str, relation: str = TARGETS) -> RegisteredClient | None:
-    """Return a client by its identifier, whether it is enabled or not.
+    """Return an enabled or disabled client by its client id.
 
     Args:
         client_id: as sent.
@@ -335,7 +333,7 @@ def find(client_id: str, relation: str = TARGETS) -> RegisteredClient | None:
 
 def _application(client_id: str, relation: str) -> QuerySet[Any]:
     rows = toolkit.application_model()._default_manager.filter(client_id=client_id)
-    # So that no process signs with a key that is another one by now; see `signing_keys.signer`
+    # So that no process signs with a replaced key; see `signing_keys.signer`
     active = SigningKey.objects.filter(state=SigningKey.KeyState.ACTIVE)
     rows = rows.annotate(signing_kid=Subquery(active.values("kid")[:1]))
     beside = ("delegation_policy", "delegation_previous_secret", "delegation_secret_digest")
@@ -378,7 +376,7 @@ def from_rows(application: Application, rows: Iterable[Any]) -> RegisteredClient
 
 
 def _without_policy(application: Application) -> RegisteredClient:
-    # Safe defaults: what the application row says, at the site's default audience and nowhere else
+    # Safe defaults: from the application row, for the site's default audience only
     policy = ClientPolicy(
         application=application,
         grants=sorted(toolkit.default_grants(application)),

@@ -1,4 +1,4 @@
-"""Changes of the registry that one operator proposes and another one decides."""
+"""Changes of the registry proposed by one operator and decided by another."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ class NotTheirs(AccessDenied):
 
 
 class Stale(InvalidRequest):
-    """The change cannot be applied to what is on file now."""
+    """The change cannot be applied to the current record."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProposedValues:
-    """A change that widens something.
+    """A change that grants more access.
 
     Attributes:
-        kind: what is changed.
-        change: how it is changed.
+        kind: the changed table.
+        change: the kind of change.
         key: of the row; empty for a new one.
-        name: what the row is known by: a client id, an identifier, a delegation id.
-        values: what would differ.
+        name: a client id, an identifier or a delegation id.
+        values: the differences.
         posted: the form as sent, without secrets: a list of values by name.
     """
 
@@ -69,7 +69,7 @@ class ProposedValues:
 def propose(
     wanted: ProposedValues, origin: audit.RequestContext, *, reason: str = ""
 ) -> ProposedChange:
-    """Store a change that waits for a second operator, or find it where it waits already.
+    """Store a change that is pending a second operator, or return the existing equal one.
 
     Args:
         wanted: the change.
@@ -92,7 +92,7 @@ def propose(
     values = {"before": dict(wanted.values.before), "after": dict(wanted.values.after)}
     with nested():
         for row in ProposedChange.objects.waiting(now).filter(**same):
-            # Compared here: two databases compare JSON in two ways
+            # Compared here, because databases compare JSON differently
             if {"before": row.before, "after": row.after} == values:
                 return row
         made = ProposedChange.objects.create(
@@ -118,28 +118,28 @@ def approve(
     """Approve a change and apply it, in one transaction.
 
     Args:
-        proposal: one that waits.
+        proposal: a pending one.
         origin: the second operator, and from where.
         reason: a sentence for the record.
-        apply: makes the change as it was proposed, or raises `Stale`.
+        apply: applies the proposed change, or raises `Stale`.
 
     Raises:
-        NotWaiting: it was decided, withdrawn, or has expired.
+        NotPending: it was decided, withdrawn, or has expired.
         OwnProposal: the operator proposed it.
-        Stale: it cannot be applied any more. The proposal is closed as stale.
+        Stale: it can no longer be applied. The proposal is closed as stale.
 
     Side effects: locks the proposal; one row, one audit event, and those of `apply`.
     """
     row = _locked(proposal)
     if origin.actor == row.proposed_by:
-        return OwnProposal("Another operator has to approve what you have proposed.")
+        return OwnProposal("Another operator must approve your proposal.")
     try:
         with transaction.atomic(using=database()):
             apply(row)
     except Stale as error:
         return _closed_as_stale(row, origin, error)
     except IntegrityError:
-        taken = Stale("Another row with this name or identifier exists by now.")
+        taken = Stale("Another record with this name or identifier exists.")
         return _closed_as_stale(row, origin, taken)
     _decide(row, _State.APPROVED, origin, reason)
     _record(CHANGE_APPROVED, row, origin, reason)
@@ -156,7 +156,7 @@ def reject(
     """
     row = _locked(proposal)
     if origin.actor == row.proposed_by:
-        return OwnProposal("You have proposed this change. Withdraw it instead.")
+        return OwnProposal("You proposed this change. Withdraw it instead.")
     _decide(row, _State.REJECTED, origin, reason)
     _record(CHANGE_REJECTED, row, origin, reason)
     return None
@@ -166,10 +166,10 @@ def reject(
 def withdraw(
     proposal: ProposedChange, origin: audit.RequestContext, *, reason: str
 ) -> OAuthError | None:
-    """Withdraw a change of one's own.
+    """Withdraw the operator's own proposal.
 
     Raises:
-        NotWaiting: it was decided, withdrawn, or has expired.
+        NotPending: it was decided, withdrawn, or has expired.
         NotTheirs: another operator proposed it.
 
     Side effects: locks the proposal; one row, one audit event.
@@ -183,14 +183,14 @@ def withdraw(
 
 
 def is_pending(proposal: ProposedChange) -> bool:
-    """Return True if the proposal can still be decided."""
+    """Whether the proposal can be decided."""
     return proposal.state == _State.PENDING and proposal.expires_at > clock.now()
 
 
 def _locked(proposal: ProposedChange) -> ProposedChange:
     row = ProposedChange.objects.select_for_update().filter(pk=proposal.pk).first()
     if row is None or not is_pending(row):
-        raise NotPending("The change was decided already, or has waited too long.")
+        raise NotPending("The change has already been decided, or has expired.")
     return row
 
 

@@ -1,4 +1,4 @@
-"""A client's secret: comparing it without a slow hash, and replacing it."""
+"""Client secrets: comparison without a slow hash, and replacement."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from delegation_app.toolkit import Application
 
 
 class ChangedMeanwhile(Exception):
-    """The secret on file is not the one that the page was about, or the client keeps none."""
+    """The secret changed after the page was shown, or the client has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """What became of a client's secret.
+    """The result of a replacement.
 
     Attributes:
-        secret: the new one; this is the only time that anybody can read it.
-        former_until: how long the former one goes on; None if it ended at once.
+        secret: the new one, of which this is the only readable copy.
+        former_until: the end of the previous one; None if it ended immediately.
     """
 
     secret: str = field(repr=False)
@@ -37,13 +37,13 @@ class Replaced:
 
 
 def mark_of(application: Application) -> str:
-    """Return what tells one stored secret from another, and nothing about either."""
+    """Return a value that identifies the stored secret without revealing it."""
     salt = "delegation_app.client_secrets"
     return salted_hmac(salt, application.client_secret, algorithm="sha256").hexdigest()
 
 
 def former_of(application: Application) -> PreviousSecret | None:
-    """Return the secret that a client had before, if it still goes on.
+    """Return the previous secret of a client, if it is still valid.
 
     No statement if the application was read by `lookup.find`.
     """
@@ -58,7 +58,7 @@ def former_of(application: Application) -> PreviousSecret | None:
 def quickly_judged(
     application: Application, former: PreviousSecret | None, secret: str
 ) -> bool | None:
-    """Compare `secret` with the one that a client has now, as far as that needs no slow hash.
+    """Compare `secret` with the current one of a client, if possible without a slow hash.
 
     Args:
         application: the client, read by `lookup.find`.
@@ -66,7 +66,7 @@ def quickly_judged(
         secret: as sent.
 
     Returns:
-        Whether it is the one; None if only a slow hash can say.
+        Whether it matches; None if that needs a slow hash.
     """
     stored = application.client_secret
     if former is not None:
@@ -80,7 +80,7 @@ def quickly_judged(
 
 @sensitive_variables("secret")
 def quickly_judged_former(former: PreviousSecret, secret: str) -> bool | None:
-    """Compare `secret` with a former one that still goes on; see `quickly_judged`."""
+    """Compare `secret` with a valid previous one; see `quickly_judged`."""
     if not former.digest:
         return None
     return hmac.compare_digest(former.digest, digest(secret))
@@ -88,13 +88,13 @@ def quickly_judged_former(former: PreviousSecret, secret: str) -> bool | None:
 
 @sensitive_variables("secret")
 def keep_digest_if_random(application: Application, secret: str) -> None:
-    """Keep the digest of a client's present secret if a generator made it (see `is_random`).
+    """Store the digest of a client's current secret if it was generated (see `is_random`).
 
-    From then on it costs no slow hash. A secret that may have been typed keeps its slow hash alone.
+    From then on it costs no slow hash. A possibly typed secret has only its slow hash.
 
     Args:
         application: the client.
-        secret: proven to be the present one.
+        secret: verified to be the current one.
 
     Side effects: one row written, in the transaction around it if there is one.
     """
@@ -104,7 +104,7 @@ def keep_digest_if_random(application: Application, secret: str) -> None:
 
 @sensitive_variables("secret")
 def keep_digest(application: Application, secret: str) -> None:
-    """Keep the digest of a client's present secret, which was made at random here.
+    """Store the digest of a client's current secret, generated here.
 
     Side effects: one row written, in the transaction around it if there is one.
     """
@@ -113,7 +113,7 @@ def keep_digest(application: Application, secret: str) -> None:
         digest=digest(secret),
         current_digest=digest(application.client_secret),
     )
-    # Of two at the same moment the row of the one whose secret is not on file any more is void
+    # Of two concurrent rows, the one of the replaced secret is void
     with nested():
         SecretDigest.objects.bulk_create(
             [row],
@@ -128,22 +128,22 @@ def keep_digest(application: Application, secret: str) -> None:
 def replace(
     application: Application, origin: audit.RequestContext, *, overlap: timedelta, seen: str
 ) -> Replaced:
-    """Give a confidential client a new secret.
+    """Replace the secret of a confidential client.
 
-    A former one that still goes on from the time before ends: there are two at most.
+    A still valid previous one ends: there are two secrets at most.
 
     Args:
         application: the client.
-        origin: who does it.
-        overlap: how long the present one goes on; zero ends it at once.
-        seen: `mark_of` the client when the page was made. A page that is sent again must not
-            replace what was shown and written down.
+        origin: the operator.
+        overlap: how long the current one stays valid; zero ends it immediately.
+        seen: `mark_of` the client when the page was shown, so that a repeated POST does not
+            replace the new secret.
 
     Raises:
-        ChangedMeanwhile: the secret is another one by now, or the client is gone or public.
+        ChangedMeanwhile: the secret was changed, or the client was deleted or is public.
 
     Side effects: locks and changes the application's row, writes its digest, writes or deletes a
-    former secret, and one audit event, in a transaction of its own.
+    previous secret, and one audit event, in a transaction of its own.
     """
     row = _locked(application)
     if row is None or not constant_time_compare(mark_of(row), seen):
@@ -157,10 +157,10 @@ def replace(
 
 @durable
 def end_former(application: Application, origin: audit.RequestContext) -> bool:
-    """End the former secret of a client now.
+    """End the previous secret of a client now.
 
     Returns:
-        Whether there was one that still went on.
+        Whether there was a valid one.
 
     Side effects: locks the application's row; deletes a row and records one audit event, or
     nothing.

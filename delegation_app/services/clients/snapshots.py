@@ -1,6 +1,6 @@
-"""What a client or a resource server may do, as values that the audit trail can keep.
+"""The state of clients and resource servers as JSON values, for the audit trail.
 
-No secret is among them: of a secret, only that it differs is ever recorded.
+Secrets are excluded: only the fact that one changed is recorded.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from delegation_app.protocol.scope import Scope
 from delegation_app.services.clients import lookup
 from delegation_app.services.transactions import database
 
-# A policy stands on the page of its application, so its fields bear its name
+# A policy is edited on the page of its application, so its fields are prefixed
 POLICY: Final = "clientpolicy."
 LOGO: Final = f"{POLICY}logo"
-# A resource server may name it as well: to introspect is what the client may do
+# Set on the resource server, but a permission of the client
 INTROSPECTS: Final = "introspectable_resource_servers"
 
-# A site may have an application model of its own, with columns and form fields not known here
+# A site's own application model may have further columns and form fields
 _SECRET = re.compile(r"secret|token|passw|private|api_?key", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryState:
-    """A row of the registry with what hangs on it.
+    """A row of the registry with its related values.
 
     Attributes:
         values: JSON values by field name.
-        secrets: what is stored of each secret, to be compared and never recorded.
+        secrets: the stored form of each secret, for comparison only.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class RegistryState:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """What differs between two states.
+    """The differences of two states.
 
     Attributes:
         before, after: the values of the fields that differ, by name.
@@ -59,21 +59,18 @@ class Diff:
 
     @property
     def fields(self) -> list[str]:
-        """The names of all that differs."""
+        """The names of all changed fields."""
         return sorted({*self.before, *self.after, *self.secrets})
 
 
 def is_secret(model: type[models.Model], name: str) -> bool:
-    """Return True if the values of a field are kept out of every record."""
+    """Whether the values of a field must not be recorded."""
     is_ours = model in {ClientPolicy, ResourceServer}
     return not is_ours and name != "hash_client_secret" and bool(_SECRET.search(name))
 
 
 def client(pk: Any) -> RegistryState | None:
-    """Return the state of an application and its policy, stored or derived; None if it is gone.
-
-    Args:
-        pk: the key of the application.
+    """Return the state of an application and its policy, stored or derived; None if deleted.
 
     Side effects: locks the application's row. Call it inside a transaction.
     """
@@ -92,7 +89,7 @@ def client(pk: Any) -> RegistryState | None:
 
 
 def resource_server(pk: Any) -> RegistryState | None:
-    """Return the state of a resource server; None if it is gone.
+    """Return the state of a resource server; None if deleted.
 
     Side effects: locks its row. Call it inside a transaction.
     """
@@ -101,7 +98,7 @@ def resource_server(pk: Any) -> RegistryState | None:
 
 
 def diff(before: RegistryState | None, after: RegistryState | None) -> Diff:
-    """Return what differs. Of a row that is new or gone, all values that are not empty."""
+    """Return the differences. For a new or deleted row, all non-empty values."""
     old, new = before or RegistryState(), after or RegistryState()
     if before is None or after is None:
         return Diff(_filled(old.values), _filled(new.values), tuple(sorted(new.secrets)))

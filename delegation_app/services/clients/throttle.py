@@ -1,8 +1,8 @@
 """Counting failed attempts, atomically, in the site's cache.
 
-Each try is counted before it is judged and given back unless it failed, so as many tries side by
-side are judged as one after the other. What is counted by is bounded for each caller: the budget of
-its address is looked at first, and what that refuses leaves no key in the cache.
+Each attempt is counted before it is evaluated, and given back unless it failed, so concurrent
+attempts have the same limit as sequential ones. The number of counters per caller is bounded: the
+budget of the address comes first, and a refusal there leaves no key in the cache.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from delegation_app.services import caching
 logger = logger_for("delegation_app")
 
 _WINDOW: Final = 60
-# A network of this size belongs to one household or one machine (RFC 6177 section 2)
+# A network of this size has one owner (RFC 6177 section 2)
 _IPV6_PREFIX: Final = 64
 
 # In multiples of the failures of one client from one address: all clients from one address,
 _ALL_CLIENTS: Final = 3
 # one client from all addresses,
 _ALL_ADDRESSES: Final = 10
-# and all callers behind what may be a proxy that the site did not name.
+# and all callers behind a possible proxy that is not configured.
 _BEHIND_A_PROXY: Final = 3
 # Where such proxies stand: this machine and private networks (RFC 1918, 4193, 4291, 6598)
 _LOCAL: Final = tuple(
@@ -51,7 +51,7 @@ class Budget:
     """How many failures a caller has in a minute.
 
     Attributes:
-        caller: whom it is for; no other caller has the same text.
+        caller: a unique text for the caller.
         most: failures in a minute.
     """
 
@@ -60,25 +60,25 @@ class Budget:
 
 
 class CountedAttempt:
-    """One try; whoever makes it says whether it failed."""
+    """One attempt; its caller sets `failed`."""
 
     def __init__(self) -> None:
         self.failed = False
 
 
 class Allowance:
-    """How often this process may do something dear in a minute; no cache is needed for that."""
+    """A limit per minute of an expensive operation of this process, without a cache."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self.renew()
 
     def renew(self) -> None:
-        """Start anew."""
+        """Reset."""
         self._minute = self._spent = 0
 
     def spend(self, most: int) -> bool:
-        """Return True, and count one, if fewer than `most` were spent in this minute."""
+        """Count one and return True if fewer than `most` were spent in this minute."""
         with self._lock:
             if self._minute != _minute():
                 self._minute, self._spent = _minute(), 0
@@ -89,16 +89,16 @@ class Allowance:
 
 
 def of_addresses(ip: str | None, via: Sequence[str], most: int) -> list[Budget]:
-    """Return the budgets of where a request comes from, the widest first.
+    """Return the budgets of the origin of a request, the widest first.
 
-    A caller whose address is unknown is counted by its TCP peer. Where that is local it may be a
-    proxy that the site did not name, so it has more than one address has; what it says of the
-    caller has as much as an address, so no caller can use up what all have. A peer from elsewhere
-    that brings the headers of a proxy wrote them itself, and gains nothing by it.
+    A caller with an unknown address is counted by its TCP peer. A local peer may be a proxy that is
+    not configured, so it has a larger budget than an address; each value of its headers has the
+    budget of an address, so no caller can exhaust the budget of all. Proxy headers of any other
+    peer are forged, and ignored.
 
     Args:
         ip: the address; None if it is unknown.
-        via: see `Sender.via`; looked at if the address is unknown.
+        via: see `Sender.via`; used if the address is unknown.
         most: failures of one address in a minute.
     """
     peer, *said = via or ("",)
@@ -117,7 +117,7 @@ def of_client(client_id: str, ip: str | None, via: Sequence[str], *, known: bool
         client_id: as sent.
         ip: the address; None if it is unknown.
         via: see `Sender.via`.
-        known: whether there is such a client. Names of no client are counted by address alone.
+        known: whether the client exists. Other names are counted by address only.
     """
     most = conf.failed_authentications_per_minute
     budgets = of_addresses(ip, via, most * _ALL_CLIENTS)
@@ -131,14 +131,14 @@ def of_client(client_id: str, ip: str | None, via: Sequence[str], *, known: bool
 
 @contextmanager
 def attempt(*budgets: Budget, refusal: str) -> Iterator[CountedAttempt]:
-    """Count a try before it is made, and give it back unless it failed.
+    """Count an attempt before it is made, and give it back unless it failed.
 
     Args:
-        budgets: what it is counted in, those first that bound the number of the others.
-        refusal: the sentence for a caller that has used up one of them.
+        budgets: to count it in; first those that bound the number of the others.
+        refusal: the public description if one is exhausted.
 
     Raises:
-        TooManyAttempts: one of them is used up; this try was not made and does not count.
+        TooManyAttempts: one is exhausted; the attempt was not made and does not count.
     """
     minute, made = _minute(), CountedAttempt()
     counted: list[str] = []
@@ -155,10 +155,10 @@ def attempt(*budgets: Budget, refusal: str) -> Iterator[CountedAttempt]:
 
 
 def _count(key: str) -> int:
-    """Count one and return how many there are; 0 if the cache does not answer.
+    """Increment and return a counter; 0 if the cache does not answer.
 
-    Atomic in memory, Memcached and Redis. Other backends may lose one of two counts at the same
-    moment; a check names them.
+    Atomic in memory, Memcached and Redis. Other backends may lose concurrent counts; a check
+    reports them.
     """
 
     def counted(cache: BaseCache) -> int:
@@ -168,7 +168,7 @@ def _count(key: str) -> int:
     try:
         return int(caching.use(counted))
     except Exception:
-        # A cache that is down costs the protection, not the service
+        # Without a cache the protection is lost, not the service
         logger.exception("an attempt was not counted")
         return 0
 
@@ -183,7 +183,6 @@ def _give_back(key: str) -> None:
 
 
 def _network(ip: str) -> str:
-    """Return the smallest network that has one owner; who has a network has all its addresses."""
     address = parse_address(ip)
     if not isinstance(address, IPv6Address):
         return ip

@@ -1,7 +1,7 @@
-"""Which changes let a client or a resource server do or reach more than before.
+"""Which changes grant a client or a resource server more access.
 
-One line for each field. What has no line here, such as a column that a site adds to its own
-application model, widens whenever it changes.
+One line per field. A field without a line, such as a column of a site's own application model,
+grants more with every change.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ def _changed(before: Any, after: Any) -> bool:
 
 
 def _added(before: Any, after: Any) -> bool:
-    """Compare lists, and names that are separated by spaces."""
     return not _members(after) <= _members(before)
 
 
@@ -42,11 +41,11 @@ def _unticked(before: Any, after: Any) -> bool:
 
 
 def _longer(default: Callable[[], timedelta | None]) -> Wider:
-    """Compare lifetimes; `default` returns what holds where the policy says nothing."""
+    """Compare lifetimes; `default` returns the value without a policy."""
 
     def is_longer(before: int | None, after: int | None) -> bool:
         if after is None:
-            # The site's own value may grow later without a second look at this client
+            # The site's value may increase later without approval for this client
             return before is not None
         if before is not None:
             return after > before
@@ -80,7 +79,7 @@ APPLICATION: Final[Mapping[str, Wider]] = {
     "redirect_uris": _added,
     "post_logout_redirect_uris": _added,
     "allowed_origins": _added,
-    # Each kind may do something that the other may not
+    # Each type has capabilities that the other lacks
     "client_type": _changed,
     "authorization_grant_type": _changed,
     "client_secret": _never,
@@ -102,10 +101,10 @@ CLIENT_POLICY: Final[Mapping[str, Wider]] = {
     "grants": _added,
     "scopes": _added,
     "audiences": _added,
-    # One of the audiences, so nothing is reached that could not be named
+    # One of the audiences, so no further server is reached
     "default_audience": _never,
     "token_endpoint_auth_method": _looser_method,
-    # A request gets less than it asked for, and never more
+    # Only reduces requests
     "drops_unavailable_scopes": _never,
     "always_prompt": _unticked,
     "required_scopes": _changed,
@@ -148,28 +147,28 @@ CLIENT: Final[Mapping[str, Wider]] = {
     **{f"{POLICY}{name}": wider for name, wider in CLIENT_POLICY.items()},
 }
 
-# The only field whose empty value means less for a public client
+# The only field whose empty value grants less to a public client
 PUBLIC_CLIENT: Final[Mapping[str, Wider]] = {
     **CLIENT,
     f"{POLICY}refresh_retry_window": _longer(lambda: default_retry_window(is_confidential=False)),
 }
 
-# Shown on its page; nothing waits for the sake of an image, and none is kept while something waits
+# An image alone needs no approval, and is not stored with a pending change
 UNKEPT: Final = frozenset({LOGO})
 
 
 def of_client(client_type: str | None) -> Mapping[str, Wider]:
-    """Return the table for clients of a type; for a type not known, the stricter one."""
+    """Return the table for clients of a type; for an unknown type, the stricter one."""
     confidential = toolkit.application_model().CLIENT_CONFIDENTIAL
     return CLIENT if client_type == confidential else PUBLIC_CLIENT
 
 
 def widened(table: Mapping[str, Wider], change: Diff) -> list[str]:
-    """Return the names of the fields that allow more than before, in the order of their names.
+    """Return the sorted names of the fields that grant more access.
 
     Args:
         table: `of_client` or `RESOURCE_SERVER`.
-        change: what differs. For a new row, `before` is empty.
+        change: the differences. For a new row, `before` is empty.
     """
     return [
         name

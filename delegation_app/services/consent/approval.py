@@ -79,8 +79,8 @@ def withdraw(
         reason: a sentence for the record.
         leaves_block: False where all of the pair is blocked already.
 
-    Side effects: one row, one audit event, and those of `revocation.revoke_delegations`; a device that waits for
-    approval is denied.
+    Side effects: one row, one audit event, and those of `revocation.revoke_delegations`; a
+    device that waits for approval is denied.
     """
     effective = ConsentRecord.objects.filter(pk=consent.pk, withdrawn_at=None)
     actor = audit.printable(context.actor, 300)

@@ -72,11 +72,11 @@ def _grant_without_prompt(request: ConsentRequest, context: audit.RequestContext
 def _limit_codes(request: ConsentRequest) -> None:
     seconds = int(clock.now().timestamp())
     group = f"silent code\n{request.sign_in.subject}\n{request.client.client_id}"
-    if event_counts.nth(seconds // _WINDOW, group) > conf.silent_codes_per_minute:
+    if event_counts.nth(seconds // _WINDOW, group) > conf.non_interactive_codes_per_minute:
         # RFC 6749 section 4.1.2.1: `temporarily_unavailable`, which may be redirected
         raise TooManyAttempts(
             "Too many codes for one user. Wait a minute.",
             retry_after=_WINDOW - seconds % _WINDOW,
-            detail=f"SILENT_CODES_PER_MINUTE is {conf.silent_codes_per_minute}",
+            detail=f"NON_INTERACTIVE_CODES_PER_MINUTE is {conf.non_interactive_codes_per_minute}",
             redirect=request.target,
         )

@@ -1,7 +1,6 @@
-"""Why a token is refused, or a request was: step by step, as the endpoints themselves judge.
+"""Why a token or request is refused, step by step, with the checks of the endpoints.
 
-What is asked for may be a secret. It is compared by its digest, kept nowhere, and in nothing that
-is returned.
+The text may be a secret. It is compared by its digest, not stored, and not part of the result.
 """
 
 from __future__ import annotations
@@ -37,32 +36,32 @@ LONGEST: Final = jose.MAX_TOKEN_LENGTH
 _MOST: Final = 50
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _BY_A_COMMAND: Final = "manage."
-# Codes, refresh tokens and opaque tokens; a text of their length is not looked for as it stands
+# Codes, refresh tokens and opaque tokens; a text of their length is searched by digest only
 _SECRET_LENGTHS: Final = (secrets.SECRET_LENGTH, secrets.OPAQUE_LENGTH)
 
 _WRONG_JWT: Final = {
-    "form": gettext_lazy("It is too long, or not made of three parts."),
+    "form": gettext_lazy("It is too long, or does not have three parts."),
     "typ": gettext_lazy("It is a signed token of another kind, such as a status list."),
-    "kid or alg": gettext_lazy(
-        "It names a key that is not published here: it was never ours, or was withdrawn."
+    "kid or alg": gettext_lazy("Its key is not published by this server, or was withdrawn."),
+    "signature": gettext_lazy(
+        "The signature is invalid: the token was changed, or another server issued it."
     ),
-    "signature": gettext_lazy("The signature is wrong: it was changed, or is not ours."),
-    "iss": gettext_lazy("Another issuer signed it, or this one under another name."),
-    "nbf or iat": gettext_lazy("Its time has not come yet."),
+    "iss": gettext_lazy("Its issuer is different from the issuer of this server."),
+    "nbf or iat": gettext_lazy("It is not valid yet."),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What was found.
+    """The result.
 
     Attributes:
-        what: what it is, in a few words.
-        active: whether introspection calls it active; None if it is no token.
-        steps: what was looked at, in order; what was not reached is not there.
-        conclusion: the answer, in one sentence.
-        delegation: the record behind it.
-        events: the audit events about it, oldest first.
+        what: the kind of text.
+        active: whether introspection reports it as active; None if it is not a token.
+        steps: the checks, in order, up to the last one that applies.
+        conclusion: the result in one sentence.
+        delegation: its delegation.
+        events: its audit events, oldest first.
     """
 
     what: str
@@ -74,10 +73,10 @@ class Explanation:
 
 
 def explain(text: str) -> Explanation:
-    """Tell what became of a request or a token. Reads only, and notes no use.
+    """Explain the state of a request or a token. Read-only; records no use.
 
     Args:
-        text: a request id, a token id, a delegation id, or a token of any kind, as pasted.
+        text: a request id, token id, delegation id, or a token of any kind.
     """
     text = text.strip().removeprefix("Bearer ").strip()
     if text.startswith(_BY_A_COMMAND):
@@ -93,13 +92,13 @@ def explain(text: str) -> Explanation:
 
 
 def _by_id(text: str) -> Explanation:
-    # A secret that nobody knows here must not stand in a statement, and so in a log
+    # An unknown secret must not appear in a statement, and so in a log
     if len(text) in _SECRET_LENGTHS or not _ID.fullmatch(text):
         return _unknown()
     found = lookup.by_id(text)
     if found is not None:
         return _access_token(_("The id of an access token"), found)
-    # A request id may be read as a UUID as well
+    # A request id may have the form of a UUID
     return _request(text) or _delegation(text) or _unknown()
 
 
@@ -112,9 +111,9 @@ def _delegation(text: str) -> Explanation | None:
         return None
     steps = tuple(of_delegation(row))
     failed = [step for step in steps if not step.passed]
-    conclusion = _("The delegation is in force: tokens are issued on it and accepted.")
+    conclusion = _("The delegation is live: its tokens are issued and accepted.")
     if failed:
-        conclusion = _("Every token of the delegation is refused. %(why)s") % {
+        conclusion = _("All tokens of the delegation are refused. %(why)s") % {
             "why": failed[0].text
         }
     return Explanation(_("A delegation"), None, steps, conclusion, row)
@@ -122,8 +121,8 @@ def _delegation(text: str) -> Explanation | None:
 
 def _unknown() -> Explanation:
     conclusion = _(
-        "Nothing is known here by that id, and no such token was issued here. A request that was "
-        "refused among many like it is only counted; the log names it."
+        "This server has no record with that id, and did not issue such a token. Repeated refusals "
+        "are counted without their ids; search the log for them."
     )
     return Explanation(_("Unknown"), None, (), conclusion)
 
@@ -136,11 +135,11 @@ def _request(request_id: str) -> Explanation | None:
     refused = [event for event in events if event.outcome == AuditEvent.Outcome.REFUSED]
     conclusion = _("The request was not refused.")
     if refused:
-        detail = str(refused[-1].details.get("detail") or _("no more is on record"))
+        detail = str(refused[-1].details.get("detail") or _("no detail recorded"))
         words = {"code": refused[-1].reason, "detail": detail.rstrip(".")}
-        conclusion = _("The request was refused as %(code)s: %(detail)s.") % words
+        conclusion = _("The request was refused with %(code)s: %(detail)s.") % words
         if (times := event_counts.times(refused[-1])) > 1:
-            among = _("It was the last of %(count)d like it within a minute.")
+            among = _("It is the last of %(count)d equal refusals within a minute.")
             conclusion = f"{conclusion} {among % {'count': times}}"
     about = next((e.delegation for e in reversed(events) if e.delegation is not None), None)
     steps = tuple(of_client(refused[-1].client_id_value)) if refused else ()
@@ -159,17 +158,17 @@ def _jwt(text: str) -> Explanation:
             allow_expired=True,
         )
     except InvalidToken as error:
-        # What was expected and what was there is for the log
+        # The expected and actual values are for the log only
         cause = error.detail.removeprefix("jwt: ").partition(":")[0]
-        wrong = str(_WRONG_JWT.get(cause, _("It is not well formed (%(what)s).") % {"what": cause}))
+        wrong = str(_WRONG_JWT.get(cause, _("It is malformed (%(what)s).") % {"what": cause}))
         return _judged(
             what, [ExplanationStep(_("Signature"), passed=False, text=wrong)], active=False
         )
     words = {"issuer": conf.issuer}
-    signed = ExplanationStep(_("Signature"), passed=True, text=_("It is ours: %(issuer)s.") % words)
+    signed = ExplanationStep(_("Signature"), passed=True, text=_("Issued by %(issuer)s.") % words)
     found = lookup.find(text, allow_expired=True)
     if not isinstance(found, PresentedAccessToken):
-        text = _("It was signed here, but there is no record of it.")
+        text = _("This server signed it, but has no record of it.")
         return _judged(
             what, [signed, ExplanationStep(_("Record"), passed=False, text=text)], active=False
         )
@@ -179,47 +178,45 @@ def _jwt(text: str) -> Explanation:
 def _access_token(what: str, found: PresentedAccessToken, *before: ExplanationStep) -> Explanation:
     row = found.row
     events = AuditEvent.objects.filter(jti=row.jti).select_related("delegation")
-    told = list(events.order_by("occurred_at", "pk")[:_MOST])
+    recorded = list(events.order_by("occurred_at", "pk")[:_MOST])
     places = of_places(found)
     steps = [
         *before,
         ExplanationStep(
             _("Record"),
             passed=True,
-            text=_("It was issued on %(when)s to %(client)s for %(subject)s.")
+            text=_("Issued on %(when)s to %(client)s for %(subject)s.")
             % {
                 "when": moment(row.issued_at),
                 "client": row.delegation.delegate_client_id,
                 "subject": row.delegation.subject,
             },
-            evidence=tuple(event for event in told if event.event != TOKEN_REVOKED.name)[:1],
+            evidence=tuple(event for event in recorded if event.event != TOKEN_REVOKED.name)[:1],
         ),
-        _token_revocation(row, told),
+        _token_revocation(row, recorded),
         expiry(_("Token: time"), row.expires_at),
         *of_delegation(row.delegation),
         places,
     ]
     active = found.active and places.passed
-    return _judged(what, steps, active=active, delegation=row.delegation, events=told)
+    return _judged(what, steps, active=active, delegation=row.delegation, events=recorded)
 
 
-def _token_revocation(row: AccessToken, told: Iterable[AuditEvent]) -> ExplanationStep:
+def _token_revocation(row: AccessToken, recorded: Iterable[AuditEvent]) -> ExplanationStep:
     title = _("Token")
     if row.revoked_at is None:
-        return ExplanationStep(title, passed=True, text=_("It was not revoked by itself."))
-    text = _("It was revoked on %(when)s.") % {"when": moment(row.revoked_at)}
-    proof = tuple(event for event in told if event.event == TOKEN_REVOKED.name)[-1:]
+        return ExplanationStep(title, passed=True, text=_("The token is not revoked."))
+    text = _("The token was revoked on %(when)s.") % {"when": moment(row.revoked_at)}
+    proof = tuple(event for event in recorded if event.event == TOKEN_REVOKED.name)[-1:]
     return ExplanationStep(title, passed=False, text=text, evidence=proof)
 
 
 def _refresh_token(found: PresentedRefreshToken) -> Explanation:
     row = found.row
     left = row.scope & row.delegation.scopes
-    used = ExplanationStep(_("Token"), passed=True, text=_("It was not used yet."))
+    used = ExplanationStep(_("Token"), passed=True, text=_("The token is unused."))
     if row.consumed_at is not None:
-        text = _("It was used on %(when)s, and has a successor.") % {
-            "when": moment(row.consumed_at)
-        }
+        text = _("The token was used on %(when)s and replaced.") % {"when": moment(row.consumed_at)}
         used = ExplanationStep(_("Token"), passed=False, text=text)
     steps = [
         used,
@@ -228,9 +225,7 @@ def _refresh_token(found: PresentedRefreshToken) -> Explanation:
         ExplanationStep(
             _("Scopes"),
             passed=bool(left),
-            text=_("It is good for %(scope)s.") % {"scope": left}
-            if left
-            else _("None of its scopes is left."),
+            text=_("Valid for %(scope)s.") % {"scope": left} if left else _("No scopes remain."),
         ),
     ]
     active = found.active and bool(left)
@@ -239,8 +234,8 @@ def _refresh_token(found: PresentedRefreshToken) -> Explanation:
 
 def _code(digest: str) -> Explanation | None:
     for model, what in (
-        (AuthorizationCode, _("An authorization code, which is no token")),
-        (DeviceCode, _("A device code, which is no token")),
+        (AuthorizationCode, _("An authorization code, which is not a token")),
+        (DeviceCode, _("A device code, which is not a token")),
     ):
         row = model._default_manager.filter(digest=digest).select_related("delegation").first()
         if row is not None:
@@ -249,10 +244,10 @@ def _code(digest: str) -> Explanation | None:
 
 
 def _steps_of_code(row: AuthorizationCode | DeviceCode) -> Iterator[ExplanationStep]:
-    text = _("A code is redeemed at the token endpoint; a service refuses it.")
+    text = _("A code is redeemed at the token endpoint. Services refuse it.")
     yield ExplanationStep(_("Kind"), passed=False, text=text)
     if row.consumed_at is not None:
-        text = _("It was redeemed on %(when)s.") % {"when": moment(row.consumed_at)}
+        text = _("The code was redeemed on %(when)s.") % {"when": moment(row.consumed_at)}
         yield ExplanationStep(_("Code"), passed=False, text=text)
     yield expiry(_("Code: time"), row.expires_at)
     if row.delegation is not None:
@@ -268,9 +263,9 @@ def _judged(
     events: Iterable[AuditEvent] = (),
 ) -> Explanation:
     steps = tuple(steps)
-    conclusion = _("It is good: introspection answers “active” to those whose business it is.")
+    conclusion = _("The token is active.")
     if not active:
         failed = [step for step in steps if not step.passed]
-        why = failed[0].text if failed else _("it is not active.")
-        conclusion = _("It is refused. %(why)s") % {"why": why}
+        why = failed[0].text if failed else _("The token is not active.")
+        conclusion = _("The token is refused. %(why)s") % {"why": why}
     return Explanation(what, active, steps, conclusion, delegation, tuple(events))

@@ -1,4 +1,4 @@
-"""The steps in which a token is judged, each with what it found."""
+"""The checks of a token, each with its result."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from delegation_app.services.tokens.lookup import PresentedAccessToken
 
 @dataclass(frozen=True, slots=True)
 class ExplanationStep:
-    """One thing that was looked at.
+    """A check and its result.
 
     Attributes:
-        title: what was looked at, in a word or two.
-        passed: whether it speaks for the token.
-        text: what was found, in a sentence.
-        evidence: the rows that prove it: delegations and audit events.
+        title: the name of the check.
+        passed: whether the token passed.
+        text: the result, in a sentence.
+        evidence: the delegations and audit events that prove it.
     """
 
     title: str
@@ -43,20 +43,20 @@ def moment(when: datetime) -> str:
 
 
 def expiry(title: str, when: datetime | None) -> ExplanationStep:
-    """Look whether a time is over."""
+    """Check an expiry."""
     if when is None:
-        return ExplanationStep(title, passed=True, text=_("It does not expire."))
+        return ExplanationStep(title, passed=True, text=_("No expiry."))
     if when <= clock.now():
         return ExplanationStep(
-            title, passed=False, text=_("It expired on %(when)s.") % {"when": moment(when)}
+            title, passed=False, text=_("Expired on %(when)s.") % {"when": moment(when)}
         )
     return ExplanationStep(
-        title, passed=True, text=_("It is valid until %(when)s.") % {"when": moment(when)}
+        title, passed=True, text=_("Valid until %(when)s.") % {"when": moment(when)}
     )
 
 
 def of_delegation(delegation: Delegation) -> Iterator[ExplanationStep]:
-    """Look at a delegation as `in_force` does: itself, its person, its client, those above."""
+    """Check a delegation like `in_force`: revocation, expiry, user, client, ancestors."""
     related = ("delegate__delegation_policy",)
     rows = Delegation.objects.filter(public_id__in=delegation.chain).select_related(*related)
     chain = list(rows.order_by("depth"))
@@ -70,29 +70,29 @@ def of_delegation(delegation: Delegation) -> Iterator[ExplanationStep]:
 
 
 def of_client(client_id: str) -> Iterator[ExplanationStep]:
-    """Look at what of a client does not work as it is set up now."""
+    """Report the current configuration problems of a client."""
     client = lookup.find(client_id) if client_id else None
     if client_id and client is None:
-        text = _("There is no client %(client)s.") % {"client": client_id}
+        text = _("The client %(client)s does not exist.") % {"client": client_id}
         yield ExplanationStep(_("Client"), passed=False, text=text)
     for sentence in [] if client is None else setup_problems.of_client(client):
-        yield ExplanationStep(_("Client, as it is set up now"), passed=False, text=sentence)
+        yield ExplanationStep(_("Client configuration"), passed=False, text=sentence)
 
 
 def of_places(found: PresentedAccessToken) -> ExplanationStep:
-    """Look at what policies and resource servers leave of an access token, where it is valid."""
-    told = [_place(found, identifier) for identifier in found.row.audience]
-    passed = any(good for good, _text in told)
-    text = " ".join(text for _good, text in told) or _("It is valid nowhere.")
+    """Check an access token against policies and resource servers, per audience."""
+    places = [_place(found, identifier) for identifier in found.row.audience]
+    passed = any(good for good, _text in places)
+    text = " ".join(text for _good, text in places) or _("No resource server accepts it.")
     return ExplanationStep(_("Policy and resource servers"), passed=passed, text=text)
 
 
 def _revocation(delegation: Delegation, chain: Sequence[Delegation]) -> ExplanationStep:
     title = _("Delegation")
     if delegation.revoked_at is None:
-        text = _("It is not revoked.")
+        text = _("Not revoked.")
         return ExplanationStep(title, passed=True, text=text, evidence=(delegation,))
-    # The event stands with whichever was chosen: this one, or one above it
+    # The event refers to the revoked delegation: this one or an ancestor
     events = AuditEvent.objects.filter(
         delegation__in=[row.pk for row in chain], event=DELEGATION_REVOKED.name
     ).order_by("-occurred_at", "-pk")
@@ -101,12 +101,12 @@ def _revocation(delegation: Delegation, chain: Sequence[Delegation]) -> Explanat
         "by": delegation.revoked_by,
         "why": delegation.revocation_reason or _("no reason given"),
     }
-    text = _("It was revoked on %(when)s by %(by)s: %(why)s.") % words
+    text = _("Revoked on %(when)s by %(by)s: %(why)s.") % words
     return ExplanationStep(title, passed=False, text=text, evidence=(delegation, *events[:1]))
 
 
 def _person(delegation: Delegation) -> ExplanationStep:
-    title, user = _("Person"), delegation.principal_user
+    title, user = _("User"), delegation.principal_user
     if user is None:
         text = _("%(who)s was deleted.") % {"who": delegation.subject}
         return ExplanationStep(title, passed=False, text=text)
@@ -126,12 +126,12 @@ def _client(delegation: Delegation) -> ExplanationStep:
 
 
 def _ancestor(above: Delegation) -> ExplanationStep:
-    # A revocation or expiry above has reached every row below; only the client is asked each time
+    # Revocation and expiry of an ancestor apply to every row below; only its client is checked
     words = {"client": above.delegate_client_id}
-    text = _("%(client)s, from which it comes, is enabled.")
+    text = _("%(client)s is enabled.")
     if not (passed := _is_enabled(above)):
-        text = _("%(client)s, from which it comes, is disabled.")
-    return ExplanationStep(_("Above"), passed=passed, text=text % words, evidence=(above,))
+        text = _("%(client)s is disabled.")
+    return ExplanationStep(_("Parent client"), passed=passed, text=text % words, evidence=(above,))
 
 
 def _is_enabled(delegation: Delegation) -> bool:
@@ -142,13 +142,13 @@ def _is_enabled(delegation: Delegation) -> bool:
 def _place(found: PresentedAccessToken, identifier: str) -> tuple[bool, str]:
     words = {"where": identifier}
     if identifier not in found.row.delegation.audience:
-        return False, _("%(where)s: taken from the delegation since.") % words
+        return False, _("%(where)s: removed from the delegation.") % words
     if found.client is None or identifier not in found.audience:
-        return False, _("%(where)s: switched off, or taken from the client's policy.") % words
+        return False, _("%(where)s: inactive, or removed from the client's policy.") % words
     server = found.client.servers[identifier]
     if (refusal := introspection.refusal_at(found, server)) is not None:
         return False, _("%(where)s: %(limit)s") % {**words, "limit": refusal}
     scope = found.scope_at(server)
     if not scope:
-        return False, _("%(where)s: none of its scopes is left.") % words
-    return True, _("%(where)s: good for %(scope)s.") % {**words, "scope": scope}
+        return False, _("%(where)s: no scopes remain.") % words
+    return True, _("%(where)s: valid for %(scope)s.") % {**words, "scope": scope}

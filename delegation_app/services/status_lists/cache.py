@@ -1,7 +1,7 @@
-"""Signed status lists that need not be made again, and how a change makes them be.
+"""The cache of signed status lists, and its invalidation.
 
-What is kept is served for STATUS_LIST_CACHE_SECONDS at most, whatever a cache says. Within these, a
-change that this process makes is seen at once, and that of another one as soon as the cache tells.
+A list is served for at most STATUS_LIST_CACHE_SECONDS. Within these, a change by this process takes
+effect immediately, and one by another process with the cached generation.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Published:
     Attributes:
         token: the compact JWS.
         gzipped: the same, compressed for the transport.
-        statuses: a digest of what it says.
+        statuses: a digest of its content.
         kid: the key that signed it.
         issued_at, expires_at: its `iat` and `exp`.
-        looked_at: when the tables were last looked at, before the first of them was read.
-        generation: what the cache said then.
+        looked_at: when the tables were read, from the start of the first query.
+        generation: of the cache at that time.
     """
 
     token: bytes = field(repr=False)
@@ -59,12 +59,12 @@ class Published:
 
     @property
     def tag(self) -> str:
-        """What tells it from every other one."""
+        """Its ETag."""
         return hashlib.sha256(self.token).hexdigest()[:32]
 
 
 class _LocalLists:
-    """What this process knows without asking a cache."""
+    """The lists in the memory of this process."""
 
     def __init__(self) -> None:
         self.lock = Lock()
@@ -90,52 +90,52 @@ class _LocalLists:
 
 
 _local = _LocalLists()
-# A name for each test of a site that is undone when it ends
+# A prefix for each test that is rolled back at its end
 _undone: Final[WeakKeyDictionary[object, str]] = WeakKeyDictionary()
 
 
 def forget() -> None:
-    """Know nothing, as a process that has just begun."""
+    """Reset to the state of a new process."""
     _local.forget()
 
 
 def changed() -> None:
-    """Have every list made again: a change may concern it.
+    """Invalidate all cached status lists.
 
-    Side effects: other processes are told through the cache, after the commit.
+    Side effects: after the commit, the cache invalidates those of other processes.
     """
     _local.changed_at = _now()
-    # Whoever can write can read
+    # A write shows that the database answers
     _local.failed = {}
     transaction.on_commit(_tell, using=database())
 
 
 def fresh(number: int) -> Published | None:
-    """Return a list that may be served without looking at the tables, or None."""
+    """Return a list that may be served without a query, or None."""
     generation, found = known(number)
     if found is None or found.generation != generation:
         return None
     now = _now()
-    # A time that is still to come was told by another clock, and says nothing
+    # A time in the future is from another clock, and is ignored
     is_young = 0 <= now - found.looked_at < conf.status_list_cache_seconds
     is_overtaken = found.looked_at <= _local.changed_at <= now
     return found if is_young and not is_overtaken and now < found.expires_at else None
 
 
 def known(number: int) -> tuple[str | None, Published | None]:
-    """Return the present generation, and the newest list that this process or the cache has."""
+    """Return the current generation, and the newest list of this process or the cache."""
     mine, _ = _local.get(number)
-    told = _ask(number)
-    if told is None:
+    cached = _ask(number)
+    if cached is None:
         return (None, None) if mine is None else (mine.generation, mine)
-    generation, theirs = told.get(_GENERATION), told.get(_name(number))
+    generation, theirs = cached.get(_GENERATION), cached.get(_name(number))
     found = [made for made in (mine, theirs) if isinstance(made, Published)]
-    # Who was given a list is never given an older one, if two processes made one at a time
+    # A verifier never gets an older list than before
     return generation, max(found, key=lambda made: (made.issued_at, made.looked_at), default=None)
 
 
 def mine(number: int, *, since: float = float("-inf")) -> Published | None:
-    """Return what this process made last, if it began to at `since` or later.
+    """Return the list last built by this process, if started at `since` or later.
 
     Args:
         number: of the list.
@@ -146,43 +146,43 @@ def mine(number: int, *, since: float = float("-inf")) -> Published | None:
 
 
 def keep(number: int, made: Published, began: float) -> None:
-    """Keep a list; `began` is the reading of `time.monotonic` when its making began."""
+    """Cache a list; `began` is the start of its computation in `time.monotonic`."""
     _local.keep(number, made, began)
     _store(_name(number), made, conf.status_list_lifetime)
 
 
 def note_failure(number: int) -> None:
-    """Note that a list could not be made anew, so that not every caller tries."""
+    """Record that a list could not be rebuilt, so that not every caller tries."""
     now = time.monotonic()
     recent = {n: at for n, at in list(_local.failed.items()) if now - at < _RETRY_SECONDS}
     _local.failed = {**recent, number: now}
 
 
 def failed_lately(number: int) -> bool:
-    """Whether a list could not be made anew in the last second, and nothing changed here since."""
+    """Whether rebuilding failed in the last second, without a local change since."""
     return time.monotonic() - _local.failed.get(number, float("-inf")) < _RETRY_SECONDS
 
 
 def ends(tokens: int) -> float | None:
-    """Return when the last token of a list ends, if this process looked it up lately."""
+    """Return the expiry of the last token of a list, if cached."""
     when, until = _local.ends.get(tokens, (0.0, 0.0))
     return when if _now() < until else None
 
 
 def keep_end(tokens: int, when: float) -> None:
-    """Keep when the last token of a list ends. It is final once no token is added to the list."""
+    """Cache the expiry of the last token of a list, which is final once the list is full."""
     if len(_local.ends) >= _MOST_ENDS:
         _local.ends.clear()
     _local.ends[tokens] = when, _now() + _ENDS_SECONDS
 
 
 def watch() -> None:
-    """Connect to what changes a list beside our own services. Called once, at the start."""
+    """Connect to the signals of other changes of a list. Called once, at startup."""
     tightened.connect(_on_change, dispatch_uid="delegation_status_policy")
     post_save.connect(
         _person_saved, sender=get_user_model(), dispatch_uid="delegation_status_person"
     )
-    # A flush empties the tables, and sends this
+    # Sent by a flush, which empties the tables
     ours = apps.get_app_config("delegation_app")
     post_migrate.connect(_flushed, sender=ours, dispatch_uid="delegation_status_flush")
 
@@ -197,14 +197,14 @@ def _flushed(**_kwargs: object) -> None:
 
 
 def _person_saved(update_fields: frozenset[str] | None = None, **_kwargs: object) -> None:
-    # Each sign-in saves the time of it, and nothing else
+    # A sign-in saves its time only
     if update_fields is None or "is_active" in update_fields:
         changed()
 
 
 def _tell() -> None:
     _local.changed_at = _now()
-    # Random, so that a cache that forgot it can't come back to an old one
+    # Random, so that a cache that lost it cannot return to an old one
     _store(_GENERATION, secrets.token_hex(8), None)
 
 
@@ -212,14 +212,14 @@ def _ask(number: int) -> dict[str, Any] | None:
     names = [_GENERATION, _name(number)]
     try:
         found: dict[str, Any] = caching.use(lambda cache: cache.get_many(names))
-    # Without a cache it takes longer, no more
+    # Without a cache it only takes longer
     except (caching.CacheAway, ValueError):
         return None
     return found
 
 
 def _store(name: str, value: object, seconds: int | None) -> None:
-    # Nothing may wait between a commit and its answer
+    # A response must not wait for the cache after the commit
     caching.later(lambda cache: cache.set(name, value, seconds))
 
 
@@ -228,10 +228,7 @@ def _name(number: int) -> str:
 
 
 def _test() -> str:
-    """Return what keeps apart lists of tests that Django's `TestCase` undoes; else nothing.
-
-    After such a test the tables are as before, and no signal says so.
-    """
+    """Return a prefix for lists of tests that Django's `TestCase` rolls back, without a signal."""
     for block in reversed(getattr(connections[database()], "atomic_blocks", ())):
         if getattr(block, "_from_testcase", False):
             return _undone.setdefault(block, f"{secrets.token_hex(8)}:")

@@ -1,7 +1,7 @@
-"""Which access tokens a status list marks: those that say more than introspection would.
+"""The access tokens that a status list marks as invalid: those that exceed introspection.
 
-Each cause is asked for from its small end (what was revoked, narrowed or switched off lately) and
-finds the tokens from there, so a list costs what it marks and not what is on file.
+Each query starts from recent revocations, restrictions and deactivations, so that its cost depends
+on the number of marked tokens, not of all.
 """
 
 from __future__ import annotations
@@ -38,24 +38,23 @@ from delegation_app.services.transactions import database
 
 T = TypeVar("T")
 
-# Verifiers may take a token that long after its end: their clocks are others
+# Verifiers may accept a token that long after its expiry, because clocks differ
 SKEW: Final = timedelta(minutes=1)
-# And so are those of our own nodes, which is no reason to overlook something
+# The same for the clocks of this server's own nodes
 UNEVEN: Final = timedelta(hours=1)
 
 
 class _Keys(Aggregate):
-    """All keys of a group: a list, or the text of one where the database has no arrays."""
+    """All keys of a group as a list; as its JSON text without array support."""
 
     function = "ARRAY_AGG"
     output_field = Field()
 
     def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        """Return the SQL of the nearest thing."""
         return self.as_sql(compiler, connection, function="JSON_GROUP_ARRAY", **extra)
 
 
-# Each is a condition of its own, and databases bound how many one statement may have
+# Each is a condition, whose number per statement databases limit
 _MOST_AT_ONCE: Final = 50
 
 
@@ -65,22 +64,22 @@ def inside(tokens: range) -> QuerySet[AccessToken]:
 
 
 def since(now: datetime) -> datetime:
-    """Return the time before which no token was issued that may still be taken somewhere."""
+    """Return the earliest issue time of a token that may still be accepted."""
     return now - LONGEST_ACCESS_TOKEN - UNEVEN
 
 
 def ids(tokens: range, now: datetime) -> set[int]:
-    """Return the keys of the tokens that must not be taken any more, though they have not expired.
+    """Return the keys of the unexpired tokens that must no longer be accepted.
 
-    They are all that introspection calls inactive, or that say more than it would tell. Some say
-    just as much: one that was issued before its delegation was narrowed, and was narrow already.
+    All that are inactive in introspection, or claim more than it reports. Some are still exact:
+    those issued before a narrowing that did not affect them.
 
     Args:
-        tokens: the keys to choose from.
-        now: the time to judge by.
+        tokens: the range of keys.
+        now: the time to evaluate for.
 
-    Side effects: none. Seven statements, and two or three more where something was tightened or
-        switched off lately; on PostgreSQL in a transaction, for one setting.
+    Side effects: none. Seven statements, and two or three more after recent restrictions or
+        deactivations; on PostgreSQL in a transaction, for one setting.
     """
     with _kept_in_memory():
         return set(_marked(tokens, now))
@@ -99,8 +98,8 @@ def _marked(tokens: range, now: datetime) -> Iterator[int]:
 
 @contextmanager
 def _kept_in_memory() -> Iterator[None]:
-    # These indexes are read every second. With what PostgreSQL takes a page for that is fetched
-    # from a disk, it would at times rather read all tokens of a list.
+    # These indexes are always cached. With the default cost of random pages, PostgreSQL would
+    # sometimes read all tokens of a list instead.
     connection = connections[database()]
     if connection.vendor != "postgresql":
         yield

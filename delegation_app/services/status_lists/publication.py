@@ -1,7 +1,7 @@
 """Token status lists (draft-ietf-oauth-status-list-20), computed from the tables when asked for.
 
-A list covers 2 to the power of 20 access tokens whose keys follow each other. Which of them are
-marked is a question to the tables (`invalid_tokens`), so whatever ends a token writes nothing here.
+A list covers 2 to the power of 20 access tokens with consecutive keys. The invalid ones are queried
+(`invalid_tokens`), so a revocation writes nothing here.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from django.db import DatabaseError, InterfaceError
 from django.db.models import Max
 
 from delegation_app import clock
-from delegation_app.addresses import endpoint
 from delegation_app.conf import conf
+from delegation_app.endpoint_urls import endpoint
 from delegation_app.models import AccessToken
 from delegation_app.protocol import jose, names, secrets
 from delegation_app.protocol.errors import TemporarilyUnavailable
 from delegation_app.protocol.permutation import Permutation, permutation
 from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.status_list import StatusList, StatusReference
-from delegation_app.seldom import Seldom
+from delegation_app.rate_limited_logger import RateLimitedLogger
 from delegation_app.services import signing_keys
 from delegation_app.services.status_lists import cache, invalid_tokens
 from delegation_app.services.status_lists.cache import Published
@@ -39,18 +39,18 @@ _BITS: Final = 20
 SIZE: Final = 1 << _BITS
 _FINGERPRINT_BITS: Final = 32
 _NAME: Final = re.compile(r"0|[1-9][0-9]{0,29}")
-# No table of ours has more rows: its keys are 63 bits long
+# Keys have 63 bits
 _MOST: Final = 1 << (63 - _BITS)
-# More than a process has threads that make different lists; two of these may share one
+# More than threads that build different lists; two lists may share a lock
 _LOCKS: Final = tuple(Lock() for _ in range(64))
 
 
 _PATIENCE: Final = 1.0
-_behind: Final = Seldom(logger_for("delegation_app"))
+_behind: Final = RateLimitedLogger(logger_for("delegation_app"))
 
 
 class UnknownList(LookupError):
-    """There is no such list, or not yet."""
+    """The list does not exist, or not yet."""
 
 
 class ExpiredList(LookupError):
@@ -59,7 +59,7 @@ class ExpiredList(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """What shuffles the indices, derived from one of the site's secrets."""
+    """The key that shuffles the indices, derived from a secret of the site."""
 
     secret: bytes = field(repr=False)
     fingerprint: int
@@ -67,59 +67,56 @@ class _Key:
 
 @dataclass(frozen=True, slots=True)
 class _List:
-    """A list: which tokens, counted in `SIZE`, and under which key they are shuffled."""
+    """A list: its range of tokens, counted in `SIZE`, and its shuffling key."""
 
     tokens: int
     key: _Key
 
     @property
     def number(self) -> int:
-        """What it is called in its address. The key's part keeps lists of two keys apart."""
         return self.tokens << _FINGERPRINT_BITS | self.key.fingerprint
 
     @property
     def uri(self) -> str:
-        """Its address, from the issuer and never from a request."""
+        """Its URL."""
         return endpoint("status-list", self.number)
 
     @property
     def shuffle(self) -> Permutation:
-        """Where in the list each token stands."""
         return permutation(self.key.secret, self.tokens, _BITS)
 
     @property
     def range(self) -> range:
-        """The keys of its tokens."""
         return range(self.tokens << _BITS, (self.tokens + 1) << _BITS)
 
 
 def reference(token: int) -> StatusReference:
-    """Return where the status of an access token stands.
+    """Return the status reference of an access token.
 
     Args:
         token: the primary key of its row. No two rows share one, so no two tokens share an index.
     """
     place = _List(token >> _BITS, _keys()[0])
-    # Section 13.3: neither in the order of issue nor to be guessed
+    # Section 13.3: neither in the order of issue nor predictable
     return StatusReference(place.uri, place.shuffle(token & (SIZE - 1)))
 
 
 def published(name: str) -> Published:
     """Return a signed list, at most STATUS_LIST_CACHE_SECONDS behind the tables.
 
-    While these cannot be read, or a list cannot be signed, it is the last list that this process or
-    the cache has, until its `exp`. How far that one is behind, `seconds_behind` says.
+    If the tables cannot be read or the list cannot be signed, the last list of this process or the
+    cache, until its `exp`; see `seconds_behind`.
 
     Args:
-        name: the last part of its address.
+        name: the last part of its URL.
 
     Raises:
-        UnknownList: we have no such list.
-        ExpiredList: no token of it is valid any more, and none will be.
-        DatabaseError, InterfaceError: the tables cannot be read, and there is no such last list.
-        TemporarilyUnavailable: the key that signs cannot be decrypted, and there is none either.
+        UnknownList: the list does not exist.
+        ExpiredList: all its tokens have expired.
+        DatabaseError, InterfaceError: the tables cannot be read, without a last list.
+        TemporarilyUnavailable: the active key cannot be decrypted, without a last list.
 
-    Side effects: none but on caches. Nothing is read from the tables if it was made just now.
+    Side effects: on caches only.
     """
     found = _find(name)
     kept = _fresh(found) or _instead(found)
@@ -128,13 +125,13 @@ def published(name: str) -> Published:
     asked = time.monotonic()
     lock = _LOCKS[found.tokens % len(_LOCKS)]
     if not lock.acquire(timeout=_PATIENCE):
-        # The database keeps another caller waiting, perhaps for as long as it is away
+        # Another caller is waiting for the database, which may be unavailable
         last = _last(found)
         if last is not None:
             return last
         lock.acquire()
     try:
-        # Somebody else may have made it while this one waited
+        # Another thread may have built it meanwhile
         made = cache.mine(found.number, since=asked) or _fresh(found)
         return made or _instead(found) or _made(found)
     finally:
@@ -142,14 +139,14 @@ def published(name: str) -> Published:
 
 
 def seconds_behind(found: Published) -> int:
-    """Return how many seconds ago the tables were last read for a list; 0 for a current one."""
+    """Return the age of a list's data in seconds; 0 for a current one."""
     behind = math.ceil(clock.now().timestamp() - found.looked_at)
     return behind if behind > conf.status_list_cache_seconds else 0
 
 
 def _fresh(wanted: _List) -> Published | None:
     kept = cache.fresh(wanted.number)
-    # A key that does not sign any more may be gone, with all that was on file then
+    # An inactive key may be missing after a flush or restore
     return kept if kept is not None and signing_keys.may_sign(kept.kid) else None
 
 
@@ -161,13 +158,13 @@ def _made(wanted: _List) -> Published:
         if last is None:
             raise
         cache.note_failure(wanted.number)
-        _behind.warning("a status list is served as it was: it cannot be made anew", error=error)
+        _behind.warning("a status list could not be rebuilt; the last one is served", error=error)
         return last
     return made
 
 
 def _instead(wanted: _List) -> Published | None:
-    """Return the last list if making it anew has just failed: one try a second is enough."""
+    """Return the last list if rebuilding has just failed: one attempt a second suffices."""
     return _last(wanted) if cache.failed_lately(wanted.number) else None
 
 
@@ -177,7 +174,7 @@ def _last(wanted: _List) -> Published | None:
 
 
 def addresses() -> list[str]:
-    """Return the address of every list that has a valid token, or may get one next."""
+    """Return the URLs of all lists with valid tokens, and of the next one."""
     newest = _newest() >> _BITS
     first, *older = _keys()
     lists = [_List(newest + 1, first)]
@@ -190,7 +187,7 @@ def addresses() -> list[str]:
 
 
 def _find(name: str) -> _List:
-    # Digits, and of one number only one spelling: `sub` and the address must be equal (section 8.3)
+    # Only one spelling of a number: `sub` and the URL must be equal (section 8.3)
     if not _NAME.fullmatch(name):
         raise UnknownList(name)
     number = int(name)
@@ -220,10 +217,10 @@ def _signed(
 ) -> Published:
     signer, lifetime = signing_keys.signer(), conf.status_list_lifetime
     claims: dict[str, Any] = {"iss": conf.issuer, "sub": wanted.uri, "ttl": conf.status_list_ttl}
-    said = hashlib.sha256(json.dumps([claims, lifetime]).encode() + statuses.packed).digest()
+    content = hashlib.sha256(json.dumps([claims, lifetime]).encode() + statuses.packed).digest()
     seconds = int(now.timestamp())
-    # The same bytes again, so that whoever has them is told so (304)
-    if before is not None and (before.statuses, before.kid) == (said, signer.kid):
+    # The same bytes again, so that verifiers get 304
+    if before is not None and (before.statuses, before.kid) == (content, signer.kid):
         is_past_half = seconds >= before.expires_at - lifetime // 2
         if before.issued_at <= seconds and not is_past_half:
             return before
@@ -234,12 +231,12 @@ def _signed(
     claims |= {"iat": issued_at, "exp": expires_at, "status_list": statuses.as_json()}
     token = jose.sign(claims, signer, typ=names.STATUS_LIST_TYP).encode()
     zipped = gzip.compress(token, mtime=0)
-    return Published(token, zipped, said, signer.kid, issued_at, expires_at, 0, None)
+    return Published(token, zipped, content, signer.kid, issued_at, expires_at, 0, None)
 
 
 def _check(tokens: int) -> None:
     newest = _newest() >> _BITS
-    # The next one is served before it begins, so that nobody who comes early is refused
+    # The next list is served before its first token, for early verifiers
     if tokens > newest + 1:
         raise UnknownList(tokens)
     if tokens < newest and (_began_long_ago(tokens + 1) or _is_over(tokens)):
@@ -257,7 +254,7 @@ def _began_long_ago(tokens: int) -> bool:
 
 
 def _is_over(tokens: int) -> bool:
-    """Tell whether all tokens of a list that is complete have expired."""
+    # Of a full list
     now = clock.now() - invalid_tokens.SKEW
     inside = invalid_tokens.inside(_List(tokens, _keys()[0]).range)
     newest = inside.order_by("-pk").values_list("expires_at", flat=True).first()

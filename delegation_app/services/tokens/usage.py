@@ -15,11 +15,11 @@ from django.db import DatabaseError, InterfaceError, connections, transaction
 
 from delegation_app.models import Delegation
 from delegation_app.protocol.printable import logger_for
-from delegation_app.seldom import Seldom
+from delegation_app.rate_limited_logger import RateLimitedLogger
 from delegation_app.services.transactions import database
 
 _REST: Final = 5.0
-_failing: Final = Seldom(logger_for("delegation_app"))
+_failing: Final = RateLimitedLogger(logger_for("delegation_app"))
 
 
 class _Pause:

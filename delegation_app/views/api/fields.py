@@ -29,7 +29,6 @@ class StrictTextField(serializers.CharField):
         super().__init__(**{"trim_whitespace": False, "max_length": 300, **kwargs})
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the text."""
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
@@ -39,7 +38,6 @@ class StrictIntegerField(serializers.IntegerField):
     """A whole number; in a query ASCII digits."""
 
     def to_internal_value(self, data: Any) -> int:
-        """Return the number."""
         if self.context.get("is_text") and isinstance(data, str) and _DIGITS.fullmatch(data):
             return int(data)
         if not isinstance(data, int) or isinstance(data, bool):
@@ -51,7 +49,6 @@ class StrictBooleanField(serializers.BooleanField):
     """Yes or no; in a query `true` or `false`."""
 
     def to_internal_value(self, data: Any) -> bool:
-        """Return the truth value."""
         if self.context.get("is_text"):
             data = {"true": True, "false": False}.get(data) if isinstance(data, str) else None
         if not isinstance(data, bool):
@@ -66,7 +63,6 @@ class StrictDateTimeField(serializers.DateTimeField):
         super().__init__(**{"default_timezone": UTC, "format": "iso-8601", **kwargs})
 
     def to_internal_value(self, value: Any) -> datetime:
-        """Return the moment in UTC."""
         if not (isinstance(value, str) and _MOMENT.fullmatch(value)):
             self.fail("invalid", format="RFC 3339")
         try:
@@ -79,7 +75,6 @@ class DelegationId(serializers.UUIDField):
     """The id of a delegation, in the one spelling that is told."""
 
     def to_internal_value(self, data: Any) -> UUID:
-        """Return the id."""
         found = as_uuid(data) if isinstance(data, str) else None
         if found is None:
             self.fail("invalid", value="")
@@ -102,7 +97,6 @@ class StateField(serializers.ChoiceField):
         super().__init__(**{"choices": state.State.values, **kwargs})
 
     def get_attribute(self, instance: Any) -> str:
-        """Return the state of a row that knows whether it is in force."""
         return state.state(instance).value
 
 
@@ -110,5 +104,4 @@ class PairsAs(serializers.Serializer[Any]):
     """A tuple told as an object: its parts are named by the fields, in their order."""
 
     def to_representation(self, instance: Sequence[Any]) -> dict[str, Any]:
-        """Return the parts by name."""
         return dict(zip(self.fields, instance, strict=True))

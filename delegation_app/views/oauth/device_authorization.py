@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from delegation_app.addresses import endpoint
+from delegation_app.endpoint_urls import endpoint
 from delegation_app.services.device import start
 from delegation_app.views import oauth_serializers
 from delegation_app.views.client_endpoint import ClientEndpoint

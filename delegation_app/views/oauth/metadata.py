@@ -9,8 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from delegation_app import grants, toolkit
-from delegation_app.addresses import endpoint
 from delegation_app.conf import conf
+from delegation_app.endpoint_urls import endpoint
 from delegation_app.protocol import names, pkce
 from delegation_app.views.endpoint import Operation
 from delegation_app.views.public_document import PublicEndpoint, document

@@ -94,7 +94,7 @@ def test_refusal_when_two_refuse():
     assert constraints.refusal(access) == "It may not be used from this address."
     assert constraints.refusal(
         AccessContext(EnforcementPoint.ISSUE, NOW, ip="10.0.0.1", uses=9)
-    ).startswith("It has")
+    ).startswith("The maximum")
     assert constraints.refusal(AccessContext(EnforcementPoint.INTROSPECTION, NOW)) is None
 
 
@@ -127,7 +127,7 @@ def test_is_within_when_parts_are_missing_or_wider_or_contradict():
 def test_describe_when_asked():
     assert Constraints.parse([TEN, USES]).describe() == [
         "Only from 10.0.0.0/8.",
-        "At most 5 tokens, ever.",
+        "At most 5 tokens in total.",
     ]
 
 

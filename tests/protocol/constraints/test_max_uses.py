@@ -31,8 +31,8 @@ def test_max_uses_when_malformed(value):
 
 
 def test_max_uses_when_described():
-    assert MaxUses(1).describe() == "At most 1 token, ever."
-    assert MaxUses(5).describe() == "At most 5 tokens, ever."
+    assert MaxUses(1).describe() == "At most 1 token in total."
+    assert MaxUses(5).describe() == "At most 5 tokens in total."
     assert {EnforcementPoint.ISSUE, EnforcementPoint.HAND_ON} == MaxUses.ENFORCED_AT
 
 

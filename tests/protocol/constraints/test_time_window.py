@@ -46,7 +46,7 @@ def test_time_window_when_outside_its_dates():
     )
     assert (
         constraint.refusal(AccessContext(EnforcementPoint.ISSUE, last))
-        == "It may not be used any more."
+        == "It may no longer be used."
     )
 
 

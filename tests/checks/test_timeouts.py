@@ -15,7 +15,7 @@ ALL = ["W008", "W009", "W010", "W011", "W012"]
 
 
 def of_database():
-    return numbers(checks.waiting.check_postgresql())
+    return numbers(checks.timeouts.check_postgresql())
 
 
 def test_deploy_when_the_database_is_that_of_the_example_then_nothing_to_say(database):
@@ -100,7 +100,7 @@ def test_deploy_when_a_session_has_no_timeouts_then_each_is_named(database, opti
 def test_deploy_when_a_cache_may_hold_a_request_then_w013(change_setting, cache, expected):
     change_setting("CACHES", {"default": cache})
 
-    assert numbers(checks.waiting.check_cache()) == expected
+    assert numbers(checks.timeouts.check_cache()) == expected
 
 
 @pytest.mark.parametrize(
@@ -120,4 +120,4 @@ def test_deploy_when_threads_keep_connections_under_asgi_then_w014(
     database(**{"ENGINE": POSTGRESQL, **entry})
     settings.ASGI_APPLICATION = asgi
 
-    assert numbers(checks.waiting.check_persistent_connections()) == expected
+    assert numbers(checks.timeouts.check_persistent_connections()) == expected

@@ -1,4 +1,4 @@
-"""The public addresses of our endpoints: from the issuer and never from a request."""
+"""The public URLs of the endpoints, derived from the issuer and never from a request."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from delegation_app.conf import conf
 
 
 def endpoint(name: str, *arguments: object) -> str:
-    """Return the absolute URL of one of our endpoints.
+    """Return the absolute URL of an endpoint, the same in every language: tokens contain it.
 
     Args:
         name: of its URL pattern, without the namespace.
         arguments: of its URL pattern.
-
-    Returns:
-        The same URL whatever the language of the request: tokens and signed lists carry it.
     """
     with translation.override(_language()):
         return conf.issuer_origin + reverse(f"delegation_app:{name}", args=arguments)
@@ -25,7 +22,7 @@ def endpoint(name: str, *arguments: object) -> str:
 
 def _language() -> str:
     try:
-        # Django serves en-us as en, and finds nothing below /en-us/
+        # Django serves en-us as en, and has no URLs below /en-us/
         return translation.get_supported_language_variant(settings.LANGUAGE_CODE)
     except LookupError:
         return settings.LANGUAGE_CODE

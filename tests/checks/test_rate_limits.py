@@ -4,7 +4,7 @@ import pytest
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import run_checks
 
-from delegation_app.checks import callers
+from delegation_app.checks import rate_limits
 
 OURS = "delegation_app."
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
@@ -14,7 +14,7 @@ LACKING = [
     "django.core.cache.backends.dummy.DummyCache",
     "django.core.cache.backends.filebased.FileBasedCache",
     "django.core.cache.backends.db.DatabaseCache",
-    "tests.checks.test_callers.OwnMemory",
+    "tests.checks.test_rate_limits.OwnMemory",
 ]
 
 
@@ -50,7 +50,7 @@ def test_cache_when_processes_share_it_or_it_cannot_be_imported_then_nothing_is_
 ):
     settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1"}}
     settings.DEBUG = True
-    assert callers.check_cache() == callers.check_cache_deployed() == []
+    assert rate_limits.check_cache() == rate_limits.check_cache_deployed() == []
 
 
 @pytest.mark.django_db

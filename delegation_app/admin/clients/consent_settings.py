@@ -1,4 +1,4 @@
-"""The part of a client's policy that is about the page on which people are asked."""
+"""The part of a client's policy that concerns the consent page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIELDS: Final = (
     "logo_file",
     "logo_away",
 )
-# What is only for those who may change something
+# Hidden from users with view permission only
 UPLOADS: Final = frozenset({"logo_file", "logo_away"})
 
 
@@ -33,7 +33,6 @@ class ShowsLogo:
 
     @admin.display(description=_("current logo"))
     def current_logo(self, obj: ClientPolicy) -> str:
-        """Show the logo, if there is one."""
         digest = logos.address_of(obj)
         if not digest:
             return str(_("none"))
@@ -42,7 +41,7 @@ class ShowsLogo:
 
 
 def save_logos(formsets: Iterable[Any]) -> None:
-    """Keep the logos that were uploaded with policies. Call it once the policies are stored."""
+    """Store uploaded logos. Call it after the policies are saved."""
     for formset in formsets:
         for form in formset.forms:
             if isinstance(form, PolicyForm) and form.has_changed():

@@ -1,4 +1,4 @@
-"""Keeping a change that waits for a second operator, and saying so to the first."""
+"""Storing a change that needs a second operator, with a message to the first."""
 
 from __future__ import annotations
 
@@ -30,34 +30,34 @@ def keep(
     *,
     reason: str = "",
 ) -> HttpResponse:
-    """Store a change that waits, and lead back to the page that it came from.
+    """Store a pending change, and redirect to the page it came from.
 
     Side effects: those of `proposals.propose`.
     """
     reason = reason or request.POST.get(REASON, "")
     made = proposals.propose(wanted, context_of(request), reason=reason)
-    text = _("Nothing was changed yet: this widens what is allowed, so another operator decides.")
-    link = labels.link(page.admin_site, request, made, _("Look at what waits"))
+    text = _("Not applied yet: this grants more access, so another operator must approve it.")
+    link = labels.link(page.admin_site, request, made, _("View the pending change"))
     page.message_user(request, format_html("{} {}", text, link), messages.WARNING)
     return HttpResponseRedirect(_back(page, request, wanted.change))
 
 
 def refuse(page: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
-    """Refuse a change with something in it that must not lie about while it waits."""
+    """Refuse a change whose secret or logo cannot be stored while it is pending."""
     text = _(
-        "Nothing was changed. This would wait for another operator, and neither a secret nor a "
-        "logo is kept that long. Save those by themselves first."
+        "Nothing was changed. This change needs another operator, and a secret or logo cannot be "
+        "stored until then. Save the secret or logo separately first."
     )
     page.message_user(request, text, messages.ERROR)
     return HttpResponseRedirect(request.get_full_path())
 
 
 def posted(request: HttpRequest, form: Any, formsets: Iterable[Any]) -> dict[str, list[str]]:
-    """Return what a browser sent for the fields of a page, without secrets and files."""
+    """Return the submitted values of the fields of a page, without secrets and files."""
     kept: dict[str, list[str]] = {}
     html_names = set(_html_names(form, formsets))
     for name in request.POST:
-        # A field with several widgets has a name for each, with a number behind it
+        # A field with several widgets has a numbered name for each
         whole, _underscore, number = name.removeprefix("initial-").rpartition("_")
         if name.removeprefix("initial-") in html_names or (
             number.isdecimal() and whole in html_names
@@ -69,7 +69,7 @@ def posted(request: HttpRequest, form: Any, formsets: Iterable[Any]) -> dict[str
 
 
 def context(site: AdminSite, request: HttpRequest, kind: ProposedChange.Kind, pk: Any) -> Any:
-    """Return what the page of a row says about second operators; at most one statement."""
+    """Return the pending changes of a row for its page, with at most one statement."""
     found: list[str] = []
     if labels.may_see(site, request, ProposedChange):
         rows = ProposedChange.objects.waiting(clock.now()).filter(kind=kind, key=str(pk))

@@ -1,7 +1,7 @@
-"""Checks for `check --deploy`: for what a request may wait without end.
+"""Checks for `check --deploy`: missing timeouts.
 
-Only settings are looked at. A role of the database, a proxy in front of it or a service file may
-set the same; then silence the number.
+Only settings are checked. A database role, a proxy or a service file may set the same; then
+silence the check.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from delegation_app.checks import subjects
 from delegation_app.checks.subjects import caution
 from delegation_app.conf import conf
 
-# https://www.postgresql.org/docs/current/runtime-config-client.html: 0 is without end
+# https://www.postgresql.org/docs/current/runtime-config-client.html: 0 disables the timeout
 _ENDLESS = re.compile(r"(0+[a-z]*)?")
 _SESSION: Final[Mapping[str, tuple[str, str]]] = {
-    "statement_timeout": ("W010", "A slow statement holds its worker"),
-    "lock_timeout": ("W011", "A statement that waits for a lock holds its worker"),
-    "idle_in_transaction_session_timeout": ("W012", "A worker that hangs holds its locks"),
+    "statement_timeout": ("W010", "A slow statement can block its worker"),
+    "lock_timeout": ("W011", "A wait for a lock can block its worker"),
+    "idle_in_transaction_session_timeout": ("W012", "A hanging worker can hold its locks"),
 }
-# What each client of a cache calls its timeouts
+# The timeout options of each cache client
 _OF_CACHES: Final[Mapping[str, tuple[str, ...]]] = {
     "redis": ("socket_connect_timeout", "socket_timeout"),
     "pymemcache": ("connect_timeout", "timeout"),
@@ -42,7 +42,7 @@ def check_postgresql(**_kwargs: Any) -> list[CheckMessage]:
 
 @register(deploy=True)
 def check_cache(**_kwargs: Any) -> list[CheckMessage]:
-    """W013: a cache that does not answer holds every request that counts attempts."""
+    """W013: an unresponsive cache blocks every request that counts attempts."""
     cache = settings.CACHES.get(conf.cache, {})
     backend = str(cache.get("BACKEND", "")).lower()
     needed = next((names for part, names in _OF_CACHES.items() if part in backend), ())
@@ -50,19 +50,19 @@ def check_cache(**_kwargs: Any) -> list[CheckMessage]:
     if not missing:
         return []
     hint = f"Set {', '.join(missing)} in OPTIONS of the cache {conf.cache!r}, such as 1 second."
-    return [caution("A cache that does not answer holds its workers without end.", hint, "W013")]
+    return [caution("An unresponsive cache blocks its workers indefinitely.", hint, "W013")]
 
 
 @register(deploy=True)
 def check_persistent_connections(**_kwargs: Any) -> list[CheckMessage]:
-    """W014: under ASGI, each thread keeps a connection that no other one uses again."""
+    """W014: under ASGI, each thread keeps a connection that is never reused."""
     database = subjects.our_database()
     persistent = database.get("CONN_MAX_AGE", 0) != 0
     asgi = getattr(settings, "ASGI_APPLICATION", None)
     if not (persistent and asgi) or subjects.vendor(database) != "postgresql":
         return []
-    hint = 'Set CONN_MAX_AGE = 0, and OPTIONS["pool"] for connections that are used again.'
-    message = "Under ASGI, CONN_MAX_AGE leaves a connection open for each thread that ever ran."
+    hint = 'Set CONN_MAX_AGE = 0, and use OPTIONS["pool"] for persistent connections.'
+    message = "Under ASGI, CONN_MAX_AGE leaves a connection open for each thread."
     return [caution(message, hint, "W014")]
 
 
@@ -70,19 +70,19 @@ def _of_postgresql(database: dict[str, object]) -> Iterator[CheckMessage]:
     options = subjects.options(database)
     if _is_endless(options.get("connect_timeout")):
         hint = 'Set OPTIONS["connect_timeout"], such as 5 seconds.'
-        yield caution("A server that does not answer holds whoever connects.", hint, "W008")
-    # A socket of this machine does not lose packets
+        yield caution("An unresponsive server blocks new connections.", hint, "W008")
+    # A local socket does not lose packets
     remote = database.get("HOST") and not str(database["HOST"]).startswith("/")
     if remote and any(
         _is_endless(options.get(name)) for name in ("keepalives_idle", "tcp_user_timeout")
     ):
         hint = 'Set OPTIONS["keepalives_idle"] (seconds) and OPTIONS["tcp_user_timeout"] (ms).'
-        yield caution("A connection that is cut silently holds its worker.", hint, "W009")
+        yield caution("A silently dropped connection blocks its worker.", hint, "W009")
     session = _session_settings(str(options.get("options", "")))
     for name, (number, message) in _SESSION.items():
         if _is_endless(session.get(name)):
             hint = f'Set OPTIONS["options"] = "-c {name}=…", or the same on the role.'
-            yield caution(f"{message} without end.", hint, number)
+            yield caution(f"{message} indefinitely.", hint, number)
 
 
 def _is_endless(value: object) -> bool:
@@ -90,7 +90,6 @@ def _is_endless(value: object) -> bool:
 
 
 def _session_settings(text: str) -> dict[str, str]:
-    """Return what the command line of a session sets: `-c name=value` and `--name=value`."""
     try:
         words = shlex.split(text)
     except ValueError:
@@ -101,7 +100,6 @@ def _session_settings(text: str) -> dict[str, str]:
 
 
 def _timeouts_of(cache: Mapping[str, Any]) -> set[str]:
-    """Return the names of what is set, in OPTIONS, in the pool's, or in the query of its URL."""
     options = subjects.options(dict(cache))
     nested = options.get("CONNECTION_POOL_KWARGS")
     found = [*options.items(), *(nested.items() if isinstance(nested, dict) else ())]

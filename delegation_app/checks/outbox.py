@@ -1,4 +1,4 @@
-"""Checks of what the site has still to be told of."""
+"""Checks of undelivered outbox messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST: Final = timedelta(minutes=15)
 
 @register(Tags.database)
 def check_outbox(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
-    """W035: a message waits in the outbox for more than 15 minutes."""
+    """W035: an outbox message has been undelivered for more than 15 minutes."""
     return subjects.found(_outbox, databases)
 
 
@@ -27,6 +27,6 @@ def _outbox() -> Iterator[CheckMessage]:
     since = outbox.waiting_since()
     if since is None or clock.now() - since <= _LONGEST:
         return
-    message = f"The oldest message in the outbox waits since {since:%Y-%m-%d %H:%M} UTC."
-    hint = "Run manage.py delegation_outbox every few seconds, and look for receivers that fail."
+    message = f"The oldest message in the outbox is undelivered since {since:%Y-%m-%d %H:%M} UTC."
+    hint = "Run manage.py delegation_outbox every few seconds, and check for failing receivers."
     yield caution(message, hint, "W035")

@@ -98,8 +98,8 @@ def test_rows_when_tables_are_missing_or_another_database_is_checked_then_not_ju
         raise DatabaseError
         yield
 
-    monkeypatch.setattr(checks.rows, name.replace("check", ""), fail)
-    check = getattr(checks.rows, name)
+    monkeypatch.setattr(checks.database_rows, name.replace("check", ""), fail)
+    check = getattr(checks.database_rows, name)
 
     assert check(databases=["default"]) == []
     assert check(databases=["replica"]) == check(databases=None) == check() == []

@@ -1,4 +1,4 @@
-"""Logging what may happen a thousand times a second. Stands alone: every layer may use it."""
+"""Rate-limited logging. Imports no other module of the package: every layer may use it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 EVERY: Final = 60.0
 
 
-class Seldom:
+class RateLimitedLogger:
     """Logs a recurring failure at most once a minute.
 
     Args:
@@ -21,11 +21,11 @@ class Seldom:
         self.forget()
 
     def forget(self) -> None:
-        """Log the next failure, however recent the last one is."""
+        """Log the next failure in any case."""
         self._next = float("-inf")
 
     def warning(self, message: str, *values: object, error: BaseException | None = None) -> None:
-        """Log a warning unless something was logged in the last minute.
+        """Log a warning, unless a line was logged in the last minute.
 
         Args:
             message: with a placeholder for each of `values`.

@@ -1,6 +1,6 @@
-"""Checks of what is on record. They run with `check --database …`, and before `migrate`.
+"""Checks of stored rows. They run with `check --database …`, and before `migrate`.
 
-All of them are warnings: an error would stop the command that repairs what it names.
+All of them are warnings: an error would stop the command that repairs the row.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ _NEWEST: Final = 10_000
 
 @register(Tags.database)
 def check_keys(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
-    """W003: the secret that encrypts the signing keys was changed and the old one is gone."""
+    """W003: a signing key was encrypted with a secret that is no longer configured."""
     return subjects.found(_keys, databases)
 
 
 @register(Tags.database)
 def check_audiences(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
-    """W004: DEFAULT_AUDIENCE is no resource server. W006: live delegations for one that is gone."""
+    """W004: DEFAULT_AUDIENCE is unknown. W006: live delegations use an unknown audience."""
     return subjects.found(_audiences, databases)
 
 
 @register(Tags.database)
 def check_policies(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
-    """W002: a policy that reaches no resource server. W005: its default is not one of its own."""
+    """W002: a policy without an active audience. W005: a default outside the audiences."""
     return subjects.found(_policies, databases)
 
 
 @register(Tags.database)
 def check_risks(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
-    """W007: SCOPE_RISKS names a scope that the site's tables do not have."""
+    """W007: SCOPE_RISKS names a scope that the site's tables do not define."""
     return subjects.found(_risks, databases)
 
 
 def _keys() -> Iterator[CheckMessage]:
     from delegation_app.services import signing_keys  # noqa: PLC0415 - apps not ready above
 
-    hint = "Put the old secret into SECRET_KEY_FALLBACKS or KEY_ENCRYPTION_KEY, and rotate."
+    hint = "Add the old secret to SECRET_KEY_FALLBACKS or KEY_ENCRYPTION_KEY, and rotate the keys."
     for kid in signing_keys.unreadable():
         yield caution(f"The signing key {kid} cannot be decrypted.", hint, "W003")
 
@@ -61,15 +61,15 @@ def _audiences() -> Iterator[CheckMessage]:
     known = set(ResourceServer.objects.values_list("identifier", flat=True))
     if conf.default_audience is not None and conf.default_audience not in known:
         yield caution(
-            f"DEFAULT_AUDIENCE {conf.default_audience!r} is no resource server.",
+            f"DEFAULT_AUDIENCE {conf.default_audience!r} is not a resource server.",
             "Add it in the admin, or change the setting.",
             "W004",
         )
-    # The newest say enough, and a large table is not read for a check.
+    # The newest suffice: a check does not read a large table
     newest = Delegation.objects.live().order_by("-pk").values_list("audience", flat=True)[:_NEWEST]
     for audience in sorted({name for row in set(newest) for name in row} - known):
-        hint = "Add the resource server again, or revoke its delegations."
-        text = f"Delegations use the audience {audience!r}, which no resource server has."
+        hint = "Add a resource server with that identifier, or revoke the delegations."
+        text = f"Delegations use the audience {audience!r}, but no resource server has it."
         yield caution(text, hint, "W006")
 
 
@@ -79,11 +79,12 @@ def _policies() -> Iterator[CheckMessage]:
     policies = ClientPolicy.objects.filter(enabled=True).select_related("application")
     elsewhere = policies.exclude(default_audience=None).exclude(audiences=F("default_audience"))
     for policy in elsewhere[:_MOST]:
-        hint = "Add it to the client's audiences, or choose another default."
-        yield caution(f"The default audience of {policy.application} is not its own.", hint, "W005")
+        hint = "Add it to the client's audiences, or select another default."
+        message = f"The default audience of {policy.application} is not among its audiences."
+        yield caution(message, hint, "W005")
     for policy in policies.exclude(grants=[]).exclude(audiences__active=True)[:_MOST]:
-        message = f"{policy.application} reaches no active resource server."
-        hint = "Give its policy an audience, or disable it."
+        message = f"{policy.application} has no active audience."
+        hint = "Add an audience to its policy, or disable the client."
         yield caution(message, hint, "W002")
 
 
@@ -96,4 +97,4 @@ def _risks() -> Iterator[CheckMessage]:
         return
     for name in sorted(map(str, risks.keys() - toolkit.all_scopes().keys())):
         hint = "Correct the name, or add the scope."
-        yield caution(f"SCOPE_RISKS names {name!r}, which is no scope of this site.", hint, "W007")
+        yield caution(f"SCOPE_RISKS names the unknown scope {name!r}.", hint, "W007")
