@@ -11,7 +11,7 @@ from delegation_app.services.delegations.listing import MOST_COUNTED
 from delegation_app.views.api import operator_serializers, person_serializers
 from delegation_app.views.api.parsing import MAX_DEPTH
 
-PAGE = (Path(__file__).parents[2] / "docs/api.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs/api.md").read_text()
 
 
 def test_examples_when_copied_then_their_addresses_and_bodies_are_understood():
