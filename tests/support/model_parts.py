@@ -17,21 +17,14 @@ from tests.support.world import make_app
 
 SCOPES = ("delete:alerts", "read:metrics", "write:alerts")
 DELETE, READ, WRITE = SCOPES
-KNOWN = {
-    "A": frozenset(SCOPES),
-    "B": frozenset({READ, WRITE}),
-    "C": frozenset({READ, WRITE}),
-}
+KNOWN = {"A": frozenset(SCOPES), "B": frozenset({READ, WRITE}), "C": frozenset({READ, WRITE})}
 NONE = Limits()
 PEOPLE = ("alice", "bob")
 OPERATOR = audit.RequestContext(actor="user:99")
 ISSUED = [
-    "token.issued",
-    "token.refreshed",
-    "token.refresh_retried",
-    "token.exchanged",
+    "token.issued", "token.refreshed", "token.refresh_retried", "token.exchanged",
     "token.impersonated",
-]
+]  # fmt: skip
 TIMES = (1, 5, 11, 60, 300, 601, 3000)
 EXAMPLES = {"sqlite": 2000, "postgresql": 300}[connection.vendor] if in_ci() else 200
 # So that they can run side by side

@@ -175,10 +175,7 @@ class Site:
                 lambda: revocation.subtree(self.row(node), **ended),
                 lambda: self.model.revoke({node}),
             ),
-            "several": (
-                lambda: revocation.each(rows, **ended),
-                lambda: self.model.revoke(several),
-            ),
+            "several": (lambda: revocation.each(rows, **ended), lambda: self.model.revoke(several)),
             "of its client": (
                 lambda: revocation.of_client(application, **ended),
                 lambda: self.model.revoke(of_client, ("", client.name)),
