@@ -2,19 +2,17 @@
 
 import re
 import uuid
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import pytest
 
-from delegation_app.models import ConsentRecord, Delegation, ResourceServer
+from delegation_app.models import ConsentRecord, Delegation
 from tests.services.test_connections import copies
-from tests.support import SecureClient
 from tests.support.answers import nothing_stored, recorded
 from tests.support.chains import Chain
 from tests.support.connections import ALL, LIST, at, mark_on, post, send, shown
 from tests.support.world import FORM, Story, delegation_of
 
-MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 DEEDS = ("", "end", "narrow")
 
 
@@ -33,7 +31,7 @@ def fields_of(story, address):
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-def test_id_when_it_is_another_persons_or_nobodys_then_the_answers_do_not_differ(chain, bob, deed):
+def test_id_when_it_is_another_persons_or_nobodys(chain, bob, deed):
     mark = mark_on(shown(bob, ALL))
     addresses = [at(row, deed) for row in chain.rows]
     tail = f"/{deed}" if deed else ""
@@ -68,7 +66,7 @@ def test_list_with_a_foreign_or_altered_cursor_is_refused(chain, story, bob):
         assert "Invalid cursor." in answer.content.decode() or "%FF" in address
 
 
-def test_app_when_only_others_use_it_then_nobody_is_told_that_it_exists(chain, bob):
+def test_app_when_only_others_use_it(chain, bob):
     mark = mark_on(shown(bob, ALL))
     with nothing_stored():
         for client_id in ("web", "service-a", "nobody"):
@@ -77,13 +75,13 @@ def test_app_when_only_others_use_it_then_nobody_is_told_that_it_exists(chain, b
     assert chain.active() == [True, True, True]
 
 
-def test_client_credentials_when_a_client_acts_for_itself_then_that_is_nobodys_connection(story):
+def test_client_credentials_when_a_client_acts_for_itself(story):
     row = delegation_of(story.client_credentials().json())
     shown(story, at(row), 404)
 
 
 @pytest.mark.parametrize("address", ["end", "narrow", None])
-def test_form_when_the_csrf_token_is_missing_wrong_or_from_elsewhere_then_403(
+def test_form_when_the_csrf_token_is_missing_wrong_or_from_elsewhere(
     chain, world, csrf_client, address
 ):
     address = ALL if address is None else at(chain.rows[0], address)
@@ -108,9 +106,7 @@ def test_form_when_the_csrf_token_is_missing_wrong_or_from_elsewhere_then_403(
     assert csrf_client.post(address, good, content_type=FORM, **origin).status_code == 303
 
 
-def test_form_when_another_person_signed_in_meanwhile_then_nothing_of_theirs_ends(
-    chain, world, story
-):
+def test_form_when_another_person_signed_in_meanwhile(chain, world, story):
     bobs = Story(world, world.bob).tokens(world.mobile)
     mark = mark_on(shown(story, ALL))
     one = fields_of(story, at(chain.rows[0], "end"))
@@ -124,29 +120,15 @@ def test_form_when_another_person_signed_in_meanwhile_then_nothing_of_theirs_end
     assert story.is_active(bobs["access_token"])
 
 
-def test_form_when_another_person_signs_in_with_the_real_page_then_the_old_form_is_refused(
-    chain, world
-):
-    browser = SecureClient(enforce_csrf_checks=True)
-    browser.force_login(world.alice)
-    page = browser.get(ALL).content.decode()
-    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)[1]
-    browser.force_login(world.bob)
-    body = urlencode({"person": mark_on(page), "csrfmiddlewaretoken": token})
-    with nothing_stored():
-        answer = browser.post(ALL, body, content_type=FORM, HTTP_ORIGIN="https://testserver")
-    assert answer.status_code == 403
-
-
 @pytest.mark.parametrize("mark", [None, "", "x", "user:1", ["a", "b"]])
-def test_form_when_it_is_none_of_ours_then_nothing_happens(chain, story, mark):
+def test_form_when_it_is_none_of_ours(chain, story, mark):
     with nothing_stored(), recorded():
         for address in (ALL, at(chain.rows[0], "end"), at(chain.rows[0], "narrow")):
             answer = post(story, address, person=mark, scopes="read:metrics")
             assert answer.status_code in {400, 403}
 
 
-def test_address_when_it_carries_a_deed_then_it_is_a_question_all_the_same(chain, story):
+def test_address_when_it_carries_a_deed(chain, story):
     with nothing_stored(), recorded():
         for address in (ALL, at(chain.rows[0], "end"), at(chain.rows[0], "narrow")):
             fields = {**fields_of(story, address), "reason": "x", "lifetime": "3600"}
@@ -159,126 +141,21 @@ def test_address_when_it_carries_a_deed_then_it_is_a_question_all_the_same(chain
     assert chain.active() == [True, True, True]
 
 
-def test_markup_when_somebody_chose_it_as_a_name_then_it_is_text_everywhere(
-    chain, story, world, settings
-):
-    for app in (world.web, world.service_a_client):
-        app.row.name = MARKUP
-        app.row.save()
-    ResourceServer.objects.update(scopes="read:metrics write:alerts")
-    ResourceServer.objects.filter(pk=world.service_a.pk).update(name=MARKUP)
-    settings.OAUTH2_PROVIDER = {
-        **settings.OAUTH2_PROVIDER,
-        "SCOPES": {"read:metrics": MARKUP, "write:alerts": MARKUP},
-    }
-    type(world.alice).objects.filter(pk=world.alice.pk).update(username="<script>alert(3)</script>")
-    root, child, _leaf = chain.rows
-    send(story, at(child, "narrow"), scopes=["read:metrics"])
-    send(story, at(child, "end"), reason=MARKUP)
-    addresses = [LIST, f"{LIST}?show=all&app=web", ALL, f"{ALL}?app=web"]
-    addresses += [at(row, deed) for row in (root, child) for deed in DEEDS]
-    for address in addresses:
-        page = shown(story, address)
-        assert "<script" not in page
-        assert "<img" not in page
-        assert "&lt;script&gt;" in page
-    told = shown(story, at(child))
-    assert "Reason: &lt;script&gt;" in told
-    again = post(story, at(root, "narrow"), person=mark_on(shown(story, ALL)), scopes=MARKUP)
-    assert b"<script" not in again.content
-
-
-def test_reason_when_it_forges_a_line_then_it_is_one_line(chain, story):
+def test_reason_when_it_forges_a_line(chain, story):
     send(story, at(chain.rows[0], "end"), reason="a\r\nb\x1b[31m\u2028c" + "x" * 300)
     row = Delegation.objects.get(pk=chain.rows[0].pk)
     assert row.revocation_reason.startswith("a\ufffd\ufffdb\ufffd[31m\ufffdc")
     assert len(row.revocation_reason) == 255
 
 
-def test_scopes_when_a_child_is_asked_for_more_than_it_has_then_refused(chain, story):
-    before = Delegation.objects.get(pk=chain.rows[1].pk).scopes
-    for scopes in (["read:profile"], ["read:metrics write:alerts delete:alerts"], ["*"], [" "]):
-        assert send(story, at(chain.rows[1], "narrow"), scopes=scopes).status_code == 400
-    assert Delegation.objects.get(pk=chain.rows[1].pk).scopes == before
-
-
-@pytest.mark.parametrize("deed", DEEDS)
-def test_page_when_sent_then_nobody_frames_or_stores_it_and_nothing_foreign_loads(
-    chain, story, deed
-):
-    for address in (LIST, ALL, at(chain.rows[0], deed), f"{LIST}{uuid.uuid4()}"):
-        answer = story.browser.get(address)
-        policy = answer["Content-Security-Policy"]
-        assert "default-src 'none'" in policy
-        assert "frame-ancestors 'none'" in policy
-        assert "form-action 'self';" in policy
-        assert "base-uri 'none'" in policy
-        assert answer["X-Frame-Options"] == "DENY"
-        assert answer["Cache-Control"] == "no-store"
-        assert answer["Referrer-Policy"] == "same-origin"
-        html = answer.content.decode()
-        assert not re.search(r"<script|style=|\son\w+=|https?://(?!service-)", html)
-
-
-@pytest.mark.parametrize("tail", ["?next=https://evil.example", "?next=//evil", "//evil.example/"])
-def test_sign_in_when_the_address_is_crafted_then_it_leads_back_to_this_site(
-    client, db, settings, tail
-):
-    answer = client.get(f"{LIST}{tail}")
-    if answer.status_code == 404:
-        return
-    assert answer.status_code == 302
-    assert answer["Location"].startswith(f"/accounts/login/?next={quote(LIST)}")
-
-
-def test_parameters_when_odd_then_they_are_refused_and_never_a_500(chain, story):
-    mark = mark_on(shown(story, ALL))
-    root = chain.rows[0]
-    odd = [
-        "show=%00",
-        "show=%ff",
-        "app=%00",
-        "show=live&show=all",
-        "at=a&at=b",
-        "a=" + "x" * 70_000,
-        "&".join(f"a{n}=1" for n in range(200)),
-    ]
-    with nothing_stored():
-        for query in odd:
-            assert story.browser.get(LIST, QUERY_STRING=query).status_code == 400, query
-            body = f"person={mark}&{query}"
-            for address in (ALL, at(root, "narrow")):
-                if "%" in query or len(query) > 500:
-                    answer = story.browser.post(address, body, content_type=FORM)
-                    assert answer.status_code == 400, query
-        for name, address in (
-            ("reason", at(root, "end")),
-            ("person", at(root, "end")),
-            ("reason", ALL),
-            ("app", ALL),
-            ("day", at(root, "narrow")),
-            ("lifetime", at(root, "narrow")),
-        ):
-            fields = {"person": mark, "scopes": "read:metrics", name: [mark, mark]}
-            assert post(story, address, **fields).status_code == 400, name
-        for kind in ("multipart/form-data; boundary=x", "application/json", "text/plain"):
-            answer = story.browser.post(ALL, b"{}", content_type=kind)
-            assert answer.status_code in {400, 403}
-
-
-def test_huge_app_when_sent_then_it_is_only_unknown(story):
-    assert story.browser.get(f"{ALL}?app={'x' * 5000}").status_code == 404
-    assert story.browser.get(f"{LIST}?app={'x' * 5000}").status_code == 200
-
-
-def test_plain_http_when_used_then_refused(chain, world, plain_http_client):
+def test_plain_http_when_used(chain, world, plain_http_client):
     plain_http_client.force_login(world.alice)
     with nothing_stored():
         for address in (LIST, ALL, at(chain.rows[0])):
             assert plain_http_client.get(address).status_code == 400
 
 
-def test_person_when_deactivated_then_their_session_shows_and_ends_nothing(chain, story, world):
+def test_person_when_deactivated(chain, story, world):
     fields = fields_of(story, ALL)
     world.alice.is_active = False
     world.alice.save()

@@ -1,4 +1,4 @@
-"""Attacks on the pages: forged, replayed, tampered and framed (SECURITY.md B7 to B16)."""
+"""Attacks on the consent page: forged, replayed, tampered, framed, with hostile words."""
 
 import re
 from urllib.parse import urlencode, urlsplit
@@ -9,13 +9,16 @@ from django.test import Client
 from delegation_app import toolkit
 from delegation_app.models import (
     AccessToken,
-    AuditEvent,
     AuthorizationCode,
     ConsentRecord,
     Delegation,
     PendingRequest,
+    ResourceServer,
 )
+from delegation_app.services.consent.fragments import fragments, sanitize, text_of
+from tests.admin.conftest import browser, page
 from tests.support import SecureClient
+from tests.support.answers import each
 from tests.support.world import CHALLENGE, FORM, PASSWORD, REDIRECT_URI, Story, redirected
 
 LOGIN = "/accounts/login/"
@@ -59,12 +62,9 @@ def post(story, fields, **headers):
 
 def good_fields(page, **changes):
     fields = {
-        "csrfmiddlewaretoken": field(page, "csrfmiddlewaretoken"),
-        "handle": field(page, "handle"),
-        "scopes": ["read:metrics"],
-        "decision": "allow",
-        **changes,
-    }
+        "csrfmiddlewaretoken": field(page, "csrfmiddlewaretoken"), "handle": field(page, "handle"),
+        "scopes": ["read:metrics"], "decision": "allow", **changes,
+    }  # fmt: skip
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -75,69 +75,48 @@ def good_fields(page, **changes):
 @pytest.mark.parametrize(
     "headers", [{}, {"HTTP_ORIGIN": None, "HTTP_REFERER": f"{HERE}/oauth/authorize?x"}]
 )
-def test_answer_when_it_comes_from_the_page_itself_then_it_counts(strict, headers):
+def test_answer_when_it_comes_from_the_page_itself(strict, headers):
     response = post(strict, good_fields(strict.authorize()), **headers)
     assert "code" in redirected(response)
 
 
 @pytest.mark.conformance("AZ-15")
-@pytest.mark.parametrize("token", [None, "", "x", "a" * 32, "a" * 64, "é" * 32])
-def test_answer_when_its_csrf_token_is_missing_or_made_up_then_403(strict, token):
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+def test_answer_when_its_csrf_token_is_not_this_pages(strict, decision):
     page = strict.authorize()
-    response = post(strict, good_fields(page, csrfmiddlewaretoken=token))
-    assert response.status_code == 403
-    assert "Location" not in response
-    assert nothing_was_granted()
-    # The question itself is still open: nobody but alice has spoken
+    theirs = strict_story(strict.world, strict.world.bob).authorize()
+    others = (None, "", "x", "a" * 32, "a" * 64, "é" * 32, field(theirs, "csrfmiddlewaretoken"))
+    for token in others:
+        with each(token):
+            fields = good_fields(page, csrfmiddlewaretoken=token, decision=decision)
+            response = post(strict, fields)
+            assert (response.status_code, "Location" in response) == (403, False)
+            assert nothing_was_granted()
+    # The question itself is still open: no user but alice has answered
     assert "code" in redirected(post(strict, good_fields(page)))
 
 
 @pytest.mark.conformance("AZ-15")
-@pytest.mark.parametrize("decision", ["allow", "deny"])
-def test_answer_when_its_csrf_token_is_another_persons_then_403(strict, decision):
-    page = strict.authorize()
-    theirs = strict_story(strict.world, strict.world.bob).authorize()
-    token = field(theirs, "csrfmiddlewaretoken")
-    response = post(strict, good_fields(page, csrfmiddlewaretoken=token, decision=decision))
-    assert response.status_code == 403
-    assert nothing_was_granted()
+def test_answer_when_it_comes_from_another_origin_with_the_right_token(strict):
+    fields = good_fields(strict.authorize())
+    for origin, referer in (
+        ("https://evil.example", None),
+        ("null", None),
+        ("http://testserver", None),
+        ("https://testserver.evil.example", None),
+        ("https://testserver:8443", None),
+        (None, "https://evil.example/"),
+        (None, "http://testserver/oauth/authorize"),
+        (None, None),
+    ):
+        with each((origin, referer)):
+            response = post(strict, fields, HTTP_ORIGIN=origin, HTTP_REFERER=referer)
+            assert response.status_code == 403
+            assert nothing_was_granted()
 
 
 @pytest.mark.conformance("AZ-15")
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"HTTP_ORIGIN": "https://evil.example"},
-        {"HTTP_ORIGIN": "null"},
-        {"HTTP_ORIGIN": "http://testserver"},
-        {"HTTP_ORIGIN": "https://testserver.evil.example"},
-        {"HTTP_ORIGIN": "https://testserver:8443"},
-        {"HTTP_ORIGIN": None, "HTTP_REFERER": "https://evil.example/"},
-        {"HTTP_ORIGIN": None, "HTTP_REFERER": "http://testserver/oauth/authorize"},
-        {"HTTP_ORIGIN": None},
-    ],
-    ids=str,
-)
-def test_answer_when_it_comes_from_another_origin_then_403_even_with_the_right_token(
-    strict, headers
-):
-    response = post(strict, good_fields(strict.authorize()), **headers)
-    assert response.status_code == 403
-    assert nothing_was_granted()
-
-
-@pytest.mark.conformance("AZ-15")
-def test_answer_when_another_person_has_signed_in_meanwhile_then_refused(world):
-    story = Story(world, world.alice)
-    page = story.authorize()
-    story.browser.force_login(world.bob)
-    response = story.answer(page)
-    assert response.status_code == 400
-    assert nothing_was_granted()
-
-
-@pytest.mark.conformance("AZ-15")
-def test_answer_when_the_handle_is_kept_but_the_person_changes_in_the_session_then_refused(story):
+def test_answer_when_the_handle_is_kept_but_the_person_changes_in_the_session(story):
     page = story.authorize()
     # As a site does that lets its staff act as somebody: same session, another person
     session = story.browser.session
@@ -151,7 +130,7 @@ def test_answer_when_the_handle_is_kept_but_the_person_changes_in_the_session_th
 
 
 @pytest.mark.conformance("AZ-15")
-def test_answer_when_the_handle_comes_from_another_session_then_refused(world):
+def test_answer_when_the_handle_comes_from_another_session(world):
     alice, bob = Story(world, world.alice), Story(world, world.bob)
     elsewhere = Story(world, world.alice)
     page = alice.authorize()
@@ -161,26 +140,7 @@ def test_answer_when_the_handle_comes_from_another_session_then_refused(world):
     assert "code" in redirected(alice.answer(page))
 
 
-def test_answer_when_the_person_has_signed_out_meanwhile_then_refused(story):
-    page = story.authorize()
-    story.browser.logout()
-    response = story.answer(page)
-    assert response.status_code == 400
-    assert "signed out" in response.content.decode()
-    assert nothing_was_granted()
-
-
-@pytest.mark.parametrize("handle", ["", "x", "a" * 43, "__proto__", "../x", "é", "a" * 60_000])
-def test_answer_when_the_handle_is_made_up_then_refused(story, handle):
-    story.authorize()
-    response = story.browser.post(
-        AUTHORIZE, urlencode({"handle": handle, "decision": "allow"}), content_type=FORM
-    )
-    assert response.status_code == 400
-    assert nothing_was_granted()
-
-
-def test_answer_when_sent_by_get_then_it_is_no_answer(story):
+def test_answer_when_sent_by_get(story):
     page = story.authorize()
     query = urlencode({"handle": field(page, "handle"), "decision": "allow", "scopes": "x"})
     assert story.authorize_raw(query).status_code == 400
@@ -195,7 +155,7 @@ def test_answer_when_sent_by_get_then_it_is_no_answer(story):
 @pytest.mark.conformance("AZ-15")
 @pytest.mark.parametrize("first", ["allow", "deny"])
 @pytest.mark.parametrize("second", ["allow", "deny"])
-def test_answer_when_posted_again_then_the_first_one_stands(story, first, second):
+def test_answer_when_posted_again(story, first, second):
     page = story.authorize()
     answered = story.answer(page, decision=first)
     records = list(ConsentRecord.objects.values())
@@ -205,7 +165,7 @@ def test_answer_when_posted_again_then_the_first_one_stands(story, first, second
     assert Delegation.objects.count() == AuthorizationCode.objects.count() == (first == "allow")
 
 
-def test_answer_when_its_request_is_not_on_file_then_refused(story):
+def test_answer_when_its_request_is_not_on_file(story):
     page = story.authorize()
     PendingRequest.objects.all().delete()
     response = story.answer(page)
@@ -214,7 +174,7 @@ def test_answer_when_its_request_is_not_on_file_then_refused(story):
     assert nothing_was_granted()
 
 
-def test_answer_when_the_browsers_cookie_is_missing_or_made_up_then_refused(story):
+def test_answer_when_the_browsers_cookie_is_missing_or_made_up(story):
     page = story.authorize()
     kept = story.browser.cookies["delegation_browser"].value
     for made_up in ("", "x", "a" * 43, kept[:-1], f"{kept}a", "é" * 43):
@@ -250,7 +210,7 @@ def test_answer_when_the_browsers_cookie_is_missing_or_made_up_then_refused(stor
     ],
     ids=lambda changes: next(iter(changes)),
 )
-def test_answer_when_it_brings_fields_of_its_own_then_what_was_shown_wins(story, changes):
+def test_answer_when_it_brings_fields_of_its_own(story, changes):
     response = story.answer(story.authorize(), **changes)
     assert response["Location"].startswith(REDIRECT_URI + "?code=")
     assert redirected(response)["state"] == "af0ifjsldkj"
@@ -267,7 +227,7 @@ def test_answer_when_it_brings_fields_of_its_own_then_what_was_shown_wins(story,
 
 
 @pytest.mark.conformance("AZ-15")
-def test_answer_when_a_second_page_was_opened_meanwhile_then_each_handle_keeps_its_own(story):
+def test_answer_when_a_second_page_was_opened_meanwhile(story):
     narrow = story.authorize(scope="read:metrics", state="narrow")
     wide = story.authorize(scope="read:metrics write:alerts", state="wide")
     response = story.answer(narrow, scopes=["read:metrics", "write:alerts"])
@@ -276,53 +236,27 @@ def test_answer_when_a_second_page_was_opened_meanwhile_then_each_handle_keeps_i
     assert redirected(story.answer(wide))["state"] == "wide"
 
 
-# What has two meanings, as in B13
-
-
 @pytest.mark.parametrize(
     "query",
     [
-        "",
-        "decision=",
-        "decision=allow",
-        "allow=1",
-        "handle={handle}",
-        "handle={handle}&decision=",
-        "handle={handle}&decision=yes",
-        "handle={handle}&decision=ALLOW",
-        "handle={handle}&decision=allow%20",
-        "handle={handle}&allow=1",
-        "handle={handle}&decision[]=allow",
+        "", "decision=", "decision=allow", "allow=1", "handle={handle}",
+        "handle={handle}&decision=", "handle={handle}&decision=yes",
+        "handle={handle}&decision=ALLOW", "handle={handle}&decision=allow%20",
+        "handle={handle}&allow=1", "handle={handle}&decision[]=allow",
         "handle={handle}&decision=allow&decision=deny",
         "handle={handle}&decision=deny&decision=allow",
         "handle={handle}&decision=allow&decision=allow",
-        "handle={handle}&handle={handle}&decision=allow",
-        "handle={handle}&handle=x&decision=allow",
-        "handle={handle}&decision=allow&scopes=%00",
-        "handle={handle}&decision=allow&scopes=%ff",
+        "handle={handle}&handle={handle}&decision=allow", "handle={handle}&handle=x&decision=allow",
+        "handle={handle}&decision=allow&scopes=%00", "handle={handle}&decision=allow&scopes=%ff",
         "handle={handle}&decision=allow%00",
     ],
-)
-def test_answer_when_it_is_empty_or_ambiguous_then_no_code(story, query):
+)  # fmt: skip
+def test_answer_when_it_is_empty_or_ambiguous(story, query):
     page = story.authorize()
     body = query.format(handle=field(page, "handle"))
     response = story.browser.post(AUTHORIZE, body, content_type=FORM)
     assert response.status_code == 400
     assert "Location" not in response
-    assert nothing_was_granted()
-
-
-def test_answer_when_it_names_a_scope_twice_then_once_is_meant(story):
-    story.answer(story.authorize(), scopes=["read:metrics", "read:metrics"])
-    assert str(Delegation.objects.get().scopes) == "read:metrics"
-
-
-@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data", "text/plain"])
-def test_answer_when_it_is_no_form_then_refused(story, kind):
-    page = story.authorize()
-    body = urlencode({"handle": field(page, "handle"), "decision": "allow"})
-    response = story.browser.post(AUTHORIZE, body, content_type=kind)
-    assert response.status_code == 400
     assert nothing_was_granted()
 
 
@@ -343,37 +277,29 @@ def pages(world):
     }
 
 
-PAGES = ["consent", "error", "answer refused", "csrf", "login", "login failed"]
-OURS = ["consent", "error", "answer refused"]
+OURS = ("consent", "error", "answer refused")
 
 
-@pytest.mark.conformance("AZ-18")
-@pytest.mark.parametrize("name", PAGES)
-def test_page_when_shown_then_nobody_can_frame_it(world, name):
-    page = pages(world)[name]
-    assert page["Content-Type"].startswith("text/html")
-    assert "frame-ancestors 'none'" in page["Content-Security-Policy"]
-    assert page["X-Frame-Options"] == "DENY"
-    assert page["X-Content-Type-Options"] == "nosniff"
-
-
-@pytest.mark.conformance("AZ-19")
-@pytest.mark.parametrize("name", PAGES)
-def test_page_when_shown_then_no_other_site_is_told_or_loaded(world, name):
-    page = pages(world)[name]
-    # same-origin, not no-referrer: with that, Chromium sends “Origin: null” with the form and
-    # Django's CSRF check refuses it. Another site is told just as little.
-    assert page["Referrer-Policy"] == "same-origin"
-    html = page.content.decode()
-    links = re.findall(r'(?:src|href|action|data|srcset|poster)="([^"]*)"', html)
-    assert [link for link in links if urlsplit(link).netloc or urlsplit(link).scheme] == []
-    assert "<script" not in html
-    assert "<iframe" not in html
-    assert "@import" not in html
+@pytest.mark.conformance("AZ-18", "AZ-19")
+def test_pages_when_shown(world):
+    for name, shown in pages(world).items():
+        with each(name):
+            assert shown["Content-Type"].startswith("text/html")
+            assert "frame-ancestors 'none'" in shown["Content-Security-Policy"]
+            assert shown["X-Frame-Options"] == "DENY"
+            assert shown["X-Content-Type-Options"] == "nosniff"
+            # same-origin, not no-referrer: with that, Chromium sends “Origin: null” with the form
+            # and Django's CSRF check refuses it. Another site is told just as little.
+            assert shown["Referrer-Policy"] == "same-origin"
+            html = shown.content.decode()
+            links = re.findall(r'(?:src|href|action|data|srcset|poster)="([^"]*)"', html)
+            assert not [link for link in links if urlsplit(link).netloc or urlsplit(link).scheme]
+            for text in ("<script", "<iframe", "@import"):
+                assert text not in html
 
 
 @pytest.mark.conformance("AZ-19")
-def test_redirect_when_it_leaves_then_it_names_no_referrer(story):
+def test_redirect_when_it_leaves(story):
     answers = [
         story.answer(story.authorize()),
         story.authorize(),
@@ -387,20 +313,16 @@ def test_redirect_when_it_leaves_then_it_names_no_referrer(story):
         assert answer.content == b""
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_page_when_shown_then_policy_allows_nothing_but_its_own_style_and_form(world, name):
-    page = pages(world)[name]
-    policy = dict(part.split(" ", 1) for part in page["Content-Security-Policy"].split("; "))
-    goes_to = "'self' https://web.example.com" if name == "consent" else "'self'"
-    assert policy == {
-        "default-src": "'none'",
-        "style-src": "'self'",
-        "img-src": "'self'",
-        "form-action": goes_to,
-        "base-uri": "'none'",
-        "frame-ancestors": "'none'",
-    }
-    assert page["Cache-Control"] == "no-store"
+def test_pages_of_ours_when_shown(world):
+    for name, shown in pages(world).items():
+        if name not in OURS:
+            continue
+        goes_to = "'self' https://web.example.com" if name == "consent" else "'self'"
+        assert shown["Content-Security-Policy"] == (
+            f"default-src 'none'; style-src 'self'; img-src 'self'; form-action {goes_to}; "
+            "base-uri 'none'; frame-ancestors 'none'"
+        ), name
+        assert shown["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize(
@@ -413,9 +335,7 @@ def test_page_when_shown_then_policy_allows_nothing_but_its_own_style_and_form(w
         ("com.example.app:/cb", "com.example.app:"),
     ],
 )
-def test_policy_when_the_redirect_uri_is_unusual_then_it_stays_one_well_formed_policy(
-    story, settings, uri, source
-):
+def test_policy_when_the_redirect_uri_is_unusual(story, settings, uri, source):
     settings.OAUTH2_PROVIDER = {
         **settings.OAUTH2_PROVIDER,
         "ALLOWED_REDIRECT_URI_SCHEMES": ["https", "http", "com.example.app"],
@@ -425,13 +345,8 @@ def test_policy_when_the_redirect_uri_is_unusual_then_it_stays_one_well_formed_p
     policy = page["Content-Security-Policy"]
     names = [part.split(" ", 1)[0] for part in policy.split("; ")]
     assert names == [
-        "default-src",
-        "style-src",
-        "img-src",
-        "form-action",
-        "base-uri",
-        "frame-ancestors",
-    ]
+        "default-src", "style-src", "img-src", "form-action", "base-uri", "frame-ancestors",
+    ]  # fmt: skip
     assert policy.count(";") == 5
     assert f"form-action 'self' {source};" in policy
 
@@ -443,7 +358,7 @@ SPLITTERS = ["a\r\nSet-Cookie: x=1", "a\nLocation: https://evil.example", "a\r\n
 
 @pytest.mark.parametrize("text", SPLITTERS, ids=ascii)
 @pytest.mark.parametrize("name", ["state", "scope", "redirect_uri", "client_id", "resource"])
-def test_line_breaks_when_in_a_parameter_then_no_header_is_split(story, name, text):
+def test_line_breaks_when_in_a_parameter(story, name, text):
     response = story.authorize(**{name: text})
     assert response.status_code in {200, 303, 400}
     for value in response.headers.values():
@@ -457,7 +372,7 @@ def test_line_breaks_when_in_a_parameter_then_no_header_is_split(story, name, te
 
 
 @pytest.mark.parametrize("text", SPLITTERS, ids=ascii)
-def test_line_breaks_when_in_a_stored_uri_or_name_then_no_header_is_split(story, text):
+def test_line_breaks_when_in_a_stored_uri_or_name(story, text):
     applications = toolkit.application_model().objects.filter(client_id="web")
     applications.update(name=text, redirect_uris=f"https://web.example.com/{text}")
     for changes in ({}, {"redirect_uri": f"https://web.example.com/{text}"}):
@@ -470,32 +385,7 @@ def test_line_breaks_when_in_a_stored_uri_or_name_then_no_header_is_split(story,
     assert "code" in redirected(response)
 
 
-def test_line_breaks_when_in_the_request_id_then_it_is_replaced(story):
-    story.browser.defaults["HTTP_X_REQUEST_ID"] = "abcdefgh\r\nX-Evil: 1"
-    page = story.authorize()
-    assert re.fullmatch(r"[0-9a-f]{32}", page["X-Request-Id"])
-    story.answer(page)
-    assert not AuditEvent.objects.filter(request_id__contains="Evil").exists()
-
-
-# Markup
-
-
-@pytest.mark.parametrize(
-    "text", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7|add:7 }}"]
-)
-def test_markup_when_in_a_parameter_then_no_page_repeats_it(story, text):
-    for name in ("client_id", "redirect_uri", "state", "scope", "resource", "prompt", "foo"):
-        html = story.authorize(**{name: text}).content.decode()
-        assert text not in html
-    html = story.answer(story.authorize(), handle=text).content.decode()
-    assert text not in html
-
-
-# Plain http
-
-
-def test_pages_when_the_connection_is_not_secure_then_no_question_and_no_answer(story):
+def test_pages_when_the_connection_is_not_secure(story):
     plain = Client()
     plain.cookies = story.browser.cookies
     query = urlencode(story.authorize_parameters())
@@ -510,14 +400,7 @@ def test_pages_when_the_connection_is_not_secure_then_no_question_and_no_answer(
 # The login page
 
 
-def test_login_when_its_csrf_token_is_missing_then_403(world):
-    browser = SecureClient(enforce_csrf_checks=True)
-    fields = {"username": "alice", "password": PASSWORD}
-    assert browser.post(LOGIN, fields, HTTP_ORIGIN=HERE).status_code == 403
-    assert "_auth_user_id" not in browser.session
-
-
-def test_login_when_it_succeeds_then_the_session_has_another_key(world):
+def test_login_when_it_succeeds(world):
     story = Story(world)
     story.browser.get(LOGIN)
     session = story.browser.session
@@ -528,3 +411,67 @@ def test_login_when_it_succeeds_then_the_session_has_another_key(world):
     story.browser.post(LOGIN, {"username": "alice", "password": PASSWORD})
     assert story.browser.session.session_key != before
     assert story.browser.session["_auth_user_id"] == str(world.alice.pk)
+
+
+# Hostile words on the consent page and in the console: from clients, policies and scopes
+MARKUP = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
+# Turns what follows, and ends an isolation from within
+TURNED = "Bank\u202e\u2066\u2069 kcatta %(day)s %s {% now 'Y' %}"
+
+
+def hostile(world, settings, text):
+    toolkit.application_model().objects.filter(client_id="web").update(name=text)
+    ResourceServer.objects.filter(name="Service A").update(name=text)
+    world.web.change(
+        home_page="javascript:alert(1)",
+        privacy_page="https://user:pw@evil.example/<script>",
+        required_scopes="read:metrics",
+    )
+    scopes = {**settings.OAUTH2_PROVIDER["SCOPES"], "read:metrics": text}
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "SCOPES": scopes}
+
+
+@pytest.mark.parametrize("text", [MARKUP, TURNED], ids=["markup", "direction"])
+def test_words_when_they_are_hostile(world, settings, text):
+    story = Story(world, world.alice)
+    hostile(world, settings, text)
+    asked = story.authorize()
+    again = story.answer(asked, scopes=["write:alerts"])
+    assert again.status_code == 400
+    story.answer(again, scopes=["read:metrics"])
+    record = ConsentRecord.objects.get()
+    reviewed = browser("operator").get(page("consentrecord", "change", record.pk))
+    for response in (asked, again, reviewed):
+        html = response.content.decode()
+        assert "<script>alert" not in html
+        assert "<img src=x" not in html
+    for response in (asked, again):
+        # Neither address is one to lead people to, however it came into the table
+        assert "javascript:" not in response.content.decode()
+        assert "evil.example" not in response.content.decode()
+        assert not set("\u202e\u2066\u2069") & set(response.content.decode())
+    assert text_of(record.shown["heading"]) == f"Let {sanitize(text)} act for you?"
+
+
+def test_name_when_it_is_empty_or_blank(world):
+    toolkit.application_model().objects.filter(client_id="web").update(name="\u202e \n")
+    html = Story(world, world.alice).authorize().content.decode()
+    assert "Let <bdi><strong>web</strong></bdi> act for you?" in html
+
+
+def test_name_when_it_looks_like_a_place_in_a_sentence():
+    found = fragments("%(app)s at %(place)s, 100%%", app="%(place)s", place="B")
+    assert text_of(found) == "%(place)s at B, 100%"
+    assert [kind for kind, _text in found] == ["name", "plain", "name", "plain"]
+
+
+def test_answer_when_a_page_said_that_something_is_held_of_another_person(world):
+    alice, bob = Story(world, world.alice), Story(world, world.bob)
+    alice.tokens(scopes=["read:metrics"])
+    asked = alice.authorize()
+    PendingRequest.objects.update(subject=f"user:{world.bob.pk}")
+    bob.browser.cookies["delegation_browser"] = alice.browser.cookies["delegation_browser"].value
+    response = bob.answer(asked)
+    assert response.status_code == 400
+    assert "has changed just now" in response.content.decode()
+    assert Delegation.objects.filter(principal_user=world.bob).count() == 0

@@ -4,13 +4,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from delegation_app.models import AccessToken, Delegation
 from delegation_app.protocol import names
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.services.audit import RequestContext
-from delegation_app.services.delegations import revocation
 from tests.support.answers import recorded, refusal_recorded, refused
-from tests.support.chains import Chain, acting_with, handed_on, last_event, own_token
+from tests.support.chains import acting_with, handed_on, last_event, own_token
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, claims_of, delegation_of
 
 OPERATOR = RequestContext("user:7")
@@ -20,9 +18,6 @@ ALL = ("authorization_code", "refresh_token", "client_credentials", names.TOKEN_
 @pytest.fixture
 def tokens(story):
     return story.tokens()
-
-
-# F5: every policy in every grant
 
 
 @pytest.fixture
@@ -57,62 +52,11 @@ def limited(*members):
     return narrow_policy(constraints=Constraints.parse(list(members)))
 
 
-def close_service(world):
-    world.service_b.active = False
-    world.service_b.save()
-
-
-POLICIES = {
-    "disabled": (narrow_policy(enabled=False), {"invalid_client"}),
-    "no grant": (narrow_policy(grants=[]), {"unauthorized_client"}),
-    "no scope": (narrow_policy(scopes="read:profile"), {"invalid_scope"}),
-    "no audience": (
-        lambda world: world.service_a_client.policy.audiences.clear(), {"invalid_target"}
-    ),
-    "service inactive": (close_service, {"invalid_target"}),
-    "service deleted": (lambda world: world.service_b.delete(), {"invalid_target"}),
-}  # fmt: skip
-
-
-@pytest.mark.conformance("TX-10", "DG-08")
-@pytest.mark.parametrize("name", POLICIES)
-def test_f5_policy_when_it_forbids_then_every_grant_refuses(grants, world, name):
-    change, errors = POLICIES[name]
-    before = AccessToken.objects.count()
-    change(world)
-    for grant, request in grants.items():
-        response = request()
-        body = response.json()
-        assert (response.status_code, body["error"] in errors) in {(400, True), (401, True)}, (
-            grant, body
-        )  # fmt: skip
-    assert AccessToken.objects.count() == before
-
-
-@pytest.mark.conformance("TX-23")
-def test_f5_policy_when_it_shortens_tokens_then_every_grant_does(grants, world):
-    world.service_a_client.change(access_token_lifetime=7)
-    for grant, request in grants.items():
-        assert request().json()["expires_in"] == 7, grant
-
-
-@pytest.mark.conformance("TX-37", "DG-10")
-def test_f5_policy_when_it_has_a_constraint_then_what_is_opened_from_now_on_has_it(story, world):
-    app = world.service_a_client
-    subject = story.tokens()["access_token"]
-    limited({"type": "ip_range", "networks": ["10.0.0.0/8"]})(world)
-    for response, code in (
-        (story.exchange(subject), "invalid_request"),
-        (story.client_credentials(app), "unauthorized_client"),
-    ):
-        refused(response, code)
-
-
 # F2, F7, F8: whose token, whose actor, and where to
 
 
 @pytest.mark.conformance("TX-33", "TX-50")
-def test_f2_token_when_stolen_by_a_client_that_may_exchange_then_it_is_worth_nothing(story, world):
+def test_f2_token_when_stolen_by_a_client_that_may_exchange(story, world):
     tokens = story.tokens(world.other)
     thief = world.service_c_client
     thief.change(grants=ALL)
@@ -130,7 +74,7 @@ def test_f2_token_when_stolen_by_a_client_that_may_exchange_then_it_is_worth_not
 
 
 @pytest.mark.conformance("TX-21", "TX-48")
-def test_f8_client_when_it_holds_a_token_then_it_cannot_lead_it_where_it_was_not_sent(story, world):
+def test_f8_client_when_it_holds_a_token(story, world):
     """What A got for B it may not turn into one for C, though A may go there with others."""
     a = world.service_a_client
     a.policy.audiences.add(world.service_c)
@@ -139,22 +83,8 @@ def test_f8_client_when_it_holds_a_token_then_it_cannot_lead_it_where_it_was_not
         refused(story.exchange(child["access_token"], a, audience=SERVICE_C), "invalid_target")
 
 
-@pytest.mark.conformance("TX-35", "TX-36")
-def test_f8_grandchild_when_the_middle_was_revoked_then_no_other_way_leads_round_it(story):
-    chain = Chain(story)
-    revocation.subtree(chain.rows[1], OPERATOR, reason="x")
-    for token, app, audience in (
-        (chain.tokens[0], None, SERVICE_B),
-        (chain.tokens[1], story.world.service_b_client, SERVICE_C),
-        (chain.tokens[2], story.world.service_c_client, SERVICE_A),
-    ):
-        response = story.exchange(token, app, audience=audience)
-        assert response.json()["error"] in {"invalid_target", "invalid_request"}
-    assert chain.active() == [True, False, False]
-
-
 @pytest.mark.conformance("TX-22", "DG-02")
-def test_f8_grandchild_when_its_parent_had_less_then_it_never_has_more(story, world):
+def test_f8_grandchild_when_its_parent_had_less(story, world):
     root = story.tokens()["access_token"]
     child = handed_on(story, root, scope="read:metrics")
     b = world.service_b_client
@@ -166,21 +96,11 @@ def test_f8_grandchild_when_its_parent_had_less_then_it_never_has_more(story, wo
     assert leaf["scope"] == "read:metrics"
 
 
-def test_scope_when_the_site_forgets_it_then_no_exchange_has_it(story, tokens, settings):
-    child = handed_on(story, tokens["access_token"])
-    scopes = {k: v for k, v in settings.OAUTH2_PROVIDER["SCOPES"].items() if k != "write:alerts"}
-    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "SCOPES": scopes}
-    assert handed_on(story, tokens["access_token"])["scope"] == "read:metrics"
-    refused(story.exchange(tokens["access_token"], scope="write:alerts"), "invalid_scope")
-    b = story.world.service_b_client
-    assert story.introspect(child["access_token"], b).json()["scope"] == "read:metrics"
-
-
 # F11: lifetime laundering
 
 
 @pytest.mark.conformance("TX-23", "TX-39")
-def test_f11_token_when_passed_round_and_round_then_it_never_lives_longer(story, world, clock):
+def test_f11_token_when_passed_round_and_round(story, world, clock):
     a, b = world.service_a_client, world.service_b_client
     for app in (a, b):
         app.change(access_token_lifetime=100_000)
@@ -194,22 +114,8 @@ def test_f11_token_when_passed_round_and_round_then_it_never_lives_longer(story,
     refused(story.exchange(token, b, audience=SERVICE_A), "invalid_request")
 
 
-@pytest.mark.conformance("TX-35", "TX-39", "DG-04")
-def test_f11_refresh_token_of_a_child_when_the_parent_ends_then_it_is_dead(story, world):
-    a = world.service_a_client
-    a.change(grants=ALL, may_refresh_exchanged_tokens=True)
-    tokens = story.tokens()
-    child = handed_on(story, tokens["access_token"])
-    renewed = story.refresh(child["refresh_token"], a).json()
-    with recorded("delegation.revoked"):
-        story.revoke(tokens["refresh_token"])
-    for dead in (child, renewed):
-        refused(story.refresh(dead["refresh_token"], a), "invalid_grant")
-        assert not story.is_active(dead["access_token"], world.service_b_client)
-
-
 @pytest.mark.conformance("DG-12", "DG-06")
-def test_d8_access_token_when_revoked_then_what_was_made_of_it_goes_on(story, world, tokens):
+def test_d8_access_token_when_revoked(story, world, tokens):
     child = handed_on(story, tokens["access_token"])
     story.revoke(tokens["access_token"])
     refused(story.exchange(tokens["access_token"]), "invalid_request")
@@ -223,7 +129,7 @@ def test_d8_access_token_when_revoked_then_what_was_made_of_it_goes_on(story, wo
     assert not delegation_of(tokens).revoked_at
 
 
-def test_refresh_token_of_a_child_when_replayed_then_only_its_branch_ends(story, world, clock):
+def test_refresh_token_of_a_child_when_replayed(story, world, clock):
     a = world.service_a_client
     a.change(grants=ALL, may_refresh_exchanged_tokens=True)
     tokens = story.tokens()
@@ -236,32 +142,7 @@ def test_refresh_token_of_a_child_when_replayed_then_only_its_branch_ends(story,
     assert story.is_active(tokens["access_token"])
 
 
-# F14: many children
-
-
-@pytest.mark.conformance("DG-03")
-def test_f14_children_when_many_then_revoking_their_parent_costs_the_same(story, tokens):
-    counts = []
-    parent = delegation_of(tokens)
-    for number in (1, 40):
-        for _ in range(number):
-            child = Delegation(
-                parent=parent, subject=parent.subject, principal_user=parent.principal_user,
-                delegate=parent.delegate, delegate_client_id="web", audience=parent.audience,
-                scopes=parent.scopes, grant_type=names.TOKEN_EXCHANGE, terms_digest="0" * 64,
-                issued_at=parent.issued_at,
-            )  # fmt: skip
-            child.save()
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
-            assert revocation.subtree(parent, OPERATOR, reason="x") == number + 1
-        counts.append(len(queries))
-        parent = delegation_of(story.tokens(prompt="consent"))
-    assert counts[0] == counts[1]
-
-
-def test_exchange_when_repeated_then_it_costs_no_more_statements_than_it_may(story, tokens):
+def test_exchange_when_repeated(story, tokens):
     story.exchange(tokens["access_token"], scope="write:alerts")
     counts = []
     for _ in range(2):

@@ -21,15 +21,9 @@ from tests.support.world import FORM
 
 # A list compares any column with these, if its address says so
 HARD = [
-    "0001-01-01T00:00:00+23:59",
-    "9999-12-31T23:59:59-23:59",
-    "0001-01-01",
-    "99999",
-    "9" * 40,
-    f"-{'9' * 40}",
-    f"1,{'9' * 40}",
-    "\x00",
-]
+    "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "0001-01-01", "99999", "9" * 40,
+    f"-{'9' * 40}", f"1,{'9' * 40}", "\x00",
+]  # fmt: skip
 VALUES = [
     *HARD,
     # The ends of the calendar, and beyond
@@ -59,16 +53,11 @@ KINDS = [
     *(
         f"admin:delegation_app_{model}_"
         for model in (
-            "auditevent",
-            "consentrecord",
-            "delegation",
-            "delegationblock",
-            "proposedchange",
-            "resourceserver",
-            "signingkey",
+            "auditevent", "consentrecord", "delegation", "delegationblock", "proposedchange",
+            "resourceserver", "signingkey",
         )
     ),
-]
+]  # fmt: skip
 LISTS = ("q", "p", "o", "e", "all", "_popup", "_to_field", "_changelist_filters", "_facets")
 # What the pages themselves read
 OF_DELEGATIONS = (*changelist.PARAMETERS, "at", "client_key")
@@ -92,7 +81,7 @@ NUMBERS = ("", "__in", "__gte", "__lt", "__range")
 TEXTS = ("", "__in", "__icontains")
 
 
-def test_kinds_when_compared_with_the_urls_then_none_of_ours_is_missing():
+def test_kinds_when_compared_with_the_urls():
     names = [name for name, _route in site_map.patterns()]
     missing = [
         name
@@ -159,7 +148,7 @@ def _of_lists(name):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_page_when_a_parameter_is_hostile_then_it_is_no_500(town, kind):
+def test_page_when_a_parameter_is_hostile(town, kind):
     browsers = [town.browser(role) for role in ("superuser", "alice")]
     wrong = [
         (address, query[:100])
@@ -232,7 +221,7 @@ def sent(town, address):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_form_when_a_field_is_hostile_then_it_is_no_500(town, kind):
+def test_form_when_a_field_is_hostile(town, kind):
     wrong = []
     for _name, address in addresses(town, kind):
         if "/api/" in address:
@@ -254,7 +243,7 @@ def test_form_when_a_field_is_hostile_then_it_is_no_500(town, kind):
 MEMBERS = [*HARD, 10**40, -(10**40), 1e308, 0, None, True, [], {}, [[]], "\ud800", "x" * 3000]
 
 
-def test_api_when_a_member_is_hostile_then_it_is_no_500(town):
+def test_api_when_a_member_is_hostile(town):
     wrong = []
     for _name, address in addresses(town, "delegation_app:api-"):
         for role in ("alice", "superuser"):
@@ -276,7 +265,7 @@ def test_api_when_a_member_is_hostile_then_it_is_no_500(town):
     assert wrong == []
 
 
-def test_filter_of_a_bulk_revocation_when_it_is_hostile_then_it_is_no_500(town):
+def test_filter_of_a_bulk_revocation_when_it_is_hostile(town):
     wrong = []
     for member in DelegationFilterSerializer().fields:
         for value in MEMBERS:

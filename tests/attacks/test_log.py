@@ -35,7 +35,7 @@ def lines(caplog):
     return read
 
 
-def test_log_when_the_name_of_a_parameter_is_hostile_then_it_is_one_line(story, hostile, lines):
+def test_log_when_the_name_of_a_parameter_is_hostile(story, hostile, lines):
     for name in ("api-connections", "connections", "authorize", "device"):
         story.browser.get(f"{reverse(f'delegation_app:{name}')}?{quote(hostile)}=1")
     story.post("/oauth/token", {hostile: "1", "grant_type": hostile}, story.world.web)
@@ -43,14 +43,14 @@ def test_log_when_the_name_of_a_parameter_is_hostile_then_it_is_one_line(story, 
 
 
 @pytest.mark.parametrize("name", ["token", "revoke", "introspect", "device_authorization"])
-def test_log_when_every_value_is_hostile_then_it_is_one_line(story, hostile, lines, name):
+def test_log_when_every_value_is_hostile(story, hostile, lines, name):
     names = ("grant_type", "code", "refresh_token", "scope", "resource", "client_id", "token")
     for parameter in names:
         story.post(f"/oauth/{name}", {"grant_type": "refresh_token", parameter: hostile})
     lines()
 
 
-def test_log_when_the_authorization_request_is_hostile_then_it_is_one_line(story, hostile, lines):
+def test_log_when_the_authorization_request_is_hostile(story, hostile, lines):
     for parameter in ("client_id", "redirect_uri", "scope", "resource", "prompt", "response_type"):
         query = urlencode(story.authorize_parameters(**{parameter: hostile}))
         story.browser.get(f"/oauth/authorize?{query}")
@@ -58,9 +58,7 @@ def test_log_when_the_authorization_request_is_hostile_then_it_is_one_line(story
 
 
 @pytest.mark.parametrize("kind", [ValueError, KeyError, DatabaseError, DataError])
-def test_log_when_an_exception_quotes_the_request_then_only_its_traceback_has_lines(
-    story, hostile, lines, monkeypatch, kind
-):
+def test_log_when_an_exception_quotes_the_request(story, hostile, lines, monkeypatch, kind):
     def fail(*_args, **_kwargs):
         raise kind(hostile)
 
@@ -71,9 +69,7 @@ def test_log_when_an_exception_quotes_the_request_then_only_its_traceback_has_li
     assert any(line.startswith("Traceback") for line in lines())
 
 
-def test_log_when_the_cache_quotes_then_only_its_traceback_has_lines(
-    story, hostile, lines, monkeypatch
-):
+def test_log_when_the_cache_quotes(story, hostile, lines, monkeypatch):
     def fail(*_args, **_kwargs):
         raise ConnectionError(hostile)
 
@@ -86,7 +82,7 @@ def test_log_when_the_cache_quotes_then_only_its_traceback_has_lines(
     lines()
 
 
-def test_log_when_the_path_is_hostile_then_it_is_one_line(story, hostile, lines):
+def test_log_when_the_path_is_hostile(story, hostile, lines):
     for before in ("/connections/", "/connections/api/", "/delegations/api/", "/oauth/status/"):
         story.browser.get(before + quote(hostile))
     lines()

@@ -61,9 +61,7 @@ def stranger(world):
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize("opaque", [False, True])
-def test_token_when_it_is_another_clients_then_the_answer_is_as_of_an_unknown_one(
-    story, world, stranger, endpoint, opaque
-):
+def test_token_when_it_is_another_clients(story, world, stranger, endpoint, opaque):
     world.service_a.token_format = "opaque" if opaque else "jwt"
     world.service_a.save()
     tokens = story.tokens()

@@ -2,9 +2,9 @@
 
 import pytest
 
-from delegation_app.models import AuditEvent
+from delegation_app.models import AuditEvent, AuthorizationCode
 from delegation_app.protocol import names
-from tests.support.answers import nothing_stored, recorded, refused
+from tests.support.answers import nothing_stored, recorded, refusal_recorded, refused, refuses
 from tests.support.chains import Chain
 from tests.support.world import REDIRECT_URI, SERVICE_A, SERVICE_B, VERIFIER, delegation_of
 
@@ -49,7 +49,7 @@ both = pytest.mark.parametrize("what", ["code", "refresh_token"])
 
 
 @both
-def test_replay_when_the_user_is_disabled_then_the_family_ends(story, world, family, what):
+def test_replay_when_the_user_is_disabled(story, world, family, what):
     world.alice.is_active = False
     world.alice.save()
     with recorded("delegation.revoked"):
@@ -59,7 +59,7 @@ def test_replay_when_the_user_is_disabled_then_the_family_ends(story, world, fam
     assert family.ended_by_replay()
 
 
-def test_retry_when_the_user_is_disabled_then_it_is_refused_and_the_family_goes_on(story, world):
+def test_retry_when_the_user_is_disabled(story, world):
     first = story.tokens()
     second = story.refresh(first["refresh_token"]).json()
     world.alice.is_active = False
@@ -72,7 +72,7 @@ def test_retry_when_the_user_is_disabled_then_it_is_refused_and_the_family_goes_
     assert story.refresh(second["refresh_token"]).status_code == 200
 
 
-def test_replay_when_a_client_above_is_disabled_then_the_child_ends(story, world, clock):
+def test_replay_when_a_client_above_is_disabled(story, world, clock):
     grants = [names.CLIENT_CREDENTIALS, names.REFRESH_TOKEN, names.TOKEN_EXCHANGE]
     world.service_a_client.change(may_refresh_exchanged_tokens=True, grants=grants)
     chain = Chain(story)
@@ -97,13 +97,17 @@ WRONG = {
     "grant type twice": ({"grant_type": ["refresh_token", "authorization_code"]}, {}),
     "unknown grant type": ({"grant_type": "password"}, {}),
     "grant type of another": ({"grant_type": names.DEVICE_CODE}, {}),
+    "resource of another": ({"resource": SERVICE_B}, {}),
+    "resource unknown": ({"resource": [SERVICE_A, "https://unknown.example.com"]}, {}),
+    "scope unknown": ({"scope": "unknown"}, {}),
+    "scope malformed": ({"scope": "é"}, {}),
     "grant type that lacks a parameter": ({"grant_type": names.TOKEN_EXCHANGE}, {}),
 }
 
 
 @both
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
-def test_replay_when_something_else_is_wrong_then_the_family_ends(story, family, what, wrong):
+def test_replay_when_something_else_is_wrong(story, family, what, wrong):
     changes, headers = wrong
     data = {**family.request(what), **changes}
     with recorded("delegation.revoked"):
@@ -113,7 +117,7 @@ def test_replay_when_something_else_is_wrong_then_the_family_ends(story, family,
 
 @both
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
-def test_first_use_when_something_else_is_wrong_then_nothing_is_used_up(story, what, wrong):
+def test_first_use_when_something_else_is_wrong(story, what, wrong):
     changes, headers = wrong
     code = story.code()
     data = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
@@ -125,20 +129,42 @@ def test_first_use_when_something_else_is_wrong_then_nothing_is_used_up(story, w
     assert story.token(**data).status_code == 200
 
 
-@both
-def test_replay_when_the_client_lost_the_grant_then_the_family_ends(story, world, family, what):
+def lose_the_grant(world, data):
     grants = world.web.policy.grants
-    data = family.request(what)
     world.web.change(grants=[one for one in grants if one != data["grant_type"]])
+
+
+def lose_a_scope(world, _data):
+    world.web.change(scopes="read:profile")
+
+
+def lose_the_audience(world, _data):
+    world.web.policy.audiences.set([world.service_b])
+
+
+def close_the_service(world, _data):
+    type(world.service_a).objects.filter(pk=world.service_a.pk).update(active=False)
+
+
+@both
+@pytest.mark.parametrize(
+    "lose", [lose_the_grant, lose_a_scope, lose_the_audience, close_the_service]
+)
+def test_replay_when_the_client_lost_something(story, world, family, what, lose):
+    policy, data = world.web.policy, family.request(what)
+    audiences = list(policy.audiences.all())
+    lose(world, data)
     with recorded("delegation.revoked"):
         refused(story.token(**data), "invalid_grant")
-    world.web.change(grants=grants)
+    world.web.change(grants=policy.grants, scopes=policy.scopes)
+    policy.audiences.set(audiences)
+    type(world.service_a).objects.update(active=True)
     assert family.ended_by_replay()
 
 
 @both
 @pytest.mark.parametrize("beside", ["itself", "junk", "the other one first"])
-def test_replay_when_it_is_sent_twice_then_each_is_judged(story, family, what, beside):
+def test_replay_when_it_is_sent_twice(story, family, what, beside):
     data = family.request(what)
     used = family.used if what == "refresh_token" else family.code
     data[what] = {
@@ -151,17 +177,13 @@ def test_replay_when_it_is_sent_twice_then_each_is_judged(story, family, what, b
 
 
 @both
-def test_replay_when_it_comes_to_the_endpoint_of_exchanges_then_the_family_ends(
-    story, family, what
-):
+def test_replay_when_it_comes_to_the_endpoint_of_exchanges(story, family, what):
     refused(story.post("/oauth/exchange", family.request(what), story.world.web), "invalid_grant")
     assert family.ended_by_replay()
 
 
 @both
-def test_replay_when_another_client_sends_it_with_a_proof_then_nothing_ends(
-    story, world, family, what
-):
+def test_replay_when_another_client_sends_it_with_a_proof(story, world, family, what):
     for client in (world.other, world.mobile):
         data = family.request(what)
         refused(story.post("/oauth/token", data, client, HTTP_DPOP="x"), "invalid_request")
@@ -169,7 +191,7 @@ def test_replay_when_another_client_sends_it_with_a_proof_then_nothing_ends(
 
 
 @both
-def test_replay_when_the_client_is_not_authenticated_then_nothing_ends(story, family, what):
+def test_replay_when_the_client_is_not_authenticated(story, family, what):
     data = {**family.request(what), "client_id": "web", "client_secret": "wrong"}
     refused(story.post("/oauth/token", data, HTTP_DPOP="x"), "invalid_client", 401)
     assert family.goes_on()
@@ -178,9 +200,7 @@ def test_replay_when_the_client_is_not_authenticated_then_nothing_ends(story, fa
 @pytest.mark.parametrize(
     "changes", [{"code_verifier": None}, {"code_verifier": "v" * 43}, {"redirect_uri": "https://x"}]
 )
-def test_code_when_replayed_without_its_proof_and_with_a_header_then_nothing_ends(
-    story, family, changes
-):
+def test_code_when_replayed_without_its_proof_and_with_a_header(story, family, changes):
     data = {**family.request("code"), **changes}
     refused(story.post("/oauth/token", data, story.world.web, HTTP_DPOP="x"), "invalid_request")
     assert family.goes_on()
@@ -188,9 +208,7 @@ def test_code_when_replayed_without_its_proof_and_with_a_header_then_nothing_end
 
 @pytest.mark.parametrize("name", ["redirect_uri", "code_verifier"])
 @pytest.mark.parametrize("is_first", [True, False])
-def test_code_when_replayed_with_a_right_and_a_wrong_proof_then_the_family_ends(
-    story, family, name, is_first
-):
+def test_code_when_replayed_with_a_right_and_a_wrong_proof(story, family, name, is_first):
     right = {"redirect_uri": REDIRECT_URI, "code_verifier": VERIFIER}[name]
     both_values = [right, "https://x"] if is_first else ["https://x", right]
     data = {**family.request("code"), name: both_values}
@@ -198,20 +216,20 @@ def test_code_when_replayed_with_a_right_and_a_wrong_proof_then_the_family_ends(
     assert family.ended_by_replay()
 
 
-def test_code_when_replayed_with_two_wrong_redirect_uris_then_nothing_ends(story, family):
+def test_code_when_replayed_with_two_wrong_redirect_uris(story, family):
     data = {**family.request("code"), "redirect_uri": ["https://x", "https://y"]}
     refused(story.token(**data), "invalid_request")
     assert family.goes_on()
 
 
-def test_code_when_unused_and_sent_with_a_right_and_a_wrong_redirect_uri_then_it_stays_good(story):
+def test_code_when_unused_and_sent_with_a_right_and_a_wrong_redirect_uri(story):
     code = story.code()
     data = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
     refused(story.token(**data, redirect_uri=[REDIRECT_URI, "https://x"]), "invalid_request")
     assert story.redeem(code).status_code == 200
 
 
-def test_retry_when_something_else_is_wrong_then_it_is_no_replay(story, family):
+def test_retry_when_something_else_is_wrong(story, family):
     data = {"grant_type": "refresh_token", "refresh_token": family.successor}
     for headers in ({"HTTP_DPOP": "x"}, {}):
         answer = story.post(
@@ -243,14 +261,12 @@ def exchanged(story, token, **changes):
     "changes",
     [{}, {"subject_token_type": names.ACCESS_TOKEN}, {"scope": [READ, READ]}, {"constraints": "{"}],
 )
-def test_used_refresh_token_when_exchanged_then_the_family_ends(story, exchanging, family, changes):
+def test_used_refresh_token_when_exchanged(story, exchanging, family, changes):
     refused(exchanged(story, family.used, **changes), "invalid_request")
     assert family.ended_by_replay()
 
 
-def test_used_refresh_token_when_it_is_the_actor_token_then_the_family_ends(
-    story, exchanging, family
-):
+def test_used_refresh_token_when_it_is_the_actor_token(story, exchanging, family):
     access = story.tokens(prompt="consent")["refresh_token"]
     actor = {"actor_token": family.used, "actor_token_type": names.ACCESS_TOKEN}
     refused(exchanged(story, access, **actor), "invalid_request")
@@ -258,9 +274,7 @@ def test_used_refresh_token_when_it_is_the_actor_token_then_the_family_ends(
     assert story.refresh(access).status_code == 200
 
 
-def test_used_refresh_token_when_exchanged_in_the_retry_window_then_it_is_only_refused(
-    story, exchanging, family, clock
-):
+def test_used_refresh_token_when_exchanged_in_the_retry_window(story, exchanging, family, clock):
     refused(exchanged(story, family.successor), "invalid_request")
     assert AuditEvent.objects.latest("pk").delegation == family.delegation
     clock.forward(minutes=1)
@@ -268,7 +282,7 @@ def test_used_refresh_token_when_exchanged_in_the_retry_window_then_it_is_only_r
     assert family.ended_by_replay()
 
 
-def test_used_refresh_token_when_another_client_exchanges_it_then_nothing_ends(story, family):
+def test_used_refresh_token_when_another_client_exchanges_it(story, family):
     declared = {"subject_token_type": names.REFRESH_TOKEN_TYPE, "audience": SERVICE_B}
     refused(story.exchange(family.used, **declared), "invalid_request")
     assert family.goes_on()
@@ -277,7 +291,7 @@ def test_used_refresh_token_when_another_client_exchanges_it_then_nothing_ends(s
 # What the record says
 
 
-def test_code_when_expired_or_ended_then_the_record_says_which(story, world, clock):
+def test_code_when_expired_or_ended(story, world, clock):
     def said(code):
         refused(story.redeem(code), "invalid_grant")
         return AuditEvent.objects.latest("pk").details["detail"]
@@ -294,3 +308,89 @@ def test_code_when_expired_or_ended_then_the_record_says_which(story, world, clo
     clock.forward(minutes=2)
     assert said(late) == "expired"
     assert said(ended) == "expired, and its delegation has ended"
+
+
+def test_d4_family_when_another_one_of_the_same_client_is_replayed(story, clock):
+    stolen, other = story.tokens(), story.tokens()
+    story.refresh(stolen["refresh_token"])
+    clock.forward(seconds=60)
+    refused(story.refresh(stolen["refresh_token"]), "invalid_grant")
+    assert story.is_active(other["access_token"])
+    assert story.refresh(other["refresh_token"]).status_code == 200
+
+
+@pytest.mark.parametrize("which", ["presented", "successor"])
+def test_d5_token_when_revoked(story, which):
+    first = story.tokens()
+    second = story.refresh(first["refresh_token"]).json()
+    story.revoke((first if which == "presented" else second)["refresh_token"])
+    for tokens in (first, second):
+        with refusal_recorded("invalid_grant"):
+            refused(story.refresh(tokens["refresh_token"]), "invalid_grant")
+
+
+def test_d17_revocation_when_the_token_is_unknown_expired_or_malformed(story, clock):
+    tokens = story.tokens()
+    expired = tokens["access_token"]
+    clock.forward(minutes=11)
+    answers = [story.revoke(text) for text in (expired, "unknown", "a.b.c", "a" * 43, "{}", "é")]
+    assert len({(answer.status_code, answer.content) for answer in answers}) == 1
+    headers = [
+        {name: value for name, value in answer.items() if name != "X-Request-Id"}
+        for answer in answers
+    ]
+    assert all(each == headers[0] for each in headers)
+    assert answers[0].status_code == 200
+
+
+def mutations(token):
+    """Other spellings of a token that a lenient comparison would take for it."""
+    yield from (token[:-drop] for drop in (1, 2, 3, 10, len(token) // 2))
+    yield from (token + more for more in ("=", "==", " ", "A", ".", "\t", "\r\n", "\u200b"))
+    yield from (" " + token, token.swapcase(), token.upper(), token.lower(), token[::-1])
+    yield token[:-1] + chr(ord(token[-1]) ^ 1)
+    yield from (token.replace(token[5], "%" + f"{ord(token[5]):02x}", 1), token[0] * len(token))
+    yield token + ", " + token
+
+
+@pytest.mark.parametrize("kind", ["code", "refresh_token", "access_token", "opaque"])
+def test_a10_secret_when_cut_lengthened_or_respelled(story, world, kind):
+    if kind == "opaque":
+        world.service_a.token_format = "opaque"
+        world.service_a.save()
+    code = story.code()
+    secret = code
+    if kind != "code":
+        tokens = story.redeem(code).json()
+        secret = tokens["refresh_token" if kind == "refresh_token" else "access_token"]
+    others = [text for text in mutations(secret) if text != secret]
+    assert len(others) > 18
+    with nothing_stored():
+        for text in others:
+            if kind == "code":
+                refused(story.redeem(text), "invalid_grant")
+            elif kind == "refresh_token":
+                refused(story.refresh(text), "invalid_grant")
+            else:
+                assert story.introspect(text).json() == {"active": False}
+            # Nor does one of them revoke the real one.
+            assert story.revoke(text).status_code == 200
+    if kind == "code":
+        assert story.redeem(secret).status_code == 200
+    elif kind == "refresh_token":
+        assert story.refresh(secret).status_code == 200
+    else:
+        assert story.is_active(secret)
+
+
+def test_code_when_it_is_confused_with_another_kind_of_secret(story):
+    code = story.code()
+    tokens = story.tokens()
+    for text in (
+        tokens["refresh_token"],
+        tokens["access_token"],
+        AuthorizationCode.objects.first().digest,
+    ):
+        with refusal_recorded("invalid_grant"):
+            refused(story.redeem(text), "invalid_grant")
+    refuses("invalid_grant", lambda: story.refresh(code))

@@ -1,7 +1,5 @@
 """One operator who tries to widen something alone, and others who try to decide it."""
 
-from datetime import timedelta
-
 import pytest
 from django.contrib import admin
 from django.contrib.auth import get_user_model
@@ -11,7 +9,6 @@ from django.db import IntegrityError, transaction
 
 from delegation_app import toolkit
 from delegation_app.models import AuditEvent, ClientLogo, ClientPolicy, ProposedChange
-from delegation_app.services.clients.lookup import find
 from tests.admin.conftest import browser, events, page, text_of
 from tests.admin.test_clients import filled_in
 from tests.admin.test_consent_review import PNG
@@ -54,7 +51,7 @@ def is_untouched(world, waiting):
 
 @pytest.mark.parametrize("name", DEEDS)
 @pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete", "options"])
-def test_decision_when_it_is_no_post_then_nothing_is_decided(world, waiting, name, method):
+def test_decision_when_it_is_no_post(world, waiting, name, method):
     client = SecureClient()
     role = "operator" if name == "withdraw" else "superuser"
     client.force_login(get_user_model().objects.get(username=role))
@@ -73,7 +70,7 @@ def test_decision_when_it_is_no_post_then_nothing_is_decided(world, waiting, nam
         ("view_proposedchange", "change_clientpolicy", "change_application"),
     ],
 )
-def test_decision_when_the_permission_is_missing_then_403(world, waiting, name, permissions):
+def test_decision_when_the_permission_is_missing(world, waiting, name, permissions):
     user = get_user_model().objects.create_user("somebody", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = SecureClient()
@@ -83,7 +80,7 @@ def test_decision_when_the_permission_is_missing_then_403(world, waiting, name, 
 
 
 @pytest.mark.parametrize("role", ["operator", "superuser"])
-def test_decision_when_it_is_ones_own_then_no_session_can_make_it(world, role):
+def test_decision_when_it_is_ones_own(world, role):
     first = browser(role)
     save(first, world.web, may_impersonate="on")
     waiting = ProposedChange.objects.get()
@@ -96,16 +93,14 @@ def test_decision_when_it_is_ones_own_then_no_session_can_make_it(world, role):
     assert is_untouched(world, waiting)
 
 
-def test_decision_when_a_script_writes_the_same_name_twice_then_the_database_refuses(waiting):
+def test_decision_when_a_script_writes_the_same_name_twice(waiting):
     mine = {"state": "approved", "decided_by": waiting.proposed_by}
     rows = ProposedChange.objects.filter(pk=waiting.pk)
     with pytest.raises(IntegrityError), transaction.atomic():
         rows.update(**mine, decided_at=waiting.proposed_at)
 
 
-def test_decision_when_it_carries_fields_and_files_then_only_the_proposal_applies(
-    world, waiting, operator, second
-):
+def test_decision_when_it_carries_fields_and_files(world, waiting, operator, second):
     form = filled_in(operator, url_of(world.web)) | {
         "reason": "x",
         "skip_authorization": "on",
@@ -123,7 +118,7 @@ def test_decision_when_it_carries_fields_and_files_then_only_the_proposal_applie
     assert ClientLogo.objects.count() == 0
 
 
-def test_decision_when_the_stored_form_says_something_else_then_it_is_stale(world, waiting, second):
+def test_decision_when_the_stored_form_says_something_else(world, waiting, second):
     """What both operators saw is what applies, whatever else was written into the row."""
     posted = waiting.posted | {f"{PREFIX}may_introspect_all": ["on"]}
     ProposedChange.objects.filter(pk=waiting.pk).update(posted=posted)
@@ -134,7 +129,7 @@ def test_decision_when_the_stored_form_says_something_else_then_it_is_stale(worl
     assert not world.web.policy.may_introspect_all
 
 
-def test_decision_when_the_client_was_deleted_then_it_is_stale(world, waiting, second):
+def test_decision_when_the_client_was_deleted(world, waiting, second):
     world.web.row.delete()
     response = second.post(address("approve", waiting), {"reason": "x"}, follow=True)
     assert "The record no longer exists." in text_of(response)
@@ -143,7 +138,7 @@ def test_decision_when_the_client_was_deleted_then_it_is_stale(world, waiting, s
     assert waiting.state == "stale"
 
 
-def test_decision_when_the_client_id_was_taken_meanwhile_then_it_is_stale(world, operator, second):
+def test_decision_when_the_client_id_was_taken_meanwhile(world, operator, second):
     url = "/admin/oauth2_provider/application/add/"
     data = filled_in(operator, url) | {
         "client_id": "new",
@@ -175,7 +170,7 @@ def test_decision_when_the_client_id_was_taken_meanwhile_then_it_is_stale(world,
     ],
     ids=["all", "of clients", "of policies", "staff", "active", "account"],
 )
-def test_decision_when_the_proposer_lost_the_right_then_it_is_stale(world, waiting, second, loses):
+def test_decision_when_the_proposer_lost_the_right(world, waiting, second, loses):
     loses(get_user_model().objects.get(username="operator"))
     second.post(address("approve", waiting), {"reason": "x"})
     waiting.refresh_from_db()
@@ -184,9 +179,7 @@ def test_decision_when_the_proposer_lost_the_right_then_it_is_stale(world, waiti
     assert events("client.changed") == []
 
 
-def test_decision_when_the_second_operator_cannot_change_clients_then_that_is_enough(
-    world, waiting
-):
+def test_decision_when_the_second_operator_cannot_change_clients(world, waiting):
     user = get_user_model().objects.create_user("reviewer", is_staff=True)
     codenames = ("view_proposedchange", "decide_proposedchange")
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
@@ -198,12 +191,12 @@ def test_decision_when_the_second_operator_cannot_change_clients_then_that_is_en
 
 @pytest.mark.parametrize("key", ["4711", "nobody", "9" * 30, "a\x00b", "-1"])
 @pytest.mark.parametrize("name", DEEDS)
-def test_decision_when_there_is_no_such_proposal_then_404(second, name, key):
+def test_decision_when_there_is_no_such_proposal(second, name, key):
     assert second.get(page("proposedchange", name, key)).status_code == 404
     assert second.post(page("proposedchange", name, key), {"reason": "x"}).status_code == 404
 
 
-def test_save_when_what_is_posted_has_a_nul_then_it_waits_all_the_same(world, operator, second):
+def test_save_when_what_is_posted_has_a_nul(world, operator, second):
     data = filled_in(operator, url_of(world.web))
     data |= {
         f"{PREFIX}may_impersonate": "o\x00n",
@@ -216,7 +209,7 @@ def test_save_when_what_is_posted_has_a_nul_then_it_waits_all_the_same(world, op
     assert world.web.policy.may_impersonate
 
 
-def test_reason_when_it_is_hostile_then_it_is_kept_on_one_line(world, operator):
+def test_reason_when_it_is_hostile(world, operator):
     text = "<script>alert(1)</script>\r\n\x1b[31m" + "x" * 400
     save(operator, world.web, may_impersonate="on")
     data = filled_in(operator, url_of(world.web)) | {"second_operator_reason": text}
@@ -229,14 +222,14 @@ def test_reason_when_it_is_hostile_then_it_is_kept_on_one_line(world, operator):
         assert "<script>alert" not in operator.get(address(name, waiting)).content.decode()
 
 
-def test_save_when_it_comes_as_a_new_client_then_it_waits_too(world, operator):
+def test_save_when_it_comes_as_a_new_client(world, operator):
     data = filled_in(operator, url_of(world.web)) | {"_saveasnew": "1", "client_id": "copy"}
     data["client_secret"] = "a-secret-of-good-length"
     operator.post(url_of(world.web), data)
     assert not toolkit.application_model().objects.filter(client_id="copy").exists()
 
 
-def test_client_when_deleted_and_added_again_then_that_waits(world, operator):
+def test_client_when_deleted_and_added_again(world, operator):
     url = page("application", "delete", world.cron.row.pk, app="oauth2_provider")
     assert operator.post(url, {"post": "yes"}).status_code == 302
     add = "/admin/oauth2_provider/application/add/"
@@ -249,9 +242,7 @@ def test_client_when_deleted_and_added_again_then_that_waits(world, operator):
     assert not toolkit.application_model().objects.filter(client_id="cron").exists()
 
 
-def test_list_when_a_site_makes_it_editable_then_it_refuses_what_widens(
-    world, operator, monkeypatch
-):
+def test_list_when_a_site_makes_it_editable(world, operator, monkeypatch):
     page_of_clients = admin.site.get_model_admin(toolkit.application_model())
     monkeypatch.setattr(page_of_clients, "list_display", ("client_id", "skip_authorization"))
     monkeypatch.setattr(page_of_clients, "list_editable", ("skip_authorization",))
@@ -272,31 +263,8 @@ def test_list_when_a_site_makes_it_editable_then_it_refuses_what_widens(
     assert event.details["before"] == {"skip_authorization": True}
 
 
-def test_trail_when_a_proposal_is_stale_then_there_is_one_event_for_it(world, waiting, second):
+def test_trail_when_a_proposal_is_stale(world, waiting, second):
     ClientPolicy.objects.filter(pk=world.web.row.pk).update(may_impersonate=True)
     second.post(address("approve", waiting), {"reason": "x"})
     names = AuditEvent.objects.filter(event__startswith="change.").values_list("event", flat=True)
     assert sorted(names) == ["change.proposed", "change.stale"]
-
-
-def test_retry_window_when_the_client_is_public_then_more_than_its_default_waits(
-    world, operator, second
-):
-    row = world.mobile.row
-    row.redirect_uris = "http://127.0.0.1/callback"
-    row.save()
-    data = filled_in(operator, url_of(world.mobile)) | {f"{PREFIX}refresh_retry_window": "60"}
-    operator.post(url_of(world.mobile), data)
-    assert find("mobile").refresh_retry_window == timedelta(seconds=10)
-    proposal = ProposedChange.objects.get()
-    assert "grants more access" in text_of(
-        second.get(page("proposedchange", "change", proposal.pk))
-    )
-
-
-def test_retry_window_when_the_client_is_confidential_then_less_than_its_default_is_saved(
-    world, operator
-):
-    save(operator, world.web, refresh_retry_window="30")
-    assert find("web").refresh_retry_window == timedelta(seconds=30)
-    assert not ProposedChange.objects.exists()

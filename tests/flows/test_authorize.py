@@ -12,7 +12,6 @@ from tests.support.world import (
     PASSWORD,
     REDIRECT_URI,
     SERVICE_A,
-    SERVICE_B,
     Story,
     claims_of,
     make_app,
@@ -42,15 +41,8 @@ def register(world, *uris):
 # The request is taken
 
 
-@pytest.mark.conformance("AZ-01")
-def test_get_when_person_is_signed_in_then_consent_page_is_shown(story):
-    page = story.authorize()
-    assert page.status_code == 200
-    assert 'name="decision" value="allow"' in page.content.decode()
-
-
 @pytest.mark.conformance("AZ-01", "AZ-02")
-def test_get_when_nobody_is_signed_in_then_login_page_comes_first_and_leads_back(world):
+def test_get_when_nobody_is_signed_in(world):
     story = Story(world)
     to_login = story.authorize()
     assert to_login.status_code == 302
@@ -70,27 +62,16 @@ def test_get_when_nobody_is_signed_in_then_login_page_comes_first_and_leads_back
 @pytest.mark.parametrize(
     "changes",
     [
-        {"scope": "no:such"},
-        {"response_type": "token"},
-        {"response_type": None},
-        {"code_challenge": None},
-        {"resource": "https://elsewhere.example.com"},
-        {"max_age": "soon"},
-        {"prompt": "login none"},
+        {"scope": "no:such"}, {"response_type": "token"}, {"response_type": None},
+        {"code_challenge": None}, {"resource": "https://elsewhere.example.com"},
+        {"max_age": "soon"}, {"prompt": "login none"},
     ],
     ids=lambda changes: next(iter(changes)),
-)
-def test_bad_request_when_nobody_is_signed_in_then_login_comes_before_the_error(world, changes):
+)  # fmt: skip
+def test_bad_request_when_nobody_is_signed_in(world, changes):
     response = Story(world).authorize(**changes)
     assert response.status_code == 302
     assert urlsplit(response["Location"])[:3] == ("", "", "/accounts/login/")
-
-
-@pytest.mark.parametrize("method", ["put", "patch", "delete", "options", "head"])
-def test_other_method_when_used_then_405_names_the_right_ones(story, method):
-    response = getattr(story.browser, method)("/oauth/authorize")
-    assert response.status_code == 405
-    assert response["Allow"] == "GET, POST"
 
 
 # The client and its redirect URI
@@ -98,13 +79,13 @@ def test_other_method_when_used_then_405_names_the_right_ones(story, method):
 
 @pytest.mark.conformance("AZ-03")
 @pytest.mark.parametrize("client_id", [None, "", "nope", "WEB", "web ", "we%62", "web\t"])
-def test_client_when_missing_or_unknown_then_error_page_and_no_redirect(story, client_id):
+def test_client_when_missing_or_unknown(story, client_id):
     assert_error_page(story.authorize(client_id=client_id))
     assert AuthorizationCode.objects.count() == 0
 
 
 @pytest.mark.conformance("AZ-03")
-def test_client_when_disabled_then_error_page_looks_like_an_unknown_client(story):
+def test_client_when_disabled(story):
     story.world.web.change(enabled=False)
     disabled = story.authorize()
     assert_error_page(disabled)
@@ -114,20 +95,20 @@ def test_client_when_disabled_then_error_page_looks_like_an_unknown_client(story
 
 
 @pytest.mark.conformance("AZ-06")
-def test_redirect_uri_when_several_are_registered_and_none_is_sent_then_error_page(story):
+def test_redirect_uri_when_several_are_registered_and_none_is_sent(story):
     register(story.world, REDIRECT_URI, "https://web.example.com/other")
     assert_error_page(story.authorize(redirect_uri=None))
 
 
 @pytest.mark.conformance("AZ-06")
-def test_redirect_uri_when_only_one_is_registered_then_it_may_be_left_out(story):
+def test_redirect_uri_when_only_one_is_registered(story):
     response = story.answer(story.authorize(redirect_uri=None))
     assert response["Location"].startswith(REDIRECT_URI + "?")
 
 
 @pytest.mark.conformance("AZ-05")
 @pytest.mark.parametrize("port", ["", ":1", ":80", ":8000", ":51004", ":65535"])
-def test_loopback_redirect_when_only_the_port_differs_then_it_is_accepted(story, port):
+def test_loopback_redirect_when_only_the_port_differs(story, port):
     uri = f"http://127.0.0.1{port}/callback"
     response = story.answer(story.authorize(story.world.mobile, redirect_uri=uri))
     assert response["Location"].startswith(f"{uri}?code=")
@@ -135,7 +116,7 @@ def test_loopback_redirect_when_only_the_port_differs_then_it_is_accepted(story,
 
 @pytest.mark.conformance("AZ-05")
 @pytest.mark.parametrize("port", ["", ":1", ":51004"])
-def test_ipv6_loopback_redirect_when_only_the_port_differs_then_it_is_accepted(story, port):
+def test_ipv6_loopback_redirect_when_only_the_port_differs(story, port):
     register(story.world, "http://[::1]/callback")
     uri = f"http://[::1]{port}/callback"
     response = story.answer(story.authorize(redirect_uri=uri))
@@ -153,7 +134,7 @@ def test_ipv6_loopback_redirect_when_only_the_port_differs_then_it_is_accepted(s
         ("https://web.example.com/a;b=1", "https://web.example.com/a;b=1?code="),
     ],
 )
-def test_registered_query_when_answering_then_it_is_kept_on_success_and_error(story, uri, begins):
+def test_registered_query_when_answering(story, uri, begins):
     register(story.world, uri)
     allowed = story.answer(story.authorize())
     assert allowed["Location"].startswith(begins)
@@ -163,7 +144,7 @@ def test_registered_query_when_answering_then_it_is_kept_on_success_and_error(st
 
 @pytest.mark.conformance("AZ-12")
 @pytest.mark.parametrize("fragment", ["#", "#top", "#%20"])
-def test_fragment_when_registered_then_form_refuses_it_and_endpoint_ignores_it(story, fragment):
+def test_fragment_when_registered(story, fragment):
     row = story.world.web.row
     row.redirect_uris = REDIRECT_URI + fragment
     if fragment != "#":
@@ -175,18 +156,8 @@ def test_fragment_when_registered_then_form_refuses_it_and_endpoint_ignores_it(s
     assert_error_page(story.authorize(redirect_uri=None))
 
 
-@pytest.mark.conformance("BC-04")
-@pytest.mark.parametrize(
-    "uri", ["http://web.example.com/callback", "http://10.0.0.1/cb", "http://127.0.0.2/cb"]
-)
-def test_plain_http_redirect_when_not_loopback_then_no_code_goes_there(story, uri):
-    register(story.world, uri)
-    assert_error_page(story.authorize())
-    assert_error_page(story.authorize(redirect_uri=None))
-
-
 @pytest.mark.conformance("OT-12")
-def test_private_scheme_when_it_has_no_dot_then_it_is_refused(story, settings):
+def test_private_scheme_when_it_has_no_dot(story, settings):
     settings.OAUTH2_PROVIDER = {
         **settings.OAUTH2_PROVIDER,
         "ALLOWED_REDIRECT_URI_SCHEMES": ["https", "myapp", "com.example.app"],
@@ -200,7 +171,7 @@ def test_private_scheme_when_it_has_no_dot_then_it_is_refused(story, settings):
 @pytest.mark.parametrize(
     "uri", ["com.example.app:///cb", "com.example.app://cb", "com.example.app:cb"]
 )
-def test_private_scheme_when_registered_with_any_slashes_then_they_come_back(story, settings, uri):
+def test_private_scheme_when_registered_with_any_slashes(story, settings, uri):
     settings.OAUTH2_PROVIDER = {
         **settings.OAUTH2_PROVIDER,
         "ALLOWED_REDIRECT_URI_SCHEMES": ["com.example.app"],
@@ -240,7 +211,7 @@ def test_private_scheme_when_registered_with_any_slashes_then_they_come_back(sto
         ({"state": "s" * 2049}, "invalid_request"),
     ],
 )
-def test_bad_parameter_when_client_is_proven_then_redirect_names_the_error(story, changes, error):
+def test_bad_parameter_when_client_is_proven(story, changes, error):
     response = story.authorize(**changes)
     assert response["Location"].startswith(REDIRECT_URI + "?")
     answer = redirected(response)
@@ -258,7 +229,7 @@ def test_bad_parameter_when_client_is_proven_then_redirect_names_the_error(story
 
 
 @pytest.mark.conformance("AZ-08", "OT-03")
-def test_token_when_asked_for_at_this_endpoint_then_none_is_made_even_with_consent(story):
+def test_token_when_asked_for_at_this_endpoint(story):
     page = story.authorize()
     answer = redirected(story.answer(page, response_type="token"))
     assert set(answer) == {"code", "state", "iss"}
@@ -266,20 +237,7 @@ def test_token_when_asked_for_at_this_endpoint_then_none_is_made_even_with_conse
 
 
 @pytest.mark.conformance("AZ-09")
-def test_client_when_not_allowed_this_flow_then_unauthorized_client(story):
-    story.world.web.change(grants=["client_credentials"])
-    assert redirected(story.authorize())["error"] == "unauthorized_client"
-
-
-@pytest.mark.conformance("AZ-09")
-def test_person_when_denying_then_access_denied(story):
-    answer = redirected(story.answer(story.authorize(), decision="deny"))
-    assert answer["error"] == "access_denied"
-    assert answer["state"] == "af0ifjsldkj"
-
-
-@pytest.mark.conformance("AZ-09")
-def test_defect_when_it_happens_after_the_proof_then_server_error_is_redirected(story, monkeypatch):
+def test_defect_when_it_happens_after_the_proof(story, monkeypatch):
     def fail(*_args):
         raise RuntimeError("a secret detail")
 
@@ -298,20 +256,20 @@ def test_defect_when_it_happens_after_the_proof_then_server_error_is_redirected(
 @pytest.mark.parametrize(
     "state", [STRANGE_STATE, "0", " ", "a b", "%25", "x" * 2048, "\u202e", "a\r\nb", "\U0010ffff"]
 )
-def test_state_when_strange_then_it_comes_back_exactly_on_success_and_error(story, state):
+def test_state_when_strange(story, state):
     assert redirected(story.answer(story.authorize(state=state)))["state"] == state
     assert redirected(story.authorize(state=state, scope="no:such"))["state"] == state
     denied = story.answer(story.authorize(state=state, prompt="consent"), decision="deny")
     assert redirected(denied)["state"] == state
 
 
-def test_state_when_not_sent_then_none_comes_back(story):
+def test_state_when_not_sent(story):
     assert set(redirected(story.answer(story.authorize(state=None)))) == {"code", "iss"}
     assert "state" not in redirected(story.authorize(state=None, scope="no:such"))
 
 
 @pytest.mark.conformance("IS-01", "IS-02", "IS-05", "AZ-21")
-def test_issuer_when_answering_then_it_stands_in_success_denial_and_error(story):
+def test_issuer_when_answering(story):
     published = story.wire.get("/.well-known/oauth-authorization-server").json()["issuer"]
     success = story.answer(story.authorize())
     denial = story.answer(story.authorize(prompt="consent"), decision="deny")
@@ -335,7 +293,7 @@ REPEATED = [
 
 @pytest.mark.conformance("AZ-11")
 @pytest.mark.parametrize("name", REPEATED)
-def test_parameter_when_repeated_then_invalid_request_is_redirected(story, name):
+def test_parameter_when_repeated(story, name):
     good = {"prompt": "login", "max_age": "9", "response_mode": "query"}
     parameters = story.authorize_parameters(**{name: good.get(name)} if name in good else {})
     query = urlencode(parameters) + "&" + urlencode({name: parameters[name]})
@@ -348,109 +306,19 @@ def test_parameter_when_repeated_then_invalid_request_is_redirected(story, name)
 @pytest.mark.conformance("AZ-11")
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
 @pytest.mark.parametrize("first", [True, False])
-def test_proof_when_repeated_then_error_page(story, name, first):
+def test_proof_when_repeated(story, name, first):
     query = urlencode(story.authorize_parameters())
     again = urlencode({name: story.authorize_parameters()[name]})
     assert_error_page(story.authorize_raw(f"{again}&{query}" if first else f"{query}&{again}"))
 
 
-def test_resource_when_repeated_then_the_token_is_for_both(story):
-    tokens = story.tokens(resource=[SERVICE_A, SERVICE_B])
-    assert claims_of(tokens["access_token"])["aud"] == [SERVICE_A, SERVICE_B]
-
-
-def test_unknown_parameter_when_sent_even_twice_then_it_is_ignored(story):
-    query = urlencode(story.authorize_parameters()) + "&foo=1&foo=2&nonce=n"
-    assert story.authorize_raw(query).status_code == 200
-
-
-# The code
-
-
-@pytest.mark.conformance("AZ-13")
-def test_code_when_redeemed_twice_then_the_second_time_fails(story):
-    code = story.code()
-    assert story.redeem(code).status_code == 200
-    assert story.redeem(code).json()["error"] == "invalid_grant"
-
-
-@pytest.mark.conformance("AZ-13")
-@pytest.mark.parametrize(("seconds", "status"), [(58, 200), (61, 400)])
-def test_code_when_a_minute_has_passed_then_it_is_over(story, clock, seconds, status):
-    code = story.code()
-    clock.forward(seconds=seconds)
-    assert story.redeem(code).status_code == status
-
-
-@pytest.mark.conformance("AZ-13")
-def test_code_when_redeemed_by_another_client_or_for_another_uri_then_refused_and_kept(story):
-    code = story.code()
-    assert story.redeem(code, story.world.other).json()["error"] == "invalid_grant"
-    elsewhere = story.redeem(code, redirect_uri="https://web.example.com/other")
-    assert elsewhere.json()["error"] == "invalid_grant"
-    assert story.redeem(code, code_verifier="v" * 43).json()["error"] == "invalid_grant"
-    assert story.redeem(code, redirect_uri=REDIRECT_URI).status_code == 200
-
-
-@pytest.mark.conformance("OT-04")
-def test_redirect_uri_when_left_out_at_the_token_endpoint_then_it_works(story):
-    assert story.redeem(story.code(), redirect_uri=None).status_code == 200
-
-
-@pytest.mark.conformance("OT-04")
-def test_redirect_uri_when_sent_at_the_token_endpoint_then_it_must_be_the_same(story):
-    code = story.code()
-    for uri in (REDIRECT_URI + "/", "https://WEB.example.com/callback", "x"):
-        assert story.redeem(code, redirect_uri=uri).json()["error"] == "invalid_grant"
-    assert story.redeem(code, redirect_uri=REDIRECT_URI).status_code == 200
-
-
 @pytest.mark.conformance("AZ-14")
-def test_scope_when_person_narrows_then_the_client_is_told(story):
-    tokens = story.tokens(scopes=["read:metrics"])
-    assert tokens["scope"] == "read:metrics"
-
-
-@pytest.mark.conformance("AZ-14")
-def test_scope_when_left_out_then_the_default_is_asked_for_and_told(story):
+def test_scope_when_left_out(story):
     tokens = story.tokens(scope=None)
     assert tokens["scope"] == "read:metrics read:profile write:alerts"
 
 
 # The server is nobody's springboard
-
-
-@pytest.mark.conformance("AZ-20")
-@pytest.mark.parametrize(
-    "target",
-    [
-        "https://evil.example/",
-        "//evil.example/",
-        "///evil.example/",
-        "/\\evil.example/",
-        "\\\\evil.example",
-        "https:evil.example",
-        "javascript:alert(1)",
-        "/\t/evil.example",
-        "https://testserver@evil.example/",
-    ],
-)
-def test_next_when_it_leads_elsewhere_then_login_and_logout_stay_here(world, settings, target):
-    browser = Story(world).browser
-    signed_in = browser.post(
-        "/accounts/login/", {"username": "alice", "password": PASSWORD, "next": target}
-    )
-    assert (signed_in.status_code, signed_in["Location"]) == (303, settings.LOGIN_REDIRECT_URL)
-    signed_out = browser.post("/accounts/logout/", {"next": target})
-    assert (signed_out.status_code, signed_out["Location"]) == (302, settings.LOGOUT_REDIRECT_URL)
-
-
-@pytest.mark.conformance("AZ-20")
-def test_redirect_uri_when_posted_with_the_answer_then_it_changes_nothing(story):
-    response = story.answer(
-        story.authorize(), redirect_uri="https://evil.example/", next="https://evil.example/"
-    )
-    assert response["Location"].startswith(REDIRECT_URI + "?code=")
 
 
 @pytest.mark.conformance("AZ-22")
@@ -460,15 +328,10 @@ def test_redirect_uri_when_posted_with_the_answer_then_it_changes_nothing(story)
         ({"request": "e30.e30."}, "request_not_supported"),
         ({"request_uri": "https://evil.example/x"}, "request_uri_not_supported"),
         ({"request_uri": "http://127.0.0.1:1/"}, "request_uri_not_supported"),
-        (
-            {"request_uri": "urn:ietf:params:oauth:request_uri:abc"},
-            "request_uri_not_supported",
-        ),
+        ({"request_uri": "urn:ietf:params:oauth:request_uri:abc"}, "request_uri_not_supported"),
     ],
 )
-def test_request_object_when_sent_then_refused_and_nothing_is_fetched(
-    story, monkeypatch, changes, error
-):
+def test_request_object_when_sent(story, monkeypatch, changes, error):
     def refuse(*_args):
         raise AssertionError("something was fetched")
 
@@ -478,23 +341,8 @@ def test_request_object_when_sent_then_refused_and_nothing_is_fetched(
     assert redirected(story.authorize(**changes))["error"] == error
 
 
-@pytest.mark.conformance("OT-11")
-def test_other_origin_when_asking_here_then_no_cors_header_lets_it_read(story):
-    query = "/oauth/authorize?" + urlencode(story.authorize_parameters())
-    origin = {"HTTP_ORIGIN": "https://spa.example.com"}
-    preflight = {"HTTP_ACCESS_CONTROL_REQUEST_METHOD": "GET", **origin}
-    answers = [
-        story.browser.get(query, **origin),
-        story.browser.get("/oauth/authorize?client_id=nope", **origin),
-        story.browser.options(query, **preflight),
-        story.browser.post("/oauth/authorize", {"handle": "x"}, **origin),
-    ]
-    for answer in answers:
-        assert [name for name in answer.headers if name.lower().startswith("access-control")] == []
-
-
 @pytest.mark.conformance("BC-07")
-def test_post_message_when_wanted_then_it_is_not_offered(story):
+def test_post_message_when_wanted(story):
     answer = redirected(story.authorize(response_mode="web_message"))
     assert answer["error"] == "invalid_request"
     document = story.wire.get("/.well-known/oauth-authorization-server").json()
@@ -507,7 +355,7 @@ def test_post_message_when_wanted_then_it_is_not_offered(story):
         assert "script-src" not in page["Content-Security-Policy"]
 
 
-def test_client_without_policy_when_it_asks_then_safe_defaults_hold(story, settings):
+def test_client_without_policy_when_it_asks(story, settings):
     settings.DELEGATION = {**settings.DELEGATION, "DEFAULT_AUDIENCE": SERVICE_A}
     app = make_app(
         "bare", grants=(), audiences=[], redirect_uris="https://bare.example.com/cb", enabled=True

@@ -41,7 +41,7 @@ def node(seconds):
 
 
 @pytest.mark.parametrize("off", OFF)
-def test_retry_when_another_node_is_off_then_it_is_no_reuse(story, off):
+def test_retry_when_another_node_is_off(story, off):
     tokens = story.tokens()
     first = story.refresh(tokens["refresh_token"]).json()
     with node(off):
@@ -52,7 +52,7 @@ def test_retry_when_another_node_is_off_then_it_is_no_reuse(story, off):
 
 
 @pytest.mark.parametrize("off", OFF)
-def test_code_when_it_has_expired_then_a_node_that_is_off_refuses_it(story, off, settings):
+def test_code_when_it_has_expired(story, off, settings):
     settings.DELEGATION = {**settings.DELEGATION, "AUTHORIZATION_CODE_LIFETIME": 0}
     code = story.code()
     with node(off):
@@ -60,7 +60,7 @@ def test_code_when_it_has_expired_then_a_node_that_is_off_refuses_it(story, off,
 
 
 @pytest.mark.parametrize("off", OFF)
-def test_token_when_a_node_that_is_off_issues_it_then_its_times_are_right_everywhere(story, off):
+def test_token_when_a_node_that_is_off_issues_it(story, off):
     with node(off):
         tokens = story.tokens()
     claims = claims_of(tokens["access_token"])
@@ -73,7 +73,7 @@ def test_token_when_a_node_that_is_off_issues_it_then_its_times_are_right_everyw
 
 
 @pytest.mark.parametrize("off", OFF)
-def test_revocation_when_a_node_that_is_off_does_it_then_it_reaches_the_status_list(story, off):
+def test_revocation_when_a_node_that_is_off_does_it(story, off):
     token = story.tokens()["access_token"]
     assert status(story, token) == 0
     with node(off):
@@ -89,7 +89,7 @@ def test_revocation_when_a_node_that_is_off_does_it_then_it_reaches_the_status_l
 
 
 @pytest.mark.parametrize("off", OFF)
-def test_delegation_when_it_has_ended_then_a_node_that_is_off_does_not_take_it(story, off):
+def test_delegation_when_it_has_ended(story, off):
     tokens = story.tokens()
     Delegation.objects.update(
         issued_at=_TRUE_NOW() - timedelta(hours=1), expires_at=_TRUE_NOW() - timedelta(seconds=1)
@@ -99,7 +99,7 @@ def test_delegation_when_it_has_ended_then_a_node_that_is_off_does_not_take_it(s
         assert not Delegation.objects.live().exists()
 
 
-def test_clock_when_it_is_measured_then_no_request_pays_a_statement_that_is_counted(story):
+def test_clock_when_it_is_measured(story):
     token = story.tokens()["access_token"]
     story.introspect(token)
     with CaptureQueriesContext(connection) as before:
@@ -110,13 +110,13 @@ def test_clock_when_it_is_measured_then_no_request_pays_a_statement_that_is_coun
     assert len(after) == len(before)
 
 
-def test_clock_when_the_connection_was_closed_then_the_next_one_measures():
+def test_clock_when_the_connection_was_closed():
     connection.close()
     with node(100):
         assert abs(clock.drift() + timedelta(seconds=100)) < timedelta(seconds=1)
 
 
-def test_clock_when_a_transaction_is_broken_then_it_still_tells_the_time():
+def test_clock_when_a_transaction_is_broken():
     clock.on_connection(connection)
     with transaction.atomic():
         with connection.cursor() as cursor, pytest.raises(DatabaseError):

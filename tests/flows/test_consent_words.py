@@ -37,7 +37,7 @@ def boxes(response):
     return {name: bool(checked) for name, checked in found}
 
 
-def test_page_when_a_scope_is_risky_then_it_says_so_in_words_and_nothing_risky_is_ticked(risky):
+def test_page_when_a_scope_is_risky(risky):
     page = risky.authorize(scope=ALL)
     assert boxes(page) == {"read:metrics": True, "write:alerts": True, "delete:alerts": False}
     html = html_of(page)
@@ -45,7 +45,7 @@ def test_page_when_a_scope_is_risky_then_it_says_so_in_words_and_nothing_risky_i
         assert words in html
 
 
-def test_page_when_it_has_limits_or_none_then_the_sentence_says_so_only_where_they_stand(story):
+def test_page_when_it_has_limits_or_none(story):
     for lifetime in (None, 3600):
         story.world.web.change(constraints=Constraints(), delegation_lifetime=lifetime)
         html = html_of(story.authorize())
@@ -56,7 +56,7 @@ def test_page_when_it_has_limits_or_none_then_the_sentence_says_so_only_where_th
         assert "that you choose, within the limits below." in html_of(story.authorize())
 
 
-def test_page_when_shown_then_one_sentence_and_the_app_and_its_reach_come_first(story):
+def test_page_when_shown(story):
     story.world.web.change(
         home_page="https://web.example.com/about",
         privacy_page="https://web.example.com/privacy",
@@ -80,18 +80,15 @@ def test_page_when_shown_then_one_sentence_and_the_app_and_its_reach_come_first(
 
 @pytest.mark.parametrize(
     "limit",
-    [
-        {"type": "max_depth", "depth": 0},
-        {"type": "resource_servers", "identifiers": [SERVICE_A]},
-    ],
+    [{"type": "max_depth", "depth": 0}, {"type": "resource_servers", "identifiers": [SERVICE_A]}],
     ids=["depth", "servers"],
 )
-def test_page_when_limits_keep_it_from_being_passed_on_then_it_says_nobody(story, limit):
+def test_page_when_limits_keep_it_from_being_passed_on(story, limit):
     story.world.web.change(constraints=Constraints.parse([limit]))
     assert "May be passed on to</dt> <dd><bdi>nobody</bdi>" in html_of(story.authorize())
 
 
-def test_page_when_it_may_be_passed_on_and_on_then_all_who_may_get_it_are_named(story):
+def test_page_when_it_may_be_passed_on_and_on(story):
     html = html_of(story.authorize())
     assert "<bdi>Service B</bdi>" in html
     assert "<bdi>Service C</bdi>" in html
@@ -101,7 +98,7 @@ def test_page_when_it_may_be_passed_on_and_on_then_all_who_may_get_it_are_named(
     assert "Service C" not in html
 
 
-def test_needed_scopes_when_one_is_missing_then_the_page_comes_again_and_nothing_is_granted(story):
+def test_needed_scopes_when_one_is_missing(story):
     story.world.web.change(required_scopes="read:metrics delete:alerts")
     page = story.authorize()
     assert "It cannot work without these." in html_of(page)
@@ -116,7 +113,7 @@ def test_needed_scopes_when_one_is_missing_then_the_page_comes_again_and_nothing
     assert story.answer(page).status_code == 400
 
 
-def test_allow_when_nothing_risky_was_ticked_by_hand_then_it_asks_instead_of_denying(risky):
+def test_allow_when_nothing_risky_was_ticked_by_hand(risky):
     page = risky.authorize(scope="delete:alerts")
     again = risky.answer(page, scopes=[])
     assert (again.status_code, ConsentRecord.objects.count()) == (400, 0)
@@ -133,9 +130,7 @@ def test_allow_when_nothing_risky_was_ticked_by_hand_then_it_asks_instead_of_den
     ],
     ids=["refreshes", "once", "short"],
 )
-def test_time_when_the_page_opens_then_the_shortest_that_makes_sense_is_chosen(
-    story, grants, longest, chosen
-):
+def test_time_when_the_page_opens(story, grants, longest, chosen):
     story.world.web.change(grants=grants, delegation_lifetime=longest)
     html = html_of(story.authorize())
     assert re.findall(r'<option value="(\d*)" selected>', html) == [chosen]
@@ -144,7 +139,7 @@ def test_time_when_the_page_opens_then_the_shortest_that_makes_sense_is_chosen(
 # A second consent
 
 
-def test_second_question_when_something_is_new_then_only_that_is_asked(story):
+def test_second_question_when_something_is_new(story):
     story.tokens(scopes=["read:metrics"])
     page = story.authorize()
     html = html_of(page)
@@ -158,7 +153,7 @@ def test_second_question_when_something_is_new_then_only_that_is_asked(story):
     assert str(Delegation.objects.latest("pk").scopes) == "read:metrics write:alerts"
 
 
-def test_second_question_when_denied_then_what_was_granted_stays(story):
+def test_second_question_when_denied(story):
     story.tokens(scopes=["read:metrics"])
     story.answer(story.authorize(), decision="deny")
     assert str(ConsentRecord.objects.latest("pk").scopes_refused) == "write:alerts"
@@ -166,7 +161,7 @@ def test_second_question_when_denied_then_what_was_granted_stays(story):
 
 
 @pytest.mark.parametrize("how", ["public", "prompt"])
-def test_second_question_when_all_has_to_be_asked_again_then_the_old_is_marked(story, how):
+def test_second_question_when_all_has_to_be_asked_again(story, how):
     app = story.world.mobile if how == "public" else story.world.web
     prompt = {} if how == "public" else {"prompt": "consent"}
     story.tokens(app, scopes=["read:metrics"])
@@ -176,7 +171,7 @@ def test_second_question_when_all_has_to_be_asked_again_then_the_old_is_marked(s
     assert html_of(page).count("mark-new") == 1
 
 
-def test_second_question_when_the_first_answer_is_withdrawn_meanwhile_then_it_is_asked_again(story):
+def test_second_question_when_the_first_answer_is_withdrawn_meanwhile(story):
     story.tokens(scopes=["read:metrics"])
     page = story.authorize()
     ConsentRecord.objects.update(withdrawn_at=timezone.now())
@@ -190,7 +185,7 @@ def test_second_question_when_the_first_answer_is_withdrawn_meanwhile_then_it_is
 # The record
 
 
-def test_record_when_answered_then_it_holds_the_words_that_were_shown(risky):
+def test_record_when_answered(risky):
     page = risky.authorize(scope=ALL)
     risky.answer(page, scopes=["read:metrics"])
     shown = ConsentRecord.objects.get().shown
@@ -219,7 +214,7 @@ def test_record_when_answered_then_it_holds_the_words_that_were_shown(risky):
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_answer_when_the_page_would_say_something_else_now_then_it_is_asked_again(story, change):
+def test_answer_when_the_page_would_say_something_else_now(story, change):
     page = story.authorize()
     story.world.web.change(**change)
     again = story.answer(page)
@@ -229,7 +224,7 @@ def test_answer_when_the_page_would_say_something_else_now_then_it_is_asked_agai
     assert "code" in redirected(story.answer(again))
 
 
-def test_answer_when_the_page_has_changed_and_it_is_no_then_no_is_taken_without_words(story):
+def test_answer_when_the_page_has_changed_and_it_is_no(story):
     page = story.authorize()
     toolkit.application_model().objects.filter(client_id="web").update(name="Another")
     assert redirected(story.answer(page, decision="deny"))["error"] == "access_denied"
@@ -237,7 +232,7 @@ def test_answer_when_the_page_has_changed_and_it_is_no_then_no_is_taken_without_
     assert (record.decision, record.shown, record.text_version) == ("denied", {}, "")
 
 
-def test_answer_when_given_a_while_later_then_the_words_are_still_the_same(story, clock):
+def test_answer_when_given_a_while_later(story, clock):
     page = story.authorize()
     clock.forward(seconds=300)
     assert "code" in redirected(story.answer(page))
@@ -248,7 +243,7 @@ def test_answer_when_given_a_while_later_then_the_words_are_still_the_same(story
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 
 
-def test_logo_when_there_is_one_then_it_is_shown_for_proven_apps_and_served_by_us(story):
+def test_logo_when_there_is_one(story):
     for app in (story.world.web, story.world.mobile):
         logos.put(app.policy, PNG)
     html = html_of(story.authorize())
@@ -263,5 +258,5 @@ def test_logo_when_there_is_one_then_it_is_shown_for_proven_apps_and_served_by_u
 
 
 @pytest.mark.parametrize("name", ["x", "0" * 64, "..%2f..%2fsettings.py", "a%00b", "A" * 64])
-def test_logo_when_there_is_none_of_that_name_then_404(story, name):
+def test_logo_when_there_is_none_of_that_name(story, name):
     assert story.wire.get(f"/oauth/logo/{name}").status_code == 404

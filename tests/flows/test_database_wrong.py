@@ -83,7 +83,7 @@ def answers(story):
 
 
 @pytest.mark.parametrize("error", PERMANENT, ids=named)
-def test_endpoint_when_no_wait_repairs_the_database_then_500_and_logged(story, caplog, error):
+def test_endpoint_when_no_wait_repairs_the_database(story, caplog, error):
     for request in answers(story):
         signing_keys.forget()
         caplog.clear()
@@ -96,7 +96,7 @@ def test_endpoint_when_no_wait_repairs_the_database_then_500_and_logged(story, c
 
 
 @pytest.mark.parametrize("error", PASSING, ids=named)
-def test_endpoint_when_the_database_may_come_back_then_503(story, error):
+def test_endpoint_when_the_database_may_come_back(story, error):
     for request in answers(story):
         signing_keys.forget()
         with every_statement_raises(error):
@@ -107,7 +107,7 @@ def test_endpoint_when_the_database_may_come_back_then_503(story, error):
 
 @pytest.mark.parametrize("path", ["/oauth/authorize", "/oauth/device", "/connections/"])
 @pytest.mark.parametrize(("error", "status"), [(PERMANENT[0], 500), (PASSING[0], 503)])
-def test_page_when_the_database_is_wrong_then_it_says_which(story, path, error, status):
+def test_page_when_the_database_is_wrong(story, path, error, status):
     query = f"?client_id={story.world.web.client_id}" if path == "/oauth/authorize" else ""
     story.browser.raise_request_exception = False
     with every_statement_raises(error):
@@ -118,7 +118,7 @@ def test_page_when_the_database_is_wrong_then_it_says_which(story, path, error, 
     assert b"<h1" in response.content
 
 
-def test_verifier_beside_the_server_when_the_database_is_wrong_then_it_is_no_503(story):
+def test_verifier_beside_the_server_when_the_database_is_wrong(story):
     token = story.tokens()["access_token"]
     with every_statement_raises(PERMANENT[0]), pytest.raises(ProgrammingError):
         LocalVerifier(SERVICE_A).verify(token)
@@ -126,7 +126,7 @@ def test_verifier_beside_the_server_when_the_database_is_wrong_then_it_is_no_503
         LocalVerifier(SERVICE_A).verify(token)
 
 
-def test_error_when_a_table_is_missing_then_it_is_permanent_on_this_database():
+def test_error_when_a_table_is_missing():
     with pytest.raises(DatabaseError) as caught, connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM there_is_no_such_table")
 

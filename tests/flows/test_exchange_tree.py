@@ -1,17 +1,17 @@
-"""Each exchange hangs a child under what it was made from: the tree, its end and its limits."""
+"""Each exchange opens a child of what it presents: the tree, its end and its limits."""
 
 import pytest
+from django.test import override_settings
 
-from delegation_app.models import AuditEvent, Delegation
+from delegation_app.models import AuditEvent
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.services.audit import RequestContext
-from delegation_app.services.consent import approval
 from delegation_app.services.delegations import revocation
 from delegation_app.services.tokens import local_verifier
 from tests.support.answers import recorded, refusal_recorded, refused
-from tests.support.chains import Chain, handed_on
-from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, delegation_of
+from tests.support.chains import act_of, handed_on, last_event
+from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, claims_of, delegation_of
 
 OPERATOR = RequestContext("user:7")
 WHERE = (SERVICE_A, SERVICE_B, SERVICE_C)
@@ -64,7 +64,7 @@ def exchangeable(chain, *refusals):
 
 
 @pytest.mark.conformance("TX-35", "DG-01")
-def test_child_when_made_then_it_hangs_under_the_subjects_delegation(chain, world):
+def test_child_when_made(chain, world):
     root, child, grandchild = chain.rows
     assert (root.parent, child.parent, grandchild.parent) == (None, root, child)
     assert [row.depth for row in chain.rows] == [0, 1, 2]
@@ -85,7 +85,7 @@ ENDS = {
 }
 
 
-@pytest.mark.conformance("TX-35", "TX-36", "DG-03", "DG-04", "DG-06")
+@pytest.mark.conformance("TX-35", "TX-36", "DG-03", "DG-04", "DG-06", "DG-08")
 @pytest.mark.parametrize("which", ENDS)
 @pytest.mark.consequence(
     1,
@@ -93,7 +93,7 @@ ENDS = {
     "its codes, its tokens and everything below it are dead with the same commit; services "
     "that verify offline refuse them within seconds",
 )
-def test_f8_chain_when_one_is_revoked_then_it_and_all_below_are_dead(chain, world, which):
+def test_f8_chain_when_one_is_revoked(chain, world, which):
     index, alive = ENDS[which]
     sibling = handed_on(chain.story, chain.tokens[0], scope="read:metrics")
     with recorded("delegation.revoked"):
@@ -112,37 +112,9 @@ def test_f8_chain_when_one_is_revoked_then_it_and_all_below_are_dead(chain, worl
     assert revocation.subtree(chain.rows[index], OPERATOR, reason="x") == 0
 
 
-@pytest.mark.conformance("TX-36")
-@pytest.mark.parametrize("index", [0, 1])
-def test_f8_leaf_when_an_ancestor_was_revoked_then_it_can_not_be_handed_on(chain, world, index):
-    revocation.subtree(chain.rows[index], OPERATOR, reason="x")
-    with refusal_recorded("invalid_request", delegation=chain.rows[2]):
-        response = chain.story.exchange(chain.tokens[2], world.service_c_client, audience=SERVICE_A)
-    refused(response, "invalid_request")
-
-
-def test_child_when_it_was_revoked_then_its_client_gets_no_other(chain, world):
-    story = chain.story
-    revocation.subtree(chain.rows[1], OPERATOR, reason="x")
-    for changes in ({}, {"scope": "read:metrics"}):
-        with refusal_recorded("invalid_target", delegation=chain.rows[0]):
-            refused(story.exchange(chain.tokens[0], **changes), "invalid_target")
-    # From what alice allows on a page later it may.
-    assert handed_on(story, story.tokens(prompt="consent")["access_token"])
-
-
-def test_child_when_its_client_gave_it_back_then_the_next_exchange_opens_another(chain):
-    itself = RequestContext(actor=f"client:{chain.rows[1].delegate_client_id}")
-    revocation.subtree(chain.rows[1], itself, reason="x")
-    with recorded("delegation.chained", "token.exchanged"):
-        answer = handed_on(chain.story, chain.tokens[0])
-    assert delegation_of(answer) not in chain.rows
-    assert not chain.story.is_active(chain.tokens[1], chain.story.world.service_b_client)
-
-
 @pytest.mark.conformance("DG-08", "TX-35")
 @pytest.mark.parametrize("name", ["web", "service_a_client"])
-def test_d10_chain_when_a_client_above_is_disabled_then_all_below_wait(chain, world, name):
+def test_d10_chain_when_a_client_above_is_disabled(chain, world, name):
     index = ["web", "service_a_client"].index(name)
     alive = [position < index for position in range(3)]
     world.apps[name].change(enabled=False)
@@ -157,33 +129,115 @@ def test_d10_chain_when_a_client_above_is_disabled_then_all_below_wait(chain, wo
     assert refreshable(chain) == [True] * 3
 
 
-def _deactivate(world):
-    type(world.alice).objects.filter(pk=world.alice.pk).update(is_active=False)
+# What a child is like: its life, its depth, its reuse, and what is told of it
+@pytest.mark.conformance("TX-23", "DG-02")
+def test_f11_token_when_the_subject_has_little_time_left(story, clock):
+    root = story.tokens()
+    clock.forward(seconds=570)
+    child = handed_on(story, root["access_token"])
+    assert child["expires_in"] == 30
+    assert claims_of(child["access_token"])["exp"] == claims_of(root["access_token"])["exp"]
+    clock.forward(seconds=10)
+    own = handed_on(story, child["access_token"], scope="read:metrics")
+    assert own["expires_in"] == 20
 
 
-def _withdraw(_world):
-    record = Delegation.objects.filter(depth=0).get().consent
-    assert approval.withdraw(record, OPERATOR, reason="x") == 3
+@pytest.mark.conformance("TX-39", "TX-23")
+def test_f11_refresh_when_of_a_child(chain, world, clock):
+    story, child = chain.story, chain.answers[1]
+    ends = chain.rows[0].expires_at
+    clock.forward(hours=1)
+    again = story.refresh(child["refresh_token"], world.service_a_client).json()
+    assert act_of(again) == ["service-a"]
+    assert delegation_of(again) == chain.rows[1]
+    assert claims_of(again["access_token"])["aud"] == SERVICE_B
+    assert again["authorization_expires_in"] == int((ends - clock.time).total_seconds())
+    # And not a day longer than the parent, however often it is refreshed.
+    while (ends - clock.time).days > 20:
+        clock.forward(days=20)
+        again = story.refresh(again["refresh_token"], world.service_a_client).json()
+    clock.time = ends
+    refused(story.refresh(again["refresh_token"], world.service_a_client), "invalid_grant")
 
 
-@pytest.mark.conformance("DG-08", "DG-04", "TX-35")
-@pytest.mark.parametrize(
-    "stop",
-    [_deactivate, _withdraw, lambda world: world.alice.delete(), lambda w: w.web.row.delete()],
-    ids=["person inactive", "consent withdrawn", "person deleted", "root's client deleted"],
-)
-def test_d10_chain_when_what_it_stands_on_goes_then_nothing_of_it_works(chain, world, stop):
-    stop(world)
-    assert chain.active() == verified(chain) == refreshable(chain) == [False] * 3
-    assert exchangeable(chain) == [False] * 3
+@pytest.mark.conformance("TX-39")
+def test_f11_refresh_when_it_asks_for_more_than_the_child_has(chain, world):
+    story, text = chain.story, chain.answers[1]["refresh_token"]
+    app = world.service_a_client
+    app.policy.audiences.add(world.service_c)
+    refused(story.refresh(text, app, resource=SERVICE_C), "invalid_target")
+    refused(story.refresh(text, app, scope="read:metrics read:profile"), "invalid_scope")
+    refused(story.refresh(text, world.web), "invalid_grant")
 
 
-@pytest.mark.conformance("DG-07")
-def test_chain_when_the_roots_delegation_expires_then_everything_below_has(story, world, clock):
-    world.web.change(delegation_lifetime=300)
-    chain = Chain(story)
-    clock.forward(seconds=299)
-    assert chain.active() == [True] * 3
-    clock.forward(seconds=1)
-    assert chain.active() == verified(chain) == exchangeable(chain) == [False] * 3
-    assert not AuditEvent.objects.filter(event="delegation.revoked").exists()
+# Depth, cycles, reuse
+
+
+@pytest.mark.conformance("TX-38", "TX-26", "TX-27")
+def test_cycle_when_a_and_b_take_turns(story, world):
+    a, b = world.service_a_client, world.service_b_client
+    token, expected = story.tokens()["access_token"], []
+    for step in range(8):
+        app, audience = ((a, SERVICE_B), (b, SERVICE_A))[step % 2]
+        answer = handed_on(story, token, app, audience=audience)
+        expected.insert(0, app.client_id)
+        token = answer["access_token"]
+        assert act_of(answer) == expected
+        assert delegation_of(answer).depth == step + 1
+    with refusal_recorded("invalid_request", delegation=delegation_of(answer)):
+        response = story.exchange(token, a, audience=SERVICE_B)
+    refused(response, "invalid_request")
+    assert response.json()["error_description"] == "The maximum delegation depth has been reached."
+    # Not by exchanging one's own either
+    refused(story.exchange(token, b, audience=SERVICE_A), "invalid_request")
+
+
+@pytest.mark.conformance("TX-38")
+@pytest.mark.parametrize("most", [0, 1])
+def test_depth_when_the_site_allows_less(story, most):
+    issuer = {"ISSUER": "https://as.example.com"}
+    with override_settings(DELEGATION={**issuer, "MAX_DEPTH": most}):
+        token = story.tokens()["access_token"]
+        for _ in range(most):
+            token = handed_on(story, token)["access_token"]
+        refused(
+            story.exchange(token, story.world.apps["service_b_client"], audience=SERVICE_C)
+            if most
+            else story.exchange(token),
+            "invalid_request",
+        )
+
+
+@pytest.mark.conformance("DG-11")
+def test_trail_when_only_a_jti_is_known(chain, world):
+    story = chain.story
+    refreshed = story.refresh(chain.answers[2]["refresh_token"], world.service_b_client).json()
+    for answer in (*chain.answers, refreshed):
+        claims = claims_of(answer["access_token"])
+        told = story_of(claims["jti"])
+        assert told["delegations"][-1] == claims["delegation_id"]
+        assert told["actors"] == act_of(answer)
+        assert told["clients"][-1] == claims["client_id"]
+        assert told["clients"] == ["web", "service-a", "service-b"][: len(told["clients"])]
+        assert told["consents"] == [str(chain.rows[0].consent.public_id)]
+    # Up to the very token that was exchanged
+    jtis = [claims_of(token)["jti"] for token in chain.tokens]
+    for jti, before in zip(jtis[1:], jtis, strict=False):
+        assert last_event(jti=jti).details["subject_jti"] == before
+
+
+def story_of(jti):
+    """What the audit trail tells of one token: delegations, clients, actors, consents, in order."""
+    event = AuditEvent.objects.exclude(event="request.refused").get(jti=jti)
+    opened = ("delegation.created", "delegation.chained")
+    of = {str(e.delegation.public_id): e for e in AuditEvent.objects.filter(event__in=opened)}
+    chain = of[str(event.delegation.public_id)].details["chain"]
+    exchanged = AuditEvent.objects.filter(event="token.exchanged", delegation=event.delegation)
+    actors = exchanged[0].details["actors"] if exchanged else []
+    consents = {str(of[one].delegation.consent.public_id) for one in chain}
+    return {
+        "delegations": chain,
+        "clients": [of[one].client_id_value for one in chain],
+        "actors": [actor["client_id"] for actor in actors],
+        "consents": sorted(consents),
+    }

@@ -2,7 +2,6 @@
 
 import pytest
 
-from delegation_app.models import AccessToken, Delegation
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.protocol.scope import Scope
 from delegation_app.resource_server.verifiers.offline import Clocks, OfflineVerifier
@@ -11,7 +10,7 @@ from delegation_app.services.delegations import creation, revocation
 from delegation_app.services.delegations.narrowing import Narrowing
 from tests.support.chains import handed_on
 from tests.support.wire import Wire
-from tests.support.world import SERVICE_A, SERVICE_B, claims_of, delegation_of
+from tests.support.world import SERVICE_A, SERVICE_B, delegation_of
 
 OPERATOR = audit.RequestContext("user:99")
 
@@ -53,7 +52,7 @@ def look_again(clock, *services):
 
 
 @pytest.mark.conformance("SL-20", "DG-03")
-def test_root_when_revoked_then_refused_through_every_exchange(story, clock, service_a, service_b):
+def test_root_when_revoked(story, clock, service_a, service_b):
     tokens = story.tokens()
     child = handed_on(story, tokens["access_token"])["access_token"]
     assert service_a.takes(tokens["access_token"])
@@ -66,31 +65,7 @@ def test_root_when_revoked_then_refused_through_every_exchange(story, clock, ser
     assert service_b.takes(child) == ""
 
 
-def test_child_when_revoked_then_what_is_above_it_goes_on(story, clock, service_a, service_b):
-    tokens = story.tokens()
-    child = handed_on(story, tokens["access_token"])
-    assert service_b.takes(child["access_token"])
-
-    revocation.subtree(delegation_of(child), OPERATOR, reason="too much")
-    look_again(clock, service_a, service_b)
-
-    assert service_a.takes(tokens["access_token"]) == tokens["scope"]
-    assert service_b.takes(child["access_token"]) == ""
-
-
-def test_access_token_when_given_back_then_only_that_one_is_refused(story, clock, service_a):
-    first = story.tokens()
-    second = story.refresh(first["refresh_token"]).json()
-    assert service_a.takes(first["access_token"])
-
-    story.revoke(first["access_token"])
-    look_again(clock, service_a)
-
-    assert service_a.takes(first["access_token"]) == ""
-    assert service_a.takes(second["access_token"])
-
-
-def test_delegation_when_narrowed_then_the_app_gets_by_with_a_refresh(story, clock, service_a):
+def test_delegation_when_narrowed(story, clock, service_a):
     tokens = story.tokens()
     assert service_a.takes(tokens["access_token"]) == "read:metrics write:alerts"
 
@@ -103,28 +78,8 @@ def test_delegation_when_narrowed_then_the_app_gets_by_with_a_refresh(story, clo
     assert service_a.takes(refreshed["access_token"]) == "read:metrics"
 
 
-def test_person_when_active_again_then_the_same_token_is_taken_again(story, clock, service_a):
-    token, alice = story.tokens()["access_token"], story.world.alice
-    assert service_a.takes(token)
-
-    for is_active in (False, True):
-        type(alice).objects.filter(pk=alice.pk).update(is_active=is_active)
-        look_again(clock, service_a)
-        assert bool(service_a.takes(token)) is is_active
-
-
-def test_client_when_disabled_above_then_what_was_made_from_it_is_refused(story, clock, service_b):
-    child = handed_on(story, story.tokens()["access_token"])["access_token"]
-    assert service_b.takes(child)
-
-    story.world.web.change(enabled=False)
-    look_again(clock, service_b)
-
-    assert service_b.takes(child) == ""
-
-
 @pytest.mark.conformance("RS-04")
-def test_key_when_rotated_then_no_token_is_refused(story, clock, service_a):
+def test_key_when_rotated(story, clock, service_a):
     before = story.tokens()["access_token"]
     assert service_a.takes(before)
 
@@ -138,9 +93,7 @@ def test_key_when_rotated_then_no_token_is_refused(story, clock, service_a):
     assert service_a.takes(before)
 
 
-def test_key_when_withdrawn_then_what_it_signed_is_refused_after_the_next_look(
-    story, clock, service_a
-):
+def test_key_when_withdrawn(story, clock, service_a):
     stolen = story.tokens()["access_token"]
     assert service_a.takes(stolen)
 
@@ -150,27 +103,3 @@ def test_key_when_withdrawn_then_what_it_signed_is_refused_after_the_next_look(
 
     assert service_a.takes(stolen) == ""
     assert service_a.takes(story.tokens()["access_token"])
-
-
-@pytest.mark.conformance("SL-15", "SL-14")
-def test_tokens_when_many_then_each_has_an_index_of_its_own_and_not_in_order(story):
-    tokens = [story.client_credentials().json()["access_token"] for _ in range(40)]
-    entries = [claims_of(token)["status"]["status_list"] for token in tokens]
-
-    assert len({(entry["uri"], entry["idx"]) for entry in entries}) == 40
-    assert len({entry["uri"] for entry in entries}) == 1
-    indices = [entry["idx"] for entry in entries]
-    assert indices not in (sorted(indices), sorted(indices, reverse=True))
-
-
-def test_revocation_when_lists_are_on_then_no_row_of_a_token_is_written(story, clock, service_a):
-    tokens = story.tokens()
-    assert service_a.takes(tokens["access_token"])
-    rows = list(AccessToken.objects.order_by("pk").values())
-
-    revocation.of_user(story.world.alice, OPERATOR, reason="lost")
-    look_again(clock, service_a)
-
-    assert service_a.takes(tokens["access_token"]) == ""
-    assert list(AccessToken.objects.order_by("pk").values()) == rows
-    assert not Delegation.objects.live().exists()

@@ -1,13 +1,15 @@
-"""The consent page says what comes back, and nothing else comes back."""
+"""The consent page says what comes back, of the app and of the services behind it."""
 
 import pytest
 
-from delegation_app.models import ConsentRecord, DelegationBlock
+from delegation_app.models import ConsentRecord
 from delegation_app.protocol import names
+from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
 from delegation_app.services.connections import actions
+from delegation_app.services.consent import authorize as consents
 from delegation_app.services.delegations import creation, revocation
 from delegation_app.services.delegations.narrowing import Narrowing
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, delegation_of, redirected
@@ -51,7 +53,7 @@ def all_of_the_app_ended(story, _row):
 
 
 @pytest.mark.parametrize("take", [revoked, narrowed, all_of_the_app_ended])
-def test_page_when_more_is_taken_after_it_was_shown_then_the_user_is_asked_again(story, take):
+def test_page_when_more_is_taken_after_it_was_shown(story, take):
     one, two = story.tokens(), story.tokens(prompt="consent")
     take(story, delegation_of(one))
     page = story.authorize(prompt="consent")
@@ -65,7 +67,7 @@ def test_page_when_more_is_taken_after_it_was_shown_then_the_user_is_asked_again
     assert is_silent(story.answer(again))
 
 
-def test_page_when_a_service_loses_more_after_it_was_shown_then_the_user_is_asked_again(story):
+def test_page_when_a_service_loses_more_after_it_was_shown(story):
     child = story.exchange(story.tokens()["access_token"]).json()
     revoked(story, delegation_of(child))
     page = story.authorize(prompt="consent")
@@ -74,7 +76,7 @@ def test_page_when_a_service_loses_more_after_it_was_shown_then_the_user_is_aske
     assert story.answer(page).status_code == 400
 
 
-def test_device_page_when_more_is_taken_after_it_was_shown_then_the_user_is_asked_again(story):
+def test_device_page_when_more_is_taken_after_it_was_shown(story):
     one, two = (story.poll(story.approved(scope=READ)).json() for _ in range(2))
     revoked(story, delegation_of(one))
     started = story.start(scope=READ).json()
@@ -89,7 +91,7 @@ def test_device_page_when_more_is_taken_after_it_was_shown_then_the_user_is_aske
     assert story.poll(started["device_code"]).status_code == 200
 
 
-def test_page_when_more_was_taken_than_it_lists_then_it_says_that_more_comes_back(story, clock):
+def test_page_when_more_was_taken_than_it_lists(story, clock):
     rows = [delegation_of(story.tokens(prompt="consent")) for _ in range(12)]
     for row in rows:
         revoked(story, row)
@@ -122,7 +124,7 @@ def client_revoked(world, _origin):
 
 
 @pytest.mark.parametrize("take", [app_ended, everything_ended, pair_revoked, client_revoked])
-def test_page_when_all_of_a_service_was_taken_then_it_says_that_it_comes_back(story, world, take):
+def test_page_when_all_of_a_service_was_taken(story, world, take):
     story.exchange(story.tokens()["access_token"])
     take(world, as_alice(story))
 
@@ -135,9 +137,7 @@ def test_page_when_all_of_a_service_was_taken_then_it_says_that_it_comes_back(st
     assert not says(story.authorize(prompt="consent"))
 
 
-def test_service_when_an_answer_elsewhere_came_first_then_the_page_about_it_still_says_so(
-    story, world
-):
+def test_service_when_an_answer_elsewhere_came_first(story, world):
     world.web.policy.audiences.add(world.service_c)
     world.service_c_client.change(grants=["client_credentials"])
     child = story.exchange(story.tokens()["access_token"]).json()
@@ -152,7 +152,7 @@ def test_service_when_an_answer_elsewhere_came_first_then_the_page_about_it_stil
     assert story.exchange(allowed(story, page)["access_token"]).status_code == 200
 
 
-def test_service_when_it_comes_within_reach_after_the_page_then_it_does_not_come_back(story, world):
+def test_service_when_it_comes_within_reach_after_the_page(story, world):
     child = story.exchange(story.tokens()["access_token"]).json()
     actions.end(delegation_of(child), as_alice(story), reason="")
     grants = world.service_a_client.policy.grants
@@ -172,26 +172,7 @@ def test_service_when_it_comes_within_reach_after_the_page_then_it_does_not_come
     assert story.exchange(tokens["access_token"]).json()["error"] == "invalid_target"
 
 
-def test_service_when_its_return_was_denied_then_it_does_not_come_back(story):
-    child = story.exchange(story.tokens()["access_token"]).json()
-    actions.end(delegation_of(child), as_alice(story), reason="")
-    page = story.authorize(prompt="consent")
-    assert says(page)
-    story.answer(page, decision="deny")
-
-    assert says(story.authorize(prompt="consent"))
-
-
-def test_service_when_taken_again_after_it_came_back_then_the_next_page_says_so(story):
-    for _ in range(2):
-        page = story.authorize(prompt="consent")
-        child = story.exchange(allowed(story, page)["access_token"])
-        assert child.status_code == 200
-        actions.end(delegation_of(child.json()), as_alice(story), reason="")
-    assert says(story.authorize(prompt="consent"))
-
-
-def test_service_when_it_came_back_for_one_app_then_another_app_has_to_say_it_too(story, world):
+def test_service_when_it_came_back_for_one_app(story, world):
     child = story.exchange(story.tokens()["access_token"]).json()
     actions.end(delegation_of(child), as_alice(story), reason="")
     story.answer(story.authorize(prompt="consent"))
@@ -204,7 +185,7 @@ def test_service_when_it_came_back_for_one_app_then_another_app_has_to_say_it_to
     assert story.exchange(tokens["access_token"]).status_code == 200
 
 
-def test_page_when_another_client_may_act_with_its_tokens_then_its_reach_is_named(story, world):
+def test_page_when_another_client_may_act_with_its_tokens(story, world):
     world.service_a_client.change(grants=["client_credentials"])
     world.web.change(may_act="service-c")
     world.service_c_client.policy.audiences.set([world.service_b])
@@ -225,7 +206,7 @@ def test_page_when_another_client_may_act_with_its_tokens_then_its_reach_is_name
     assert back.status_code == 200
 
 
-def test_page_when_a_service_names_who_may_act_then_that_reach_is_named_too(story, world):
+def test_page_when_a_service_names_who_may_act(story, world):
     # A passes on to B only; who may act with the tokens of A speaks for no service in reach
     world.service_b_client.change(grants=["client_credentials"])
     world.service_a_client.change(may_act="service-c")
@@ -239,7 +220,7 @@ def test_page_when_a_service_names_who_may_act_then_that_reach_is_named_too(stor
 # Boxes that are unticked
 
 
-def test_box_when_it_was_allowed_before_and_is_unticked_then_it_does_not_return_silently(story):
+def test_box_when_it_was_allowed_before_and_is_unticked(story):
     story.tokens()
     page = story.authorize(prompt="consent")
     assert "allowed before" in page.content.decode()
@@ -256,36 +237,13 @@ def test_box_when_it_was_allowed_before_and_is_unticked_then_it_does_not_return_
     assert is_silent(story.authorize(prompt="none"))
 
 
-def test_box_when_it_is_unticked_at_one_place_then_another_place_is_not_concerned(story):
-    story.tokens(resource=SERVICE_A)
-    story.tokens(resource=SERVICE_B)
-    story.answer(story.authorize(resource=SERVICE_A, prompt="consent"), scopes=[READ])
-
-    assert is_silent(story.authorize(resource=SERVICE_B, prompt="none"))
-    assert not is_silent(story.authorize(resource=SERVICE_A, prompt="none"))
-
-
-def test_box_when_it_is_unticked_for_two_places_then_neither_returns_silently(story):
-    story.tokens(resource=[SERVICE_A, SERVICE_B])
-    story.answer(story.authorize(resource=SERVICE_A, prompt="consent"), scopes=[READ])
-
-    assert not is_silent(story.authorize(resource=[SERVICE_A, SERVICE_B], prompt="none"))
-
-
-def test_page_when_it_is_denied_then_the_next_request_asks_again(story):
+def test_page_when_it_is_denied(story):
     tokens = story.tokens()
     story.answer(story.authorize(prompt="consent"), decision="deny")
 
     assert not is_silent(story.authorize(prompt="none"))
     # What the app has stays as it is
     assert story.refresh(tokens["refresh_token"]).status_code == 200
-
-
-def test_page_when_more_is_denied_then_what_was_not_asked_about_goes_on(story):
-    story.tokens(scope=READ)
-    story.answer(story.authorize(), decision="deny")
-
-    assert is_silent(story.authorize(scope=READ, prompt="none"))
 
 
 @pytest.fixture
@@ -295,16 +253,7 @@ def trusting(story):
     return story
 
 
-def test_trusted_client_when_a_box_is_unticked_then_it_does_not_return_silently(trusting):
-    trusting.answer(trusting.authorize(prompt="consent"), scopes=[READ])
-
-    assert not is_silent(trusting.authorize(prompt="none"))
-    assert is_silent(trusting.authorize(scope=READ, prompt="none"))
-    assert is_silent(trusting.answer(trusting.authorize()))
-    assert is_silent(trusting.authorize(prompt="none"))
-
-
-def test_trusted_client_when_its_page_is_denied_then_the_next_request_asks(trusting, clock):
+def test_trusted_client_when_its_page_is_denied(trusting, clock):
     trusting.answer(trusting.authorize(prompt="consent"), decision="deny")
 
     assert not is_silent(trusting.authorize(prompt="none"))
@@ -314,45 +263,106 @@ def test_trusted_client_when_its_page_is_denied_then_the_next_request_asks(trust
     assert not is_silent(trusting.authorize(prompt="none"))
 
 
-def test_device_when_its_page_is_denied_then_the_app_in_a_browser_is_not_concerned(story, world):
-    grants = [*world.web.policy.grants, names.DEVICE_CODE]
-    world.web.change(grants=grants)
-    story.tokens()
-    started = story.start(world.web).json()
-    story.connect(story.enter(started["user_code"]), decision="deny")
+# What a yes gives back of the services behind the app: what was ticked, where its page reached
+def test_service_when_a_scope_of_it_was_unticked(story):
+    child = story.exchange(story.tokens()["access_token"]).json()
+    narrowed(story, delegation_of(child))
+    page = story.authorize(prompt="consent")
+    assert says(page)
+    story.answer(page, scopes=[READ])
 
-    assert is_silent(story.authorize(prompt="none"))
+    page = story.authorize(scope=WRITE, prompt="consent")
 
-
-def test_trusted_client_when_a_device_is_denied_then_its_next_request_in_a_browser_asks(
-    trusting, world
-):
-    world.web.change(grants=[*world.web.policy.grants, names.DEVICE_CODE])
-    started = trusting.start(world.web).json()
-    trusting.connect(trusting.enter(started["user_code"]), decision="deny")
-
-    assert not is_silent(trusting.authorize(prompt="none"))
-    # What is allowed on another device grants nothing here
-    again = trusting.start(world.web).json()
-    trusting.connect(trusting.enter(again["user_code"]))
-    assert not is_silent(trusting.authorize(prompt="none"))
-    assert is_silent(trusting.answer(trusting.authorize()))
-    assert is_silent(trusting.authorize(prompt="none"))
+    assert says(page)
+    child = story.exchange(allowed(story, page)["access_token"])
+    assert child.json()["scope"] == WRITE
 
 
-def test_trusted_client_when_a_box_is_unticked_on_a_device_then_the_rest_goes_on(trusting, world):
-    world.web.change(grants=[*world.web.policy.grants, names.DEVICE_CODE])
-    started = trusting.start(world.web).json()
-    trusting.connect(trusting.enter(started["user_code"]), scopes=[READ])
+@pytest.mark.parametrize("take", [actions.end, everything_ended])
+def test_service_when_a_page_reached_one_of_its_places(story, world, take):
+    # Nothing else leads to C
+    world.service_b_client.change(grants=["client_credentials"])
+    places = world.service_a_client.policy.audiences
+    places.set([world.service_b, world.service_c])
+    first = story.tokens()["access_token"]
+    child = story.exchange(first, audience=[SERVICE_B, SERVICE_C]).json()
+    if take is actions.end:
+        actions.end(delegation_of(child), as_alice(story), reason="")
+    else:
+        take(world, as_alice(story))
+    places.set([world.service_b])
+    page = story.authorize(resource=SERVICE_A, prompt="consent")
+    assert says(page)
+    tokens = allowed(story, page)
 
-    assert not is_silent(trusting.authorize(scope=WRITE, prompt="none"))
-    assert is_silent(trusting.authorize(scope=READ, prompt="none"))
+    places.set([world.service_b, world.service_c])
+
+    there = story.exchange(tokens["access_token"], audience=SERVICE_B)
+    assert there.status_code == 200
+    elsewhere = story.exchange(tokens["access_token"], audience=SERVICE_C)
+    assert elsewhere.json()["error"] == "invalid_target"
+    page = story.authorize(resource=SERVICE_A, prompt="consent")
+    assert says(page)
+    new = allowed(story, page)["access_token"]
+    assert story.exchange(new, audience=SERVICE_C).status_code == 200
 
 
-def test_device_when_a_box_is_unticked_then_its_next_page_says_nothing_of_it(story):
-    story.poll(story.approved(scope=BOTH))
-    story.poll(story.approved(scope=BOTH, scopes=[READ]))
+def test_service_when_the_yes_that_gave_it_back_is_withdrawn(story):
+    child = story.exchange(story.tokens()["access_token"]).json()
+    actions.end(delegation_of(child), as_alice(story), reason="")
+    tokens = story.tokens(prompt="consent")
+    consents.withdraw(delegation_of(tokens).consent, as_alice(story), reason="no after all")
 
-    # A device is asked about each time
-    assert not DelegationBlock.objects.exists()
-    assert "allowed before" not in story.enter(story.start().json()["user_code"]).content.decode()
+    page = story.authorize(prompt="consent")
+
+    assert says(page)
+    assert story.exchange(allowed(story, page)["access_token"]).status_code == 200
+
+
+def test_service_when_the_yes_that_gave_it_back_has_run_out(story, clock):
+    child = story.exchange(story.tokens()["access_token"]).json()
+    actions.end(delegation_of(child), as_alice(story), reason="")
+    page = story.authorize(prompt="consent")
+    assert says(page)
+    story.answer(page, lifetime="3600")
+    assert not says(story.authorize(prompt="consent"))
+
+    clock.forward(hours=2)
+    story.browser.force_login(story.world.alice)
+
+    assert says(story.authorize(prompt="consent"))
+
+
+def test_app_when_a_page_is_about_another_place(story, world):
+    web = world.web
+    web.policy.audiences.add(world.service_c)
+    web.change(grants=[*web.policy.grants, names.TOKEN_EXCHANGE])
+    world.service_b.introspectors.add(web.row)
+
+    def by_way_of_a(tokens):
+        there = story.exchange(tokens["access_token"]).json()
+        return story.exchange(there["access_token"], web, audience=SERVICE_C)
+
+    tokens = story.tokens(resource=[SERVICE_A, SERVICE_C])
+    to_a = Narrowing(audience=Audience([SERVICE_A]))
+    creation.narrow(delegation_of(tokens), to_a, as_alice(story), reason="x")
+    page = story.authorize(resource=SERVICE_A, prompt="consent")
+    assert "comes back" not in page.content.decode()
+
+    assert by_way_of_a(allowed(story, page)).json()["error"] == "invalid_target"
+    page = story.authorize(resource=[SERVICE_A, SERVICE_C], prompt="consent")
+    assert "comes back" in page.content.decode()
+    assert by_way_of_a(allowed(story, page)).status_code == 200
+
+
+def test_service_when_a_record_does_not_say_how_far_its_page_reached(story):
+    child = story.exchange(story.tokens()["access_token"]).json()
+    actions.end(delegation_of(child), as_alice(story), reason="")
+    page = story.authorize(resource=SERVICE_A, prompt="consent")
+    assert says(page)
+    story.answer(page)
+    record = ConsentRecord.objects.latest("pk")
+    del record.shown["reach"]
+    record.save()
+
+    assert says(story.authorize(resource=SERVICE_A, prompt="consent"))

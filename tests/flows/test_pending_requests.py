@@ -40,9 +40,7 @@ def is_question(page):
     ids=["1600", "2048", "escaped", "not ASCII", "reserved", "markup"],
 )
 @pytest.mark.parametrize("prompt", [None, "login"])
-def test_request_when_its_state_is_long_or_odd_then_it_survives_the_sign_in(
-    anonymous, state, prompt
-):
+def test_request_when_its_state_is_long_or_odd(anonymous, state, prompt):
     to_login = anonymous.authorize(state=state, prompt=prompt)
     assert len(next_of(to_login)) < 400
     question = sign_in(anonymous, to_login)
@@ -51,13 +49,13 @@ def test_request_when_its_state_is_long_or_odd_then_it_survives_the_sign_in(
     assert anonymous.redeem(answer["code"]).status_code == 200
 
 
-def test_request_when_it_is_wrong_then_the_error_comes_after_the_sign_in(anonymous):
+def test_request_when_it_is_wrong(anonymous):
     answer = sign_in(anonymous, anonymous.authorize(state="s" * 2048, scope="no:such"))
     assert redirected(answer)["error"] == "invalid_scope"
     assert redirected(answer)["state"] == "s" * 2048
 
 
-def test_request_when_it_was_sent_twice_then_each_is_kept_for_itself(anonymous):
+def test_request_when_it_was_sent_twice(anonymous):
     first, second = (anonymous.authorize(state=one, prompt="consent") for one in ("one", "two"))
     assert redirected(anonymous.answer(sign_in(anonymous, second)))["state"] == "two"
     question = anonymous.browser.get(next_of(first))
@@ -66,9 +64,7 @@ def test_request_when_it_was_sent_twice_then_each_is_kept_for_itself(anonymous):
 
 @pytest.mark.parametrize("prompt", ["login", "select_account"])
 @pytest.mark.parametrize("username", ["alice", "bob"])
-def test_request_when_the_session_changes_hands_then_the_browser_still_has_it(
-    world, clock, prompt, username
-):
+def test_request_when_the_session_changes_hands(world, clock, prompt, username):
     story = Story(world, world.alice)
     clock.forward(seconds=5)
     to_login = story.authorize(prompt=prompt, state="s" * 2048)
@@ -78,13 +74,13 @@ def test_request_when_the_session_changes_hands_then_the_browser_still_has_it(
     assert redirected(story.answer(question))["state"] == "s" * 2048
 
 
-def test_request_when_the_sign_in_takes_an_hour_then_it_is_still_there(anonymous, clock):
+def test_request_when_the_sign_in_takes_an_hour(anonymous, clock):
     to_login = anonymous.authorize(prompt="login")
     clock.forward(minutes=60)
     assert is_question(sign_in(anonymous, to_login))
 
 
-def test_request_when_it_is_too_old_then_a_page_says_so(anonymous, clock):
+def test_request_when_it_is_too_old(anonymous, clock):
     to_login = anonymous.authorize()
     clock.forward(minutes=70)
     page = sign_in(anonymous, to_login)
@@ -95,7 +91,7 @@ def test_request_when_it_is_too_old_then_a_page_says_so(anonymous, clock):
 # For one browser
 
 
-def test_request_when_another_browser_resumes_it_then_refused(anonymous, world):
+def test_request_when_another_browser_resumes_it(anonymous, world):
     back = next_of(anonymous.authorize())
     for thief in (Story(world, world.bob), Story(world)):
         page = thief.browser.get(back)
@@ -107,25 +103,25 @@ def test_request_when_another_browser_resumes_it_then_refused(anonymous, world):
 
 
 @pytest.mark.parametrize("handle", ["x", "a" * 43, "", "é", "../x", "a" * 5000])
-def test_handle_when_made_up_then_an_error_page(anonymous, handle):
+def test_handle_when_made_up(anonymous, handle):
     anonymous.authorize()
     page = anonymous.browser.get(AUTHORIZE, {"resume": handle})
     assert page.status_code == 400
     assert "Location" not in page
 
 
-def test_handle_when_sent_twice_then_refused(anonymous):
+def test_handle_when_sent_twice(anonymous):
     handle = parse_qs(urlsplit(next_of(anonymous.authorize())).query)["resume"][0]
     assert anonymous.authorize_raw(f"resume={handle}&resume={handle}").status_code == 400
 
 
-def test_handle_when_it_comes_with_a_request_then_the_request_counts(story):
+def test_handle_when_it_comes_with_a_request(story):
     handle = "a" * 43
     page = story.authorize(resume=handle, state="mine")
     assert redirected(story.answer(page))["state"] == "mine"
 
 
-def test_handle_when_other_parameters_come_with_it_then_what_was_kept_counts(anonymous):
+def test_handle_when_other_parameters_come_with_it(anonymous):
     back = next_of(anonymous.authorize())
     changed = urlencode({"redirect_uri": "https://evil.example/", "scope": "x", "state": "evil"})
     page = sign_in(anonymous, anonymous.browser.get(f"{back}&{changed}"))
@@ -134,7 +130,7 @@ def test_handle_when_other_parameters_come_with_it_then_what_was_kept_counts(ano
     assert redirected(response)["state"] == "af0ifjsldkj"
 
 
-def test_cookie_when_set_then_scripts_and_other_sites_have_no_use_for_it(anonymous):
+def test_cookie_when_set(anonymous):
     anonymous.authorize()
     cookie = anonymous.browser.cookies["delegation_browser"]
     assert (cookie["httponly"], cookie["secure"], cookie["samesite"]) == (True, True, "Lax")
@@ -145,13 +141,13 @@ def test_cookie_when_set_then_scripts_and_other_sites_have_no_use_for_it(anonymo
 
 
 @pytest.mark.parametrize("sent", ["x", "a" * 42, "a" * 44, "a" * 42 + "é", "'; DROP TABLE"])
-def test_cookie_when_it_is_none_of_ours_then_another_is_set(anonymous, sent):
+def test_cookie_when_it_is_none_of_ours(anonymous, sent):
     anonymous.browser.cookies["delegation_browser"] = sent
     assert is_question(sign_in(anonymous, anonymous.authorize()))
     assert anonymous.browser.cookies["delegation_browser"].value != sent
 
 
-def test_table_when_read_then_neither_handle_nor_cookie_is_in_it(anonymous):
+def test_table_when_read(anonymous):
     back = next_of(anonymous.authorize())
     handle = parse_qs(urlsplit(back).query)["resume"][0]
     row = str(PendingRequest.objects.values().get())
@@ -162,7 +158,7 @@ def test_table_when_read_then_neither_handle_nor_cookie_is_in_it(anonymous):
 # Bounded
 
 
-def test_rows_when_the_request_proves_no_client_then_none_is_made(anonymous):
+def test_rows_when_the_request_proves_no_client(anonymous):
     for changes in ({"client_id": "nope"}, {"redirect_uri": "https://evil.example/"}):
         anonymous.authorize(**changes)
     anonymous.authorize(prompt="none")
@@ -171,9 +167,7 @@ def test_rows_when_the_request_proves_no_client_then_none_is_made(anonymous):
     assert "delegation_browser" not in anonymous.browser.cookies
 
 
-def test_rows_when_browsers_without_cookies_ask_then_they_are_bounded_and_sign_in_goes_on(
-    world, monkeypatch
-):
+def test_rows_when_browsers_without_cookies_ask(world, monkeypatch):
     monkeypatch.setattr(pending_requests, "_PER_NETWORK", 3)
     for _ in range(6):
         Story(world).authorize()
@@ -187,9 +181,7 @@ def test_rows_when_browsers_without_cookies_ask_then_they_are_bounded_and_sign_i
     assert is_question(Story(world, world.bob).authorize())
 
 
-def test_rows_when_there_are_too_many_and_the_request_is_long_then_a_page_says_so(
-    world, monkeypatch
-):
+def test_rows_when_there_are_too_many_and_the_request_is_long(world, monkeypatch):
     monkeypatch.setattr(pending_requests, "_PER_CLIENT", 0)
     page = Story(world).authorize(state="s" * 2048)
     assert page.status_code == 400
@@ -210,7 +202,7 @@ def test_rows_when_there_are_too_many_and_the_request_is_long_then_a_page_says_s
     ],
     ids=["one", "two", "one subscriber", "three subscribers", "mapped", "unknown"],
 )
-def test_rows_when_counted_by_network_then_a_subscriber_is_one(world, monkeypatch, addresses, rows):
+def test_rows_when_counted_by_network(world, monkeypatch, addresses, rows):
     monkeypatch.setattr(pending_requests, "_PER_NETWORK", 2)
     for address in addresses:
         story = Story(world)
@@ -219,7 +211,7 @@ def test_rows_when_counted_by_network_then_a_subscriber_is_one(world, monkeypatc
     assert PendingRequest.objects.count() == rows
 
 
-def test_rows_when_their_time_is_over_then_the_next_one_drops_them(world, clock):
+def test_rows_when_their_time_is_over(world, clock):
     for _ in range(5):
         Story(world).authorize()
     Story(world, world.alice).authorize()
@@ -229,7 +221,7 @@ def test_rows_when_their_time_is_over_then_the_next_one_drops_them(world, clock)
     assert PendingRequest.objects.get().expires_at > timezone.now()
 
 
-def test_rows_when_a_user_opens_page_after_page_then_the_newest_stay(world):
+def test_rows_when_a_user_opens_page_after_page(world):
     story = Story(world, world.alice)
     for _ in range(20):
         story.authorize()
@@ -238,7 +230,7 @@ def test_rows_when_a_user_opens_page_after_page_then_the_newest_stay(world):
     assert PendingRequest.objects.filter(kind="device").count() == 8
 
 
-def test_row_when_its_user_has_signed_in_then_it_counts_for_the_user(anonymous):
+def test_row_when_its_user_has_signed_in(anonymous):
     sign_in(anonymous, anonymous.authorize())
     assert not PendingRequest.objects.filter(subject="").exists()
 
@@ -246,15 +238,13 @@ def test_row_when_its_user_has_signed_in_then_it_counts_for_the_user(anonymous):
 # Other pages that lead through the login page
 
 
-def test_connections_when_the_address_is_too_long_for_the_login_page_then_without_its_query(
-    anonymous,
-):
+def test_connections_when_the_address_is_too_long_for_the_login_page(anonymous):
     to_login = anonymous.browser.get("/connections/", {"app": "x" * 3000})
     assert next_of(to_login) == "/connections/"
     assert next_of(anonymous.browser.get("/connections/?app=x")) == "/connections/?app=x"
 
 
-def test_device_when_nobody_is_signed_in_then_only_the_code_goes_along(anonymous):
+def test_device_when_nobody_is_signed_in(anonymous):
     code = anonymous.start().json()["user_code"]
     long = {"user_code": code, "x": "x" * 3000}
     assert (

@@ -290,7 +290,7 @@ def cells():
 
 
 @pytest.mark.parametrize(("name", "way", "word"), tuple(cells()))
-def test_policy_when_a_token_is_asked_for_then_it_holds_in_every_grant(case, name, way, word):
+def test_policy_when_a_token_is_asked_for(case, name, way, word):
     case.way = way
     outcome = answered(case, POLICIES[name])
     expected = OUTCOMES[word]
@@ -299,12 +299,12 @@ def test_policy_when_a_token_is_asked_for_then_it_holds_in_every_grant(case, nam
     assert outcome == expected
 
 
-def test_table_when_a_policy_is_added_then_it_needs_a_row_in_both_parts():
+def test_table_when_a_policy_is_added():
     rows = {param.values[0] for param in cells()}
     assert rows == POLICIES.keys()
 
 
-def test_table_when_a_field_of_the_policy_is_added_then_it_needs_a_row():
+def test_table_when_a_field_of_the_policy_is_added():
     # The two times say which tokens a status list looks at, and no grant asks for them; the rest
     # says to people who an app is
     apart = {"application", "disabled_at", "restricted_at", "home_page", "privacy_page", "logo"}
@@ -312,11 +312,11 @@ def test_table_when_a_field_of_the_policy_is_added_then_it_needs_a_row():
     assert fields <= spoken_of(), fields - spoken_of()
 
 
-def test_table_when_a_type_of_constraint_is_added_then_it_needs_a_row():
+def test_table_when_a_type_of_constraint_is_added():
     assert {kind.TYPE for kind in BUILT_IN} <= spoken_of()
 
 
-def test_table_when_a_grant_is_added_then_it_needs_a_column():
+def test_table_when_a_grant_is_added():
     assert {way.grant for way in WAYS} == REGISTRY.keys()
 
 

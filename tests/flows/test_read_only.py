@@ -67,7 +67,7 @@ def tokens(story):
     return made
 
 
-def test_database_when_it_is_read_only_then_every_question_is_answered(story, tokens, caplog):
+def test_database_when_it_is_read_only(story, tokens, caplog):
     with read_only():
         for answer in tokens:
             assert story.is_active(answer["access_token"])
@@ -87,7 +87,7 @@ def test_database_when_it_is_read_only_then_every_question_is_answered(story, to
     assert delegation_of(tokens[0]).last_used_at is not None
 
 
-def test_note_when_it_failed_then_it_is_not_tried_for_some_seconds(story, tokens):
+def test_note_when_it_failed(story, tokens):
     with read_only():
         story.introspect(tokens[0]["access_token"])
         with CaptureQueriesContext(connection) as captured:
@@ -96,7 +96,7 @@ def test_note_when_it_failed_then_it_is_not_tried_for_some_seconds(story, tokens
 
 
 @pytest.mark.parametrize("ask", ["introspect", "verify"])
-def test_row_when_somebody_else_holds_it_then_nobody_waits(story, tokens, ask):
+def test_row_when_somebody_else_holds_it(story, tokens, ask):
     token = tokens[0]["access_token"]
     with locked(delegation_of(tokens[0])):
         began = time.monotonic()
@@ -118,13 +118,13 @@ def test_row_when_somebody_else_holds_it_then_nobody_waits(story, tokens, ask):
 
 
 @pytest.mark.postgresql
-def test_transaction_of_the_site_when_the_use_can_not_be_noted_then_it_goes_on(story, tokens):
+def test_transaction_of_the_site_when_the_use_can_not_be_noted(story, tokens):
     with read_only(), transaction.atomic():
         assert local_verifier.verify(tokens[0]["access_token"], SERVICE_A)
         assert Delegation.objects.count() == 12
 
 
-def test_transaction_of_the_site_when_it_is_broken_already_then_nothing_is_tried(story, tokens):
+def test_transaction_of_the_site_when_it_is_broken_already(story, tokens):
     row = delegation_of(tokens[0])
     with transaction.atomic():
         transaction.set_rollback(True)
@@ -132,13 +132,13 @@ def test_transaction_of_the_site_when_it_is_broken_already_then_nothing_is_tried
     assert delegation_of(tokens[0]).last_used_at is None
 
 
-def test_verification_when_only_the_note_fails_then_the_token_is_taken(story, tokens):
+def test_verification_when_only_the_note_fails(story, tokens):
     with failing(2) as failure:
         assert local_verifier.verify(tokens[0]["access_token"], SERVICE_A)
     assert failure.happened
 
 
-def test_note_when_there_are_many_uses_then_it_costs_one_statement_a_minute(story, clock):
+def test_note_when_there_are_many_uses(story, clock):
     answer = story.tokens()
     token = answer["access_token"]
     story.introspect(token)

@@ -27,7 +27,7 @@ from delegation_app.models.base import PrimaryManager
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit, name_search
 from delegation_app.services.consent import approval
-from delegation_app.services.delegations import blocks, creation, revocation
+from delegation_app.services.delegations import creation, revocation
 from delegation_app.services.delegations.narrowing import Narrowing
 from tests.support import api, connections
 from tests.support.replica import ReadsFromReplica, Replica
@@ -61,13 +61,13 @@ def operator(story, replica):
     return browser
 
 
-def test_models_when_their_rows_are_read_then_where_they_are_written():
+def test_models_when_their_rows_are_read():
     for model in apps.get_app_config("delegation_app").get_models():
         for manager in (model._default_manager, model._base_manager):
             assert isinstance(manager, PrimaryManager), model
 
 
-def test_row_when_an_alias_is_named_then_it_is_read_there(story, replica):
+def test_row_when_an_alias_is_named(story, replica):
     row = delegation_of(story.tokens())
     replica.catch_up()
     revocation.subtree(row, OPERATOR, reason="x")
@@ -163,28 +163,20 @@ def documents(story):
 
 
 PARTS = [
-    by_code,
-    by_device,
-    by_exchange,
-    by_itself,
-    refusals,
-    pages_of_a_person,
-    interface_of_a_person,
+    by_code, by_device, by_exchange, by_itself, refusals, pages_of_a_person, interface_of_a_person,
     documents,
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_replica_when_it_has_nothing_at_all_then_it_is_not_missed(story, replica, part):
+def test_replica_when_it_has_nothing_at_all(story, replica, part):
     replica.lose_everything()
     part(story)
     assert replica.statements == []
 
 
 @pytest.mark.parametrize("backend", ["db", "cached_db", "cache", "signed_cookies"])
-def test_replica_when_sessions_are_kept_elsewhere_then_it_is_not_missed(
-    story, replica, settings, backend
-):
+def test_replica_when_sessions_are_kept_elsewhere(story, replica, settings, backend):
     settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{backend}"
     story.browser.force_login(story.world.alice)
     replica.lose_everything()
@@ -192,7 +184,7 @@ def test_replica_when_sessions_are_kept_elsewhere_then_it_is_not_missed(
     assert replica.statements == []
 
 
-def test_operator_when_they_act_by_script_then_the_replica_is_not_asked(story, replica, operator):
+def test_operator_when_they_act_by_script(story, replica, operator):
     rows = [delegation_of(story.tokens(scope=READ)) for _ in range(2)]
     replica.lose_everything()
 
@@ -219,9 +211,7 @@ DEEDS = {
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-def test_operator_when_they_act_in_the_admin_then_the_replica_is_not_asked(
-    story, replica, operator, deed
-):
+def test_operator_when_they_act_in_the_admin(story, replica, operator, deed):
     row = delegation_of(story.tokens())
     record = DEEDS[deed](row)
     replica.lose_everything()
@@ -236,28 +226,7 @@ def test_operator_when_they_act_in_the_admin_then_the_replica_is_not_asked(
 # What the replica does not know yet
 
 
-def test_code_when_its_use_has_not_arrived_then_a_replay_ends_the_delegation(story, replica):
-    code = story.code()
-    replica.catch_up()
-    tokens = story.redeem(code).json()
-
-    assert story.redeem(code).json()["error"] == "invalid_grant"
-    assert not story.is_active(tokens["access_token"])
-
-
-def test_refresh_token_when_its_use_has_not_arrived_then_a_reuse_ends_the_delegation(
-    story, replica, clock
-):
-    first = story.tokens()
-    replica.catch_up()
-    second = story.refresh(first["refresh_token"]).json()
-    clock.forward(minutes=10)
-
-    assert story.refresh(first["refresh_token"]).status_code == HTTPStatus.BAD_REQUEST
-    assert story.refresh(second["refresh_token"]).status_code == HTTPStatus.BAD_REQUEST
-
-
-def test_what_was_taken_when_it_has_not_arrived_then_it_binds(story, replica):
+def test_what_was_taken_when_it_has_not_arrived(story, replica):
     row = delegation_of(story.tokens(scope=READ))
     story.client_credentials(scope=BOTH)
     replica.catch_up()
@@ -269,36 +238,7 @@ def test_what_was_taken_when_it_has_not_arrived_then_it_binds(story, replica):
     assert story.client_credentials(scope=BOTH).json()["scope"] == READ
 
 
-def test_consent_when_its_withdrawal_has_not_arrived_then_the_person_is_asked(story, replica):
-    row = delegation_of(story.tokens(scope=READ))
-    replica.catch_up()
-    approval.withdraw(row.consent, OPERATOR, reason="x")
-
-    assert redirected(story.authorize(scope=READ, prompt="none"))["error"] == "consent_required"
-
-
-def test_block_when_its_lifting_has_not_arrived_then_it_is_lifted(story, replica):
-    story.client_credentials(scope=READ)
-    revocation.of_client(story.world.cron.row, OPERATOR, reason="x")
-    replica.catch_up()
-    blocks.lift(DelegationBlock.objects.get(), OPERATOR, reason="x")
-
-    assert story.client_credentials(scope=READ).status_code == HTTPStatus.OK
-
-
-def test_client_when_it_was_disabled_and_that_has_not_arrived_then_it_is_refused(story, replica):
-    tokens = story.tokens()
-    replica.catch_up()
-    story.world.web.change(enabled=False)
-
-    assert story.authorize().status_code == HTTPStatus.BAD_REQUEST
-    assert story.refresh(tokens["refresh_token"]).status_code == HTTPStatus.UNAUTHORIZED
-    assert story.exchange(tokens["access_token"]).status_code == HTTPStatus.BAD_REQUEST
-
-
-def test_confirmation_when_the_consent_has_not_arrived_then_the_device_goes_on(
-    story, replica, settings
-):
+def test_confirmation_when_the_consent_has_not_arrived(story, replica, settings):
     settings.DELEGATION = {**settings.DELEGATION, "SCOPE_RISKS": {"write:alerts": "high"}}
     story.world.tv.change(confirm_risky=True)
     replica.catch_up()
@@ -312,7 +252,7 @@ def test_confirmation_when_the_consent_has_not_arrived_then_the_device_goes_on(
     assert replica.statements == []
 
 
-def test_policy_when_its_client_has_not_arrived_then_it_is_stored(story, replica):
+def test_policy_when_its_client_has_not_arrived(story, replica):
     made = make_app("late", grants=["client_credentials"], audiences=[story.world.service_a])
     policy = ClientPolicy.objects.get(application=made.row.pk)
     policy.scopes = READ
@@ -322,7 +262,7 @@ def test_policy_when_its_client_has_not_arrived_then_it_is_stored(story, replica
     assert replica.statements == []
 
 
-def test_person_when_a_new_name_has_not_arrived_then_search_goes_by_the_new_one(story, replica):
+def test_person_when_a_new_name_has_not_arrived(story, replica):
     alice, bob = story.world.alice, story.world.bob
     for user, name in ((alice, "gone"), (bob, "alice")):
         type(user).objects.filter(pk=user.pk).update(username=name)
@@ -365,9 +305,7 @@ def first_look(request, settings):
 
 
 @pytest.mark.parametrize("change", [disabled, with_another_password, signed_out, deleted])
-def test_person_when_they_are_signed_in_no_longer_then_nothing_is_done_for_them(
-    story, replica, first_look, change
-):
+def test_person_when_they_are_signed_in_no_longer(story, replica, first_look, change):
     row = delegation_of(story.tokens(scope=READ))
     page = story.authorize(scope=BOTH, prompt="consent")
     mark = connections.mark_on(connections.shown(story, connections.at(row, "end")))
@@ -389,9 +327,7 @@ def test_person_when_they_are_signed_in_no_longer_then_nothing_is_done_for_them(
     assert redirected(story.authorize(scope=READ, prompt="none"))["error"] == "login_required"
 
 
-def test_person_when_their_sign_in_has_not_arrived_then_they_are_signed_in(
-    story, replica, first_look
-):
+def test_person_when_their_sign_in_has_not_arrived(story, replica, first_look):
     signed_out(story.world.alice)
     replica.catch_up()
     story.browser.force_login(story.world.alice)
@@ -408,9 +344,7 @@ def no_staff(user):
 
 
 @pytest.mark.parametrize("change", [disabled, signed_out, without_permissions, no_staff])
-def test_operator_when_they_may_no_longer_then_no_deed_is_done(
-    story, replica, first_look, operator, change
-):
+def test_operator_when_they_may_no_longer(story, replica, first_look, operator, change):
     row = delegation_of(story.tokens(scope=READ))
     replica.catch_up()
     change(story.world.bob)
@@ -432,7 +366,7 @@ def test_operator_when_they_may_no_longer_then_no_deed_is_done(
     assert Delegation.objects.get(pk=row.pk).revoked_at is None
 
 
-def test_router_when_no_decision_is_made_then_the_site_is_asked(replica):
+def test_router_when_no_decision_is_made(replica):
     with primary.reading(), primary.reading():
         assert router.db_for_read(Session) == "default"
     assert router.db_for_read(Session) == "replica"

@@ -12,16 +12,17 @@ from tests.support.answers import (
     recorded,
     refusal_recorded,
     refused,
+    refuses,
 )
-from tests.support.world import claims_of, delegation_of
+from tests.support.world import delegation_of
 
 # Client, token, codes, and the event in its transaction
 OF_A_STRANGER = 4
 HINTS = (None, "access_token", "refresh_token", "foo", "urn:x", "é")
 
 
-@pytest.mark.conformance("RV-01", "RV-06", "RV-09")
-def test_refresh_token_when_revoked_then_everything_of_its_delegation_ends(story, world):
+@pytest.mark.conformance("RV-01", "RV-06", "RV-09", "DG-12", "DG-04")
+def test_refresh_token_when_revoked(story, world):
     first = story.tokens()
     second = story.refresh(first["refresh_token"]).json()
     with recorded("delegation.revoked"):
@@ -38,7 +39,7 @@ def test_refresh_token_when_revoked_then_everything_of_its_delegation_ends(story
 
 
 @pytest.mark.conformance("RV-01", "RV-09")
-def test_used_refresh_token_when_revoked_then_everything_of_its_delegation_ends(story):
+def test_used_refresh_token_when_revoked(story):
     first = story.tokens()
     second = story.refresh(first["refresh_token"]).json()
     with recorded("delegation.revoked"):
@@ -48,7 +49,7 @@ def test_used_refresh_token_when_revoked_then_everything_of_its_delegation_ends(
 
 @pytest.mark.conformance("RV-01", "RV-09")
 @pytest.mark.parametrize("token_format", ["jwt", "opaque"])
-def test_access_token_when_revoked_then_that_one_ends_and_no_other(story, world, token_format):
+def test_access_token_when_revoked(story, world, token_format):
     world.service_a.token_format = token_format
     world.service_a.save()
     first = story.tokens()
@@ -62,9 +63,7 @@ def test_access_token_when_revoked_then_that_one_ends_and_no_other(story, world,
 
 
 @pytest.mark.conformance("RV-01")
-def test_access_token_when_a_client_that_acts_for_itself_revokes_it_then_it_can_get_another(
-    story, world
-):
+def test_access_token_when_a_client_that_acts_for_itself_revokes_it(story, world):
     token = story.client_credentials().json()["access_token"]
     assert story.revoke(token, world.cron).status_code == 200
     assert not story.is_active(token)
@@ -72,7 +71,7 @@ def test_access_token_when_a_client_that_acts_for_itself_revokes_it_then_it_can_
 
 
 @pytest.mark.conformance("RV-02")
-def test_client_when_it_is_not_authenticated_then_nothing_is_revoked(story, world):
+def test_client_when_it_is_not_authenticated(story, world):
     tokens = story.tokens()
     for token in (tokens["access_token"], tokens["refresh_token"]):
         for credentials in (
@@ -88,7 +87,7 @@ def test_client_when_it_is_not_authenticated_then_nothing_is_revoked(story, worl
 
 
 @pytest.mark.conformance("RV-02")
-def test_public_client_when_it_names_itself_then_its_tokens_are_revoked(story, world):
+def test_public_client_when_it_names_itself(story, world):
     tokens = story.tokens(world.mobile)
     with recorded("delegation.revoked"):
         assert story.revoke(tokens["refresh_token"], world.mobile).status_code == 200
@@ -98,7 +97,7 @@ def test_public_client_when_it_names_itself_then_its_tokens_are_revoked(story, w
 @pytest.mark.conformance("RV-03")
 @pytest.mark.parametrize("token", ["unknown", "a" * 43, "a" * 54, "a.b.c", "é", "a" * 60_000, "{}"])
 @pytest.mark.parametrize("hint", ["access_token", "refresh_token", None])
-def test_token_when_unknown_or_malformed_then_200(story, token, hint):
+def test_token_when_unknown_or_malformed(story, token, hint):
     # An event as for another client's token: time must not tell the two apart
     with nothing_stored(), refusal_recorded("invalid_token", delegation=None):
         response = story.revoke(token, token_type_hint=hint)
@@ -108,7 +107,7 @@ def test_token_when_unknown_or_malformed_then_200(story, token, hint):
 
 
 @pytest.mark.conformance("RV-03")
-def test_token_when_it_has_expired_then_200(story, world, clock):
+def test_token_when_it_has_expired(story, world, clock):
     tokens = story.tokens()
     clock.forward(minutes=10)
     with recorded("token.revoked"):
@@ -120,7 +119,7 @@ def test_token_when_it_has_expired_then_200(story, world, clock):
 
 
 @pytest.mark.conformance("RV-03")
-def test_token_when_revoked_already_then_200_and_nothing_more_happens(story):
+def test_token_when_revoked_already(story):
     tokens = story.tokens()
     for token in (tokens["access_token"], tokens["refresh_token"]):
         assert story.revoke(token).status_code == 200
@@ -132,9 +131,7 @@ def test_token_when_revoked_already_then_200_and_nothing_more_happens(story):
 @pytest.mark.conformance("RV-04")
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
 @pytest.mark.parametrize("thief", ["other", "mobile", "service_a_client", "operator_tool"])
-def test_token_when_it_is_another_clients_then_it_stays_and_the_answer_is_as_of_an_unknown_one(
-    story, kind, thief
-):
+def test_token_when_it_is_another_clients(story, kind, thief):
     tokens, app = story.tokens(), story.world.apps[thief]
     told = {"client_id_value": app.client_id, "delegation": delegation_of(tokens)}
     with nothing_stored(), refusal_recorded("invalid_token", **told):
@@ -148,20 +145,7 @@ def test_token_when_it_is_another_clients_then_it_stays_and_the_answer_is_as_of_
 
 
 @pytest.mark.conformance("RV-04")
-def test_token_when_it_is_another_clients_and_over_then_the_answer_is_the_same(story, world, clock):
-    tokens = story.tokens()
-    story.refresh(tokens["refresh_token"])
-    clock.forward(minutes=11)
-    for token in (*tokens.values(), tokens["access_token"][:-1], tokens["access_token"] + "."):
-        response = story.revoke(token, world.other)
-        assert like(response) == like(story.revoke("a" * 43, world.other))
-    assert delegation_of(tokens).revoked_at is None
-
-
-@pytest.mark.conformance("RV-04")
-def test_token_when_unknown_or_another_clients_then_as_many_statements(
-    story, world, django_assert_num_queries
-):
+def test_token_when_unknown_or_another_clients(story, world, django_assert_num_queries):
     tokens = story.tokens()
     for presented in (tokens["refresh_token"], "a" * 43):
         story.revoke(presented, world.other)
@@ -178,7 +162,7 @@ def like(response):
 @pytest.mark.conformance("RV-05")
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
 @pytest.mark.parametrize("hint", HINTS)
-def test_hint_when_wrong_or_unknown_then_the_token_is_still_found(story, world, kind, hint):
+def test_hint_when_wrong_or_unknown(story, world, kind, hint):
     tokens = story.tokens()
     event = "token.revoked" if kind == "access_token" else "delegation.revoked"
     with recorded(event):
@@ -187,32 +171,21 @@ def test_hint_when_wrong_or_unknown_then_the_token_is_still_found(story, world, 
 
 
 @pytest.mark.conformance("RV-08")
-def test_token_when_missing_then_invalid_request(story, world):
+def test_token_when_missing(story, world):
     for token in (None, ""):
         with refusal_recorded("invalid_request"):
             refused(story.revoke(token, foo="bar"), "invalid_request")
 
 
 @pytest.mark.conformance("RV-08")
-def test_code_when_given_back_then_unsupported_token_type(story):
+def test_code_when_given_back(story):
     code = story.code()
-    with refusal_recorded("unsupported_token_type"):
-        refused(story.revoke(code), "unsupported_token_type")
-    assert story.redeem(code).status_code == 200
-
-
-@pytest.mark.conformance("RV-04", "RV-08")
-def test_code_when_it_is_another_clients_then_the_answer_is_as_of_an_unknown_token(story, world):
-    code = story.code()
-    for thief in (world.other, world.mobile, world.cron):
-        with refusal_recorded("invalid_token", client_id_value=thief.client_id):
-            response = story.revoke(code, thief)
-        assert like(response) == like(story.revoke("a" * 43, thief))
+    refuses("unsupported_token_type", lambda: story.revoke(code))
     assert story.redeem(code).status_code == 200
 
 
 @pytest.mark.conformance("RV-08")
-def test_code_when_it_is_of_a_public_client_then_the_answer_is_as_of_an_unknown_token(story, world):
+def test_code_when_it_is_of_a_public_client(story, world):
     # Whoever found it could name the client, and would learn that it is good
     code = story.code(world.mobile)
     assert like(story.revoke(code, world.mobile)) == like(story.revoke("a" * 43, world.mobile))
@@ -221,7 +194,7 @@ def test_code_when_it_is_of_a_public_client_then_the_answer_is_as_of_an_unknown_
 
 @pytest.mark.conformance("RV-10")
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
-def test_database_when_it_fails_then_503_says_that_the_token_may_still_exist(story, world, kind):
+def test_database_when_it_fails(story, world, kind):
     tokens = story.tokens()
     failure = mock.patch(
         "django.db.models.query.QuerySet.update", side_effect=OperationalError("disk is full")
@@ -237,7 +210,7 @@ def test_database_when_it_fails_then_503_says_that_the_token_may_still_exist(sto
 
 
 @pytest.mark.conformance("RV-12")
-def test_event_when_a_refresh_token_is_revoked_then_it_tells_who_what_and_why(story, world):
+def test_event_when_a_refresh_token_is_revoked(story, world):
     tokens = story.tokens()
     response = story.post(
         "/oauth/revoke",
@@ -258,21 +231,3 @@ def test_event_when_a_refresh_token_is_revoked_then_it_tells_who_what_and_why(st
     delegation = delegation_of(tokens)
     assert delegation.revoked_by == "client:web"
     assert delegation.revocation_reason == event.reason
-
-
-@pytest.mark.conformance("RV-12")
-def test_event_when_an_access_token_is_revoked_then_it_names_the_token(story, world):
-    tokens = story.tokens()
-    story.revoke(tokens["access_token"])
-    event = AuditEvent.objects.get(event="token.revoked")
-    assert event.jti == claims_of(tokens["access_token"])["jti"]
-    assert event.delegation == delegation_of(tokens)
-    assert event.actor == "client:web"
-
-
-def test_client_when_it_revokes_then_the_persons_consent_still_stands(story):
-    tokens = story.tokens()
-    story.revoke(tokens["refresh_token"])
-    # The client gave up its own tokens; the person has not changed their mind.
-    response = story.authorize()
-    assert response.status_code == 303

@@ -64,7 +64,7 @@ def status(*args, **kwargs):
 # Which secrets have a digest
 
 
-def test_secret_when_made_on_the_page_then_its_first_use_costs_no_slow_hash(story, cron, hashes):
+def test_secret_when_made_on_the_page(story, cron, hashes):
     new = shown(rotate(browser("operator"), cron, 0))
     hashes.clear()
     assert status(story, new, anew=True) == 200
@@ -72,9 +72,7 @@ def test_secret_when_made_on_the_page_then_its_first_use_costs_no_slow_hash(stor
 
 
 @pytest.mark.parametrize("made", ["toolkit", "toolkit, shorter", "here"])
-def test_random_secret_when_stored_as_the_toolkit_does_then_one_use_is_slow_and_no_other(
-    story, cron, hashes, made, monkeypatch
-):
+def test_random_secret_when_stored_as_the_toolkit_does(story, cron, hashes, made, monkeypatch):
     if made == "toolkit, shorter":
         monkeypatch.setattr(oauth2_settings, "CLIENT_SECRET_GENERATOR_LENGTH", 64)
     secret = RANDOM if made == "here" else generate_client_secret()
@@ -85,7 +83,7 @@ def test_random_secret_when_stored_as_the_toolkit_does_then_one_use_is_slow_and_
 
 
 @pytest.mark.parametrize("secret", [TYPED, "a" * 43, "b" * 128, "correct horse battery staple"])
-def test_typed_secret_when_used_then_it_keeps_its_slow_hash_alone(story, cron, hashes, secret):
+def test_typed_secret_when_used(story, cron, hashes, secret):
     set_secret(cron, secret)
     assert [status(story, secret, anew=True) for _ in range(2)] == [200] * 2
     assert len(hashes) == 2
@@ -94,9 +92,7 @@ def test_typed_secret_when_used_then_it_keeps_its_slow_hash_alone(story, cron, h
     assert not SecretDigest.objects.exists()
 
 
-def test_random_secret_when_the_site_has_its_own_generator_then_its_form_proves_nothing(
-    story, cron, monkeypatch
-):
+def test_random_secret_when_the_site_has_its_own_generator(story, cron, monkeypatch):
     monkeypatch.setattr(oauth2_settings, "CLIENT_SECRET_GENERATOR_CLASS", object)
     secret = ClientSecretGenerator().hash()
     set_secret(cron, secret)
@@ -104,14 +100,14 @@ def test_random_secret_when_the_site_has_its_own_generator_then_its_form_proves_
     assert not SecretDigest.objects.exists()
 
 
-def test_secret_when_kept_readable_then_no_slow_hash_and_no_digest(story, cron, hashes):
+def test_secret_when_kept_readable(story, cron, hashes):
     type(cron).objects.filter(pk=cron.pk).update(client_secret=RANDOM, hash_client_secret=False)
     assert status(story, RANDOM, anew=True) == 200
     assert hashes == []
     assert not SecretDigest.objects.exists()
 
 
-def test_digest_when_it_cannot_be_written_then_the_client_gets_in(story, cron, monkeypatch):
+def test_digest_when_it_cannot_be_written(story, cron, monkeypatch):
     def fails(*_args, **_kwargs):
         raise DatabaseError
 
@@ -144,7 +140,7 @@ def by_form(cron, new):
 
 @pytest.mark.parametrize("change", [by_hand, by_update, by_form])
 @pytest.mark.parametrize("new", [TYPED, "Zq8LmT0vXc3RbN7yKd5WsJ1hGp9UfAe2QoVi6MtBx4Y"])
-def test_random_secret_when_another_one_is_set_then_it_ends_at_once(story, cron, change, new):
+def test_random_secret_when_another_one_is_set(story, cron, change, new):
     set_secret(cron, RANDOM)
     assert status(story, RANDOM) == 200
     assert SecretDigest.objects.exists()
@@ -154,9 +150,7 @@ def test_random_secret_when_another_one_is_set_then_it_ends_at_once(story, cron,
     assert status(story, RANDOM, anew=True) == 401
 
 
-def test_random_secret_when_replaced_twice_then_only_the_last_two_get_in_and_none_is_slow(
-    story, cron, hashes
-):
+def test_random_secret_when_replaced_twice(story, cron, hashes):
     operator = browser("operator")
     made = [shown(rotate(operator, cron)) for _ in range(3)]
     hashes.clear()
@@ -167,7 +161,7 @@ def test_random_secret_when_replaced_twice_then_only_the_last_two_get_in_and_non
     assert [status(story, secret, anew=True) for secret in made] == [401, 401, 200]
 
 
-def test_typed_secret_when_replaced_then_it_is_slow_and_the_new_one_is_not(story, cron, hashes):
+def test_typed_secret_when_replaced(story, cron, hashes):
     set_secret(cron, TYPED)
     new = shown(rotate(browser("operator"), cron))
     hashes.clear()
@@ -177,7 +171,7 @@ def test_typed_secret_when_replaced_then_it_is_slow_and_the_new_one_is_not(story
     assert len(hashes) == 1
 
 
-def test_digest_when_its_client_is_deleted_then_it_goes_too(cron):
+def test_digest_when_its_client_is_deleted(cron):
     secrets.keep_digest(cron, RANDOM)
     cron.delete()
     assert not SecretDigest.objects.exists()
@@ -188,9 +182,7 @@ def test_digest_when_its_client_is_deleted_then_it_goes_too(cron):
 
 @pytest.mark.parametrize("method", ["basic", "post"])
 @pytest.mark.parametrize("client_id", ["cron", "nobody"])
-def test_secret_when_it_is_longer_than_any_then_it_is_not_hashed(
-    story, world, hashes, method, client_id
-):
+def test_secret_when_it_is_longer_than_any(story, world, hashes, method, client_id):
     secret = "x" * 1025
     if method == "basic":
         answer = ask(story, secret, client_id)
@@ -203,7 +195,7 @@ def test_secret_when_it_is_longer_than_any_then_it_is_not_hashed(
 
 
 @pytest.mark.parametrize("secret", ["x" * 1024, "é" * 512])
-def test_secret_when_it_is_as_long_as_the_limit_then_it_is_taken(story, cron, secret):
+def test_secret_when_it_is_as_long_as_the_limit(story, cron, secret):
     set_secret(cron, secret)
     data = {**DATA, "client_id": "cron", "client_secret": secret}
     assert story.post("/oauth/token", data).status_code == 200
@@ -211,9 +203,7 @@ def test_secret_when_it_is_as_long_as_the_limit_then_it_is_taken(story, cron, se
 
 
 @pytest.mark.parametrize("known", ["typed", "typed and verified", "random"])
-def test_failure_when_the_client_is_unknown_or_the_secret_wrong_then_it_costs_the_same(
-    story, cron, hashes, known
-):
+def test_failure_when_the_client_is_unknown_or_the_secret_wrong(story, cron, hashes, known):
     secret = RANDOM if known == "random" else TYPED
     set_secret(cron, secret)
     if known != "typed":
@@ -225,9 +215,7 @@ def test_failure_when_the_client_is_unknown_or_the_secret_wrong_then_it_costs_th
             assert len(hashes) == 3
 
 
-def test_unknown_clients_when_they_flood_then_few_slow_hashes_and_few_counters(
-    story, world, hashes
-):
+def test_unknown_clients_when_they_flood(story, world, hashes):
     codes = [status(story, "any", f"nobody-{number}") for number in range(200)]
     assert codes == [401] * 30 + [429] * 170
     assert len(hashes) == 10
@@ -237,9 +225,7 @@ def test_unknown_clients_when_they_flood_then_few_slow_hashes_and_few_counters(
     assert len(hashes) == 10
 
 
-def test_unknown_clients_when_they_come_from_many_addresses_then_few_slow_hashes(
-    story, world, hashes
-):
+def test_unknown_clients_when_they_come_from_many_addresses(story, world, hashes):
     for number in range(200):
         address = f"198.51.100.{number}"
         assert status(story, "any", f"nobody-{number}", REMOTE_ADDR=address) == 401
@@ -248,14 +234,7 @@ def test_unknown_clients_when_they_come_from_many_addresses_then_few_slow_hashes
     assert status(story, world.cron.secret) == 200
 
 
-def test_limit_when_other_names_flood_the_cache_then_it_is_not_forgotten(story, world):
-    assert [status(story, f"wrong {n}") for n in range(10)] == [401] * 10
-    for number in range(420):
-        status(story, "any", f"nobody-{number}")
-    assert [status(story, f"wrong {n}") for n in range(10)] == [429] * 10
-
-
-def test_address_when_it_is_exhausted_then_what_needs_no_slow_hash_still_gets_in(story, cron):
+def test_address_when_it_is_exhausted(story, cron):
     set_secret(cron, RANDOM)
     typed = story.world.service_a_client
     assert status(story, RANDOM) == status(story, typed.secret, typed.client_id) == 200
@@ -268,7 +247,7 @@ def test_address_when_it_is_exhausted_then_what_needs_no_slow_hash_still_gets_in
     assert status(story, typed.secret, typed.client_id, REMOTE_ADDR="192.0.2.7") == 200
 
 
-def test_client_without_a_secret_when_it_floods_then_it_is_refused_and_leaves_no_row(story, world):
+def test_client_without_a_secret_when_it_floods(story, world):
     data = {**DATA, "client_id": "cron"}
     codes = [story.post("/oauth/token", data).status_code for _ in range(12)]
     assert codes == [401] * 10 + [429] * 2
@@ -278,44 +257,12 @@ def test_client_without_a_secret_when_it_floods_then_it_is_refused_and_leaves_no
 # Whose failures they are, where the address is unknown
 
 
-def test_proxy_that_was_not_named_when_a_stranger_floods_then_no_client_is_locked_out(
-    story, world, cron
-):
-    for number in range(200):
-        stranger = {"HTTP_X_FORWARDED_FOR": "203.0.113.66", "REMOTE_ADDR": "127.0.0.1"}
-        client_id = ("cron", "service-a", f"nobody-{number}")[number % 3]
-        status(story, f"wrong {number}", client_id, **stranger)
-    assert status(story, "wrong", **stranger) == 429
-    for app in (world.cron, world.service_a_client):
-        own = {"HTTP_X_FORWARDED_FOR": "203.0.113.5", "REMOTE_ADDR": "127.0.0.1"}
-        assert status(story, app.secret, app.client_id, **own) == 200
-
-
-@pytest.mark.parametrize("peer", ["8.8.8.8", "2600::1"])
-def test_stranger_when_it_writes_the_headers_of_a_proxy_then_it_gains_no_tries(story, world, peer):
-    codes = [
-        status(story, f"wrong {n}", HTTP_X_FORWARDED_FOR=f"10.0.0.{n}", REMOTE_ADDR=peer)
-        for n in range(12)
-    ]
-    assert codes == [401] * 10 + [429] * 2
-    # With the headers and without them it is the same caller
-    assert status(story, "wrong", REMOTE_ADDR=peer) == 429
-
-
-def test_local_peer_when_it_writes_the_headers_of_a_proxy_then_its_tries_are_bounded(story, world):
+def test_local_peer_when_it_writes_the_headers_of_a_proxy(story, world):
     codes = [status(story, f"wrong {n}", HTTP_X_FORWARDED_FOR=f"10.0.0.{n}") for n in range(40)]
     assert codes == [401] * 30 + [429] * 10
 
 
-def test_ipv6_when_a_caller_uses_its_whole_network_then_it_is_one_caller(story, world):
-    codes = [status(story, f"wrong {n}", REMOTE_ADDR=f"2001:db8::{n:x}") for n in range(12)]
-    assert codes == [401] * 10 + [429] * 2
-    assert status(story, "wrong", REMOTE_ADDR="2001:db8:0:1::1") == 401
-
-
-def test_client_when_it_is_attacked_from_everywhere_then_its_slow_hashes_are_bounded(
-    story, world, hashes
-):
+def test_client_when_it_is_attacked_from_everywhere(story, world, hashes):
     with override_settings(
         DELEGATION={"ISSUER": "https://as.example.com", "FAILED_AUTHENTICATIONS_PER_MINUTE": 2}
     ):

@@ -7,19 +7,18 @@ from dataclasses import replace
 
 import jwt
 import pytest
-from django.utils import timezone
 
-from delegation_app.models import AccessToken, ResourceServer
+from delegation_app.models import AccessToken
 from delegation_app.protocol.secrets import new_token_id
 from delegation_app.protocol.status_list import StatusList
 from delegation_app.services import signing_keys
 from delegation_app.services.status_lists import cache, publication
 from delegation_app.services.status_lists.publication import SIZE
-from tests.support.answers import never_stored, nothing_stored, recorded
+from tests.support.answers import each, never_stored, nothing_stored, recorded
 from tests.support.broken_database import failing
 from tests.support.chains import Chain
 from tests.support.statuses import ORIGIN, fetched, reference, status
-from tests.support.world import Story, claims_of, delegation_of
+from tests.support.world import Story, claims_of
 
 METADATA = "/.well-known/oauth-authorization-server"
 MEDIA_TYPE = "application/statuslist+jwt"
@@ -64,7 +63,7 @@ def refused(response, code):
 
 @pytest.mark.conformance("SL-01")
 @pytest.mark.parametrize("grant", ["code", "refresh", "client", "exchange", "device"])
-def test_token_when_issued_by_any_grant_then_it_says_where_its_status_stands(story, grant):
+def test_token_when_issued_by_any_grant(story, grant):
     answer = {
         "code": story.tokens,
         "refresh": lambda: story.refresh(story.tokens()["refresh_token"]).json(),
@@ -82,7 +81,7 @@ def test_token_when_issued_by_any_grant_then_it_says_where_its_status_stands(sto
 
 
 @pytest.mark.conformance("SL-14", "SL-15", "SL-19")
-def test_tokens_when_many_are_issued_then_indices_are_unique_and_the_list_is_shared(story):
+def test_tokens_when_many_are_issued(story):
     entries = [reference(story.client_credentials().json()["access_token"]) for _ in range(40)]
     assert len({index for _, index in entries}) == 40
     assert len({uri for uri, _ in entries}) == 1
@@ -91,28 +90,18 @@ def test_tokens_when_many_are_issued_then_indices_are_unique_and_the_list_is_sha
 
 
 @pytest.mark.conformance("SL-15")
-def test_token_when_refreshed_then_it_has_another_entry(story):
+def test_token_when_refreshed(story):
     answer = story.tokens()
     again = story.refresh(answer["refresh_token"]).json()
     retry = story.refresh(answer["refresh_token"]).json()
     assert len({reference(one["access_token"]) for one in (answer, again, retry)}) == 3
 
 
-def test_opaque_token_when_issued_then_introspection_says_nothing_of_a_list(story):
-    ResourceServer.objects.update(token_format="opaque")
-    token = story.tokens()["access_token"]
-    assert "status" not in story.introspect(token).json()
-
-
-def test_introspection_when_asked_about_a_jwt_then_it_is_the_answer_and_names_no_list(story, token):
-    assert "status" not in story.introspect(token).json()
-
-
 # What the list says
 
 
 @pytest.mark.conformance("SL-02", "SL-04", "SL-05", "SL-06", "SL-18", "SL-22")
-def test_list_when_fetched_then_it_is_signed_and_says_what_the_draft_asks(story, token, path):
+def test_list_when_fetched_is_signed(story, token, path):
     response = story.wire.get(path)
     header, claims = verified(story, response.content.decode())
     assert header.keys() == {"alg", "typ", "kid"}
@@ -129,7 +118,7 @@ def test_list_when_fetched_then_it_is_signed_and_says_what_the_draft_asks(story,
 
 
 @pytest.mark.conformance("SL-12", "SL-20")
-def test_list_when_a_root_is_revoked_then_all_below_are_marked_and_nobody_else(story, world):
+def test_list_when_a_root_is_revoked(story, world):
     chain = Chain(story)
     other = Story(world, world.bob).tokens()["access_token"]
     assert [status(story, token) for token in (*chain.tokens, other)] == [0, 0, 0, 0]
@@ -137,26 +126,8 @@ def test_list_when_a_root_is_revoked_then_all_below_are_marked_and_nobody_else(s
     assert [status(story, token) for token in (*chain.tokens, other)] == [1, 1, 1, 0]
 
 
-@pytest.mark.conformance("SL-20")
-@pytest.mark.slow
-def test_list_when_a_root_with_a_thousand_tokens_is_revoked_then_all_are_marked(story):
-    answer = story.tokens()
-    like = AccessToken.objects.get(jti=claims_of(answer["access_token"])["jti"])
-    more = []
-    for _ in range(1000):
-        like.pk, like.jti = None, new_token_id()
-        more.append(AccessToken(**{f.attname: getattr(like, f.attname) for f in like._meta.fields}))
-    AccessToken.objects.bulk_create(more)
-    ids = AccessToken.objects.filter(delegation=delegation_of(answer)).values_list("pk", flat=True)
-    indices = {publication.reference(pk).index for pk in ids}
-    assert len(indices) == 1001
-    story.revoke(answer["refresh_token"])
-    read = StatusList.parse(fetched(story, reference(answer["access_token"])[0])["status_list"])
-    assert {index for index in range(SIZE) if read[index]} == indices
-
-
 @pytest.mark.conformance("SL-21")
-def test_list_when_presented_as_an_access_token_then_it_is_none(story, token, path):
+def test_list_when_presented_as_an_access_token(story, token, path):
     body = story.wire.get(path).content.decode()
     assert story.introspect(body).json() == {"active": False}
     assert story.exchange(body).json()["error"] == "invalid_request"
@@ -168,7 +139,7 @@ def test_list_when_presented_as_an_access_token_then_it_is_none(story, token, pa
 
 
 @pytest.mark.conformance("SL-07", "SL-08", "SL-10")
-def test_list_when_fetched_then_type_body_and_headers_fit(story, token, path):
+def test_list_when_fetched_has_its_headers(story, token, path):
     response = story.wire.get(path)
     assert response.status_code == 200
     assert response["Content-Type"] == MEDIA_TYPE
@@ -187,12 +158,9 @@ def test_list_when_fetched_then_type_body_and_headers_fit(story, token, path):
 
 @pytest.mark.conformance("SL-10")
 @pytest.mark.parametrize(
-    "case",
-    [(1, 5, 0, 1), (0, 5, 0, 0), (60, 5, 0, 5), (60, 300, 149, 60), (200, 200, 149, 151)],
+    "case", [(1, 5, 0, 1), (0, 5, 0, 0), (60, 5, 0, 5), (60, 300, 149, 60), (200, 200, 149, 151)]
 )
-def test_list_when_it_may_be_kept_then_never_longer_than_it_says_itself(
-    clock, story, settings, case
-):
+def test_list_when_it_may_be_kept(clock, story, settings, case):
     cached, ttl, forward, expected = case
     settings.DELEGATION = {
         **settings.DELEGATION,
@@ -211,82 +179,61 @@ def test_list_when_it_may_be_kept_then_never_longer_than_it_says_itself(
 
 
 @pytest.mark.conformance("SL-07")
-@pytest.mark.parametrize(
-    ("accept", "code"),
-    [
-        (None, 200),
-        ("*/*", 200),
-        ("application/*", 200),
-        (MEDIA_TYPE, 200),
-        (f"application/statuslist+cwt, {MEDIA_TYPE};q=0.5", 200),
-        ("text/html, */*;q=0.1", 200),
-        ("Application/StatusList+JWT", 200),
-        ("application/statuslist+cwt", 406),
-        ("application/json", 406),
-        ("text/html", 406),
-        ("text/*", 406),
-        (f"{MEDIA_TYPE};q=0", 406),
-    ],
-)
-def test_list_when_an_accept_is_sent_then_it_is_heeded(story, path, accept, code):
-    headers = {} if accept is None else {"HTTP_ACCEPT": accept}
-    response = story.wire.get(path, **headers)
-    if code == 200:
-        assert (response.status_code, response["Content-Type"]) == (200, MEDIA_TYPE)
-    else:
-        refused(response, code)
-        assert "Accept" in response["Vary"]
+def test_list_when_an_accept_is_sent(story, path):
+    for accept, code in [
+        (None, 200), ("*/*", 200), ("application/*", 200), (MEDIA_TYPE, 200),
+        (f"application/statuslist+cwt, {MEDIA_TYPE};q=0.5", 200), ("text/html, */*;q=0.1", 200),
+        ("Application/StatusList+JWT", 200), ("application/statuslist+cwt", 406),
+        ("application/json", 406), ("text/html", 406), ("text/*", 406), (f"{MEDIA_TYPE};q=0", 406),
+    ]:  # fmt: skip
+        with each((accept, code)):
+            headers = {} if accept is None else {"HTTP_ACCEPT": accept}
+            response = story.wire.get(path, **headers)
+            if code == 200:
+                assert (response.status_code, response["Content-Type"]) == (200, MEDIA_TYPE)
+            else:
+                refused(response, code)
+                assert "Accept" in response["Vary"]
 
 
 @pytest.mark.conformance("SL-08", "SL-10")
-@pytest.mark.parametrize(
-    ("encoding", "zipped"),
-    [
-        ("gzip", True),
-        ("GZIP", True),
-        ("br, gzip;q=0.5, *;q=0", True),
-        ("*", True),
-        ("x-gzip", True),
-        ("gzip;q=0", False),
-        ("gzip; q=0.000", False),
-        ("*;q=0", False),
-        ("gzip;q=0, *", False),
-        ("identity", False),
-        ("br", False),
-        ("", False),
-        (";;,=;q", False),
-    ],
-)
-def test_list_when_gzip_is_accepted_then_it_comes_zipped_under_a_tag_of_its_own(
-    story, path, encoding, zipped
-):
-    plain = story.wire.get(path)
-    response = story.wire.get(path, HTTP_ACCEPT_ENCODING=encoding)
-    assert response.status_code == 200
-    assert (response.get("Content-Encoding") == "gzip") is zipped
-    assert (response["ETag"] != plain["ETag"]) is zipped
-    body = gzip.decompress(response.content) if zipped else response.content
-    assert body == plain.content
-    again = story.wire.get(path, HTTP_ACCEPT_ENCODING=encoding, HTTP_IF_NONE_MATCH=response["ETag"])
-    assert (again.status_code, again.content) == (304, b"")
-    other = '"x"' if not zipped else plain["ETag"]
-    known = story.wire.get(path, HTTP_ACCEPT_ENCODING=encoding, HTTP_IF_NONE_MATCH=other)
-    assert known.status_code == 200
+def test_list_when_gzip_is_accepted(story, path):
+    for encoding, zipped in [
+        ("gzip", True), ("GZIP", True), ("br, gzip;q=0.5, *;q=0", True), ("*", True),
+        ("x-gzip", True), ("gzip;q=0", False), ("gzip; q=0.000", False), ("*;q=0", False),
+        ("gzip;q=0, *", False), ("identity", False), ("br", False), ("", False), (";;,=;q", False),
+    ]:  # fmt: skip
+        with each((encoding, zipped)):
+            plain = story.wire.get(path)
+            response = story.wire.get(path, HTTP_ACCEPT_ENCODING=encoding)
+            assert response.status_code == 200
+            assert (response.get("Content-Encoding") == "gzip") is zipped
+            assert (response["ETag"] != plain["ETag"]) is zipped
+            body = gzip.decompress(response.content) if zipped else response.content
+            assert body == plain.content
+            again = story.wire.get(
+                path, HTTP_ACCEPT_ENCODING=encoding, HTTP_IF_NONE_MATCH=response["ETag"]
+            )
+            assert (again.status_code, again.content) == (304, b"")
+            other = '"x"' if not zipped else plain["ETag"]
+            known = story.wire.get(path, HTTP_ACCEPT_ENCODING=encoding, HTTP_IF_NONE_MATCH=other)
+            assert known.status_code == 200
 
 
 @pytest.mark.conformance("SL-10")
-@pytest.mark.parametrize("form", ["{}", "W/{}", '"x", {}', "*"])
-def test_list_when_it_is_known_already_then_304_with_the_same_headers(story, path, form):
-    first = story.wire.get(path)
-    for ask in (story.wire.get, story.wire.head):
-        response = ask(path, HTTP_IF_NONE_MATCH=form.format(first["ETag"]))
-        assert (response.status_code, response.content) == (304, b"")
-        for name in ("ETag", "Cache-Control", "Vary", "Access-Control-Allow-Origin"):
-            assert response[name] == first[name]
+def test_list_when_it_is_known_already(story, path):
+    for form in ["{}", "W/{}", '"x", {}', "*"]:
+        with each(form):
+            first = story.wire.get(path)
+            for ask in (story.wire.get, story.wire.head):
+                response = ask(path, HTTP_IF_NONE_MATCH=form.format(first["ETag"]))
+                assert (response.status_code, response.content) == (304, b"")
+                for name in ("ETag", "Cache-Control", "Vary", "Access-Control-Allow-Origin"):
+                    assert response[name] == first[name]
 
 
 @pytest.mark.conformance("SL-10", "SL-20")
-def test_list_when_something_changed_then_who_asks_by_tag_gets_it(story, token, path):
+def test_list_when_something_changed(story, token, path):
     tag = story.wire.get(path)["ETag"]
     story.revoke(token)
     response = story.wire.get(path, HTTP_IF_NONE_MATCH=tag)
@@ -294,36 +241,24 @@ def test_list_when_something_changed_then_who_asks_by_tag_gets_it(story, token, 
     assert response["ETag"] != tag
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_list_when_the_method_is_wrong_then_405(story, path, method):
-    for address in (path, "/oauth/status"):
-        response = story.wire.generic(method, address)
-        refused(response, 405)
-        assert response["Allow"] == "GET, HEAD"
+def test_list_when_the_method_is_wrong(story, path):
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"]:
+        with each(method):
+            for address in (path, "/oauth/status"):
+                response = story.wire.generic(method, address)
+                refused(response, 405)
+                assert response["Allow"] == "GET, HEAD"
 
 
 @pytest.mark.conformance("SL-16")
-@pytest.mark.parametrize("query", ["time=1", "time=", "time=1&time=2", "x=1&time=1686920170"])
-def test_list_when_asked_for_another_time_then_501(story, path, query):
-    refused(story.wire.get(f"{path}?{query}"), 501)
-    assert story.wire.get(f"{path}?other=1").status_code == 200
+def test_list_when_asked_for_another_time(story, path):
+    for query in ["time=1", "time=", "time=1&time=2", "x=1&time=1686920170"]:
+        with each(query):
+            refused(story.wire.get(f"{path}?{query}"), 501)
+            assert story.wire.get(f"{path}?other=1").status_code == 200
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "0", "1", "-1", "x", "%D9%A3", "%EF%BC%91", "1e3", "01", "%00", "%0A", "..%2F1",
-        "9" * 30, "9" * 4000, "18446744073709551616", "NaN", "'", "%FF",
-    ],
-    ids=lambda name: name[:12],
-)  # fmt: skip
-def test_list_when_there_is_none_of_that_name_then_404(story, name):
-    with nothing_stored(), recorded():
-        response = story.wire.get(f"/oauth/status/{name}")
-    assert response.status_code == 404
-
-
-def test_list_when_its_name_is_another_key_or_later_list_then_404(story, path):
+def test_list_when_its_name_is_another_key_or_later_list(story, path):
     number = int(path.rsplit("/", 1)[1])
     for other in (number + 1, number + (2 << 32)):
         refused(story.wire.get(f"/oauth/status/{other}"), 404)
@@ -331,7 +266,7 @@ def test_list_when_its_name_is_another_key_or_later_list_then_404(story, path):
 
 
 @pytest.mark.conformance("SL-19")
-def test_list_when_all_its_tokens_have_expired_then_410(clock, story):
+def test_list_when_all_its_tokens_have_expired(clock, story):
     path = reference(story.tokens()["access_token"])[0]
     row = AccessToken.objects.get()
     row.pk, row.jti = SIZE + 1, new_token_id()
@@ -344,9 +279,7 @@ def test_list_when_all_its_tokens_have_expired_then_410(clock, story):
     assert f"{ORIGIN}{path}" not in story.wire.get("/oauth/status").json()["status_lists"]
 
 
-def test_list_when_the_database_is_gone_then_the_last_one_until_it_expires_and_says_how_old_it_is(
-    clock, story
-):
+def test_list_when_the_database_is_gone(clock, story):
     path = reference(story.tokens()["access_token"])[0]
     clock.forward(seconds=1)
     kept = story.wire.get(path)
@@ -369,7 +302,7 @@ def test_list_when_the_database_is_gone_then_the_last_one_until_it_expires_and_s
     assert "Age" not in story.wire.get(path)
 
 
-def test_list_when_the_database_is_gone_then_one_of_many_callers_tries(clock, story):
+def test_list_when_the_database_is_gone_for_many_callers(clock, story):
     path = reference(story.tokens()["access_token"])[0]
     clock.forward(seconds=1)
     story.wire.get(path)
@@ -380,7 +313,7 @@ def test_list_when_the_database_is_gone_then_one_of_many_callers_tries(clock, st
     assert failure.statements == 1
 
 
-def test_list_when_it_could_not_be_made_and_then_something_ends_then_it_is_made_anew(clock, story):
+def test_list_when_it_could_not_be_made_and(clock, story):
     tokens = story.tokens()
     path, index = reference(tokens["access_token"])
     clock.forward(seconds=1)
@@ -392,9 +325,7 @@ def test_list_when_it_could_not_be_made_and_then_something_ends_then_it_is_made_
     assert StatusList.parse(fetched(story, path)["status_list"])[index] == 1
 
 
-def test_list_when_another_caller_is_kept_waiting_then_the_last_one_is_served(
-    clock, story, monkeypatch
-):
+def test_list_when_another_caller_is_kept_waiting(clock, story, monkeypatch):
     path = reference(story.tokens()["access_token"])[0]
     clock.forward(seconds=1)
     kept = story.wire.get(path)
@@ -408,7 +339,7 @@ def test_list_when_another_caller_is_kept_waiting_then_the_last_one_is_served(
 
 
 @pytest.mark.parametrize("statement", range(1, 9))
-def test_list_when_any_statement_fails_then_503_and_nothing_is_kept(story, path, statement):
+def test_list_when_any_statement_fails(story, path, statement):
     cache.changed()
     with failing(statement, lasting=False) as failure:
         response = story.wire.get(path)
@@ -417,7 +348,7 @@ def test_list_when_any_statement_fails_then_503_and_nothing_is_kept(story, path,
     assert story.wire.get(path).status_code == 200
 
 
-def test_list_when_fetched_then_nothing_is_written_and_nobody_is_asked_who_they_are(story, path):
+def test_list_when_fetched_writes_nothing(story, path):
     with nothing_stored(), recorded():
         response = story.browser.get(path)
     assert response.status_code == 200
@@ -425,7 +356,7 @@ def test_list_when_fetched_then_nothing_is_written_and_nobody_is_asked_who_they_
     assert not response.cookies
 
 
-def test_list_when_the_host_is_forged_then_addresses_are_the_issuers(story, token):
+def test_list_when_the_host_is_forged(story, token):
     forged = {"HTTP_HOST": "evil.example", "HTTP_X_FORWARDED_HOST": "evil.example"}
     path, _ = reference(token)
     claims = fetched(story, path, **forged)
@@ -434,11 +365,8 @@ def test_list_when_the_host_is_forged_then_addresses_are_the_issuers(story, toke
     assert all(uri.startswith(f"{ORIGIN}/oauth/status/") for uri in told)
 
 
-# Where the lists are told
-
-
 @pytest.mark.conformance("SL-17")
-def test_aggregation_when_followed_from_the_metadata_then_every_live_list_is_there(story, token):
+def test_aggregation_when_followed_from_the_metadata(story, token):
     endpoint = story.wire.get(METADATA).json()["status_list_aggregation_endpoint"]
     assert endpoint == f"{ORIGIN}/oauth/status"
     response = story.wire.get(endpoint.removeprefix(ORIGIN))
@@ -457,7 +385,7 @@ def test_aggregation_when_followed_from_the_metadata_then_every_live_list_is_the
 
 
 @pytest.mark.parametrize("document", ["/oauth/jwks", METADATA])
-def test_document_when_it_is_known_already_then_304(story, document):
+def test_document_when_it_is_known_already(story, document):
     first = story.wire.get(document)
     assert first.status_code == 200
     again = story.wire.get(document, HTTP_IF_NONE_MATCH=first["ETag"])
@@ -467,7 +395,7 @@ def test_document_when_it_is_known_already_then_304(story, document):
     assert story.wire.get(document, HTTP_IF_NONE_MATCH='"other"').content == first.content
 
 
-def test_jwks_when_another_process_withdraws_a_key_then_the_next_request_knows(story):
+def test_jwks_when_another_process_withdraws_a_key(story):
     first = story.wire.get("/oauth/jwks")
     known = dict(signing_keys._memory.known.published)
     withdrawn = signing_keys.signer().kid
@@ -479,37 +407,9 @@ def test_jwks_when_another_process_withdraws_a_key_then_the_next_request_knows(s
     assert withdrawn not in {key["kid"] for key in response.json()["keys"]}
 
 
-def test_jwks_when_the_database_has_been_gone_for_long_then_503(story, monkeypatch):
+def test_jwks_when_the_database_has_been_gone_for_long(story, monkeypatch):
     assert story.wire.get("/oauth/jwks").status_code == 200
     old = replace(signing_keys._memory.known, read_at=float("-inf"))
     monkeypatch.setattr(signing_keys._memory, "known", old)
     with failing():
         assert story.wire.get("/oauth/jwks").status_code == 503
-
-
-# Many at once
-
-
-@pytest.mark.any_database
-def test_list_when_many_ask_at_once_then_it_is_made_once(story, token, path, monkeypatch):
-    made, barrier = [], threading.Barrier(8)
-    first = publication.published(path.rsplit("/", 1)[1])
-
-    def make(found):
-        made.append(found)
-        cache.keep(found.number, first, publication.time.monotonic() + 60)
-        return first
-
-    def ask():
-        barrier.wait(timeout=60)
-        publication.published(path.rsplit("/", 1)[1])
-
-    monkeypatch.setattr(publication, "_make", make)
-    cache.changed()
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
-    assert len(made) == 1
-    assert timezone.now().timestamp() >= first.issued_at

@@ -3,7 +3,7 @@
 import logging
 import re
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 
 import pytest
 from django.db import connection
@@ -13,14 +13,13 @@ from delegation_app.protocol import secrets
 from tests.support import SecureClient
 from tests.support.answers import (
     DESCRIPTION,
-    each,
     never_stored,
     nothing_stored,
     recorded,
     refusal_recorded,
     refused,
 )
-from tests.support.world import FORM, VERIFIER, redirected
+from tests.support.world import VERIFIER, redirected
 
 BACK_CHANNEL = ("/oauth/token", "/oauth/revoke", "/oauth/introspect")
 METADATA = "/.well-known/oauth-authorization-server"
@@ -29,14 +28,14 @@ everywhere = pytest.mark.parametrize("path", BACK_CHANNEL)
 
 def good(path, story):
     """The form of a request that is answered with 200 to service A's client."""
-    if path == "/oauth/token":
+    if path not in {"/oauth/revoke", "/oauth/introspect"}:
         return {"grant_type": "client_credentials"}
     issued = story.client_credentials(story.world.service_a_client)
     return {"token": issued.json()["access_token"]}
 
 
 @pytest.mark.conformance("GEN-01")
-def test_metadata_when_read_then_every_endpoint_is_https_without_fragment(client, db):
+def test_metadata_when_read(client, db):
     document = client.get(METADATA).json()
     urls = [v for k, v in document.items() if k.endswith(("_endpoint", "_uri")) or k == "issuer"]
     assert len(urls) >= 6
@@ -47,9 +46,7 @@ def test_metadata_when_read_then_every_endpoint_is_https_without_fragment(client
 
 @everywhere
 @pytest.mark.conformance("GEN-01")
-def test_back_channel_when_called_over_plain_http_then_credentials_are_not_taken(
-    story, world, path
-):
+def test_back_channel_when_called_over_plain_http(story, world, path):
     data = good(path, story)
     story.wire = SecureClient(https=False)
     with nothing_stored(), recorded():
@@ -58,7 +55,7 @@ def test_back_channel_when_called_over_plain_http_then_credentials_are_not_taken
 
 
 @pytest.mark.conformance("GEN-01")
-def test_authorize_when_called_over_plain_http_then_no_redirect(story):
+def test_authorize_when_called_over_plain_http(story):
     story.browser.https = False
     with nothing_stored():
         response = story.authorize()
@@ -67,41 +64,24 @@ def test_authorize_when_called_over_plain_http_then_no_redirect(story):
 
 
 @everywhere
-@pytest.mark.conformance("GEN-02")
-def test_answer_when_it_is_a_success_then_nobody_may_store_it(story, world, path):
+@pytest.mark.conformance("GEN-02", "OT-10")
+def test_answer_when_it_is_a_success(story, world, path):
     response = story.post(path, good(path, story), world.service_a_client)
     assert response.status_code == 200
     never_stored(response)
 
 
-@pytest.mark.conformance("GEN-02")
-def test_redirect_when_it_carries_a_code_then_nobody_may_store_it(story):
-    response = story.answer(story.authorize())
-    assert redirected(response)["code"]
-    never_stored(response)
-
-
 @everywhere
 @pytest.mark.conformance("GEN-03")
-def test_back_channel_when_there_is_no_body_then_400_with_json(client, db, path):
+def test_back_channel_when_there_is_no_body(client, db, path):
     with nothing_stored(), recorded():
         response = client.post(path)
     refused(response, "invalid_request")
     assert response.json()["error"].isascii()
 
 
-@everywhere
 @pytest.mark.conformance("GEN-04")
-def test_parameter_when_it_is_repeated_then_the_request_is_refused(story, world, path):
-    data = good(path, story)
-    for name in data:
-        with nothing_stored():
-            response = story.post(path, {**data, name: [data[name]] * 2}, world.service_a_client)
-        refused(response, "invalid_request")
-
-
-@pytest.mark.conformance("GEN-04")
-def test_resource_when_it_is_repeated_then_both_are_read(story, world):
+def test_resource_when_it_is_repeated(story, world):
     world.cron.policy.audiences.add(world.service_b)
     both = [world.service_a.identifier, world.service_b.identifier]
     response = story.client_credentials(resource=both)
@@ -111,7 +91,7 @@ def test_resource_when_it_is_repeated_then_both_are_read(story, world):
 
 @everywhere
 @pytest.mark.conformance("GEN-05")
-def test_parameter_when_it_is_unknown_then_it_is_ignored(story, world, path):
+def test_parameter_when_it_is_unknown(story, world, path):
     data = good(path, story)
     response = story.post(path, {**data, "foo": "bar", "act": "{}"}, world.service_a_client)
     assert response.status_code == 200
@@ -119,34 +99,12 @@ def test_parameter_when_it_is_unknown_then_it_is_ignored(story, world, path):
         assert response.json()["active"] is True
 
 
-@pytest.mark.conformance("GEN-06")
-def test_required_parameter_when_it_is_empty_then_it_is_missing(story):
-    with refusal_recorded("invalid_request"):
-        empty = story.refresh("", story.world.web)
-    with refusal_recorded("invalid_request"):
-        missing = story.refresh(None, story.world.web)
-    refused(empty, "invalid_request")
-    assert empty.content == missing.content
-
-
-@pytest.mark.conformance("GEN-06")
-def test_optional_parameter_when_it_is_empty_then_the_answer_is_as_without_it(story):
-    without = story.client_credentials().json()
-    with_empty = story.client_credentials(scope="", resource="", client_id="").json()
-    assert with_empty["scope"] == without["scope"] == "read:metrics write:alerts"
-    # An empty value beside a real one is no repetition.
-    beside = story.client_credentials(scope=["", "read:metrics"]).json()
-    assert beside["scope"] == "read:metrics"
-
-
 HOSTILE = ('"', "\\", "é", "\r\nSet-Cookie: a=b", "\x1b[31m", "\u2028", "<script>", "a" * 5000)
 
 
 @pytest.mark.conformance("GEN-07")
 @pytest.mark.parametrize("value", HOSTILE)
-def test_error_when_the_input_is_hostile_then_the_description_is_printable_ascii(
-    story, world, value
-):
+def test_error_when_the_input_is_hostile(story, world, value):
     app = world.service_a_client
     for grant_type in ("authorization_code", "refresh_token", "client_credentials", value):
         for name in ("scope", "resource", "code", "refresh_token", "redirect_uri"):
@@ -160,9 +118,7 @@ def test_error_when_the_input_is_hostile_then_the_description_is_printable_ascii
 
 @pytest.mark.conformance("GEN-07")
 @pytest.mark.parametrize("value", HOSTILE)
-def test_redirected_error_when_the_input_is_hostile_then_the_description_is_printable_ascii(
-    story, value
-):
+def test_redirected_error_when_the_input_is_hostile(story, value):
     response = story.authorize(scope=value, state=value)
     answer = redirected(response)
     if len(value) < 2048:
@@ -173,12 +129,10 @@ def test_redirected_error_when_the_input_is_hostile_then_the_description_is_prin
     assert not re.search(r"[\x00-\x20\x7f-\uffff]", response["Location"])
 
 
-@everywhere
+@pytest.mark.parametrize("path", [*BACK_CHANNEL, "/oauth/exchange", "/oauth/device_authorization"])
 @pytest.mark.conformance("GEN-08", "RV-11", "IN-14")
 @pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete", "trace"])
-def test_back_channel_when_the_method_is_not_post_then_405_and_nothing_is_read(
-    story, world, path, method
-):
+def test_back_channel_when_the_method_is_not_post(story, world, path, method):
     data = good(path, story)
     query = "&".join(f"{k}={v}" for k, v in data.items())
     with nothing_stored(), recorded():
@@ -193,49 +147,16 @@ def test_back_channel_when_the_method_is_not_post_then_405_and_nothing_is_read(
 
 @everywhere
 @pytest.mark.conformance("RV-11")
-def test_back_channel_when_a_callback_is_named_then_there_is_no_jsonp(story, world, path):
+def test_back_channel_when_a_callback_is_named(story, world, path):
     data = {**good(path, story), "callback": "steal"}
     response = story.post(path, data, world.service_a_client)
     assert response.status_code == 200
     assert b"steal" not in response.content
 
 
-@pytest.mark.conformance("GEN-09")
-@pytest.mark.parametrize(
-    ("content_type", "body"),
-    [
-        pytest.param("application/json", b'{"grant_type": "client_credentials"}', id="JSON"),
-        pytest.param("text/plain", b"grant_type=client_credentials", id="text"),
-        pytest.param("", b"grant_type=client_credentials", id="no content type"),
-        pytest.param(f"{FORM}; charset=utf-16", b"grant_type=client_credentials", id="utf-16"),
-        pytest.param(f"{FORM}; charset=utf-7", b"grant_type=client_credentials", id="utf-7"),
-        pytest.param(f"{FORM}; charset=latin-1", b"grant_type=%E9&token=%E9", id="latin-1"),
-        pytest.param(f"{FORM}; charset=\xff", b"grant_type=client_credentials", id="no charset"),
-        pytest.param(FORM, b"grant_type=%FF&token=%FF", id="invalid UTF-8"),
-        pytest.param(FORM, b"grant_type=\xff&token=\xff", id="raw bytes"),
-        pytest.param(FORM, b"grant_type=a%00b&token=a%00b", id="NUL"),
-        pytest.param(FORM, b"%00=a", id="NUL in a name"),
-        pytest.param(FORM, b"%FF=a", id="invalid UTF-8 in a name"),
-        pytest.param(
-            "multipart/form-data; boundary=b",
-            b'--b\r\nContent-Disposition: form-data; name="grant_type"\r\n\r\nx\r\n--b--\r\n',
-            id="multipart",
-        ),
-    ],
-)
-def test_body_when_it_is_not_form_encoded_utf8_then_400(story, world, content_type, body):
-    authorization = world.service_a_client.basic()
-    for path in BACK_CHANNEL:
-        with each(path), nothing_stored(), recorded():
-            response = story.wire.generic(
-                "POST", path, body, content_type=content_type, HTTP_AUTHORIZATION=authorization
-            )
-            refused(response, "invalid_request")
-
-
 @everywhere
 @pytest.mark.conformance("GEN-10")
-def test_credentials_when_they_stand_in_the_url_then_they_are_not_taken(story, world, path):
+def test_credentials_when_they_stand_in_the_url(story, world, path):
     app, data = world.service_a_client, good(path, story)
     with refusal_recorded("invalid_client", client_id_value=""):
         response = story.post(f"{path}?client_id={app.client_id}&client_secret={app.secret}", data)
@@ -244,16 +165,16 @@ def test_credentials_when_they_stand_in_the_url_then_they_are_not_taken(story, w
 
 @pytest.mark.conformance("GEN-10")
 @pytest.mark.parametrize("path", ["/oauth/revoke", "/oauth/introspect"])
-def test_token_when_it_stands_in_the_url_then_it_is_not_taken(story, path):
+def test_token_when_it_stands_in_the_url(story, path):
     token = story.tokens()["refresh_token"]
     with refusal_recorded("invalid_request"):
         response = story.post(f"{path}?token={token}", {"foo": "bar"}, story.world.web)
     refused(response, "invalid_request")
 
 
-@pytest.mark.conformance("GEN-11")
+@pytest.mark.conformance("GEN-11", "OT-11")
 @pytest.mark.parametrize("method", ["get", "options", "post"])
-def test_authorize_when_another_origin_asks_then_no_cors(story, method):
+def test_authorize_when_another_origin_asks(story, method):
     response = getattr(story.browser, method)(
         "/oauth/authorize", headers={"origin": "https://evil.example.com"}
     )
@@ -262,7 +183,7 @@ def test_authorize_when_another_origin_asks_then_no_cors(story, method):
 
 @pytest.mark.conformance("GEN-11")
 @pytest.mark.parametrize("path", [METADATA, "/oauth/jwks"])
-def test_document_when_another_origin_asks_then_cors_allows_it(client, db, path):
+def test_document_when_another_origin_asks(client, db, path):
     response = client.get(path, headers={"origin": "https://spa.example.com"})
     assert response.status_code == 200
     assert response["Access-Control-Allow-Origin"] == "*"
@@ -270,9 +191,7 @@ def test_document_when_another_origin_asks_then_cors_allows_it(client, db, path)
 
 @everywhere
 @pytest.mark.conformance("GEN-11")
-def test_back_channel_when_another_origin_asks_then_cors_allows_it_without_cookies(
-    story, world, path
-):
+def test_back_channel_when_another_origin_asks(story, world, path):
     preflight = story.wire.options(path, headers={"origin": "https://spa.example.com"})
     assert preflight.status_code == 204
     assert "POST" in preflight["Access-Control-Allow-Methods"]
@@ -284,7 +203,7 @@ def test_back_channel_when_another_origin_asks_then_cors_allows_it_without_cooki
 
 
 @pytest.mark.conformance("GEN-12")
-def test_secrets_when_many_are_issued_then_they_are_long_random_and_distinct(story, world):
+def test_secrets_when_many_are_issued(story, world):
     codes, refresh_tokens, ids = [], [], []
     for _ in range(12):
         codes.append(story.code())
@@ -303,17 +222,8 @@ def test_secrets_when_many_are_issued_then_they_are_long_random_and_distinct(sto
     assert all(len({value[place] for value in ids}) > 40 for place in range(26))
 
 
-@pytest.mark.conformance("GEN-12")
-def test_opaque_token_when_issued_then_it_is_random_too(story, world):
-    world.service_a.token_format = "opaque"
-    world.service_a.save()
-    tokens = [story.client_credentials().json()["access_token"] for _ in range(5)]
-    assert len(set(tokens)) == 5
-    assert all(re.fullmatch(r"[A-Za-z0-9_-]{54}", token) for token in tokens)
-
-
 @pytest.mark.conformance("GEN-13")
-def test_stored_values_when_they_are_presented_then_they_are_worth_nothing(story, world):
+def test_stored_values_when_they_are_presented(story, world):
     world.service_a.token_format = "opaque"
     world.service_a.save()
     code = story.code()
@@ -331,7 +241,7 @@ def test_stored_values_when_they_are_presented_then_they_are_worth_nothing(story
 @pytest.mark.sqlite
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.conformance("GEN-13")
-def test_database_when_it_is_dumped_then_no_secret_stands_in_it(story, world):
+def test_database_when_it_is_dumped(story, world):
     code = story.code()
     first = story.redeem(code).json()
     second = story.refresh(first["refresh_token"]).json()
@@ -344,35 +254,9 @@ def test_database_when_it_is_dumped_then_no_secret_stands_in_it(story, world):
     assert b"PRIVATE KEY" not in bytes(SigningKey.objects.first().encrypted_private_key)
 
 
-@pytest.mark.conformance("GEN-15")
-def test_log_when_a_whole_story_is_told_then_no_secret_stands_in_it(story, world, caplog):
-    caplog.set_level(logging.DEBUG)
-    code = story.code()
-    first = story.redeem(code).json()
-    story.redeem(code, code_verifier="wrong" * 10)
-    second = story.refresh(first["refresh_token"]).json()
-    story.introspect(second["access_token"])
-    story.refresh(first["refresh_token"], world.other)
-    story.post(
-        "/oauth/token", {"client_id": "web", "client_secret": "guess-3c1f", "grant_type": "x"}
-    )
-    story.revoke(second["refresh_token"])
-    story.revoke(second["refresh_token"])
-    story.refresh(second["refresh_token"])
-    with suppress(KeyError):
-        story.redeem(code)
-    told = [first["refresh_token"], second["refresh_token"]]
-    told += [first["access_token"], second["access_token"], code, VERIFIER]
-    assert "refused" in caplog.text
-    for secret in (*told, world.web.secret, "guess-3c1f", "wrong" * 10):
-        assert secret not in caplog.text
-
-
 @everywhere
 @pytest.mark.conformance("GEN-15")
-def test_request_id_when_an_answer_is_given_then_log_and_answer_name_the_same(
-    client, db, path, caplog
-):
+def test_request_id_when_an_answer_is_given(client, db, path, caplog):
     caplog.set_level(logging.INFO, logger="delegation_app")
     ours = client.post(path)["X-Request-Id"]
     assert re.fullmatch(r"[0-9a-f]{32}", ours)
@@ -386,46 +270,3 @@ def test_request_id_when_an_answer_is_given_then_log_and_answer_name_the_same(
     # The caller's own id stands beside ours, so that the two logs can be compared
     assert ["from-the-proxy-1" in line for line in lines] == [False, True, False]
     assert "forged" not in caplog.text
-
-
-def test_log_when_a_parameter_name_has_line_breaks_then_there_is_one_line_for_the_event(
-    client, db, caplog
-):
-    caplog.set_level(logging.INFO, logger="delegation_app")
-    body = b"a%0D%0AERROR+forged+%1B%5B31m=1&" * 2
-    refused(client.post("/oauth/token", body, content_type=FORM), "invalid_request")
-    (line,) = [r.getMessage() for r in caplog.records if r.name == "delegation_app"]
-    assert re.search(r"[\x00-\x1f\x7f]", line) is None
-
-
-@pytest.mark.parametrize("path", [*BACK_CHANNEL, "/oauth/authorize"])
-def test_issuer_when_forwarded_headers_are_forged_then_nothing_changes(story, world, path):
-    forged = {
-        "HTTP_X_FORWARDED_HOST": "evil.example.com",
-        "HTTP_X_FORWARDED_PROTO": "http",
-        "HTTP_X_FORWARDED_FOR": "6.6.6.6",
-        "HTTP_FORWARDED": "host=evil.example.com;proto=http",
-        "HTTP_X_ORIGINAL_URL": "/admin/",
-        "HTTP_HOST": "evil.example.com",
-    }
-    if path == "/oauth/authorize":
-        story.browser.defaults.update(forged)
-        answer = redirected(story.answer(story.authorize()))
-        assert answer["iss"] == "https://as.example.com"
-        return
-    response = story.post(path, good(path, story), world.service_a_client, **forged)
-    assert response.status_code == 200
-    assert b"evil" not in response.content
-
-
-def test_https_when_only_a_forwarded_header_claims_it_then_it_is_not_believed(story, world):
-    story.wire = SecureClient(https=False)
-    with nothing_stored():
-        response = story.post(
-            "/oauth/token",
-            {"grant_type": "client_credentials"},
-            world.cron,
-            HTTP_X_FORWARDED_PROTO="https",
-            HTTP_X_FORWARDED_SSL="on",
-        )
-    refused(response, "invalid_request")

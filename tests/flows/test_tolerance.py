@@ -4,7 +4,7 @@ import pytest
 
 from delegation_app.models import ConsentRecord, ResourceServer
 from delegation_app.protocol import names
-from tests.support.answers import nothing_stored, refusal_recorded, refused
+from tests.support.answers import each, nothing_stored, refusal_recorded, refused
 from tests.support.world import FORM, SERVICE_A, SERVICE_B, claims_of, redirected
 
 OPENID = "openid profile email offline_access"
@@ -30,7 +30,7 @@ def tolerant(story):
         ("read:metrics delete:alerts", "Scope not for this client: delete:alerts."),
     ],
 )
-def test_scope_when_it_cannot_be_had_then_the_error_names_it(story, world, scope, text):
+def test_scope_when_it_cannot_be_had(story, world, scope, text):
     told = redirected(story.authorize(scope=scope))
     assert (told["error"], told["error_description"]) == ("invalid_scope", text)
     with nothing_stored(), refusal_recorded("invalid_scope"):
@@ -41,7 +41,7 @@ def test_scope_when_it_cannot_be_had_then_the_error_names_it(story, world, scope
     assert text == answer.json()["error_description"]
 
 
-def test_scope_when_more_than_was_granted_then_the_error_names_it(story):
+def test_scope_when_more_than_was_granted(story):
     tokens = story.tokens(scope="read:metrics")
     answer = story.refresh(tokens["refresh_token"], scope="read:metrics write:alerts")
     refused(answer, "invalid_scope")
@@ -52,7 +52,7 @@ def test_scope_when_more_than_was_granted_then_the_error_names_it(story):
 
 
 @pytest.mark.parametrize("more", ["offline_access", OPENID, "delete:alerts nonsense"])
-def test_scope_when_the_policy_drops_what_cannot_be_had_then_the_rest_is_issued(tolerant, more):
+def test_scope_when_the_policy_drops_what_cannot_be_had(tolerant, more):
     world = tolerant.world
     scope = f"read:metrics {more}"
     tokens = tolerant.tokens(scope=scope)
@@ -69,7 +69,7 @@ def test_scope_when_the_policy_drops_what_cannot_be_had_then_the_rest_is_issued(
     assert redirected(tolerant.authorize(world.other, scope=scope))["error"] == "invalid_scope"
 
 
-def test_scope_when_nothing_of_it_can_be_had_then_the_request_counts_as_one_without(tolerant):
+def test_scope_when_nothing_of_it_can_be_had(tolerant):
     tokens = tolerant.tokens(scope=OPENID)
     assert tokens["scope"] == "read:metrics read:profile write:alerts"
     narrow = tolerant.tokens(scope="read:metrics", prompt="consent")
@@ -78,16 +78,11 @@ def test_scope_when_nothing_of_it_can_be_had_then_the_request_counts_as_one_with
     assert tolerant.client_credentials(scope=OPENID).json()["scope"] == "read:metrics write:alerts"
 
 
-def test_scope_when_it_is_malformed_then_refused_all_the_same(tolerant):
-    assert redirected(tolerant.authorize(scope='read:metrics "'))["error"] == "invalid_scope"
-    refused(tolerant.client_credentials(scope="é"), "invalid_scope")
-
-
 # A redemption that names a scope
 
 
 @pytest.mark.parametrize("wanted", ["read:metrics", "read:metrics read:profile nonsense"])
-def test_redemption_when_it_names_a_scope_then_the_access_token_has_no_more(story, wanted):
+def test_redemption_when_it_names_a_scope(story, wanted):
     tokens = story.redeem(story.code(), scope=wanted).json()
     assert tokens["scope"] == claims_of(tokens["access_token"])["scope"] == "read:metrics"
     # The grant is whole, as after a refresh that asks for less
@@ -96,7 +91,7 @@ def test_redemption_when_it_names_a_scope_then_the_access_token_has_no_more(stor
     assert story.poll(story.approved(), scope=wanted).json()["scope"] == "read:metrics"
 
 
-def test_redemption_when_nothing_of_the_scope_was_granted_then_refused_and_the_code_is_left(story):
+def test_redemption_when_nothing_of_the_scope_was_granted(story):
     code, device_code = story.code(), story.approved()
     for wanted in ("read:profile", "nonsense", "é"):
         with nothing_stored():
@@ -115,7 +110,7 @@ def slashed(identifier):
 
 @pytest.mark.conformance("RI-09")
 @pytest.mark.parametrize("stored", [SERVICE_A, f"{SERVICE_A}/"])
-def test_resource_when_it_differs_by_the_slash_of_an_empty_path_then_it_is_the_same(story, stored):
+def test_resource_when_it_differs_by_the_slash_of_an_empty_path(story, stored):
     world = story.world
     ResourceServer.objects.filter(pk=world.service_a.pk).update(identifier=stored)
     other = SERVICE_A if stored.endswith("/") else slashed(SERVICE_A)
@@ -133,32 +128,24 @@ def test_resource_when_it_differs_by_the_slash_of_an_empty_path_then_it_is_the_s
 
 
 @pytest.mark.parametrize("name", ["resource", "audience"])
-def test_target_when_it_differs_by_the_slash_then_the_exchange_finds_it(story, name):
+def test_target_when_it_differs_by_the_slash(story, name):
     first = story.tokens()["access_token"]
     answer = story.exchange(first, **{name: slashed(SERVICE_B)}).json()
     assert claims_of(answer["access_token"])["aud"] == SERVICE_B
 
 
 @pytest.mark.conformance("RI-09")
-@pytest.mark.parametrize(
-    "resource",
-    [
-        f"{SERVICE_A}//",
-        f"{SERVICE_A}/x",
-        f"{SERVICE_A}/?",
-        f"{SERVICE_A}?",
-        f"{SERVICE_A}:443",
-        f"{SERVICE_A}:443/",
-        SERVICE_A.upper(),
-        SERVICE_A.replace("https", "http") + "/",
-    ],
-)
-def test_resource_when_more_than_the_slash_differs_then_it_is_another(story, resource):
-    refused(story.client_credentials(resource=resource), "invalid_target")
+def test_resource_when_more_than_the_slash_differs(story):
+    for resource in [
+        f"{SERVICE_A}//", f"{SERVICE_A}/x", f"{SERVICE_A}/?", f"{SERVICE_A}?", f"{SERVICE_A}:443",
+        f"{SERVICE_A}:443/", SERVICE_A.upper(), SERVICE_A.replace("https", "http") + "/",
+    ]:  # fmt: skip
+        with each(resource):
+            refused(story.client_credentials(resource=resource), "invalid_target")
 
 
 @pytest.mark.parametrize("active", [True, False])
-def test_resource_when_another_server_has_that_spelling_then_it_is_not_its_neighbour(story, active):
+def test_resource_when_another_server_has_that_spelling(story, active):
     ResourceServer.objects.create(
         identifier=slashed(SERVICE_A), name="A/", scopes="read:metrics", active=active
     )
@@ -171,38 +158,39 @@ def test_resource_when_another_server_has_that_spelling_then_it_is_not_its_neigh
 
 
 @pytest.mark.conformance("GEN-09")
-@pytest.mark.parametrize(
-    "charset",
-    ["utf-8", "UTF8", "utf8", '"utf-8"', "us-ascii", "ISO-8859-1", "latin1", "Windows-1252"],
-)
-def test_charset_when_the_form_is_ascii_then_taken(story, charset):
-    body = "grant_type=client_credentials&scope=read%3Ametrics"
-    answer = story.wire.post(
-        "/oauth/token",
-        body,
-        content_type=f"{FORM}; charset={charset}",
-        HTTP_AUTHORIZATION=story.world.cron.basic(),
-    )
-    assert answer.status_code == 200, answer.content
+def test_charset_when_the_form_is_ascii(story):
+    for charset in [
+        "utf-8", "UTF8", "utf8", '"utf-8"', "us-ascii", "ISO-8859-1", "latin1", "Windows-1252",
+    ]:  # fmt: skip
+        with each(charset):
+            body = "grant_type=client_credentials&scope=read%3Ametrics"
+            answer = story.wire.post(
+                "/oauth/token",
+                body,
+                content_type=f"{FORM}; charset={charset}",
+                HTTP_AUTHORIZATION=story.world.cron.basic(),
+            )
+            assert answer.status_code == 200, answer.content
 
 
 @pytest.mark.conformance("GEN-09")
-@pytest.mark.parametrize("value", ["%E9", "%C3%A9", "%80", "+AOk-%FF"])
-@pytest.mark.parametrize("charset", ["us-ascii", "ISO-8859-1", "windows-1252"])
-def test_charset_when_the_form_is_not_ascii_then_refused(story, charset, value):
-    for body in (f"grant_type=client_credentials&x={value}", f"grant_type=x&{value}=1"):
-        with nothing_stored():
-            answer = story.wire.post(
-                "/oauth/token", body, content_type=f"{FORM}; charset={charset}"
-            )
-        refused(answer, "invalid_request")
+def test_charset_when_the_form_is_not_ascii(story):
+    for value in ["%E9", "%C3%A9", "%80", "+AOk-%FF"]:
+        for charset in ["us-ascii", "ISO-8859-1", "windows-1252"]:
+            with each((value, charset)):
+                for body in (f"grant_type=client_credentials&x={value}", f"grant_type=x&{value}=1"):
+                    with nothing_stored():
+                        answer = story.wire.post(
+                            "/oauth/token", body, content_type=f"{FORM}; charset={charset}"
+                        )
+                    refused(answer, "invalid_request")
 
 
 # Client authentication
 
 
 @pytest.mark.conformance("RV-02")
-def test_public_client_when_it_sends_an_empty_password_then_it_is_taken_as_none(story, world):
+def test_public_client_when_it_sends_an_empty_password(story, world):
     world.mobile.secret = ""
     tokens = story.redeem(story.code(world.mobile), world.mobile)
     assert tokens.status_code == 200
@@ -210,7 +198,7 @@ def test_public_client_when_it_sends_an_empty_password_then_it_is_taken_as_none(
     assert story.revoke(tokens.json()["access_token"], world.mobile).status_code == 200
 
 
-def test_confidential_client_when_it_sends_an_empty_password_then_refused(story, world):
+def test_confidential_client_when_it_sends_an_empty_password(story, world):
     world.cron.change(token_endpoint_auth_method=names.NONE)
     for secret in ("", " "):
         world.cron.secret = secret

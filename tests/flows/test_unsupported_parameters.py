@@ -36,20 +36,20 @@ UNDECLARED = [
 
 
 @pytest.mark.parametrize("grant_type", REGISTRY)
-def test_request_when_nothing_is_added_then_good(story, grant_type):
+def test_request_when_nothing_is_added(story, grant_type):
     assert asked(story, grant_type).status_code == 200
     assert asked(story, grant_type, foo="bar", nonce="n", audience="").status_code == 200
 
 
 @pytest.mark.parametrize(("grant_type", "name"), UNDECLARED)
-def test_parameter_when_the_grant_does_not_look_at_it_then_refused_by_name(story, grant_type, name):
+def test_parameter_when_the_grant_does_not_look_at_it(story, grant_type, name):
     answer = asked(story, grant_type, **{name: LIMIT})
     refused(answer, "invalid_request")
     text = f"The parameter {name} is not supported here."
     assert answer.json()["error_description"].startswith(text)
 
 
-def test_constraints_when_on_client_credentials_or_refresh_then_nothing_is_used_up(story, world):
+def test_constraints_when_on_client_credentials_or_refresh(story, world):
     world.cron.change(may_request_constraints=True)
     world.web.change(may_request_constraints=True)
     tokens = story.tokens()
@@ -62,7 +62,7 @@ def test_constraints_when_on_client_credentials_or_refresh_then_nothing_is_used_
     assert story.refresh(tokens["refresh_token"]).status_code == 200
 
 
-def test_audience_when_it_is_not_for_exchange_then_the_error_says_what_to_send(story):
+def test_audience_when_it_is_not_for_exchange(story):
     answer = story.client_credentials(audience=SERVICE_B)
     assert "in the parameter resource" in answer.json()["error_description"]
 
@@ -70,7 +70,7 @@ def test_audience_when_it_is_not_for_exchange_then_the_error_says_what_to_send(s
 @pytest.mark.parametrize(
     "name", sorted(MEANINGFUL - {"scope", "resource", "constraints", "request", "request_uri"})
 )
-def test_authorization_when_a_parameter_would_change_it_then_refused_by_name(story, name):
+def test_authorization_when_a_parameter_would_change_it(story, name):
     told = redirected(story.authorize(**{name: "x"}))
     assert told["error"] == "invalid_request"
     assert told["error_description"].startswith(f"The parameter {name} is not supported here.")
@@ -82,7 +82,7 @@ def test_authorization_when_a_parameter_would_change_it_then_refused_by_name(sto
         MEANINGFUL - {"scope", "resource", "constraints"} | {"code_challenge", "max_age", "prompt"}
     ),
 )
-def test_device_when_a_parameter_would_change_it_then_refused_by_name(story, name):
+def test_device_when_a_parameter_would_change_it(story, name):
     with nothing_stored(), refusal_recorded("invalid_request"):
         answer = story.start(**{name: "x"})
     refused(answer, "invalid_request")

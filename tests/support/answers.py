@@ -16,14 +16,7 @@ from delegation_app.models import (
 # RFC 6749 section 5.2
 DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]{8,200}")
 
-_TABLES = (
-    AccessToken,
-    AuthorizationCode,
-    ConsentRecord,
-    Delegation,
-    DeviceCode,
-    RefreshToken,
-)
+_TABLES = (AccessToken, AuthorizationCode, ConsentRecord, Delegation, DeviceCode, RefreshToken)
 
 
 def refused(response, code, status=400):
@@ -89,3 +82,11 @@ def refusal_recorded(code, **values):
     assert event.reason == code, (event.reason, event.details)
     for name, value in values.items():
         assert getattr(event, name) == value, name
+
+
+def refuses(code, request, *, status=400, **values):
+    """Check a refusal down to its headers, and that only its event was recorded; return it."""
+    with refusal_recorded(code, **values):
+        response = request()
+    refused(response, code, status)
+    return response

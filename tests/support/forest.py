@@ -44,12 +44,7 @@ def hang_tokens(like: Any, delegations: models.QuerySet[Any], each: int) -> None
     keys, values = delegations.order_by().values("id", "path").query.sql_with_params()
     changes = {"jti": "substr(md5(d.path || n.i), 1, 27)", "delegation_id": "d.id"}
     _copy(
-        type(like),
-        changes,
-        "t.id = %s",
-        [*values, like.pk],
-        each=each,
-        beside=f", ({keys}) AS d",
+        type(like), changes, "t.id = %s", [*values, like.pk], each=each, beside=f", ({keys}) AS d"
     )
 
 

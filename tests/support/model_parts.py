@@ -18,21 +18,14 @@ from tests.support.world import make_app
 
 SCOPES = ("delete:alerts", "read:metrics", "write:alerts")
 DELETE, READ, WRITE = SCOPES
-KNOWN = {
-    "A": frozenset(SCOPES),
-    "B": frozenset({READ, WRITE}),
-    "C": frozenset({READ, WRITE}),
-}
+KNOWN = {"A": frozenset(SCOPES), "B": frozenset({READ, WRITE}), "C": frozenset({READ, WRITE})}
 NONE = Limits()
 PEOPLE = ("alice", "bob")
 OPERATOR = audit.RequestContext(actor="user:99")
 ISSUED = [
-    "token.issued",
-    "token.refreshed",
-    "token.refresh_retried",
-    "token.exchanged",
+    "token.issued", "token.refreshed", "token.refresh_retried", "token.exchanged",
     "token.impersonated",
-]
+]  # fmt: skip
 TIMES = (1, 5, 11, 60, 300, 601, 3000)
 # Seeds that can run side by side, and how many stories each tells
 PARTS = [0, 1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 10))]

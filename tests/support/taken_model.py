@@ -2,15 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from tests.support.reference_model import (
-    IDLE,
-    NEVER,
-    Model,
-    Node,
-    Power,
-    Refused,
-    Token,
-)
+from tests.support.reference_model import IDLE, NEVER, Model, Node, Power, Refused, Token
 
 CODE, DEVICE_CODE = 60, 600
 PAGE, DEVICE, TRUSTED = "page", "device", "trusted"

@@ -173,15 +173,11 @@ class Story:
         """The parameters of a good request; a value of None leaves one out."""
         app = app or self.world.web
         parameters = {
-            "response_type": "code",
-            "client_id": app.client_id,
-            "redirect_uri": app.row.redirect_uris.split()[0],
-            "scope": "read:metrics write:alerts",
-            "state": "af0ifjsldkj",
-            "code_challenge": CHALLENGE,
-            "code_challenge_method": "S256",
+            "response_type": "code", "client_id": app.client_id,
+            "redirect_uri": app.row.redirect_uris.split()[0], "scope": "read:metrics write:alerts",
+            "state": "af0ifjsldkj", "code_challenge": CHALLENGE, "code_challenge_method": "S256",
             **changes,
-        }
+        }  # fmt: skip
         return {name: value for name, value in parameters.items() if value is not None}
 
     def authorize(self, app=None, **changes):

@@ -6,19 +6,12 @@ from delegation_app.models import AuditEvent, ConsentRecord
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.services.tokens import local_verifier
 from tests.support.answers import never_stored, nothing_stored, recorded, refused
-from tests.support.chains import Chain, last_event
+from tests.support.chains import last_event
 from tests.support.connections import ALL, LIST, apps_on, at, mark_on, post, send, shown
-from tests.support.world import SERVICE_A, Story, delegation_of
+from tests.support.world import SERVICE_A, Story
 
 
-@pytest.fixture
-def chain(story):
-    return Chain(story)
-
-
-def test_end_when_asked_then_the_page_says_what_stops_and_when_and_stops_nothing(
-    chain, story, settings
-):
+def test_end_when_asked(chain, story, settings):
     settings.DELEGATION = {
         **settings.DELEGATION,
         "STATUS_LIST_TTL": 20,
@@ -27,19 +20,14 @@ def test_end_when_asked_then_the_page_says_what_stops_and_when_and_stops_nothing
     with nothing_stored():
         page = shown(story, at(chain.rows[0], "end"))
     for text in (
-        "1 connection<",
-        "passed on to 2 other apps",
-        "3 live access tokens, 1 refresh token",
-        "within about 23 seconds",
-        "be undone",
-        "Service-B",
-        "Service C",
-    ):
+        "1 connection<", "passed on to 2 other apps", "3 live access tokens, 1 refresh token",
+        "within about 23 seconds", "be undone", "Service-B", "Service C",
+    ):  # fmt: skip
         assert text in page
     assert chain.active() == [True, True, True]
 
 
-def test_end_when_confirmed_then_all_of_it_is_over_and_the_list_says_so(chain, story, world):
+def test_end_when_confirmed(chain, story, world):
     with recorded("delegation.revoked"):
         answer = send(story, at(chain.rows[0], "end"), reason="lost my phone")
     assert (answer.status_code, answer["Location"]) == (303, LIST)
@@ -58,17 +46,12 @@ def test_end_when_confirmed_then_all_of_it_is_over_and_the_list_says_so(chain, s
     assert "lost my phone" in page
 
 
-def test_end_when_no_reason_is_given_then_a_plain_one_is_recorded(chain, story):
-    send(story, at(chain.rows[0], "end"))
-    assert last_event(event="delegation.revoked").reason == "ended by the user"
-
-
-def test_end_when_it_has_ended_then_the_page_says_so(chain, story):
+def test_end_when_it_has_ended(chain, story):
     send(story, at(chain.rows[0], "end"))
     assert "This connection has already ended." in shown(story, at(chain.rows[0], "end"))
 
 
-def test_end_when_it_was_ended_in_another_window_then_that_is_said(chain, story, world):
+def test_end_when_it_was_ended_in_another_window(chain, story, world):
     mark = mark_on(shown(story, at(chain.rows[0], "end")))
     assert post(story, at(chain.rows[0], "end"), person=mark).status_code == 303
     with nothing_stored(), recorded():
@@ -76,7 +59,7 @@ def test_end_when_it_was_ended_in_another_window_then_that_is_said(chain, story,
     assert "had already ended" in shown(story, LIST)
 
 
-def test_end_when_of_a_child_then_what_is_above_goes_on_and_it_is_not_passed_on_again(chain, story):
+def test_end_when_of_a_child(chain, story):
     answer = send(story, at(chain.rows[1], "end"))
     assert answer["Location"] == at(chain.rows[0])
     assert chain.active() == [True, False, False]
@@ -86,13 +69,7 @@ def test_end_when_of_a_child_then_what_is_above_goes_on_and_it_is_not_passed_on_
     )
 
 
-def test_app_when_ended_then_the_person_is_asked_again(chain, story):
-    assert story.authorize().status_code == 303
-    send(story, at(chain.rows[0], "end"))
-    assert story.authorize().status_code == 200
-
-
-def test_suspended_when_ended_then_it_does_not_come_back_with_the_app(chain, story, world):
+def test_suspended_when_ended(chain, story, world):
     world.web.change(enabled=False)
     send(story, at(chain.rows[0], "end"))
     world.web.change(enabled=True)
@@ -129,7 +106,7 @@ def test_everything_when_ended_then_old_answers_do_not_speak_any_more(story):
     assert "no live connections to end" in shown(story, LIST)
 
 
-def test_everything_when_of_one_app_then_others_go_on(chain, story, world):
+def test_everything_when_of_one_app(chain, story, world):
     other = story.tokens(world.other)
     address = f"{ALL}?app=web"
     assert address in shown(story, f"{LIST}?app=web")
@@ -143,25 +120,18 @@ def test_everything_when_of_one_app_then_others_go_on(chain, story, world):
     assert story.authorize().status_code == 200
 
 
-def test_everything_when_of_an_app_that_only_got_it_passed_on_then_the_root_goes_on(chain, story):
+def test_everything_when_of_an_app_that_only_got_it_passed_on(chain, story):
     send(story, f"{ALL}?app=service-a", app="service-a")
     assert chain.active() == [True, False, False]
 
 
-def test_code_when_everything_was_ended_before_it_was_redeemed_then_refused(story):
-    code = story.code()
-    send(story, ALL)
-    refused(story.redeem(code), "invalid_grant")
-
-
-def test_page_of_another_delegation_when_one_ends_then_it_is_untouched(story, world):
-    first, second = story.tokens(), story.tokens(world.mobile)
-    send(story, at(delegation_of(first), "end"))
-    assert story.is_active(second["access_token"])
-
-
-def test_page_when_no_reason_was_given_then_none_is_repeated(chain, story):
+def test_page_when_no_reason_was_given(chain, story):
     send(story, at(chain.rows[0], "end"))
     page = shown(story, at(chain.rows[0]))
     assert "ended by you" in page
     assert "Reason" not in page
+
+
+def test_end_when_no_reason_is_given(chain, story):
+    send(story, at(chain.rows[0], "end"))
+    assert last_event(event="delegation.revoked").reason == "ended by the user"

@@ -10,10 +10,10 @@ from delegation_app.services import limits
 from delegation_app.views.api import operator_serializers, person_serializers
 from delegation_app.views.api.parsing import MAX_DEPTH
 
-PAGE = (Path(__file__).parents[2] / "docs/api.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs/api.md").read_text()
 
 
-def test_examples_when_copied_then_their_addresses_and_bodies_are_understood():
+def test_examples_when_copied():
     calls = re.findall(r'(session|deed) "\$SITE([^"]+)"(?: \\\n)?(?:\s+-d \'([^\']+)\')?', PAGE)
     assert len(calls) >= 16
     for kind, address, body in calls:
@@ -32,7 +32,7 @@ def test_examples_when_copied_then_their_addresses_and_bodies_are_understood():
             assert sent.keys() <= shape.fields.keys()
 
 
-def test_filters_when_listed_then_all_of_them():
+def test_filters_when_listed():
     (listed,) = re.findall(r"Filters: ([^.]+)\.", PAGE)
     fields = operator_serializers.DelegationFilterSerializer().fields
     assert re.findall(r"`(\w+)`", listed) == list(fields)
@@ -41,7 +41,7 @@ def test_filters_when_listed_then_all_of_them():
     )
 
 
-def test_numbers_when_named_then_they_are_those_of_the_code():
+def test_numbers_when_named():
     assert f"{limits.MAX_REVOKED} at most" in PAGE
     assert f"stop at {limits.MAX_COUNT:,}" in PAGE
     assert f"{MAX_DEPTH} levels" in PAGE

@@ -4,7 +4,6 @@ from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from django.utils import timezone
 
 from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.protocol.constraints import Constraints
@@ -16,12 +15,7 @@ from tests.support.connections import ALL, LIST, apps_on, at, shown
 from tests.support.world import FORM, Story, delegation_of
 
 
-@pytest.fixture
-def chain(story):
-    return Chain(story)
-
-
-def test_list_when_apps_act_then_a_row_tells_all_of_each(chain, story):
+def test_list_when_apps_act(chain, story):
     page = shown(story, LIST)
     assert apps_on(page) == ["Web"]
     for text in ("Read metrics", "Create alerts", "Service A", "from 127.0.x.x", "to 2 others"):
@@ -30,13 +24,13 @@ def test_list_when_apps_act_then_a_row_tells_all_of_each(chain, story):
     assert "127.0.0.1" not in page
 
 
-def test_list_when_there_is_nothing_then_it_says_so(story):
+def test_list_when_there_is_nothing(story):
     page = shown(story, LIST)
     assert "You have not connected any app." in page
     assert "End all connections" not in page
 
 
-def test_list_when_others_have_connections_then_they_are_not_shown(chain, story, world):
+def test_list_when_others_have_connections(chain, story, world):
     bob = Story(world, world.bob)
     assert apps_on(shown(bob, LIST)) == []
     bob.tokens(world.other)
@@ -44,7 +38,7 @@ def test_list_when_others_have_connections_then_they_are_not_shown(chain, story,
     assert apps_on(shown(story, LIST)) == ["Web"]
 
 
-def test_list_when_filtered_then_only_those_are_shown(story, world, clock):
+def test_list_when_filtered(story, world, clock):
     story.tokens()
     old = delegation_of(story.tokens(world.mobile))
     Delegation.objects.filter(pk=old.pk).update(
@@ -62,15 +56,7 @@ def test_list_when_filtered_then_only_those_are_shown(story, world, clock):
     assert shown(story, f"{LIST}?show=some", 400)
 
 
-def test_unused_when_it_was_opened_long_ago_and_never_used_then_it_is_listed(story, clock):
-    row = delegation_of(story.tokens())
-    assert apps_on(shown(story, f"{LIST}?show=unused")) == []
-    issued = clock() - timedelta(days=91)
-    Delegation.objects.filter(pk=row.pk).update(issued_at=issued, last_used_at=None)
-    assert apps_on(shown(story, f"{LIST}?show=unused")) == ["Web"]
-
-
-def test_state_when_not_live_then_a_word_says_it(story, world, clock):
+def test_state_when_not_live(story, world, clock):
     story.tokens()
     world.web.change(enabled=False)
     assert apps_on(shown(story, LIST)) == []
@@ -81,7 +67,7 @@ def test_state_when_not_live_then_a_word_says_it(story, world, clock):
     assert ">expired<" in shown(story, f"{LIST}?show=all")
 
 
-def test_page_when_of_the_root_then_it_tells_sentence_limits_answer_tree_and_past(story, world):
+def test_page_when_of_the_root(story, world):
     limits = [{"type": "max_depth", "depth": 3}]
     world.web.change(constraints=Constraints.parse(limits))
     chain = Chain(story, scopes=["read:metrics"])
@@ -102,7 +88,7 @@ def test_page_when_of_the_root_then_it_tells_sentence_limits_answer_tree_and_pas
     assert positions == sorted(positions)
 
 
-def test_page_when_of_a_child_then_it_says_who_passed_it_on_and_counts_its_own(chain, story):
+def test_page_when_of_a_child(chain, story):
     page = shown(story, at(chain.rows[1]))
     assert "It was passed on by <strong>Web</strong>." in page
     assert f'href="{at(chain.rows[0])}"' in page
@@ -111,7 +97,7 @@ def test_page_when_of_a_child_then_it_says_who_passed_it_on_and_counts_its_own(c
     assert "Web was connected" not in page
 
 
-def test_page_when_the_site_trusts_the_app_then_it_says_that_nobody_was_asked(story, world):
+def test_page_when_the_site_trusts_the_app(story, world):
     row = world.web.row
     row.skip_authorization = True
     row.save()
@@ -120,7 +106,7 @@ def test_page_when_the_site_trusts_the_app_then_it_says_that_nobody_was_asked(st
     assert "can connect again without asking you" not in shown(story, at(delegation, "end"))
 
 
-def test_page_when_an_operator_ended_it_then_neither_name_nor_note_is_told(story, world):
+def test_page_when_an_operator_ended_it(story, world):
     row = delegation_of(story.tokens())
     revocation.subtree(row, audit.RequestContext(f"user:{world.bob.pk}"), reason="ticket 4711")
     page = shown(story, at(row))
@@ -129,7 +115,7 @@ def test_page_when_an_operator_ended_it_then_neither_name_nor_note_is_told(story
     assert "bob" not in page
 
 
-def test_page_when_tokens_were_stolen_then_it_says_that_the_site_ended_it_and_why(story, clock):
+def test_page_when_tokens_were_stolen(story, clock):
     tokens = story.tokens()
     story.refresh(tokens["refresh_token"])
     clock.forward(seconds=60)
@@ -139,7 +125,7 @@ def test_page_when_tokens_were_stolen_then_it_says_that_the_site_ended_it_and_wh
     assert "refresh token reused" in page
 
 
-def test_page_when_the_app_was_deleted_then_it_goes_by_its_client_id(story, world):
+def test_page_when_the_app_was_deleted(story, world):
     row = delegation_of(story.tokens())
     world.web.row.delete()
     assert "<bdi>web</bdi>" in shown(story, at(row))
@@ -147,7 +133,7 @@ def test_page_when_the_app_was_deleted_then_it_goes_by_its_client_id(story, worl
 
 
 @pytest.mark.parametrize("deed", ["", "end", "narrow"])
-def test_pages_when_signed_out_then_they_lead_to_the_sign_in_and_back(chain, story, deed):
+def test_pages_when_signed_out(chain, story, deed):
     story.browser.logout()
     for send in (story.browser.get, story.browser.post):
         answer = send(at(chain.rows[0], deed))
@@ -161,45 +147,27 @@ def test_pages_when_signed_out_then_they_lead_to_the_sign_in_and_back(chain, sto
         assert parse_qs(target.query) == {"next": [at(chain.rows[0], deed)]}
 
 
-def test_pages_when_asked_with_other_methods_then_405(chain, story):
+def test_pages_when_asked_with_other_methods(chain, story):
     both, get = "GET, POST", "GET"
     root = chain.rows[0]
     for address, allowed in (
-        (LIST, get),
-        (at(root), get),
-        (ALL, both),
-        (at(root, "end"), both),
+        (LIST, get), (at(root), get), (ALL, both), (at(root, "end"), both),
         (at(root, "narrow"), both),
-    ):
+    ):  # fmt: skip
         for method in {"PUT", "DELETE", "PATCH", "OPTIONS", "POST"} - set(allowed.split(", ")):
             with nothing_stored():
                 answer = story.browser.generic(method, address)
             assert (answer.status_code, answer["Allow"]) == (405, allowed)
 
 
-def test_consent_page_when_it_asks_then_it_says_where_to_end_it(story):
+def test_consent_page_when_it_asks(story):
     assert b'end this at any time under <a href="/connections/">' in story.authorize().content
     started = story.start().json()
     assert b'href="/connections/"' in story.enter(started["user_code"]).content
     assert not ConsentRecord.objects.exists()
 
 
-def test_home_when_shown_then_it_links_to_the_connections(client, db):
-    assert b'href="/connections/"' in client.get("/").content
-
-
-def test_time_when_the_list_is_old_then_the_last_use_is_the_newest_that_is_known(story, clock):
-    tokens = story.tokens()
-    clock.forward(hours=3)
-    story.refresh(tokens["refresh_token"])
-    row = delegation_of(tokens)
-    assert row.last_used_at == timezone.now()
-    assert f'datetime="{timezone.now().isoformat()}"' in shown(story, LIST)
-
-
-def test_form_when_its_csrf_token_is_wrong_then_the_page_is_one_of_ours(
-    story, world, csrf_client, settings
-):
+def test_form_when_its_csrf_token_is_wrong(story, world, csrf_client, settings):
     row = delegation_of(story.tokens())
     settings.CSRF_FAILURE_VIEW = "tests.no.such.view"
     csrf_client.force_login(world.alice)
@@ -212,3 +180,7 @@ def test_form_when_its_csrf_token_is_wrong_then_the_page_is_one_of_ours(
         assert "frame-ancestors 'none'" in page["Content-Security-Policy"]
         assert page["X-Request-Id"] in html
         never_stored(page)
+
+
+def test_home_when_shown(client, db):
+    assert b'href="/connections/"' in client.get("/").content

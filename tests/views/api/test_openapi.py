@@ -21,23 +21,14 @@ from tests.support.world import FORM
 SCHEMAS = (f"{MINE}schema", f"{THEIRS}schema")
 OPERATIONS = {
     MINE: {
-        "listConnections",
-        "getConnection",
-        "narrowConnection",
-        "previewEndOfConnection",
-        "endConnection",
-        "previewEndOfAll",
-        "endAll",
+        "listConnections", "getConnection", "narrowConnection", "previewEndOfConnection",
+        "endConnection", "previewEndOfAll", "endAll",
     },
     THEIRS: {
-        "listDelegations",
-        "getDelegation",
-        "narrowDelegation",
-        "previewRevocation",
-        "revokeDelegation",
-        "revokeDelegations",
+        "listDelegations", "getDelegation", "narrowDelegation", "previewRevocation",
+        "revokeDelegation", "revokeDelegations",
     },
-}
+}  # fmt: skip
 
 
 OAUTH = {
@@ -127,7 +118,7 @@ def test_oauth_answers_when_given_then_they_are_what_the_schema_says(story, whol
             matches(whole, name, answer, required=False)
 
 
-def test_schema_when_asked_for_then_only_by_those_who_may_use_the_interface(story, client):
+def test_schema_when_asked_for(story, client):
     for address in SCHEMAS:
         refused(client.get(address), "not_signed_in", 401)
     assert got(story.browser, SCHEMAS[0])["info"]["title"]
@@ -141,7 +132,7 @@ def schemas(story):
     return {MINE: got(story.browser, SCHEMAS[0]), THEIRS: got(browser("superuser"), SCHEMAS[1])}
 
 
-def test_schema_when_it_describes_a_deed_then_the_csrf_token_is_part_of_it(schemas):
+def test_schema_when_it_describes_a_deed(schemas):
     for start, schema in schemas.items():
         described = set()
         for path, methods in schema["paths"].items():
@@ -155,7 +146,7 @@ def test_schema_when_it_describes_a_deed_then_the_csrf_token_is_part_of_it(schem
     assert definition == {"type": "apiKey", "in": "header", "name": "X-CSRFTOKEN"}
 
 
-def test_answers_when_given_then_they_are_what_the_schema_says(story, schemas):
+def test_answers_when_given(story, schemas):
     chain, operator = Chain(story), browser("operator")
     root, child, leaf = chain.rows
     ends = (timezone.now() + timedelta(days=3)).isoformat()
@@ -224,7 +215,7 @@ def strictly(node, *, required):
     return {"anyOf": [{"type": "null"}, rest]} if node.get("nullable") is True else rest
 
 
-def test_urls_when_the_extra_is_missing_then_all_but_the_schemas_are_there(monkeypatch):
+def test_urls_when_the_extra_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "drf_spectacular", None)
     found = runpy.run_path(urls.__file__)["urlpatterns"]
     names = {pattern.name for pattern in found}

@@ -34,18 +34,18 @@ def address(name):
 
 
 @pytest.mark.parametrize("pattern", urlpatterns, ids=lambda pattern: pattern.name)
-def test_endpoint_when_a_site_wraps_views_then_it_stays_outside(pattern):
+def test_endpoint_when_a_site_wraps_views(pattern):
     # LoginRequiredMiddleware, ATOMIC_REQUESTS
     assert pattern.callback.login_required is False
     assert pattern.callback._non_atomic_requests == set(connections)
 
 
 @pytest.mark.parametrize("name", [*DEEDS, *OF_CLIENTS])
-def test_deed_when_requests_are_atomic_then_it_stays_outside(name):
+def test_deed_when_requests_are_atomic(name):
     assert resolve(address(name)).func._non_atomic_requests == set(connections)
 
 
-def test_transactions_when_there_are_several_databases_then_each_is_left_alone(monkeypatch):
+def test_transactions_when_there_are_several_databases(monkeypatch):
     monkeypatch.setattr(standalone, "connections", ["default", "identity", "replica"])
 
     view = standalone.own_transactions(lambda request: request)
@@ -53,6 +53,6 @@ def test_transactions_when_there_are_several_databases_then_each_is_left_alone(m
     assert view._non_atomic_requests == {"default", "identity", "replica"}
 
 
-def test_service_when_a_site_wants_a_login_everywhere_then_its_metadata_and_tokens_do_not():
+def test_service_when_a_site_wants_a_login_everywhere():
     assert ProtectedResourceMetadata.as_view().login_required is False
     assert require_token("read:metrics")(lambda request: request).login_required is False

@@ -30,9 +30,7 @@ def row(tokens):
     return delegation_of(tokens)
 
 
-def test_scopes_when_unticked_then_they_go_at_once_and_the_app_refreshes_to_the_rest(
-    story, tokens, row, world
-):
+def test_scopes_when_unticked(story, tokens, row, world):
     with recorded("delegation.narrowed"):
         answer = send(story, at(row, "narrow"), scopes=READ)
     assert (answer.status_code, answer["Location"]) == (303, at(row))
@@ -52,7 +50,7 @@ def test_scopes_when_unticked_then_they_go_at_once_and_the_app_refreshes_to_the_
     assert "by you: without “Create alerts”" in page
 
 
-def test_expiry_when_shortened_then_tokens_and_refreshes_end_with_it(story, tokens, row, clock):
+def test_expiry_when_shortened(story, tokens, row, clock):
     send(story, at(row, "narrow"), scopes=BOTH, lifetime="3600")
     assert the(row).expires_at == timezone.now() + timedelta(hours=1)
     fresh = story.refresh(tokens["refresh_token"]).json()
@@ -63,7 +61,7 @@ def test_expiry_when_shortened_then_tokens_and_refreshes_end_with_it(story, toke
     assert not story.is_active(fresh["access_token"])
 
 
-def test_expiry_when_it_is_a_day_then_it_holds_until_the_end_of_that_day(story, row, settings):
+def test_expiry_when_it_is_a_day(story, row, settings):
     settings.TIME_ZONE = "Asia/Tokyo"
     day = (timezone.localtime() + timedelta(days=3)).date()
     assert send(story, at(row, "narrow"), scopes=BOTH, day=day.isoformat()).status_code == 303
@@ -71,14 +69,14 @@ def test_expiry_when_it_is_a_day_then_it_holds_until_the_end_of_that_day(story, 
     assert (ends.date(), ends.hour, ends.minute, ends.second) == (day, 23, 59, 59)
 
 
-def test_expiry_when_the_delegation_has_none_then_it_gets_one(story, row):
+def test_expiry_when_the_delegation_has_none(story, row):
     Delegation.objects.filter(pk=row.pk).update(expires_at=None)
     assert "when you or an operator ends it" in shown(story, at(row, "narrow"))
     assert send(story, at(row, "narrow"), scopes=BOTH, lifetime="2592000").status_code == 303
     assert the(row).expires_at is not None
 
 
-def test_choices_when_it_ends_soon_then_none_is_later(story, row, clock):
+def test_choices_when_it_ends_soon(story, row, clock):
     Delegation.objects.filter(pk=row.pk).update(expires_at=clock() + timedelta(hours=30))
     page = shown(story, at(row, "narrow"))
     assert 'value="86400"' in page
@@ -104,9 +102,7 @@ def test_choices_when_it_ends_soon_then_none_is_later(story, row, clock):
         ({"scopes": READ, "day": ["2030-01-01", "2030-01-02"]}, "more than once"),
     ],
 )
-def test_form_when_it_makes_no_sense_then_it_is_shown_again_with_the_reason(
-    story, row, fields, said
-):
+def test_form_when_it_makes_no_sense(story, row, fields, said):
     with nothing_stored(), recorded():
         answer = send(story, at(row, "narrow"), **fields)
     page = answer.content.decode()
@@ -118,14 +114,14 @@ def test_form_when_it_makes_no_sense_then_it_is_shown_again_with_the_reason(
     assert ('value="read:metrics" checked' in page) == ("read:metrics" in fields["scopes"])
 
 
-def test_last_day_when_it_is_chosen_then_that_is_no_change(story, row):
+def test_last_day_when_it_is_chosen(story, row):
     day = timezone.localtime(row.expires_at).date().isoformat()
     with nothing_stored():
         answer = send(story, at(row, "narrow"), scopes=BOTH, day=day)
     assert b"This would change nothing" in answer.content
 
 
-def test_form_when_an_operator_took_a_scope_meanwhile_then_it_does_not_come_back(story, row):
+def test_form_when_an_operator_took_a_scope_meanwhile(story, row):
     mark = mark_on(shown(story, at(row, "narrow")))
     Delegation.objects.filter(pk=row.pk).update(scopes="read:metrics")
     answer = post(story, at(row, "narrow"), person=mark, scopes=BOTH, lifetime="3600")
@@ -134,7 +130,7 @@ def test_form_when_an_operator_took_a_scope_meanwhile_then_it_does_not_come_back
     assert b"write:alerts" not in answer.content
 
 
-def test_form_when_the_connection_has_ended_then_there_is_nothing_to_fill_in(story, row):
+def test_form_when_the_connection_has_ended(story, row):
     mark = mark_on(shown(story, at(row, "narrow")))
     send(story, at(row, "end"))
     assert "Only a live connection can be changed." in shown(story, at(row, "narrow"))
@@ -144,7 +140,7 @@ def test_form_when_the_connection_has_ended_then_there_is_nothing_to_fill_in(sto
     assert b"<form" not in answer.content
 
 
-def test_child_when_narrowed_then_the_root_keeps_all(story):
+def test_child_when_narrowed(story):
     chain = Chain(story)
     assert "Removed access stays blocked" in shown(story, at(chain.rows[1], "narrow"))
     send(story, at(chain.rows[1], "narrow"), scopes=READ)
@@ -152,7 +148,7 @@ def test_child_when_narrowed_then_the_root_keeps_all(story):
     assert scopes == ["read:metrics write:alerts", "read:metrics", "read:metrics"]
 
 
-def test_tree_when_nothing_is_left_of_a_part_then_that_part_ends(story):
+def test_tree_when_nothing_is_left_of_a_part(story):
     chain = Chain(story)
     child = story.exchange(chain.tokens[0], scope="write:alerts").json()
     send(story, at(chain.rows[0], "narrow"), scopes=READ)
