@@ -38,7 +38,7 @@ def test_as_of_when_asked_then_each_line_says_who_by_way_of_whom_and_what_proves
     assert "through web → service-a" in html
     assert html.count("audit-as-yes") == 3
     assert "Delegation revoked" in html
-    assert "leaves no event" in html
+    assert "Only audited changes are considered." in html
     assert "no client could act" in text_of(asked(auditor))
 
 

@@ -128,7 +128,7 @@ def test_detail_when_it_was_revoked_then_it_says_how_many_ended(forest, operator
     operator.post(page("delegation", "revoke", forest.middle.pk), {"reason": "odd"})
     facts, _ = detail(operator, "delegation.revoked")
     assert facts == {"Delegations revoked": "2"}
-    assert "odd: 2 delegations ended" in text_of(operator.get(LIST))
+    assert "odd: 2 delegations revoked" in text_of(operator.get(LIST))
 
 
 def test_evidence_when_it_was_handed_on_then_its_page_has_the_events(forest, auditor):

@@ -193,12 +193,12 @@ def test_trail_when_a_change_is_shown_then_each_value_is_readable(world, operato
     [event] = events("client.changed")
     html = text_of(operator.get(page("auditevent", "change", event.pk)))
     assert "<dt>Scopes</dt><dd>read:metrics read:profile write:alerts → read:metrics</dd>" in html
-    assert "<dt>Confirm what is risky</dt><dd>no → yes</dd>" in html
+    assert "<dt>High-risk scopes need approval</dt><dd>no → yes</dd>" in html
     assert (
         "nothing → It may be delegated onward at most once. At most 5 tokens in total.</dd>" in html
     )
     listed = text_of(operator.get(page("auditevent", "changelist")))
-    assert "Confirm what is risky: no → yes" in listed
+    assert "High-risk scopes need approval: no → yes" in listed
 
 
 def test_trail_when_a_secret_or_an_older_version_has_no_values_then_its_name_is_shown(

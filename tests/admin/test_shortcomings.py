@@ -96,7 +96,7 @@ def test_client_when_no_token_that_it_may_exchange_reaches_it_then_page_and_why_
     answer = story.exchange(story.tokens()["access_token"])
     assert answer.json()["error_description"] == "The subject token is not valid."
     found = explanation.explain(answer["X-Request-Id"])
-    assert f"service-a is not an introspecting client of {SERVICE_A}" in found.conclusion
+    assert f"service-a is not among the introspecting clients of {SERVICE_A}" in found.conclusion
     assert "Add the client on the page of its resource server." in found.steps[0].text
     row = world.service_a_client.row
     assert "not an introspecting client" in text_of(operator.get(change_page(row)))
@@ -152,7 +152,7 @@ def test_client_when_it_is_public_and_trusted_then_its_page_says_that_people_are
 def test_why_when_the_client_is_gone_or_unknown_then_it_says_so(story, world):
     answer = story.post("/oauth/token", {"client_id": "nobody", "client_secret": "x" * 20})
     found = explanation.explain(answer["X-Request-Id"])
-    assert [step.text for step in found.steps] == ["There is no client nobody."]
+    assert [step.text for step in found.steps] == ["The client nobody does not exist."]
 
 
 def test_why_when_a_caller_names_its_own_request_then_only_ours_is_known(story):

@@ -202,7 +202,7 @@ def test_counts_when_the_trail_is_shown(story, clock, capsys):
     one = text_of(superuser.get(page("auditevent", "change", counted.pk)))
     assert "Number of equal events" in one
     asked = superuser.post(page("auditevent", "why"), {"text": last["X-Request-Id"]})
-    assert f"the last of {50 - LIMIT} like it" in text_of(asked)
+    assert f"It is the last of {50 - LIMIT} equal refusals within a minute." in text_of(asked)
     call_command("audit", "--event", "request.refused")
     assert f"{50 - LIMIT} times in a minute" in capsys.readouterr().out
     clock.forward(seconds=1)

@@ -112,7 +112,7 @@ def test_answer_when_it_waits_for_an_operator_and_is_sent_twice(story, settings)
     for _ in range(2):
         answered = story.answer(page)
         assert answered.status_code == 200
-        assert "An operator has to confirm this" in answered.content.decode()
+        assert "Pending approval by an operator" in answered.content.decode()
     assert ConsentRecord.objects.count() == 1
 
 

@@ -241,7 +241,7 @@ def test_defect_when_it_happens_after_the_proof(story, monkeypatch):
     def fail(*_args):
         raise RuntimeError("a secret detail")
 
-    monkeypatch.setattr("delegation_app.views.oauth.authorize.preparation.prepare", fail)
+    monkeypatch.setattr("delegation_app.services.consent.preparation.prepare", fail)
     response = story.authorize()
     answer = redirected(response)
     assert answer["error"] == "server_error"

@@ -38,7 +38,7 @@ def test_consent_when_risky(story):
     page, record = waiting(story)
     assert page.status_code == 200
     html = page.content.decode()
-    assert "An operator has to confirm this" in html
+    assert "Pending approval by an operator" in html
     back = html.split('class="actions"><a href="')[1].split('"')[0].replace("&amp;", "&")
     page.status_code, page["Location"] = 303, back
     answer = redirected(page)
@@ -52,14 +52,14 @@ def test_consent_when_risky(story):
 
 def test_consent_when_nothing_risky_is_ticked(story):
     page = story.authorize(scope=ALL)
-    assert "an operator has to confirm your answer first" in page.content.decode()
+    assert "an operator has to approve your answer first" in page.content.decode()
     assert "code" in redirected(story.answer(page, scopes=["read:metrics"]))
 
 
 def test_app_when_it_asks_again_meanwhile(story):
     waiting(story)
     page = story.authorize(scope=ALL)
-    assert "An operator has to confirm this" in page.content.decode()
+    assert "Pending approval by an operator" in page.content.decode()
     assert redirected(story.authorize(scope=ALL, prompt="none"))["error"] == "consent_required"
     # What is not risky is another question
     assert b'name="decision"' in story.authorize(scope="write:alerts").content
@@ -88,7 +88,7 @@ def test_public_client_when_confirmed(story, clock):
     # Nobody makes more of a confirmation than was confirmed
     assert Delegation.objects.get().expires_at == record.chosen_expiry
     approval.withdraw(record, OPERATOR, reason="over")
-    assert b"has to confirm" in waiting(story, app)[0].content
+    assert b"awaiting approval" in waiting(story, app)[0].content
 
 
 def test_second_question_when_what_is_held_is_risky(story):
@@ -154,7 +154,7 @@ def test_app_when_its_answer_waits_or_opened_nothing_yet(story, is_confirmed):
         approval.approve(record, OPERATOR, reason="fine")
     address = "/connections/end?app=web"
     assert f'href="{address}"' in shown(story, "/connections/")
-    assert "End everything of" in shown(story, address)
+    assert "End all connections of" in shown(story, address)
 
     send(story, address, app="web")
 
@@ -179,7 +179,7 @@ def test_app_when_only_another_users_answer_waits(story):
 def connected(story):
     started = story.start(scope=ALL).json()
     done = story.connect(story.enter(started["user_code"]), scopes=ALL.split())
-    assert "An operator has to confirm this" in done.content.decode()
+    assert "Pending approval by an operator" in done.content.decode()
     return started, ConsentRecord.objects.latest("pk")
 
 
@@ -187,7 +187,7 @@ def test_device_when_its_consent_waits(story):
     started, record = connected(story)
     assert story.poll(started["device_code"]).json()["error"] == "authorization_pending"
     # Nobody answers it a second time
-    assert "There is no such code" in story.enter(started["user_code"]).content.decode()
+    assert "does not exist, has expired" in story.enter(started["user_code"]).content.decode()
     approval.approve(record, OPERATOR, reason="fine")
     tokens = story.poll(started["device_code"]).json()
     assert tokens["scope"] == "delete:alerts read:metrics"

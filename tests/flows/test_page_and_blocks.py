@@ -9,7 +9,7 @@ from delegation_app.protocol.claims import user_subject
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
 from delegation_app.services.connections import actions
-from delegation_app.services.consent import authorize as consents
+from delegation_app.services.consent import approval as consents
 from delegation_app.services.delegations import creation, revocation
 from delegation_app.services.delegations.narrowing import Narrowing
 from tests.support.world import SERVICE_A, SERVICE_B, SERVICE_C, delegation_of, redirected

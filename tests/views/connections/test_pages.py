@@ -18,7 +18,7 @@ from tests.support.world import FORM, Story, delegation_of
 def test_list_when_apps_act(chain, story):
     page = shown(story, LIST)
     assert apps_on(page) == ["Web"]
-    for text in ("Read metrics", "Create alerts", "Service A", "from 127.0.x.x", "to 2 others"):
+    for text in ("Read metrics", "Create alerts", "Service A", "from 127.0.x.x", "to 2 other apps"):
         assert text in page
     assert "<dd>3</dd>" in page
     assert "127.0.0.1" not in page
@@ -79,10 +79,10 @@ def test_page_when_of_the_root(story, world):
     asked = page.split("Your decision", 1)[1].split("Apps with access")[0]
     assert asked.index("Allowed") < asked.index("Read metrics") < asked.index("Refused")
     assert asked.index("Refused") < asked.index("Create alerts")
-    tree = page.split("Apps with access", 1)[1].split("What happened")[0]
+    tree = page.split("Apps with access", 1)[1].split("History")[0]
     assert tree.index("Web") < tree.index("Service-A") < tree.index("Service-B")
     assert tree.count('aria-current="true"') == 1
-    past = page.split("What happened", 1)[1]
+    past = page.split("History", 1)[1]
     told = ["passed on to Service-B", "passed on to Service-A", "first token", "Web was connected"]
     positions = [past.index(text) for text in told]
     assert positions == sorted(positions)
@@ -175,7 +175,7 @@ def test_form_when_its_csrf_token_is_wrong(story, world, csrf_client, settings):
         page = csrf_client.post(address, "reason=x", content_type=FORM)
         assert page.status_code == 403
         html = page.content.decode()
-        assert "<h1>This did not work</h1>" in html
+        assert "<h1>Something went wrong</h1>" in html
         assert "did not come from this site" in html
         assert "frame-ancestors 'none'" in page["Content-Security-Policy"]
         assert page["X-Request-Id"] in html
