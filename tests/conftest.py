@@ -1,7 +1,6 @@
 import fcntl
 import os
 import tempfile
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -30,54 +29,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if in_ci() else "dev"))
-
-
-# CI runs the suite four times. What one run shows as well as four is marked here, by path, and
-# .ci/run says which run leaves it out: many cases of what other tests show once,
-_THOROUGH = (
-    "admin/test_access.py",
-    "admin/test_secrets.py",
-    "attacks/test_exchange_input.py",
-    "attacks/test_hostile_values.py",
-    "attacks/test_jwt.py",
-    "attacks/test_log.py",
-    "attacks/test_noise.py",
-    "attacks/test_redirect_uri.py",
-    "attacks/test_second_operator.py",
-    "checks/",
-    "faults/",
-    "flows/test_bad_input.py",
-    "flows/test_database_gone.py",
-    "flows/test_every_field_that_tightens.py",
-    "flows/test_policies_in_every_grant.py",
-    "flows/test_replica.py",
-    "flows/test_retries.py",
-    "flows/test_unsupported_parameters.py",
-    "protocol/constraints/test_laws.py",
-    "services/test_narrowing.py",
-    "services/test_state_machine.py",
-    "services/test_taken_model.py",
-    "services/test_tree_model.py",
-    "services/test_widening.py",
-    "sites/",
-    "test_permission_matrix.py",
-)
-# and what no database decides.
-_ANY_DATABASE = (
-    "attacks/test_jwt.py",
-    "attacks/test_log.py",
-    "attacks/test_redirect_uri.py",
-    "browser/",
-    "checks/",
-    "client/",
-    "conformance/",
-    "fuzz/",
-    "protocol/",
-    "resource_server/",
-    "test_architecture.py",
-    "test_docs.py",
-    "test_packaging.py",
-)
 
 
 _WORLD = Snapshot(build_world)
@@ -143,22 +94,7 @@ def plain_http_client():
     return SecureClient(https=False)
 
 
-def pytest_addoption(parser):
-    parser.addoption(
-        "--cases",
-        type=int,
-        help="run the first so many cases of each parametrized test: a run beside a whole one",
-    )
-
-
-# First, so that -m sees the marks that are given here.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    for item in items:
-        path = item.path.relative_to(Path(__file__).parent).as_posix()
-        for mark, paths in (("thorough", _THOROUGH), ("any_database", _ANY_DATABASE)):
-            if path.startswith(paths):
-                item.add_marker(mark)
     known = checklist.requirements()
     for item in items:
         for marker in item.iter_markers("conformance"):
@@ -169,7 +105,6 @@ def pytest_collection_modifyitems(config, items):
     _leave_out_soak(config, items)
     _put_in_order(items)
     _leave_out_other_databases(config, items)
-    _leave_out_further_cases(config, items)
 
 
 def _leave_out_soak(config, items):
@@ -190,21 +125,6 @@ def _put_in_order(items):
         # They would wait for each other, so one worker takes them while others do the rest
         if item.get_closest_marker("many_connections"):
             item.add_marker(pytest.mark.xdist_group("many connections"))
-
-
-def _leave_out_further_cases(config, items):
-    most = config.getoption("cases")
-    if most is None:
-        return
-    seen = Counter()
-    further = set()
-    for item in items:
-        test = (item.path, getattr(item, "originalname", item.name))
-        seen[test] += 1
-        if seen[test] > most:
-            further.add(item)
-    config.hook.pytest_deselected(items=list(further))
-    items[:] = [item for item in items if item not in further]
 
 
 def _leave_out_other_databases(config, items):

@@ -12,6 +12,8 @@ from importlinter.cli import lint_imports
 import delegation_app
 from delegation_app import grant_types, grants
 
+pytestmark = pytest.mark.any_database
+
 PACKAGE = Path(delegation_app.__file__).parent
 ROOT = PACKAGE.parent
 MODULES = sorted(

@@ -30,6 +30,8 @@ from delegation_app.testing.fake_issuer import FakeIssuer
 from example_project import database_url
 from tests import consequences
 
+pytestmark = pytest.mark.any_database
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]

@@ -10,6 +10,8 @@ import pytest
 import delegation_app
 from tests.support import site_map
 
+pytestmark = pytest.mark.any_database
+
 PACKAGE = Path(delegation_app.__file__).parent
 UNCLEAR = re.compile(r"\bcan not\b|\bsomebody\b|\bnobody\b|\bwhoever\b|\bTell whether\b| told\b")
 # Parts whose texts have not been edited yet

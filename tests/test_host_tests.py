@@ -9,6 +9,8 @@ import pytest
 
 from delegation_app import conf
 
+pytestmark = pytest.mark.any_database
+
 ROOT = Path(conf.__file__).parent.parent
 
 SETTINGS = """

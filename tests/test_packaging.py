@@ -52,7 +52,7 @@ def requirements(metadata):
     return [Requirement(line) for line in metadata.get_all("Requires-Dist")]
 
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("packaging")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("packaging"), pytest.mark.any_database]
 
 
 def test_the_wheel_holds_every_file_of_the_package(wheel):

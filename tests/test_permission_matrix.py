@@ -9,6 +9,8 @@ from delegation_app.models import AuditEvent
 from tests.support import site_map
 from tests.support.answers import stored
 
+pytestmark = pytest.mark.any_database
+
 REFUSED = {"in", "400", "401", "403", "404", "405"}
 SIGN_OUT = {"logout", "admin:logout"}
 

@@ -11,6 +11,8 @@ from delegation_app.models import (
 )
 from tests.admin.conftest import page
 
+pytestmark = pytest.mark.any_database
+
 # Who gets into which page stands in permission_matrix.txt. Here is what no matrix says.
 WITHOUT_RECORD = {"changelist", "add", "rotate"}
 

@@ -5,6 +5,8 @@ from delegation_app.models import AuditEvent
 from tests.admin.conftest import Forest, page
 from tests.support.world import claims_of, delegation_of
 
+pytestmark = pytest.mark.compat
+
 LIST = "/admin/delegation_app/auditevent/"
 
 

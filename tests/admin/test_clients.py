@@ -16,6 +16,8 @@ from delegation_app.protocol import names
 from tests.admin.conftest import page
 from tests.support.world import SERVICE_A, delegation_of
 
+pytestmark = pytest.mark.compat
+
 ROOT = Path(__file__).resolve().parents[2]
 LIST = "/admin/oauth2_provider/application/"
 GRANT = "authorization_grant_type"

@@ -9,6 +9,8 @@ from tests.admin.conftest import page
 from tests.support import SecureClient
 from tests.support.world import Story, delegation_of
 
+pytestmark = pytest.mark.compat
+
 LIST = "/admin/delegation_app/delegation/"
 
 

@@ -10,6 +10,8 @@ from delegation_app.protocol.constraints import BUILT_IN, Constraints, parse_tex
 from tests.admin.conftest import events, page, text_of
 from tests.admin.test_clients import filled_in
 
+pytestmark = pytest.mark.compat
+
 LIMITS = [{"type": "max_depth", "depth": 1}, {"type": "max_uses", "uses": 5}]
 PREFIX = "delegation_policy-0-"
 

@@ -12,6 +12,8 @@ from delegation_app.services.paging import Cursor, SignedCursors
 from tests.admin.conftest import page
 from tests.support.world import make_app
 
+pytestmark = pytest.mark.compat
+
 YEAR = timezone.timedelta(days=365)
 
 

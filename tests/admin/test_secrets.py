@@ -25,6 +25,8 @@ from tests.admin.test_clients import filled_in
 from tests.support import SecureClient
 from tests.support.world import VERIFIER
 
+pytestmark = pytest.mark.any_database
+
 
 def texts(responses):
     for tokens in responses:

@@ -16,6 +16,8 @@ from delegation_app.services.delegations import revocation
 from tests.admin.conftest import Forest, page, text_of
 from tests.support.world import Story
 
+pytestmark = pytest.mark.compat
+
 LIST = "/admin/delegation_app/delegation/"
 
 

@@ -21,6 +21,8 @@ from tests.support.answers import each
 from tests.support.wire import Wire
 from tests.support.world import SERVICE_A, SERVICE_B, claims_of
 
+pytestmark = [pytest.mark.any_database, pytest.mark.compat]
+
 ISSUER = "https://as.example.com"
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 

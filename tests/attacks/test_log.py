@@ -12,6 +12,8 @@ from delegation_app.services.tokens import introspection
 from tests.protocol.test_printable import FORGED, is_harmless
 from tests.support.world import App
 
+pytestmark = pytest.mark.any_database
+
 LINES = [f"{mark}{FORGED}" for mark in ("\n", "\r\n", "\x1b[31m", "\x85", "\u2028", "\u202e")]
 
 

@@ -9,6 +9,8 @@ from tests.support.answers import DESCRIPTION, each, never_stored
 from tests.support.calls import calls
 from tests.support.world import FORM
 
+pytestmark = pytest.mark.any_database
+
 LENGTH = 100_000
 # What each repeats makes a parser work for each time
 LONG = {

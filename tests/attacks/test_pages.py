@@ -26,6 +26,8 @@ from tests.support import SecureClient, site_map
 from tests.support.answers import each
 from tests.support.world import delegation_of
 
+pytestmark = pytest.mark.any_database
+
 PAYLOAD = "\"'><x-mark x-mark=1><!--</title></script><script>x-mark()</script>"
 
 

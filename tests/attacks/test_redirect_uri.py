@@ -13,6 +13,8 @@ from delegation_app.models import AuthorizationCode
 from tests.support.answers import each
 from tests.support.world import Story, build_world, redirected
 
+pytestmark = pytest.mark.any_database
+
 REGISTERED = "https://a.example.com/app/cb?k=1&l=2"
 
 # Each is sent as it stands, form-encoded once.

@@ -13,6 +13,8 @@ from delegation_app.protocol.secrets import hint
 from tests.support.answers import refused
 from tests.support.world import FORM, SERVICE_A, SERVICE_B, VERIFIER, App
 
+pytestmark = pytest.mark.any_database
+
 KINDS = (
     "client secret", "typed secret", "code", "verifier", "access token", "opaque token",
     "refresh token", "device code", "user code", "spaced user code", "dotted user code",

@@ -15,7 +15,7 @@ from tests.browser.test_pages import overflows, picture, tab_to
 from tests.support.world import PASSWORD, SERVICE_C, VERIFIER, Story, delegation_of, redirected
 
 # One worker: the live server, its database and the browser are shared
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.any_database]
 
 NARROW, WIDE = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 

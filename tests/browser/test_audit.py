@@ -14,7 +14,7 @@ from tests.browser.test_pages import overflows, picture
 from tests.support.world import PASSWORD
 
 # One worker: the live server, its database and the browser are shared
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.any_database]
 
 LOOKS = {
     "light": {"color_scheme": "light"},

@@ -20,7 +20,7 @@ from tests.browser.test_pages import (
 from tests.support.world import SERVICE_C, VERIFIER, Story, delegation_of, redirected
 
 # One worker: the live server, its database and the browser are shared
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.any_database]
 
 LONG = "Metrics for all that you have ever measured, and for " + "Whatever" * 18 + "Really"
 

@@ -5,7 +5,7 @@ import pytest
 from delegation_app.models import ConsentRecord, Delegation
 from tests.browser.test_pages import lowest_contrast, overflows, picture, sign_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.any_database]
 
 LOOKS = [
     pytest.param(1280, "light", id="wide-light"),

@@ -13,7 +13,7 @@ from example_project.demo.world import LOGO
 from tests.browser.test_pages import lowest_contrast, overflows, picture, sign_in
 from tests.support.world import PASSWORD, Story
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.any_database]
 
 ALL = "read:metrics write:alerts delete:alerts read:profile"
 LONG = "Metrics " + "Aggregator" * 19 + "XX"

@@ -15,7 +15,7 @@ from tests.browser.test_pages import (
 )
 from tests.support.world import Story
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.any_database]
 
 
 @pytest.fixture

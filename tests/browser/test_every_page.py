@@ -19,7 +19,7 @@ from tests.support.site_map import Town
 from tests.support.world import claims_of
 
 # One worker: the live server, its database and the browser are shared
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.any_database]
 
 # No place to break, as the worst names have none
 LONG = ("Metrics for all that you ever measured, " + "Whatever" * 20)[:200]

@@ -11,7 +11,7 @@ from tests.browser.conftest import sync_api
 from tests.support.world import PASSWORD, VERIFIER, Story
 
 # One worker: the live server, its database and the browser are shared
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.any_database]
 
 # PAGES_DIR keeps pictures of the pages, for whoever changes them
 PICTURES = os.environ.get("PAGES_DIR")

@@ -22,7 +22,7 @@ from tests.browser.test_pages import sign_in
 from tests.support.world import App, Story, claims_of, delegation_of
 
 # One worker: the live server, its database and the browser are shared
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.any_database]
 
 MOST_BYTES = 150 * 1024
 VIEWPORT = {"width": 1200, "height": 740}

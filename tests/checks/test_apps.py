@@ -6,6 +6,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from delegation_app import clock
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.mark.parametrize(
     "value",

@@ -5,6 +5,8 @@ from django.core.checks import run_checks
 
 from delegation_app import toolkit
 
+pytestmark = pytest.mark.any_database
+
 OURS = "delegation_app."
 
 

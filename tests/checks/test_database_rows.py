@@ -11,6 +11,8 @@ from delegation_app.models import ResourceServer
 from tests.checks import OURS, found
 from tests.support.world import SERVICE_A
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.fixture(autouse=True)
 def _schemes(settings):

@@ -5,6 +5,8 @@ import pytest
 from delegation_app import checks
 from tests.checks import GOOD_PRAGMAS, numbers
 
+pytestmark = [pytest.mark.any_database, pytest.mark.compat]
+
 SQLITE = "django.db.backends.sqlite3"
 POSTGRESQL = "django.db.backends.postgresql"
 

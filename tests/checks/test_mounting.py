@@ -11,6 +11,8 @@ from django.urls import include, path, set_script_prefix
 from delegation_app import checks
 from tests.checks import numbers
 
+pytestmark = pytest.mark.any_database
+
 OURS = path("", include("delegation_app.urls"))
 ROOT = path("", include("delegation_app.urls_well_known"))
 BELOW = path("auth/", include("delegation_app.urls"))

@@ -4,6 +4,8 @@ from django.core.checks import Tags, run_checks
 from delegation_app.checks.values import check_settings
 from delegation_app.models import OutboxMessage
 
+pytestmark = pytest.mark.any_database
+
 
 def found(*databases):
     messages = run_checks(tags=[Tags.database], databases=list(databases))

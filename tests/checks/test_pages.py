@@ -4,6 +4,8 @@ import pytest
 
 from tests.checks import found
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.mark.parametrize(
     ("login_url", "numbers"),

@@ -6,6 +6,8 @@ from django.core.checks import run_checks
 
 from delegation_app.checks import rate_limits
 
+pytestmark = pytest.mark.any_database
+
 OURS = "delegation_app."
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 REDIS = "django.core.cache.backends.redis.RedisCache"

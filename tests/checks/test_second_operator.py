@@ -13,6 +13,8 @@ from delegation_app.admin.clients import admin as client_admin
 from delegation_app.checks import second_operator
 from delegation_app.models import ClientPolicy
 
+pytestmark = pytest.mark.any_database
+
 OURS = {f"delegation_app.{number}" for number in ("E037", "E038", "W037", "W038")}
 
 urlpatterns = [

@@ -5,6 +5,8 @@ import pytest
 from delegation_app.checks.bounds import BOUNDS
 from tests.checks import found
 
+pytestmark = [pytest.mark.any_database, pytest.mark.compat]
+
 SECRET = "0123456789abcdef" * 2
 DANGEROUS = [name for name, bound in BOUNDS.items() if not bound.strict]
 

@@ -6,6 +6,8 @@ from delegation_app import checks
 from example_project import database_url
 from tests.checks import numbers
 
+pytestmark = pytest.mark.any_database
+
 SQLITE = "django.db.backends.sqlite3"
 POSTGRESQL = "django.db.backends.postgresql"
 REDIS = "django.core.cache.backends.redis.RedisCache"

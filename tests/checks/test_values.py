@@ -7,6 +7,8 @@ from delegation_app.checks.bounds import BOUNDS, LARGEST
 from delegation_app.conf import DEFAULTS
 from tests.checks import found, numbers
 
+pytestmark = [pytest.mark.any_database, pytest.mark.compat]
+
 # What is no number: a value that cannot be used, and the number that says so
 OTHERS = {
     "ISSUER": ("as.example.com", "E002"),

@@ -9,6 +9,8 @@ from delegation_app.client.errors import InvalidRequestError
 from tests.client.fakes import OTHER, SERVICE, Server, answer, client_of
 from tests.client.peers import header, peer, says
 
+pytestmark = pytest.mark.any_database
+
 CHALLENGE = 'WWW-Authenticate: Bearer realm="b", error="invalid_token", error_description="No."'
 
 

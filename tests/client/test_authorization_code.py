@@ -13,6 +13,8 @@ from delegation_app.client.tokens import Target
 from delegation_app.protocol import pkce
 from tests.client.fakes import ISSUER, KNOWN, REDIRECT_URI, SERVICE
 
+pytestmark = [pytest.mark.any_database, pytest.mark.compat]
+
 WANTED = Target.of(SERVICE, "read:metrics write:alerts")
 
 

@@ -11,6 +11,8 @@ from delegation_app.client.http.transport import Response
 from delegation_app.protocol import names
 from tests.client.fakes import ISSUER, OTHER, REDIRECT_URI, SERVICE, Time, answer, client_of
 
+pytestmark = pytest.mark.any_database
+
 
 def callback(attempt, **changes):
     query = {"code": "c0de", "state": attempt.state, "iss": ISSUER, **changes}

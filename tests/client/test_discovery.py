@@ -11,6 +11,8 @@ from delegation_app.client.errors import (
 from delegation_app.client.http.transport import Request, Response, with_address
 from tests.client.fakes import ISSUER, METADATA, Server, answer
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.mark.parametrize(
     ("issuer", "url"),

@@ -16,6 +16,8 @@ from delegation_app.protocol.scope import Scope
 from tests.client.fakes import ISSUER, REDIRECT_URI, SERVICE, client_of
 from tests.client.test_client import callback as brought
 
+pytestmark = pytest.mark.any_database
+
 PAGE = (Path(__file__).parents[2] / "docs/client.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from delegation_app.client import errors
 
+pytestmark = pytest.mark.any_database
+
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ1c2VyOjEifQ.c2lnbmF0dXJlLW9mLXNvbWV0aGluZw"
 
 

@@ -3,7 +3,11 @@ import pkgutil
 import subprocess
 import sys
 
+import pytest
+
 import delegation_app.client
+
+pytestmark = pytest.mark.any_database
 
 MODULES = sorted(
     found.name

@@ -12,6 +12,8 @@ from delegation_app.protocol.requests.client_auth import read_credentials
 from delegation_app.protocol.requests.parameters import Parameters
 from tests.client.fakes import OTHER, REDIRECT_URI, SERVICE
 
+pytestmark = pytest.mark.any_database
+
 URL = "https://as.example.com/oauth/token"
 WEB = Credentials("web", "secret")
 BARE = Target.of(None, None)

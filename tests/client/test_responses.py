@@ -17,6 +17,8 @@ from delegation_app.protocol import names
 from delegation_app.protocol.scope import Scope
 from tests.client.fakes import ISSUER, answer
 
+pytestmark = pytest.mark.any_database
+
 GOOD = {"access_token": "eyJ.a-b_c~d+e/f=", "token_type": "Bearer", "expires_in": 600}
 
 

@@ -9,6 +9,8 @@ from delegation_app.client import session
 from delegation_app.client.http import fork_safety
 from tests.client.peers import drips, header, peer, says
 
+pytestmark = pytest.mark.any_database
+
 
 def test_session_when_the_service_drips():
     slow = drips(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")

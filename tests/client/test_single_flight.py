@@ -16,6 +16,8 @@ from delegation_app.client.errors import (
 )
 from tests.client.fakes import crowd
 
+pytestmark = pytest.mark.any_database
+
 CROWD = 32
 
 

@@ -7,6 +7,8 @@ from delegation_app.client.errors import InvalidRequestError, NoAnswer
 from delegation_app.protocol import names
 from tests.client.fakes import OTHER, SERVICE, answer, client_of, crowd
 
+pytestmark = [pytest.mark.any_database, pytest.mark.compat]
+
 
 def test_client_credentials_when_a_crowd_needs_one(server, client):
     source = ClientCredentials(client, audience=SERVICE, scope="a")

@@ -25,7 +25,7 @@ from delegation_app.protocol.scope import Scope
 from tests.client.peers import header, peer, says
 from tests.support.world import REDIRECT_URI, SERVICE_A, SERVICE_B, SERVICE_C, Story, claims_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.any_database, pytest.mark.compat]
 
 
 @pytest.fixture

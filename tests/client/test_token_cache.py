@@ -8,6 +8,8 @@ from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.scope import Scope
 from tests.client.fakes import Time
 
+pytestmark = pytest.mark.any_database
+
 
 class Asked:
     def __init__(self, time, lasts):

@@ -14,6 +14,8 @@ from delegation_app.client.http import sessions
 from delegation_app.client.http.transport import HttpTransport, Request
 from tests.client.peers import drips, header, is_silent, peer, says
 
+pytestmark = [pytest.mark.any_database, pytest.mark.compat]
+
 SECRET = "a-secret-that-nobody-may-see-anywhere"
 HEAD = b"HTTP/1.1 200 OK\r\n"
 

@@ -4,6 +4,8 @@ from hypothesis import strategies as st
 
 from delegation_app.client import urls
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.mark.parametrize(
     "url",

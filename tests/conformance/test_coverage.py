@@ -1,4 +1,8 @@
+import pytest
+
 from tests.conformance import checklist
+
+pytestmark = pytest.mark.any_database
 
 
 def test_the_checklist_is_whole():

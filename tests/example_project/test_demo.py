@@ -14,7 +14,7 @@ from example_project.demo import servers
 from example_project.demo.onward import MAX_SECONDS
 from example_project.demo.story import STORY
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.any_database]
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = ("--port", "--service-a-port", "--service-b-port")

@@ -12,6 +12,8 @@ from example_project.demo.browser import Browser
 from example_project.demo.steps import StepFailed
 from example_project.demo.transcript import Transcript, shortened
 
+pytestmark = pytest.mark.any_database
+
 # Requests and answers
 
 

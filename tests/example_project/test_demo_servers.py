@@ -4,6 +4,8 @@ import pytest
 
 from example_project.demo import servers
 
+pytestmark = pytest.mark.any_database
+
 CLIENTS = {name: {"client_secret": f"secret of {name}"} for name in ("service_a", "service_b")}
 SERVES = """
 import os, sys

@@ -20,6 +20,8 @@ from tests.support.world import (
     redirected,
 )
 
+pytestmark = pytest.mark.compat
+
 
 @pytest.mark.conformance("TK-01", "PK-11")
 def test_code_when_redeemed(story, world):

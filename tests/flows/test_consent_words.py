@@ -13,6 +13,8 @@ from delegation_app.services.clients import logos
 from delegation_app.services.consent.fragments import text_of
 from tests.support.world import SERVICE_A, redirected
 
+pytestmark = pytest.mark.any_database
+
 ALL = "read:metrics write:alerts delete:alerts"
 RISKS = {"read:metrics": "low", "delete:alerts": "high"}
 

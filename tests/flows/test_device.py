@@ -23,6 +23,8 @@ from tests.support.world import (
     filled_in,
 )
 
+pytestmark = pytest.mark.compat
+
 DEVICE = "/oauth/device"
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 REPEATED = (

@@ -14,6 +14,8 @@ from tests.support.answers import (
 )
 from tests.support.world import SERVICE_A, SERVICE_B, claims_of, delegation_of
 
+pytestmark = pytest.mark.compat
+
 INACTIVE = b'{"active": false}'
 
 

@@ -8,6 +8,8 @@ import pytest
 from tests.support.answers import each
 from tests.support.world import claims_of, redirected
 
+pytestmark = pytest.mark.any_database
+
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
 ISSUER = "https://as.example.com"
 FORGED = {

@@ -21,6 +21,8 @@ from delegation_app.services.delegations import blocks, revocation
 from tests.support.every_grant import BOTH, WAYS, Case
 from tests.support.world import SERVICE_C
 
+pytestmark = pytest.mark.any_database
+
 OPERATOR = audit.RequestContext("user:99")
 ELSEWHERE = "10.1.2.3"
 

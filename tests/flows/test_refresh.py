@@ -12,6 +12,8 @@ from delegation_app.services.tokens import reissue
 from tests.support.answers import never_stored, recorded, refusal_recorded, refused, refuses
 from tests.support.world import SERVICE_A, SERVICE_B, claims_of, delegation_of
 
+pytestmark = pytest.mark.compat
+
 ISSUER = "https://as.example.com"
 STRICT = override_settings(DELEGATION={"ISSUER": ISSUER, "REFRESH_RETRY_WINDOW": 0})
 

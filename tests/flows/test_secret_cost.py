@@ -16,6 +16,8 @@ from tests.admin.test_clients import change_page, filled_in
 from tests.flows.test_client_authentication import basic
 from tests.support.answers import each, refused
 
+pytestmark = pytest.mark.any_database
+
 TYPED = "a-typed-secret-of-good-length-93b1"
 DATA = {"grant_type": "client_credentials"}
 # See tests/protocol/test_secrets.py: one of a few thousand would be taken for typed

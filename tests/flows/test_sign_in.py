@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.world import PASSWORD, Story, claims_of, redirected
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.fixture
 def story(world, clock):

@@ -21,6 +21,8 @@ from tests.support.answers import (
 )
 from tests.support.world import VERIFIER, redirected
 
+pytestmark = pytest.mark.compat
+
 BACK_CHANNEL = ("/oauth/token", "/oauth/revoke", "/oauth/introspect")
 METADATA = "/.well-known/oauth-authorization-server"
 everywhere = pytest.mark.parametrize("path", BACK_CHANNEL)

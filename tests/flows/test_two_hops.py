@@ -20,6 +20,8 @@ from delegation_app.protocol.constraints import Constraints
 from tests.support.chains import acting_with, own_token
 from tests.support.world import Story, claims_of, delegation_of, make_app
 
+pytestmark = pytest.mark.compat
+
 T0 = 1_795_262_400
 PLANNER = "https://planner.example.com/"
 BOOKING = "https://booking.example.com/"

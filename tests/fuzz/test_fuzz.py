@@ -7,6 +7,8 @@ from hypothesis import given
 
 from tests.fuzz.targets import TARGETS
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.fixture(autouse=True)
 def _no_warning_for_each_refused_list():

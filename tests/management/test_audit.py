@@ -12,6 +12,8 @@ from delegation_app.models import AuditEvent
 from delegation_app.services.reporting.audit_query import AuditQuery
 from tests.support.world import claims_of, delegation_of
 
+pytestmark = pytest.mark.compat
+
 
 def run(*arguments):
     out = StringIO()

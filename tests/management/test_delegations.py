@@ -12,6 +12,8 @@ from delegation_app.models import AuditEvent, Delegation
 from delegation_app.services import limits
 from tests.support.world import delegation_of
 
+pytestmark = pytest.mark.compat
+
 
 class Run:
     """What a command said."""

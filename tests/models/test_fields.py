@@ -9,6 +9,8 @@ from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.scope import Scope
 from tests.support.world import SERVICE_A, delegation_of
 
+pytestmark = pytest.mark.compat
+
 
 def test_fields_when_stored_and_read_then_values(story):
     delegation = delegation_of(story.tokens())

@@ -10,6 +10,8 @@ from delegation_app.protocol.requests.addresses import (
     sender_of,
 )
 
+pytestmark = pytest.mark.any_database
+
 PROXIES = ("10.0.0.0/8", "::1/128")
 SENDER = "198.51.100.7"
 

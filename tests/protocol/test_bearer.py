@@ -8,6 +8,8 @@ from delegation_app.protocol.errors import InvalidRequest, InvalidToken
 from delegation_app.protocol.requests.bearer import challenge, token_in
 from delegation_app.protocol.requests.redirect_uri import Problem, problem, without_loopback_port
 
+pytestmark = pytest.mark.any_database
+
 CHALLENGE = re.compile(r'Bearer [a-z_]+="[ !#-\[\]-~]*"(, [a-z_]+="[ !#-\[\]-~]*")*')
 
 

@@ -10,6 +10,8 @@ from delegation_app.protocol.errors import InvalidClient, InvalidRequest, OAuthE
 from delegation_app.protocol.requests.client_auth import read_credentials
 from delegation_app.protocol.requests.parameters import Parameters
 
+pytestmark = pytest.mark.any_database
+
 NOTHING = Parameters([])
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), min_size=1)
 

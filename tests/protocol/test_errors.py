@@ -1,10 +1,13 @@
 import re
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from delegation_app.protocol.errors import InvalidRequest, RedirectTarget
+
+pytestmark = pytest.mark.any_database
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)))
 

@@ -10,6 +10,8 @@ from delegation_app.protocol import jose, jwk
 from delegation_app.protocol.errors import InvalidToken
 from delegation_app.protocol.jose import VerificationKey
 
+pytestmark = [pytest.mark.any_database, pytest.mark.compat]
+
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
 CLAIMS = {"iss": "https://as.example.com", "iat": SECONDS, "nbf": SECONDS, "exp": SECONDS + 60}

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.requests.parameters import MAX_FIELDS, MAX_LENGTH, Parameters
 
+pytestmark = pytest.mark.any_database
+
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), min_size=1)
 
 

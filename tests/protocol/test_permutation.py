@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from delegation_app.protocol.permutation import permutation
 
+pytestmark = pytest.mark.any_database
+
 KEY = bytes(range(32))
 keys = st.binary(min_size=32, max_size=32)
 tweaks = st.integers(0, 2**64 - 1)

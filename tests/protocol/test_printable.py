@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.printable import logger_for, printable
 
+pytestmark = pytest.mark.any_database
+
 # What begins a line, moves a cursor, or turns the direction of writing around
 HOSTILE = [
     "\n", "\r", "\x0b", "\x0c", "\x00", "\x07", "\x08", "\x1b[2J", "\x7f", "\x85", "\x9b31m",

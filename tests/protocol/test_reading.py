@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from delegation_app.protocol.requests import reading
 
+pytestmark = pytest.mark.any_database
+
 FAR = [timezone(timedelta(hours=hours, minutes=59)) for hours in (-23, 23)]
 ZONE = ZoneInfo("Pacific/Kiritimati")
 

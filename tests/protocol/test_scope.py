@@ -6,6 +6,8 @@ from delegation_app.protocol.audience import Audience, is_absolute_uri, other_sp
 from delegation_app.protocol.errors import InvalidScope, InvalidTarget
 from delegation_app.protocol.scope import Scope
 
+pytestmark = pytest.mark.any_database
+
 NAME = st.text("abcdefghijklmnopqrstuvwxyz:/._-", min_size=1, max_size=12)
 SCOPE = st.builds(Scope, st.lists(NAME, max_size=6))
 

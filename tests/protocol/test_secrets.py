@@ -14,6 +14,8 @@ from delegation_app.protocol import pkce, secrets
 from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.user_code import ALPHABET, new_user_code, normalised
 
+pytestmark = [pytest.mark.any_database, pytest.mark.compat]
+
 BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
 

@@ -23,6 +23,8 @@ from delegation_app.protocol.status_list import (
     StatusReference,
 )
 
+pytestmark = pytest.mark.any_database
+
 SIZE = 1 << 20
 
 # The draft's own test vectors: the bits, the statuses other than 0, and `lst`

@@ -21,6 +21,8 @@ from delegation_app.services.delegations import revocation
 from delegation_app.services.tokens.local_verifier import LocalVerifier
 from tests.support.world import SERVICE_A, SERVICE_B, delegation_of
 
+pytestmark = [pytest.mark.any_database, pytest.mark.compat]
+
 LOCAL = "delegation_app.verifiers.LocalVerifier"
 
 

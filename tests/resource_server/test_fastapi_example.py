@@ -10,6 +10,8 @@ from fastapi.testclient import TestClient
 
 from tests.resource_server.issuer import AUDIENCE, ISSUER, JWKS, LIST, Issuer
 
+pytestmark = pytest.mark.any_database
+
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "fastapi_service.py"
 
 

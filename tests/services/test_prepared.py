@@ -13,6 +13,8 @@ from delegation_app.models import Delegation
 from delegation_app.services.clients import lookup
 from delegation_app.services.prepared import PreparedQuery
 
+pytestmark = pytest.mark.compat
+
 
 def issued_since(client_id, moment):
     rows = Delegation.objects.filter(delegate_client_id=client_id, issued_at__gte=moment)

@@ -17,6 +17,8 @@ from delegation_app.services.tokens import local_verifier
 from tests.support import forest
 from tests.support.world import SERVICE_A, SERVICE_B, Story, build_world, delegation_of
 
+pytestmark = pytest.mark.compat
+
 
 def statements(act):
     with CaptureQueriesContext(connection) as captured:

@@ -9,6 +9,8 @@ from delegation_app.protocol.errors import InvalidGrant, OutcomeUnknown
 from delegation_app.services import audit, transactions
 from tests.support.broken_database import failing_commit
 
+pytestmark = pytest.mark.compat
+
 
 class DeadlockDetected(Exception):
     sqlstate = "40P01"

@@ -4,7 +4,7 @@ import pytest
 
 from tests.sites.site import APPS, EXPECTED, URLS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.compat]
 
 
 def test_site_when_it_is_plain_then_everything_works_and_no_check_complains(build):

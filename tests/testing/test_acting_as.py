@@ -7,7 +7,7 @@ from rest_framework.test import APIClient
 from delegation_app.resource_server.principal import Principal
 from delegation_app.testing.acting_as import acting_as
 
-pytestmark = [pytest.mark.any_database, pytest.mark.urls("tests.testing.views")]
+pytestmark = [pytest.mark.any_database, pytest.mark.urls("tests.testing.views"), pytest.mark.compat]
 
 URLS = ["/metrics/", "/plain/"]
 

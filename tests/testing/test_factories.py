@@ -40,7 +40,7 @@ from delegation_app.testing.factories import (
     parties,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.compat]
 
 
 def introspected(post, token, application):

@@ -14,6 +14,8 @@ from delegation_app.services.tokens.local_verifier import LocalVerifier
 from delegation_app.testing import factories
 from tests.testing import views
 
+pytestmark = pytest.mark.compat
+
 SET_UP = (
     "import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'tests.resource_server.settings';"
     "import django; django.setup();"

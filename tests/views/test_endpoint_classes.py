@@ -16,6 +16,8 @@ from tests.support.answers import each, nothing_stored, recorded, refusal_record
 from tests.support.api import MINE, THEIRS
 from tests.support.world import FORM
 
+pytestmark = [pytest.mark.any_database, pytest.mark.compat]
+
 ROOT = "example_project.urls"
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
 CLASSES = {

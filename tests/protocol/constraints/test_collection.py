@@ -16,6 +16,8 @@ from delegation_app.protocol.constraints import (
 from delegation_app.protocol.constraints.max_uses import MaxUses
 from delegation_app.protocol.errors import InvalidRequest
 
+pytestmark = pytest.mark.any_database
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TEN = {"type": "ip_range", "networks": ["10.0.0.0/8"]}
 ONE = {"type": "ip_range", "networks": ["10.1.0.0/16"]}

@@ -5,7 +5,7 @@ import pytest
 from delegation_app.protocol.constraints import AccessContext, EnforcementPoint, InvalidConstraint
 from delegation_app.protocol.constraints.ip_range import IpRange
 
-pytestmark = pytest.mark.conformance("DG-10")
+pytestmark = [pytest.mark.conformance("DG-10"), pytest.mark.any_database]
 
 
 def networks(*texts):

@@ -20,6 +20,8 @@ from tests.protocol.constraints.strategies import (
     MEMBERS,
 )
 
+pytestmark = pytest.mark.any_database
+
 every_kind = pytest.mark.parametrize("kind", sorted(REGISTRY))
 
 JSON = st.recursive(

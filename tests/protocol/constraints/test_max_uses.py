@@ -8,6 +8,8 @@ from delegation_app.protocol.constraints.max_depth import MaxDepth
 from delegation_app.protocol.constraints.max_uses import MaxUses
 from delegation_app.protocol.constraints.resource_servers import ResourceServers
 
+pytestmark = pytest.mark.any_database
+
 A, B, C = (f"https://{name}.example.com" for name in "abc")
 
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from delegation_app.protocol.constraints import AccessContext, EnforcementPoint, InvalidConstraint
 from delegation_app.protocol.constraints.resource_path import ResourcePath, is_ambiguous
 
+pytestmark = pytest.mark.any_database
+
 
 def rule(methods, *prefixes):
     return {"methods": methods.split(), "prefixes": list(prefixes)}

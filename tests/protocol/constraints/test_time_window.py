@@ -6,6 +6,8 @@ import pytest
 from delegation_app.protocol.constraints import AccessContext, EnforcementPoint, InvalidConstraint
 from delegation_app.protocol.constraints.time_window import TimeWindow
 
+pytestmark = pytest.mark.any_database
+
 OFFICE = {"days": ["mon", "tue"], "from": "09:00", "to": "17:00"}
 WORKDAYS = ["mon", "tue", "wed", "thu", "fri"]
 BERLIN = ZoneInfo("Europe/Berlin")

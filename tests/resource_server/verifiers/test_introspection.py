@@ -19,6 +19,8 @@ from tests.resource_server.issuer import (
     changed,
 )
 
+pytestmark = pytest.mark.any_database
+
 OPAQUE = "an-opaque-token-of-some-length"
 
 

@@ -11,6 +11,8 @@ from delegation_app.protocol.errors import TemporarilyUnavailable
 from delegation_app.resource_server.verifiers.keys import PublishedKeys, read_keys
 from tests.resource_server.issuer import JWKS, PUBLIC, made_key
 
+pytestmark = pytest.mark.any_database
+
 
 def body(*keys):
     return json.dumps({"keys": keys}).encode()

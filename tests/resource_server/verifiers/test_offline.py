@@ -24,6 +24,8 @@ from tests.resource_server.issuer import (
     made_key,
 )
 
+pytestmark = [pytest.mark.any_database, pytest.mark.compat]
+
 VECTOR_KEY = {
     "crv": "P-256",
     "kty": "EC",

@@ -12,6 +12,8 @@ from delegation_app.resource_server.verifiers import poller
 from delegation_app.resource_server.verifiers.base import VerifiedTokenCache, digest_of
 from delegation_app.resource_server.verifiers.poller import Poller
 
+pytestmark = pytest.mark.any_database
+
 PATIENCE = 10
 
 

@@ -7,6 +7,8 @@ from delegation_app.protocol.errors import InvalidToken, TemporarilyUnavailable
 from delegation_app.protocol.status_list import StatusList
 from tests.resource_server.issuer import LIST, NOW, made_key
 
+pytestmark = pytest.mark.any_database
+
 
 def refused(verifier, token, error=InvalidToken):
     with pytest.raises(error):

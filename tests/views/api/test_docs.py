@@ -4,11 +4,14 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from django.urls import resolve
 
 from delegation_app.services import limits
 from delegation_app.views.api import operator_serializers, person_serializers
 from delegation_app.views.api.parsing import MAX_DEPTH
+
+pytestmark = pytest.mark.any_database
 
 PAGE = (Path(__file__).parents[3] / "docs/api.md").read_text()
 

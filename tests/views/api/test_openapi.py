@@ -18,6 +18,8 @@ from tests.support.api import ALL_OF_MINE, JSON, MANY, MINE, THEIRS, got, mine, 
 from tests.support.chains import Chain
 from tests.support.world import FORM
 
+pytestmark = [pytest.mark.any_database, pytest.mark.compat]
+
 SCHEMAS = (f"{MINE}schema", f"{THEIRS}schema")
 OPERATIONS = {
     MINE: {

@@ -14,6 +14,8 @@ from tests.support.chains import Chain
 from tests.support.connections import ALL, LIST, apps_on, at, shown
 from tests.support.world import FORM, Story, delegation_of
 
+pytestmark = pytest.mark.compat
+
 
 def test_list_when_apps_act(chain, story):
     page = shown(story, LIST)
