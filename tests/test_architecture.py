@@ -150,3 +150,21 @@ def test_architecture_page_shows_the_layers_of_the_contracts():
             for line in lines
         ]
         assert at == sorted(set(at))
+
+
+def code_lines(module):
+    """The lines of a module without its imports and empty lines."""
+    lines = (ROOT / module).read_text(encoding="utf-8").splitlines()
+    for node in ast.walk(parse(module)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            lines[node.lineno - 1 : node.end_lineno] = [""] * (node.end_lineno - node.lineno + 1)
+    return [line.strip() for line in lines if line.strip()]
+
+
+def test_nine_lines_stand_in_one_place():
+    where = defaultdict(set)
+    for module in MODULES:
+        lines = code_lines(module)
+        for start in range(len(lines) - 8):
+            where[tuple(lines[start : start + 9])].add(module)
+    assert {run[0]: modules for run, modules in where.items() if len(modules) > 1} == {}
