@@ -63,6 +63,8 @@ def test_code_when_polled_by_many_at_once_then_exactly_one_gets_tokens(world, cr
     stories = [Story(world) for _ in range(crowd.size)]
     for _ in range(crowd.rounds // 5):
         code = approved(world)
+        # On a busy machine some come so late that they would count as a retry
+        DeviceCode.objects.update(interval=600)
         responses = crowd.rush(*[partial(story.poll, code) for story in stories])
 
         assert sorted(r.status_code for r in responses) == [200] + [400] * (crowd.size - 1)
