@@ -58,7 +58,7 @@ _PRESENTED: Final = shape("PresentedTokenForm", ("token",), {"token_type_hint"} 
 REVOKE: Final = Operation("revokeToken", "Revoke a token of this client.", None, body=_PRESENTED)
 INTROSPECT: Final = Operation(
     "introspectToken",
-    "Return the state and claims of a token that this client may know.",
+    "Return the state of a token, and the claims that this client may know.",
     shape(
         "IntrospectedToken",
         (),

@@ -144,7 +144,7 @@ class DelegationsSchema(_Schema, OperatorEndpoint):
     """For operators."""
 
     about = OperatorEndpoint
-    title = "Delegations: all grants of this site"
+    title = "Delegations: authority granted to clients"
 
 
 def _generator(about: type[ApiEndpoint]) -> type[SchemaGenerator]:
