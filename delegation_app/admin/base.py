@@ -55,7 +55,7 @@ class ReadOnlyAdmin(UnavailableDatabaseMixin, ValidatedLookupsMixin, admin.Model
     """Shows records. Not even superusers can add, change or delete them.
 
     Attributes:
-        deed_pages: the extra pages, by name: `revoke` is answered by `revoke_view`.
+        deed_pages: the pages of actions, by name: `revoke` is answered by `revoke_view`.
     """
 
     deed_pages: ClassVar[Mapping[str, str]] = {}

@@ -30,7 +30,7 @@ _LABELS: Final[dict[str, Promise]] = {
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """The bar of an hour: its distance from the left and from the top, and its height."""
+    """The bar of an hour, in SVG units: its upper left corner, and its height."""
 
     x: int
     y: int
@@ -44,10 +44,10 @@ class Figure:
     Attributes:
         label: what it counts.
         text: the figure.
-        bars: an hour each, if it has any.
-        said: what the bars show, in words.
-        url: the list behind it, if the user may see that.
-        is_bad: whether it counts something bad.
+        bars: one per hour, if any.
+        said: a text alternative for the bars.
+        url: of the list behind it, if the user may see that list.
+        is_bad: whether it counts failures.
     """
 
     label: str | Promise
@@ -60,7 +60,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """The figures, the problems, and a note on what was left out."""
+    """The figures, the problems, and a note on omitted parts."""
 
     figures: Sequence[Figure]
     warnings: Sequence[str]
@@ -68,7 +68,7 @@ class Dashboard:
 
 
 def of(site: AdminSite, request: HttpRequest) -> Dashboard | None:
-    """Return what this user may see of the dashboard; None if that is nothing."""
+    """Return the parts of the dashboard that this user may see; None if there are none."""
     figures, warnings, note = [], [], ""
     if labels.may_see(site, request, AuditEvent):
         found = metrics.traffic()

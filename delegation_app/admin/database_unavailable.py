@@ -25,7 +25,7 @@ class UnavailableDatabaseMixin(_Base):
         """The pages of the admin class, wrapped."""
         patterns: list[URLPattern] = list(super().urls)
         for pattern in patterns:
-            # Django's redirect has no view of this model
+            # Django's redirect is not a view of this class
             if isinstance(pattern, URLPattern):
                 pattern.callback = answering(looked_at_now(pattern.callback))
         return patterns

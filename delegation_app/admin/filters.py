@@ -1,4 +1,4 @@
-"""Filters of the lists. Their choices come from the registries, never from a scan of the table."""
+"""Filters of lists, with choices from the registries and without a scan of the table."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ class ConfirmationFilter(SimpleListFilter):
     parameter_name = "confirmation"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> _Choices:
-        """Return the states of an approval."""
         del request, model_admin
         return [choice for choice in ConsentRecord.Confirmation.choices if choice[0]]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep those in a state; of the pending ones those that can still be approved."""
+        """Filter by state. Pending excludes consents that can no longer be approved."""
         chosen = self.value()
         if chosen == ConsentRecord.Confirmation.PENDING:
             return queryset & ConsentRecord.objects.awaiting(clock.now())
@@ -38,19 +37,17 @@ class ConfirmationFilter(SimpleListFilter):
 
 
 class LiftedFilter(SimpleListFilter):
-    """Blocks by whether they still bind: no operator has lifted them, no user has allowed again."""
+    """Blocks by whether they bind: neither lifted by an operator nor allowed again by the user."""
 
     ACTIVE: Final = "no"
     title = _("state")
     parameter_name = "lifted"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> _Choices:
-        """Return the states."""
         del request, model_admin
         return [(self.ACTIVE, _("Active")), ("again", _("Allowed again")), ("yes", _("Lifted"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep those in the chosen state."""
         del request
         if self.value() == "yes":
             return queryset.filter(lifted_at__isnull=False)
@@ -66,18 +63,16 @@ class LiftedFilter(SimpleListFilter):
 
 
 class WithdrawnFilter(SimpleListFilter):
-    """Consents by whether they were withdrawn."""
+    """Consents by whether they are withdrawn."""
 
     title = _("withdrawn")
     parameter_name = "withdrawn"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> _Choices:
-        """Return yes and no."""
         del request, model_admin
         return [("yes", _("Yes")), ("no", _("No"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the one or the other."""
         del request
         if self.value() in {"yes", "no"}:
             return queryset.filter(withdrawn_at__isnull=self.value() == "no")

@@ -1,4 +1,4 @@
-"""Names of users and clients that a record has by id, and links to their pages."""
+"""Names of users and clients in records, and links to their pages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_NAME: Final = 60
 
 
 def of_subjects(subjects: Iterable[str]) -> dict[str, str]:
-    """Return the names of the users among some subjects, in one statement."""
+    """Return the names of the users among these subjects, in one statement."""
     model = get_user_model()
     prefix = user_subject("")
     keys = []
@@ -44,7 +44,7 @@ def of_subjects(subjects: Iterable[str]) -> dict[str, str]:
 
 
 def listed(identifiers: Iterable[str], known: dict[str, str]) -> str:
-    """Return names in a row; the identifier where there is no name."""
+    """Return names as a list in one line; the identifier of a record without a name."""
     return ", ".join(known.get(identifier, identifier) for identifier in identifiers)
 
 
@@ -59,7 +59,7 @@ def of_client(application: Any, client_id: str) -> str:
 
 
 def address(site: AdminSite, request: HttpRequest, row: Model) -> str:
-    """Return the address of a row's page; empty if there is none that the user may see."""
+    """Return the URL of a row's page; empty if the user may not see it."""
     if not site.is_registered(type(row)):
         return ""
     if not site.get_model_admin(type(row)).has_view_or_change_permission(request, row):
@@ -70,13 +70,13 @@ def address(site: AdminSite, request: HttpRequest, row: Model) -> str:
 
 
 def link(site: AdminSite, request: HttpRequest, row: Model | None, text: str) -> str:
-    """Return `text` as a link to a row's page, if there is one that the user may see."""
+    """Return `text` as a link to a row's page, if the user may see it."""
     found = "" if row is None else address(site, request, row)
     return format_html('<a href="{}">{}</a>', found, text) if found else text
 
 
 def list_address(site: AdminSite, request: HttpRequest, model: type[Model], **query: object) -> str:
-    """Return the address of a model's list with a query; empty if the user may not see it."""
+    """Return the URL of a model's list with a query; empty if the user may not see it."""
     if not may_see(site, request, model):
         return ""
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
@@ -106,7 +106,7 @@ def visibility_of(site: AdminSite, request: HttpRequest) -> VisibilityScope:
 
 
 def may_see(site: AdminSite, request: HttpRequest, model: type[Model]) -> bool:
-    """Return whether the site has pages of a model that this user may see."""
+    """Return whether the model has admin pages that this user may see."""
     if not site.is_registered(model):
         return False
     return site.get_model_admin(model).has_view_or_change_permission(request)

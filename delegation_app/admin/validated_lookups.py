@@ -1,7 +1,7 @@
-"""Lists of the admin that validate the lookups of their addresses and the keys of their forms.
+"""Lists of the admin that validate the lookups of their URLs and the keys of their forms.
 
-Django compares the values of an address with columns, and leaves it to the database to refuse a
-year 99999, a key of forty digits or a NUL. Here the answer is a page with status 400.
+Django passes the values of a URL to the database, which fails for a year 99999, a key of forty
+digits or a NUL. Here the response is a page with status 400.
 """
 
 from __future__ import annotations
@@ -39,14 +39,13 @@ _WAYS: Final = ("", "__exact", "__gt", "__gte", "__lt", "__lte")
 
 
 class InvalidLookup(BadRequest):
-    """An address or a form has a value that no database takes."""
+    """A URL or a form has a value that the database cannot store."""
 
 
 class StorableDateTimeField(forms.DateTimeField):
-    """A time that exists in every time zone."""
+    """A time that is valid in every time zone."""
 
     def to_python(self, value: Any) -> Any:
-        """Return the time, or None."""
         try:
             found = super().to_python(value)
             return None if found is None else reading.bounded(found)
@@ -55,10 +54,10 @@ class StorableDateTimeField(forms.DateTimeField):
 
 
 class StorableKeysField(_Multiple):
-    """Several rows by their keys."""
+    """Several rows by key."""
 
     def clean(self, value: Any) -> Any:
-        """Return the rows; a key that no database takes is an invalid choice."""
+        """Return the rows. A key that the database cannot store is an invalid choice."""
         if self.queryset is None:
             return super().clean(value)
         pk = self.queryset.model._meta.pk
@@ -87,10 +86,10 @@ class ValidatedChangeList(_Changes):
     """A list that validates its query before it runs."""
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
-        """Return the rows that match the address.
+        """Return the rows that match the URL.
 
         Raises:
-            InvalidLookup: no database can run the query.
+            InvalidLookup: the database cannot run the query.
         """
         rows: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
         if request.GET:
@@ -99,12 +98,12 @@ class ValidatedChangeList(_Changes):
 
 
 class ValidatedLookupsMixin(ValidatedKeysMixin, _Admin):
-    """Validates the address of a list."""
+    """Validates the URL of a list."""
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse what Django cannot read from an address, and lookups of secrets.
+        """Refuse lookups that Django cannot parse, and lookups of secrets.
 
-        A list that can be filtered by the beginning of a column discloses the column.
+        Filtering by the prefix of a column discloses the column.
         """
         words = lookup.split("__")
         if words[-1] == "range" or not _SECRET.isdisjoint(words):
@@ -112,14 +111,13 @@ class ValidatedLookupsMixin(ValidatedKeysMixin, _Admin):
         return super().lookup_allowed(lookup, value, request)
 
     def get_changelist(self, request: HttpRequest, **_kwargs: Any) -> type[ChangeList]:
-        """Return the class of the list."""
         del request
         return ValidatedChangeList
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Find nothing by a term that no column can hold. Autocomplete fields search here too."""
+        """Return no rows for a term that cannot be stored. Autocomplete fields use this too."""
         if not reading.is_storable(search_term):
             return queryset.none(), False
         if (found := self.search(queryset, search_term.strip())) is not None:
@@ -127,14 +125,14 @@ class ValidatedLookupsMixin(ValidatedKeysMixin, _Admin):
         return super().get_search_results(request, queryset, search_term)
 
     def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any] | None:
-        """Return the rows that match a typed term; None to search as Django does."""
+        """Return the rows that match a search term; None for Django's own search."""
         del rows, term
         return None
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show the list, or why its address is invalid."""
+        """Show the list, or an error page for an invalid URL."""
         try:
             _require_texts(request)
             self._require_keys(request)
@@ -193,7 +191,7 @@ def _require_executable(rows: QuerySet[Any]) -> None:
         _sql, values = rows.query.sql_with_params()
     except EmptyResultSet:
         return
-    # A date that does not exist in the database's time zone, a year without a beginning
+    # Such as a date that does not exist in the database's time zone
     except (ValueError, OverflowError) as error:
         raise InvalidLookup(_("A date is outside the calendar.")) from error
     for value in _flat(values):

@@ -1,1 +1,1 @@
-"""A resource server: a Django app without models, which verifies tokens without our tables."""
+"""A resource server: a Django app without models, which needs no table of the issuer."""

@@ -1,1 +1,1 @@
-"""HTTP: requests are read and answers written here, and nowhere else."""
+"""The HTTP layer: the only package that reads requests and writes responses."""

@@ -1,4 +1,4 @@
-"""Clients as the framework's users: RFC 6749 section 2.3 as an authentication class."""
+"""Client authentication (RFC 6749 section 2.3) for Django REST framework."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ClientPrincipal(AnonymousUser):
 
     Attributes:
         client: the client, its policy and its resource servers.
-        subject: `client:<client_id>`; throttles of the framework count by it.
+        subject: `client:<client_id>`, the key of the framework's throttles.
     """
 
     is_authenticated: Any = True
@@ -50,12 +50,12 @@ class ClientAuthentication(BaseAuthentication):
     """HTTP Basic, or `client_id` and `client_secret` in the form; public clients by `client_id`."""
 
     def authenticate(self, request: ClientRequest) -> tuple[ClientPrincipal, str]:  # type: ignore[override]
-        """Return the client, and the method by which it authenticated.
+        """Return the client and its authentication method.
 
         Raises:
-            InvalidClient: it is not who it claims to be.
-            InvalidRequest: it claims to be two.
-            TooManyAttempts: it failed too often.
+            InvalidClient: the credentials are wrong.
+            InvalidRequest: the request has two client ids or two methods.
+            TooManyAttempts: too many attempts have failed.
         """
         credentials = read_credentials(request.META.get("HTTP_AUTHORIZATION"), request.data)
         request.claimed_client_id = credentials.client_id
@@ -68,9 +68,9 @@ class ClientAuthentication(BaseAuthentication):
 
 
 class FormParser(BaseParser):
-    """A form as `Parameters`, read byte by byte: UTF-8, without a NUL, not too long, not cut off.
+    """Parses a form strictly into `Parameters`: UTF-8, without NUL, bounded, complete.
 
-    The framework's own keeps the last of two equal parameters; `ClientEndpoint` refuses them.
+    The framework's parser keeps the last of two equal parameters; `ClientEndpoint` refuses them.
     """
 
     media_type = http.FORM
@@ -87,11 +87,11 @@ class FormParser(BaseParser):
 class ClientRequest(Request):
     """A request of a client.
 
-    The framework's own never gives an empty form to a parser, and puts in the place of Django's
-    `request.POST` what the parser returned.
+    The framework's request never gives an empty form to a parser, and replaces Django's
+    `request.POST` with the result of the parser.
 
     Attributes:
-        claimed_client_id: the client that it claims to be from, for the audit trail.
+        claimed_client_id: the unauthenticated client id, for the audit trail.
     """
 
     claimed_client_id = ""
@@ -100,7 +100,7 @@ class ClientRequest(Request):
 
     @cached_property
     def context(self) -> RequestContext:
-        """Where it comes from."""
+        """The context of the request."""
         return http.context_of(self._request)
 
     def _load_data_and_files(self) -> None:

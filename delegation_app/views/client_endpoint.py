@@ -1,4 +1,4 @@
-"""What the endpoints that clients and services call have in common."""
+"""The base class of the endpoints for clients and resource servers."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class ClientEndpoint(Endpoint):
     """POST only, form only, by an authenticated client; JSON errors, audited refusals.
 
     Attributes:
-        relation: which resource servers are read with the client.
+        relation: the resource servers to load with the client.
         parameters: the form.
-        refusal: why the request cannot be served, whatever client sends it; None if it can.
-        context: where it comes from; the actor is the client once that is authenticated.
+        refusal: the error of a request that is invalid for any client; None if it is valid.
+        context: of the request; the actor is the client, once authenticated.
         client: the client, once authenticated.
     """
 
@@ -56,8 +56,8 @@ class ClientEndpoint(Endpoint):
         400: "Malformed, or refused; `error` says why (RFC 6749 section 5.2).",
         401: "Client authentication failed.",
         429: "Too many requests; Retry-After says how long to wait.",
-        500: "Something unexpected; it was logged.",
-        503: "The database does not answer. Retry-After says how long to wait.",
+        500: "An unexpected error; it was logged.",
+        503: "The database is unavailable. Retry-After says how long to wait.",
     }
     relation: ClassVar[str] = TARGETS
     parameters = Parameters(())
@@ -77,7 +77,7 @@ class ClientEndpoint(Endpoint):
         )
 
     def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
-        """Read the request, authenticate its client, and ask permissions and throttles."""
+        """Read the request, authenticate its client, and check permissions and throttles."""
         if request.method == "OPTIONS":
             return
         if request.method != "POST":
@@ -95,7 +95,7 @@ class ClientEndpoint(Endpoint):
         try:
             super().perform_authentication(request)
         except InvalidRequest:
-            # No client is claimed, so nothing can be replayed: what was wrong before is the answer
+            # Without a client there is no replay to detect: the first error is returned
             if self.refusal is not None:
                 raise self.refusal from None
             raise
@@ -105,7 +105,7 @@ class ClientEndpoint(Endpoint):
             raise self.refusal
 
     def authenticates_first(self) -> bool:
-        """Whether to authenticate the client of a request that cannot be served."""
+        """Whether to authenticate the client of an invalid request."""
         return False
 
     def permission_denied(
@@ -126,14 +126,14 @@ class ClientEndpoint(Endpoint):
         return super().handle_exception(error)
 
     def refused(self, error: OAuthError) -> OAuthError:
-        """Do what follows from a refusal, and return what is answered."""
-        # What could not even be read, or is throttled, leaves nothing behind
+        """Apply the side effects of a refusal, and return the error to send."""
+        # Neither an unreadable nor a throttled request is recorded
         if error is not self.refusal and not isinstance(error, TooManyAttempts):
             self.record_refusal(error)
         return error
 
     def record_refusal(self, error: OAuthError) -> None:
-        """Record that this was refused, whatever the answer says; see `audit.record_refusal`."""
+        """Record the refusal, whatever error is sent; see `audit.record_refusal`."""
         audit.record_refusal(
             error,
             self.context,
@@ -145,7 +145,7 @@ class ClientEndpoint(Endpoint):
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         answer = super().finalize_response(request, response, *args, **kwargs)
         http.never_stored(answer)
-        # OAuth 2.1 section 3.2: browser-based clients call these; no cookie is looked at
+        # OAuth 2.1 section 3.2: browser-based clients call these; cookies are ignored
         answer["Access-Control-Allow-Origin"] = "*"
         answer["Access-Control-Allow-Methods"] = "POST"
         answer["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
@@ -155,8 +155,8 @@ class ClientEndpoint(Endpoint):
 
 
 def _unusable(request: HttpRequest, parameters: Parameters) -> OAuthError | None:
-    # RFC 9449: a proof that is not looked at would be a promise that is not kept
+    # RFC 9449: an unchecked proof would not bind the token to a key
     if "HTTP_DPOP" in request.META:
         return InvalidRequest("DPoP is not supported.")
-    # RFC 6749 section 3.2: a parameter stands at most once
+    # RFC 6749 section 3.2: parameters must not be repeated
     return parameters.repeated()

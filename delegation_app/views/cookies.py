@@ -1,4 +1,4 @@
-"""Cookies that no page of a site can look up, such as those of its admin and its sign-in."""
+"""Removal of cookies that the database cannot look up, before any page of the site reads them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from delegation_app.protocol.requests.reading import is_storable
 
 
 class StorableCookiesMiddleware(MiddlewareMixin):
-    r"""Drops cookies with a NUL, which Django's sessions would look up.
+    r"""Drops cookies with a NUL before Django's sessions look them up.
 
-    PostgreSQL refuses the statement, so each page that reads the session is a 500 for anyone who
-    sends `sessionid="\000"`. Stands before `SessionMiddleware`.
+    PostgreSQL refuses the statement, so each page that reads the session would be a 500 for
+    `sessionid="\000"`. Must precede `SessionMiddleware`.
     """
 
     def process_request(self, request: HttpRequest) -> None:
-        """Leave the cookies that a database takes."""
         for name in [name for name, value in request.COOKIES.items() if not is_storable(value)]:
             del request.COOKIES[name]

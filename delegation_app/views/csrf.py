@@ -1,4 +1,4 @@
-"""Django's CSRF check, with a refusal that is a page like our others whatever the site has set."""
+"""Django's CSRF check with a page of this app as its refusal, whatever the site configures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _View: TypeAlias = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
 class CsrfRefused(OAuthError):
-    """The form is not from this site, or is from before a sign-in."""
+    """The form is from another site, or older than the sign-in."""
 
     code = "csrf_failed"
     status = 403
@@ -27,7 +27,7 @@ class CsrfRefused(OAuthError):
 def protected(
     refusal: Callable[[HttpRequest, OAuthError], HttpResponse],
 ) -> Callable[[_View[P]], _View[P]]:
-    """Decorate a view so that each POST needs a CSRF token.
+    """Decorate a view to require a CSRF token for each POST.
 
     Args:
         refusal: renders the page for a request without one.
@@ -36,7 +36,7 @@ def protected(
     class Check(CsrfViewMiddleware):
         def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
             error = CsrfRefused(
-                "This form cannot be used any more, or did not come from this site. Load the page "
+                "This form is no longer valid, or did not come from this site. Load the page "
                 "again, and allow cookies.",
                 detail=reason,
             )
@@ -44,7 +44,7 @@ def protected(
 
     def decorate(view: _View[P]) -> _View[P]:
         checked: Any = decorator_from_middleware(Check)(view)
-        # Exempt from the site's own check only
+        # Exempt from the site's check only
         return cast("_View[P]", csrf_exempt(checked))
 
     return decorate

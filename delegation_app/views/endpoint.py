@@ -1,6 +1,6 @@
-"""What every endpoint is: a view of Django REST framework that names all of its classes itself.
+"""The base class of all endpoints: a view of Django REST framework that names all its classes.
 
-So a site's REST_FRAMEWORK settings change nothing, and a subclass changes what it names.
+So the site's REST_FRAMEWORK settings have no effect, and a subclass can replace each class.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from delegation_app.views.standalone import standalone
 
 _JSON: Final = DjangoJSONEncoder()
 
-# What stands for an exception of a framework
+# The protocol error for each exception of a framework
 Refusals = Mapping[type[Exception], Callable[[Any], OAuthError]]
 
 
@@ -40,7 +40,7 @@ class WrongMethod(InvalidRequest):
 
 
 class NotFound(OAuthError):
-    """It does not exist, or belongs to another user."""
+    """The record does not exist, or belongs to another user."""
 
     code = "not_found"
     status = HTTPStatus.NOT_FOUND
@@ -55,15 +55,15 @@ class NotPermitted(OAuthError):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What one method of an address does; what is read, what is answered and the schema say it.
+    """One method of an endpoint, as its parsing, its response and the schema use it.
 
     Attributes:
         name: its `operationId`, stable.
-        summary: a sentence.
-        answer: the shape of the answer; None for one without content.
-        query, body: the shapes of what is sent; None if nothing may be.
-        also: statuses beside those that every operation can have.
-        media_type: of the answer, if it is not JSON.
+        summary: in a sentence.
+        answer: the serializer of the response; None for an empty one.
+        query, body: the serializers of the request; None if there must be none.
+        also: statuses besides the common ones.
+        media_type: of the response.
     """
 
     name: str
@@ -87,7 +87,7 @@ class JsonRenderer(BaseRenderer):
 
 
 class SingleRepresentation(BaseContentNegotiation):
-    """There is one representation, whatever a request would accept."""
+    """Only one representation, whatever a request accepts."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         return parsers[0]
@@ -99,12 +99,12 @@ class SingleRepresentation(BaseContentNegotiation):
 
 
 class Endpoint(APIView):
-    """An address of ours.
+    """An endpoint of this app.
 
     Attributes:
         operations: by method, for the schema.
-        statuses: why every operation can be refused, by status; for the schema.
-        refusals: what stands for the exceptions of Django and of classes that a site adds.
+        statuses: the common error descriptions by status, for the schema.
+        refusals: protocol errors for exceptions of Django and of the site's classes.
     """
 
     operations: ClassVar[Mapping[str, Operation]] = {}
@@ -118,7 +118,7 @@ class Endpoint(APIView):
     content_negotiation_class: Any = SingleRepresentation
     versioning_class: Any = None
     metadata_class: Any = None
-    # For the framework's own schemas; `openapi` puts a better one here
+    # For the framework's own schemas; `openapi` replaces it
     schema: Any = None
 
     @classmethod
@@ -131,13 +131,13 @@ class Endpoint(APIView):
             return super().dispatch(request, *args, **kwargs)
 
     def perform_authentication(self, request: Request) -> None:
-        # Where nobody authenticates, the framework would make the site's UNAUTHENTICATED_USER
+        # Without authentication, the framework would use the site's UNAUTHENTICATED_USER
         if self.authentication_classes:
             super().perform_authentication(request)
 
     @property
     def default_response_headers(self) -> dict[str, str]:
-        # The framework would put Allow on every answer
+        # The framework would add Allow to every response
         return {}
 
     def get_exception_handler(self) -> Any:
@@ -145,30 +145,30 @@ class Endpoint(APIView):
 
     @property
     def context(self) -> RequestContext:
-        """Where the request comes from."""
+        """The context of the request."""
         return http.context_of(self.sent)
 
     @property
     def sent(self) -> HttpRequest:
-        """The request as Django has it."""
+        """The request as Django's HttpRequest."""
         found: Any = self.request
         sent: HttpRequest = getattr(found, "_request", found)
         return sent
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
-    """Answer any exception with the JSON of RFC 6749 section 5.2, and log what that leaves out.
+    """Return any exception as the JSON of RFC 6749 section 5.2, and log its private detail.
 
     Args:
-        error: what was raised.
-        context: the framework's, with the view.
+        error: the exception.
+        context: from the framework, with the view.
     """
     view: Endpoint = context["view"]
     refusal = http.as_oauth_error(as_refusal(error, view.refusals), view.sent)
     response = Response(refusal.payload(), status=refusal.status)
     http.never_stored(response)
     http.with_error_headers(response, refusal)
-    # RFC 9110 section 15.5.2: a 401 says how to authenticate
+    # RFC 9110 section 15.5.2: a 401 has a challenge
     if refusal.status == HTTPStatus.UNAUTHORIZED and view.authentication_classes:
         response["WWW-Authenticate"] = view.get_authenticate_header(view.request)
     if refusal.status == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -177,7 +177,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
 
 
 def as_refusal(error: Exception, refusals: Refusals) -> Exception:
-    """Return the protocol error for an exception of a framework; any other one as it is."""
+    """Return the protocol error for an exception of a framework, or the exception itself."""
     for kind, refusal in (*refusals.items(), *_COMMON.items()):
         if isinstance(error, kind):
             return refusal(error)
@@ -190,7 +190,7 @@ def _throttled(error: exceptions.Throttled) -> OAuthError:
 
 
 def _other(error: exceptions.APIException) -> Any:
-    # A class of the site's own, such as of a throttle
+    # From a class of the site, such as a throttle
     if error.status_code >= exceptions.APIException.status_code:
         return error
     return InvalidRequest("The request was refused.", detail=masked(str(error.detail))[:200])

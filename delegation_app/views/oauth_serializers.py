@@ -1,4 +1,4 @@
-"""What the OAuth endpoints read and answer, for the OpenAPI schema."""
+"""The request and response bodies of the OAuth endpoints, for the OpenAPI schema."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CREDENTIALS: Final = frozenset({"client_id", "client_secret"})
 
 
 def shape(name: str, required: Iterable[str], optional: Iterable[str] = (), **fields: Any) -> Any:
-    """Return a serializer class of texts, and of other `fields`."""
+    """Return a serializer class with text fields, and with other `fields`."""
     sent = dict.fromkeys(required, True) | dict.fromkeys(sorted(optional), False)
     texts = {
         field: ListField(child=CharField(), required=needed)
@@ -37,7 +37,7 @@ def shape(name: str, required: Iterable[str], optional: Iterable[str] = (), **fi
 
 
 def token_operation(name: str, *grant_types: str) -> Operation:
-    """Return what a token endpoint for these grants does; their parameters are its form."""
+    """Return the operation of a token endpoint for these grants, with their parameters."""
     parameters = {name for grant in grant_types for name in REGISTRY[grant].PARAMETERS}
     only = CharField(help_text=grant_types[0])
     grant_type = ChoiceField(choices=grant_types) if len(grant_types) > 1 else only
@@ -58,13 +58,13 @@ _PRESENTED: Final = shape("PresentedTokenForm", ("token",), {"token_type_hint"} 
 REVOKE: Final = Operation("revokeToken", "Revoke a token of this client.", None, body=_PRESENTED)
 INTROSPECT: Final = Operation(
     "introspectToken",
-    "Return what this client may know about a token.",
+    "Return the state of a token, and the claims that this client may know.",
     shape(
         "IntrospectedToken",
         (),
         ("iss", "sub", "client_id", "scope", "token_type", "jti", "delegation_id"),
         active=BooleanField(),
-        aud=JSONField(required=False, help_text="One text, or a list of them."),
+        aud=JSONField(required=False, help_text="A string, or a list of strings."),
         **{name: IntegerField(required=False) for name in ("iat", "nbf", "exp")},
         **{name: DictField(required=False) for name in ("act", "may_act", "delegation")},
     ),
@@ -72,7 +72,7 @@ INTROSPECT: Final = Operation(
 )
 AUTHORIZE_DEVICE: Final = Operation(
     "authorizeDevice",
-    "Return a code for a device, and the page where its user types another.",
+    "Return a device code, a user code, and the page where the user enters it.",
     shape(
         "DeviceAuthorization",
         ("device_code", "user_code", "verification_uri", "verification_uri_complete"),
@@ -83,7 +83,7 @@ AUTHORIZE_DEVICE: Final = Operation(
 )
 AUTHORIZE: Final = Operation(
     "authorize",
-    "Ask the user, and redirect to the client with a code or an error.",
+    "Ask the user for consent, and redirect to the client with a code or an error.",
     str,
     query=shape(
         "AuthorizationRequest",

@@ -1,4 +1,4 @@
-"""What a page for users is as an endpoint."""
+"""The base class of pages for users."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from delegation_app.views.endpoint import Endpoint, as_refusal
 class PageView(Endpoint):
     """A page for users, by session.
 
-    A subclass may set permissions and throttles; what they refuse is a page as well. The page
-    itself reads the request, checks its CSRF token and answers every method.
+    A subclass may set permissions and throttles, whose refusals are pages too. The page itself
+    reads the request, checks its CSRF token and handles every method.
 
     Attributes:
-        page: answers the request.
+        page: the view function.
     """
 
     statuses = {
         303: "To the sign-in page, or back to the client.",
-        400: "The request cannot be served, and the client cannot be redirected to.",
+        400: "The request is invalid, and a redirect to the client is not safe.",
         405: "Neither GET nor POST.",
         429: "Too many requests; Retry-After says how long to wait.",
-        500: "Something unexpected; it was logged.",
-        503: "The database does not answer. Retry-After says how long to wait.",
+        500: "An unexpected error; it was logged.",
+        503: "The database is unavailable. Retry-After says how long to wait.",
     }
     renderer_classes = (TemplateHTMLRenderer,)
     page: Callable[[HttpRequest], HttpResponse]

@@ -19,11 +19,11 @@ _HOST_SOURCE = re.compile(r"[A-Za-z0-9.-]+(:\d+)?")
 
 
 class NoLonger(InvalidRequest):
-    """A page that is no longer valid, with the address that leads back to its question.
+    """A page that is no longer valid, with a link that shows it again.
 
     Args:
         description: why; see `OAuthError`.
-        back: an address of this site; empty if there is no way back.
+        back: a URL of this site; empty for none.
     """
 
     def __init__(self, description: str, *, back: str = "") -> None:
@@ -46,8 +46,8 @@ def page(
         template: a template's name below `delegation_app/`.
         context: its variables.
         status: the HTTP status.
-        form_leads_to: the URI to which the answer to the page's form redirects. Browsers apply
-            `form-action` to that redirect too.
+        form_leads_to: the URI that the submitted form redirects to. Browsers apply `form-action`
+            to that redirect too.
     """
     response = render(request, f"delegation_app/{template}", context, status=status)
     _protect(response, form_leads_to)
@@ -63,7 +63,7 @@ def error_page(
     Args:
         request: the request.
         error: the error.
-        back: the address that leads back to the question; a `NoLonger` has its own.
+        back: the URL that shows the screen again; a `NoLonger` has its own.
         of_connections: whether it is a page about a user's connections.
     """
     back = error.back if isinstance(error, NoLonger) else back
@@ -84,7 +84,7 @@ def wrong_method(
     *,
     of_connections: bool = False,
 ) -> HttpResponse:
-    """Render the refusal of a method that a page does not have."""
+    """Render the refusal of a method that a page does not support."""
     error = InvalidRequest(f"Use {' or '.join(methods)}.")
     response = error_page(request, error, of_connections=of_connections)
     response.status_code = HTTPStatus.METHOD_NOT_ALLOWED
@@ -116,7 +116,7 @@ def _protect(response: HttpResponse, form_leads_to: str) -> None:
     response["Content-Security-Policy"] = text
     response["X-Frame-Options"] = "DENY"
     # With no-referrer, browsers send Origin: null with a form, which Django's CSRF check refuses.
-    # same-origin tells the client just as little.
+    # same-origin also sends no referrer to the client.
     response["Referrer-Policy"] = "same-origin"
 
 
@@ -124,7 +124,7 @@ def _source(uri: str) -> str:
     parts = urlsplit(uri)
     if parts.scheme in {"http", "https"} and _HOST_SOURCE.fullmatch(parts.netloc):
         return f"{parts.scheme}://{parts.netloc}"
-    # An app's own scheme, or an IPv6 address, which CSP has no words for
+    # A private-use scheme, or an IPv6 address, which CSP cannot express
     return f"{parts.scheme}:" if parts.scheme else ""
 
 

@@ -1,4 +1,4 @@
-"""What the documents that everybody may read have in common."""
+"""The base class of public documents."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from delegation_app.views.endpoint import Endpoint, Refusals, WrongMethod
 
 
 class PublicEndpoint(Endpoint):
-    """GET only, for any origin and without authentication; 304 for a caller that has it already."""
+    """GET only, from any origin, without authentication; 304 if the caller's copy is current."""
 
-    # Without OPTIONS: no script has to ask before it may read these
+    # Without OPTIONS: a simple GET needs no preflight request
     http_method_names = ["get", "head"]
     refusals: ClassVar[Refusals] = {exceptions.MethodNotAllowed: lambda _: WrongMethod("Use GET.")}
     statuses = {
-        500: "Something unexpected; it was logged.",
-        503: "The database does not answer. Retry-After says how long to wait.",
+        500: "An unexpected error; it was logged.",
+        503: "The database is unavailable. Retry-After says how long to wait.",
     }
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -38,9 +38,9 @@ class PublicEndpoint(Endpoint):
             answer.render()
         if answer.status_code == 200 and "ETag" not in answer:  # noqa: PLR2004
             answer["ETag"] = f'"{hashlib.sha256(answer.content).hexdigest()[:32]}"'
-        # RFC 9110 section 13.1.2: with the headers that a 200 would have
+        # RFC 9110 section 13.1.2: with the headers of a 200
         found: Any = get_conditional_response(self.sent, etag=answer.get("ETag"), response=answer)
-        # RFC 9111 section 4.3.4: a 304 says how old what it confirms is
+        # RFC 9111 section 4.3.4: a 304 has the age of the confirmed document
         if "Age" in answer:
             found["Age"] = answer["Age"]
         found["Access-Control-Allow-Origin"] = "*"
@@ -49,5 +49,5 @@ class PublicEndpoint(Endpoint):
 
 
 def document(members: Mapping[str, Any], seconds: int) -> Response:
-    """Return JSON members that caches may keep for some seconds."""
+    """Return JSON members as a response that caches may keep for some seconds."""
     return Response(members, headers={"Cache-Control": f"public, max-age={seconds}"})

@@ -1,4 +1,4 @@
-"""Who sits in front of the browser, since when, and how to ask them to sign in."""
+"""The signed-in user of a browser, the time of the sign-in, and redirects to the login page."""
 
 from __future__ import annotations
 
@@ -32,27 +32,26 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 _View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
-# Sessions carry these two; a site that knows better about `acr` writes its own value.
+# Keys of the session. A site that knows the `acr` sets it itself.
 AUTH_TIME: Final = "delegation_auth_time"
 ACR: Final = "delegation_acr"
 
 MARKER: Final = "prompted"
 _SALT: Final = "delegation_app.sign_in"
-# Django's login page drops a longer `next`, and leaves the user on a page of the site
+# Django's login page drops a longer `next`, and the user would not return here
 _LONGEST_NEXT: Final = 2048
 
 
 def looked_at_now(view: _View[P]) -> _View[P]:
-    """Decorate a view that decides by who is signed in: it reads nothing from a replica.
+    """Decorate a view that depends on the signed-in user: it reads nothing from a replica.
 
-    A middleware may have looked at the session and the user before; what it read from a replica is
-    read again.
+    If a middleware has read the session and the user from a replica, they are read again.
     """
 
     @functools.wraps(view)
     def reading(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         with primary.reading():
-            # Without a router there is one place to read from
+            # Without a router there is only one database
             if settings.DATABASE_ROUTERS and hasattr(request, "session"):
                 _look_again(request)
             return view(request, *args, **kwargs)
@@ -61,13 +60,13 @@ def looked_at_now(view: _View[P]) -> _View[P]:
 
 
 def remember(request: HttpRequest, user: AbstractBaseUser, **_kwargs: Any) -> None:  # noqa: ARG001
-    """Note the time of a sign-in. Receiver of `user_logged_in`."""
+    """Store the time of a sign-in. Receiver of `user_logged_in`."""
     if hasattr(request, "session"):
         request.session[AUTH_TIME] = clock.now().timestamp()
 
 
 def current(request: HttpRequest) -> SignIn | None:
-    """Return the person of this session, or None."""
+    """Return the signed-in user with the time and method of the sign-in, or None."""
     user = request.user
     if not user.is_authenticated:
         return None
@@ -80,25 +79,25 @@ def _look_again(request: HttpRequest) -> None:
     before = request.session
     if not before.accessed:
         return
-    # A session that is no row, or that a middleware has written to, stays as it is
+    # A session without a row, or modified by a middleware, is kept
     if not before.modified and hasattr(before, "model"):
-        # One that a replica does not have yet has lost its key
+        # A session that is not in the replica yet has lost its key
         key = before.session_key or request.COOKIES.get(settings.SESSION_COOKIE_NAME)
         request.session = type(before)(key)
         request.session.accessed = True
     known = request.user
 
     def named() -> Any:
-        # Else the site knows by other means than the session who it is
+        # Otherwise the site authenticates by other means than the session
         is_of_session = SESSION_KEY in before or SESSION_KEY in request.session
         return get_user(request) if is_of_session else known
 
-    # Where the view looks, it answers for a database that is away
+    # Lazy: an unavailable database then fails inside the view, which handles that
     request.user = cast("Any", SimpleLazyObject(named))
 
 
 def is_due(request: HttpRequest, requested: ConsentRequest) -> bool:
-    """Return whether a fresh sign-in is requested that has not happened yet."""
+    """Return whether a new sign-in is requested and has not happened yet."""
     prompted = prompted_at(request)
     if prompted is not None and requested.sign_in.auth_time >= prompted:
         return False
@@ -106,10 +105,9 @@ def is_due(request: HttpRequest, requested: ConsentRequest) -> bool:
 
 
 def prompted_at(request: HttpRequest) -> datetime | None:
-    """Return when this request sent its user to the login page, or None if it never did.
+    """Return when this request sent the user to the login page, or None.
 
-    The address carries a signed marker: no client can make one, and no session has to survive the
-    change of user.
+    The URL has a signed marker, which no client can forge and which survives a change of user.
     """
     marker = request.GET.get(MARKER, "")
     try:
@@ -124,7 +122,7 @@ def prompted_at(request: HttpRequest) -> datetime | None:
 
 
 def marked(query: str, at: datetime) -> str:
-    """Return a query with the proof that its user was asked to sign in at a time."""
+    """Return a query with the signed time at which the user was prompted to sign in."""
     marker = signing.dumps([digest(query), at.timestamp()], salt=_SALT)
     return f"{query}&{urlencode({MARKER: marker})}"
 
@@ -136,9 +134,9 @@ def unmarked(request: HttpRequest) -> str:
 
 
 def ask(request: HttpRequest, query: str = "") -> HttpResponse:
-    """Send the user to the site's login page, which sends them back here with a query.
+    """Redirect to the site's login page, which returns to this path with a query.
 
-    What would make the address too long for the login page is left out: the query, or all of it.
+    If the URL is too long for the login page, the query is left out, or the whole URL.
     """
     path = escape_leading_slashes(escape_uri_path(request.path))
     back = _short(f"{path}?{query}" if query else path) or _short(path)
@@ -149,10 +147,10 @@ def ask(request: HttpRequest, query: str = "") -> HttpResponse:
 
 
 def ask_for(request: HttpRequest, query: str) -> HttpResponse:
-    """Send the user to the login page on behalf of an app; see `marked`.
+    """Redirect to the login page on behalf of an app; see `marked`.
 
     Raises:
-        InvalidRequest: the request is too long to travel through the login page.
+        InvalidRequest: the request is too long for the login page.
     """
     whole = marked(query, clock.now())
     if not _short(f"{request.path}?{whole}"):
@@ -161,5 +159,5 @@ def ask_for(request: HttpRequest, query: str) -> HttpResponse:
 
 
 def _short(address: str) -> str:
-    # As it travels: what is not ASCII grows, and Django refuses to redirect to 16,384 characters
+    # As encoded: percent-encoding lengthens it, and Django refuses to redirect to 16,384 characters
     return address if len(iri_to_uri(address)) <= _LONGEST_NEXT else ""

@@ -1,4 +1,4 @@
-"""How our views stay apart from what a site does around every view."""
+"""Views that are independent of the site's login middleware and request transactions."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ def standalone(view: V) -> V:
     """Mark a view that authenticates its callers itself, and whose services own transactions.
 
     Args:
-        view: the view; it gets attributes, and is not wrapped.
+        view: the view; only its attributes change.
 
     Returns:
-        The same view. `LoginRequiredMiddleware` leaves it alone, and so does `ATOMIC_REQUESTS`.
+        The same view, exempt from `LoginRequiredMiddleware` and `ATOMIC_REQUESTS`.
     """
     marked: V = login_not_required(own_transactions(view))
     return marked
 
 
 def own_transactions(view: V) -> V:
-    """Mark a view whose services own their transactions, whatever `ATOMIC_REQUESTS` says.
+    """Exempt a view from `ATOMIC_REQUESTS`, because its services own their transactions.
 
     Args:
-        view: the view; it gets an attribute, and is not wrapped.
+        view: the view; only an attribute changes.
 
     Returns:
         The same view.
     """
-    # Every alias: a router may send our tables to any of them, and the sessions to another
+    # Every alias: a router may place the tables of this app and the sessions in different ones
     for alias in connections:
         view = transaction.non_atomic_requests(alias)(view)
     return view

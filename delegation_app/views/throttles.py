@@ -1,4 +1,4 @@
-"""Throttles that a site may set on an endpoint; none is set by default."""
+"""Throttles that a site can set on an endpoint; none is set by default."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from delegation_app.services.clients.throttle import Budget
 
 
 class AddressThrottle(BaseThrottle):
-    """At most so many requests of one address in a minute, for each endpoint class.
+    """Limits the requests per minute of one address, for each endpoint class.
 
-    They are counted in the cache of `DELEGATION["CACHE"]`; where that is down, none is refused.
+    The count is in the cache of `DELEGATION["CACHE"]`. If the cache is down, no request is refused.
 
     Attributes:
-        requests_per_minute: the number; a subclass sets another one.
+        requests_per_minute: the limit.
     """
 
     requests_per_minute: ClassVar[int] = 600
     _wait: int | None = None
 
     def budgets(self, view: Any) -> list[Budget]:
-        """Return what a request counts in."""
+        """Return the budgets that a request counts towards."""
         context = view.context
         return throttle.of_addresses(context.ip, context.via, self.requests_per_minute)
 
@@ -33,7 +33,7 @@ class AddressThrottle(BaseThrottle):
         budgets = [Budget(f"{name} {budget.caller}", budget.most) for budget in self.budgets(view)]
         try:
             with throttle.attempt(*budgets, refusal="") as attempt:
-                # So it is not given back
+                # The budget is spent: no later success returns it
                 attempt.failed = True
         except TooManyAttempts as error:
             self._wait = error.retry_after
@@ -44,7 +44,7 @@ class AddressThrottle(BaseThrottle):
 
 
 class ClientThrottle(AddressThrottle):
-    """At most so many requests of one authenticated client in a minute, for each endpoint class."""
+    """Limits the requests per minute of one authenticated client, for each endpoint class."""
 
     def budgets(self, view: Any) -> list[Budget]:
         return [Budget(view.context.actor, self.requests_per_minute)]

@@ -1,4 +1,4 @@
-"""A page with status 503 where a page would fail because the database is unavailable."""
+"""A 503 page instead of a failure while the database is unavailable."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from delegation_app.views import pages
 
 
 def handler500(request: HttpRequest, template_name: str = ERROR_500_TEMPLATE_NAME) -> HttpResponse:
-    """Answer 503 with a page if the database does not answer, and otherwise as Django does.
+    """Respond with a 503 page if the database is unavailable, otherwise like Django.
 
     For the pages of a site, such as its sign-in and the start page of its admin:
     `handler500 = "delegation_app.views.unavailable.handler500"` in its root URLs.
     """
-    # Django calls this while it handles the exception
+    # Django calls this inside its exception handler
     error = sys.exc_info()[1]
     response = None if error is None else _unavailable(request, error)
     return server_error(request, template_name) if response is None else response
@@ -31,7 +31,7 @@ def handler500(request: HttpRequest, template_name: str = ERROR_500_TEMPLATE_NAM
 def answering(
     view: Callable[..., HttpResponseBase],
 ) -> Callable[..., HttpResponseBase]:
-    """Make a view answer 503 with a page if the database does not answer."""
+    """Decorate a view to respond with a 503 page if the database is unavailable."""
 
     @functools.wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -41,7 +41,7 @@ def answering(
             response = _unavailable(request, error)
             if response is None:
                 raise
-            # Otherwise a site with ATOMIC_REQUESTS would commit what is left
+            # Otherwise a site with ATOMIC_REQUESTS would commit a partial change
             set_rollback()
             return response
 

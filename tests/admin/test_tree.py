@@ -210,8 +210,8 @@ def test_list_when_filtered_by_where_it_was_made_from_then_the_others_are_gone(f
 def test_list_when_a_link_led_there_then_it_says_of_what_it_is(forest, auditor):
     html = text_of(auditor.get(LIST, {"parent": forest.root.public_id}))
     assert "alice → Web" in html
-    assert "made from this one" in html
-    assert "made from this one" not in text_of(auditor.get(LIST))
+    assert "children of this one" in html
+    assert "children of this one" not in text_of(auditor.get(LIST))
 
 
 @pytest.mark.parametrize(

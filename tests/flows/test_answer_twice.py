@@ -224,7 +224,7 @@ def test_answer_when_its_csrf_token_is_from_before_a_sign_in(world, token):
         AUTHORIZE, body, content_type=FORM, HTTP_ORIGIN="https://testserver"
     )
     assert refused.status_code == 403
-    assert "cannot be used any more" in refused.content.decode()
+    assert "is no longer valid" in refused.content.decode()
     assert "frame-ancestors 'none'" in refused["Content-Security-Policy"]
     assert is_question(story.browser.get(way_back(refused)))
     assert not ConsentRecord.objects.exists()

@@ -129,7 +129,7 @@ class Terminal(StringIO):
 def test_revoke_when_it_asks_then_only_yes_is_yes(tree, monkeypatch, answer, live):
     monkeypatch.setattr(delegations.Command, "stdin", Terminal(answer))
     if live == 3:
-        with pytest.raises(CommandError, match="Nothing was done") as told:
+        with pytest.raises(CommandError, match="Nothing was changed") as told:
             Run("revoke", tree[0].public_id, "--reason", "x")
         assert told.value.returncode == 4
     else:

@@ -71,7 +71,7 @@ class AsOfForm(forms.Form):
 
 
 def answer(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
-    """Return the page, with the answer to a valid query.
+    """Return the page, with the result of a valid query.
 
     Raises:
         PermissionDenied: the user may not see both delegations and the audit trail.

@@ -1,4 +1,4 @@
-"""Blocks in the admin: what was taken from a pair of principal and client, and lifting it."""
+"""Blocks in the admin: their pages, and lifting them."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from delegation_app.services.consent import regranted_authority
 from delegation_app.services.delegations import blocks
 from delegation_app.services.delegations.blocks import Authority
 
-# More are on a list of their own
+# More are on the list of blocks
 _MAX_SHOWN: Final = 20
 
 
 @admin.register(DelegationBlock)
 class BlockAdmin(ReadOnlyAdmin):
-    """Read-only, but for one action: lift."""
+    """Read-only, with one action: lift."""
 
     deed_pages: ClassVar = {"lift": "<path:object_id>/lift/"}
     list_display = ("what", "cause", "blocked_at", "blocked_by_whom", "reason", "ended")
@@ -59,7 +59,6 @@ class BlockAdmin(ReadOnlyAdmin):
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Add who lifted it, if it was lifted."""
         fieldsets = list(super().get_fieldsets(request, obj))
         if obj is not None and obj.lifted_at is not None:
             fields = ("lifted_at", "lifted_by_whom", "lift_reason")
@@ -84,10 +83,9 @@ class BlockAdmin(ReadOnlyAdmin):
         return rows.filter(Q(subject__in=subjects) | Q(client_id_value__in=clients))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Read the names of all rows together."""
         found = super().get_changelist_instance(request)
         known = names_of(found.result_list)
-        # The filter has judged the active ones already
+        # The filter has already excluded the blocks that do not bind
         is_judged = request.GET.get(LiftedFilter.parameter_name) == LiftedFilter.ACTIVE
         rows = [] if is_judged else [row for row in found.result_list if row.lifted_at is None]
         times = regranted_authority.times(rows)
@@ -97,18 +95,18 @@ class BlockAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("what is blocked"))
     def what(self, obj: DelegationBlock) -> str:
-        """Show what is blocked, and for whom."""
+        """Show what is blocked, and for which principal."""
         return block_text.sentence(obj, _known(obj))
 
     @admin.display(description=_("until"))
     def until(self, obj: DelegationBlock) -> str:
-        """Show until when it holds, or since when it does not."""
+        """Show until when the block binds, or since when it no longer does."""
         again = _allowed_again_at(obj)
         return block_text.until(obj) if again is None else block_text.overcome(again)
 
     @admin.display(description=_("ended"))
     def ended(self, obj: DelegationBlock) -> str:
-        """Show what ended it: an operator lifted it, or the user allowed it again."""
+        """Show the end of the block: lifted by an operator, or allowed again by the user."""
         if obj.lifted_at is not None:
             return block_text.lifted(obj.lifted_at)
         again = _allowed_again_at(obj)
@@ -116,21 +114,18 @@ class BlockAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("constraints"))
     def constraint_list(self, obj: DelegationBlock) -> str:
-        """Show the limits, a sentence each."""
         return constraint_display.as_list(obj.constraints)
 
     @admin.display(description=_("blocked by"))
     def blocked_by_whom(self, obj: DelegationBlock) -> str:
-        """Name the user or operator who blocked it."""
+        """Name the user or operator who created the block."""
         return labels.with_name(obj.blocked_by, _known(obj))
 
     @admin.display(description=_("lifted by"))
     def lifted_by_whom(self, obj: DelegationBlock) -> str:
-        """Name the operator who lifted it."""
         return labels.with_name(obj.lifted_by, labels.of_subjects([obj.lifted_by]))
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
-        """Add the related records and the button."""
         found = ((_("Delegation"), obj.delegation), (_("Consent"), obj.consent))
         return {
             "subtitle": _parties(obj),
@@ -143,12 +138,12 @@ class BlockAdmin(ReadOnlyAdmin):
         }
 
     def may_lift(self, request: HttpRequest, obj: DelegationBlock) -> bool:
-        """Whether the block still binds, and this operator may lift it."""
+        """Whether the block binds, and this operator may lift it."""
         return obj.lifted_at is None and self.may(request, "lift")
 
     @deed
     def lift_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Confirm and lift."""
+        """Confirm and lift the block."""
         self.require(request, "lift")
         block: DelegationBlock = self.find(request, object_id)
         back = self.url("change", block.pk)
@@ -167,7 +162,7 @@ class BlockAdmin(ReadOnlyAdmin):
 
 
 def names_of(found: Sequence[DelegationBlock]) -> dict[str, str]:
-    """Return the names of the subjects, clients and resource servers of some blocks."""
+    """Return the names of the subjects, clients and resource servers of these blocks."""
     return {
         **labels.of_subjects(one for block in found for one in (block.subject, block.blocked_by)),
         **name_search.client_names(block.client_id_value for block in found),
@@ -176,7 +171,7 @@ def names_of(found: Sequence[DelegationBlock]) -> dict[str, str]:
 
 
 def _remaining(page: BlockAdmin, block: DelegationBlock) -> list[str]:
-    """Return what else binds the pair of a block, a link each."""
+    """Return the other binding blocks of the pair, as links."""
     rows = list(blocks.beside(block)[: _MAX_SHOWN + 1])
     again = regranted_authority.times(rows, subject=block.subject, client_id=block.client_id_value)
     binding = [row for row in rows if row.pk not in again]
@@ -212,10 +207,10 @@ def _known(block: Any) -> dict[str, str]:
 def of_delegation(
     page: ReadOnlyAdmin, request: HttpRequest, row: Delegation
 ) -> dict[str, list[tuple[str, str]]]:
-    """Return the blocks of the pair of a delegation: those that bind, and those that do not now.
+    """Return the blocks of the pair of a delegation: the binding ones, and those allowed again.
 
-    A child's client has no page. So what it lost is allowed again by the page of the app above it,
-    as far as that page said so.
+    A child's client has no consent page. The consent of the app above it can allow its authority
+    again, as far as that consent includes it.
     """
     subject, client_id = row.subject, row.delegate_client_id
     found = blocks.of_pair(subject, client_id)
@@ -237,16 +232,15 @@ def of_delegation(
 
 
 def _parties(block: DelegationBlock) -> str:
-    """Return the principal and the client that a block binds, by name."""
     known, (who, client_id) = _known(block), (block.subject, block.client_id_value)
-    anybody, anything = gettext("any user"), gettext("any client")
-    return f"{known.get(who, who) or anybody} → {known.get(client_id, client_id) or anything}"
+    any_user, any_client = gettext("any user"), gettext("any client")
+    return f"{known.get(who, who) or any_user} → {known.get(client_id, client_id) or any_client}"
 
 
 def listed(
     page: ReadOnlyAdmin, request: HttpRequest, found: Sequence[DelegationBlock]
 ) -> list[tuple[str, str]]:
-    """Return blocks as a sentence and an address each; none for those who may not see them."""
+    """Return a sentence and a URL for each block; none without view permission."""
     site = page.admin_site
     if not labels.may_see(site, request, DelegationBlock):
         return []
@@ -270,7 +264,7 @@ def lists(site: AdminSite, request: HttpRequest, row: Delegation) -> list[tuple[
 
 
 def bindings(*taken: DelegationBlock) -> list[str]:
-    """Return what blocks that are about to be stored will bind, and until when."""
+    """Return what the blocks of a pending change bind, and until when."""
     known = names_of(taken)
     lines = [block_text.sentence(block, known) for block in taken]
     return [*lines, *dict.fromkeys(block_text.until(block) for block in taken)]

@@ -1,4 +1,4 @@
-"""Blocks in words: what is bound, for whom, and until when."""
+"""Descriptions of blocks: what they bind, for which principal, and until when."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def sentence(block: DelegationBlock, names: Mapping[str, str]) -> str:
 
     Args:
         block: stored or not.
-        names: how subjects, clients (by client id) and resource servers (by identifier) are called.
+        names: of subjects, of clients by client id, and of resource servers by identifier.
     """
     client_id, subject = block.client_id_value, block.subject
     words = {
@@ -40,7 +40,7 @@ def until(block: DelegationBlock) -> str:
 
 
 def overcome(when: datetime) -> str:
-    """Return since when a block does not bind any more, because the user has allowed it again."""
+    """Return since when a block no longer binds because the user has allowed the access again."""
     return _("Allowed again on %(day)s.") % {"day": _day(when)}
 
 

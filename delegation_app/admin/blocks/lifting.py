@@ -1,4 +1,4 @@
-"""Lifting a block when that takes a second operator: it gives a pair back what was taken."""
+"""Lifting a block with the approval of a second operator, since it restores access."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _PERMISSION: Final = "delegation_app.lift_delegationblock"
 def propose(
     page: ModelAdmin[Any], request: HttpRequest, block: DelegationBlock, *, reason: str, back: str
 ) -> HttpResponse:
-    """Keep the wish to lift a block until another operator decides.
+    """Store the proposal to lift a block until another operator decides.
 
     Args:
-        page: where the operator is.
+        page: the admin of the current page.
         request: of the operator.
         block: the block.
-        reason: a sentence for the second operator.
-        back: where to lead then.
+        reason: for the second operator.
+        back: the URL to redirect to.
 
     Side effects: those of `proposals.propose`.
     """

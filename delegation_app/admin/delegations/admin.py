@@ -53,7 +53,6 @@ class DelegationAdmin(DelegationListAdmin):
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Add the revocation, if there was one, and the uses, if they are limited."""
         fieldsets = list(super().get_fieldsets(request, obj))
         if obj is not None and obj.max_uses is not None:
             heading, options = fieldsets[1]
@@ -66,7 +65,6 @@ class DelegationAdmin(DelegationListAdmin):
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
-        """Read the related rows with it."""
         found = super().get_object(request, object_id, from_field)
         if found is None:
             return None
@@ -90,7 +88,6 @@ class DelegationAdmin(DelegationListAdmin):
 
     @admin.display(description=_("constraints"))
     def constraint_list(self, obj: Delegation) -> str:
-        """Show the constraints, a sentence each."""
         return constraint_display.as_list(obj.constraints)
 
     @admin.display(description=_("actors and constraints"))
@@ -112,7 +109,6 @@ class DelegationAdmin(DelegationListAdmin):
         return labels.with_name(obj.revoked_by, labels.of_subjects([obj.revoked_by]))
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
-        """Add the tree, the timeline, the related records and the buttons."""
         around = tree.of(self, request, obj)
         return {
             "subtitle": summary.short(obj),

@@ -1,4 +1,4 @@
-"""The list of delegations: the filter of its address, and one page at a time."""
+"""The list of delegations: the filter in its URL, and keyset pagination."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _Reader = Callable[[str, datetime], dict[str, Any]]
 
 
 def chosen(params: Mapping[str, Any], now: datetime) -> DelegationFilter:
-    """Return the filter of a list's parameters, which matches nothing if one is invalid.
+    """Return the filter of the list's parameters; it matches nothing if one is invalid.
 
     Args:
-        params: of the address of the list.
-        now: the time from which ages count.
+        params: the parameters of the list's URL.
+        now: the end of all ages.
     """
     found: dict[str, Any] = {}
     for name, value in params.items():
@@ -103,13 +103,13 @@ PARAMETERS: Final = frozenset(_READERS)
 
 
 class DelegationChangeList(ValidatedChangeList):
-    """A page of delegations in the order of issue; pages are neither numbered nor counted.
+    """A page of delegations in the order of issue, without page numbers and without COUNT(*).
 
     Attributes:
-        chosen: the filter of the address.
-        older, newer: addresses of the pages on either side; empty if there is none.
-        unknown: a sentence for each unknown name in the address, if nothing was found.
-        looked_to: how far back the page reaches, where that did not fill it; None otherwise.
+        chosen: the filter of the URL.
+        older, newer: URLs of the neighbouring pages; empty for none.
+        unknown: a sentence for each unknown name in the filter, if there are no rows.
+        looked_to: the time down to which rows were read, if the page is not full; None otherwise.
     """
 
     chosen: DelegationFilter
@@ -118,23 +118,22 @@ class DelegationChangeList(ValidatedChangeList):
     unknown: Sequence[str] = ()
 
     def get_filters_params(self, params: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Leave out where the page begins."""
+        """Omit the cursor."""
         self.filter_params.pop(AT, None)
         found: dict[str, Any] = super().get_filters_params(params)
         return found
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
-        """Return all that the filters keep: what a bulk action may select from."""
+        """Return the rows that a bulk action may select from."""
         rows: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
         now = clock.now()
         self.chosen = chosen(self.params, now)
         if request.method != "POST":
-            # Only an action needs all of them, and names would be looked up twice
+            # Only actions need the filtered rows, and names would be queried twice
             return rows
         return self.chosen.among(rows, now)
 
     def get_results(self, request: HttpRequest) -> None:
-        """Read one page."""
         cursors = SignedCursors(
             "admin", {name: self.params[name] for name in PARAMETERS & self.params.keys()}
         )
@@ -161,11 +160,11 @@ class DelegationChangeList(ValidatedChangeList):
         if not found:
             visible = labels.visibility_of(self.model_admin.admin_site, request)
             self.unknown = self.chosen.unknown_names(visible)
-        # The same number, so that no page speaks of results that were not counted
+        # Equal numbers, so that the template shows no total
         self.result_count = self.full_result_count = len(found)
         self.show_full_result_count, self.show_admin_actions = False, bool(found)
         self.can_show_all, self.multi_page = True, False
-        # Django's own tags read the numbers of the pages from it
+        # Django's template tags read the page numbers from it
         self.paginator = Paginator(self.result_list, max(1, len(found)))
 
     def _address(self, cursors: SignedCursors, place: Cursor | None, *, newer: bool) -> str:
@@ -175,7 +174,6 @@ class DelegationChangeList(ValidatedChangeList):
         return text
 
     def _name(self, request: HttpRequest) -> None:
-        """Give each row its sentence and its links, in one query."""
         rows = self.result_list
         services = name_search.service_names(name for row in rows for name in row.audience)
         site = self.model_admin.admin_site

@@ -24,7 +24,7 @@ from delegation_app.services.delegations.state import state, with_state
 
 
 class DelegationListAdmin(ReadOnlyAdmin):
-    """Delegations in the order of issue, a page at a time."""
+    """Delegations in the order of issue, paginated."""
 
     list_display = (
         "sentence",
@@ -39,17 +39,17 @@ class DelegationListAdmin(ReadOnlyAdmin):
     )
     list_filter = OF_DELEGATIONS
     list_select_related = ("principal_user", "principal_client", "delegate")
-    # The pages of the list follow the order of issue; see `services/delegations/listing.py`
+    # The list has a fixed order; see `services/delegations/listing.py`
     sortable_by = ()
     search_fields = ("subject",)
     search_help_text = _("A user, a client, a subject or a delegation id.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Annotate whether each is in force, in the same query."""
+        """Annotate whether each delegation is in force, in the same query."""
         return with_state(super().get_queryset(request))
 
     def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
-        """Leave the search to the list, which reads the whole address."""
+        """Leave the search to the change list, which reads all parameters."""
         del term
         return rows
 
@@ -61,7 +61,7 @@ class DelegationListAdmin(ReadOnlyAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show the list; a client selected by its key becomes a client id in the address."""
+        """Show the list. A client selected by its key is replaced by its client id in the URL."""
         if (key := request.GET.get("client_key")) is not None:
             return HttpResponseRedirect(_with_client(request, key))
         return super().changelist_view(

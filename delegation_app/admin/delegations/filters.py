@@ -22,17 +22,15 @@ _Choices = list[tuple[str, Any]]
 
 
 class _Filter(SimpleListFilter):
-    """A filter with choices only: the list reads the address itself."""
+    """A filter with choices only: `changelist.chosen` filters the rows."""
 
     among: tuple[tuple[str, str | Promise], ...] = ()
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> _Choices:
-        """Return the choices."""
         del request, model_admin
         return list(self.among)
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        """Keep all."""
         del request
         return queryset
 
@@ -46,7 +44,7 @@ class StateFilter(_Filter):
 
 
 class GrantTypeFilter(_Filter):
-    """By the grant type that opened it."""
+    """By grant type."""
 
     title = _("grant type")
     parameter_name = "grant"
@@ -103,7 +101,7 @@ class OriginFilter(_Filter):
 
 
 class ClientFilter(_Filter):
-    """By client: an id is typed, or with scripts found by name. There is no list of all."""
+    """By client: the user enters a client id, or with scripts searches by name."""
 
     title = _("client")
     parameter_name = "client"
@@ -114,11 +112,10 @@ class ClientFilter(_Filter):
         super().__init__(request, params, model, model_admin)
 
     def has_output(self) -> bool:
-        """Return True: there is a field to fill in."""
+        """Return True, since it has an input field."""
         return True
 
     def choices(self, changelist: Any) -> Any:
-        """Yield the values of the form as one choice."""
         others = changelist.get_filters_params()
         value = self.value() or ""
         yield {
@@ -144,10 +141,9 @@ class ClientFilter(_Filter):
 
 
 class _OneDelegationFilter(_Filter):
-    """Keeps the relatives of one delegation. Only links lead here, so it has one choice."""
+    """Keeps the relatives of one delegation. Set by links only, so it has one choice."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> _Choices:
-        """Return the delegation of the address, so that the page shows why the list is short."""
         del request, model_admin
         value = self.value()
         if value is None:
@@ -162,7 +158,7 @@ class _OneDelegationFilter(_Filter):
 class ParentFilter(_OneDelegationFilter):
     """The children of one delegation."""
 
-    title = _("made from this one")
+    title = _("children of this one")
     parameter_name = "parent"
 
 
@@ -190,8 +186,8 @@ def in_words(chosen: DelegationFilter, query: str) -> list[str]:
     """Return the filters of a list, a line each.
 
     Args:
-        chosen: their filter.
-        query: the address of the list, from its question mark on.
+        chosen: the filter of the list.
+        query: the query string of the list.
     """
     params = QueryDict(query)
     lines = [_("search: %(term)s") % {"term": chosen.term}] if chosen.term else []

@@ -21,7 +21,7 @@ from delegation_app.services.delegations.narrowing import Narrowing
 
 
 class RevocationForm(forms.Form):
-    """The reason, which is kept with the record."""
+    """The reason, which is stored with the record."""
 
     reason = forms.CharField(
         label=_("Reason"),
@@ -51,7 +51,7 @@ class BulkRevocationForm(RevocationForm):
 
 
 class NarrowingForm(RevocationForm):
-    """What is left of a delegation. Unchanged fields keep their values."""
+    """The remaining terms of a delegation. Unchanged fields keep their values."""
 
     scopes = forms.MultipleChoiceField(
         label=_("Scopes"),
@@ -102,7 +102,7 @@ class NarrowingForm(RevocationForm):
         return ends
 
     def clean_constraints(self) -> Constraints:
-        """Return the added constraints, if they can be met together with the others."""
+        """Return the added constraints, if they are compatible with the existing ones."""
         added: Constraints = self.cleaned_data["constraints"]
         try:
             self._current.constraints.narrowed(added)
@@ -111,14 +111,14 @@ class NarrowingForm(RevocationForm):
         return added
 
     def clean(self) -> dict[str, Any] | None:
-        """Refuse a narrowing that changes nothing: it would only fill the audit trail."""
+        """Refuse a narrowing without effect: it would only fill the audit trail."""
         cleaned = super().clean()
         if not self.errors and not self.narrowing().changes(self._current):
             raise ValidationError(_("This would change nothing."), code="unchanged")
         return cleaned
 
     def narrowing(self) -> Narrowing:
-        """Return the narrowing of the form, once it is valid."""
+        """Return the narrowing of the valid form."""
         chosen = self.cleaned_data.get("scopes")
         scope = None if chosen is None else Scope(chosen)
         return Narrowing(
@@ -129,12 +129,12 @@ class NarrowingForm(RevocationForm):
 
 
 class RotationForm(forms.Form):
-    """Whether to wait until verifiers know the next key, and whether to withdraw the active one."""
+    """Whether to skip the wait for verifiers, and whether to withdraw the active key."""
 
     withdraw = forms.BooleanField(
         label=_("The active key was stolen: withdraw it"),
         required=False,
-        help_text=_("Every token that it signed is refused, and apps have to refresh."),
+        help_text=_("Every token that it signed is refused, and apps must refresh."),
     )
     force = forms.BooleanField(
         label=_("Do not wait"),

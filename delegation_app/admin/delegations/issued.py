@@ -32,7 +32,7 @@ _DIGEST: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A heading, the names of the columns, and the rows."""
+    """A heading, the column names, and the rows."""
 
     heading: str | Promise
     columns: tuple[str | Promise, ...]
@@ -41,7 +41,7 @@ class Table:
 
     @property
     def is_cut(self) -> bool:
-        """Whether there may be older rows than those shown."""
+        """Whether there may be older rows."""
         return len(self.rows) >= self.most
 
 
@@ -61,12 +61,12 @@ def tables(request: HttpRequest, delegation: Delegation) -> list[Table]:
 
 
 def event_label(name: str) -> str | Promise:
-    """Return the label of an event; the name of one that is not registered any more."""
+    """Return the label of an event, or its name if it is no longer registered."""
     return REGISTRY[name].label if name in REGISTRY else name
 
 
 def above(label: str) -> str:
-    """Return the label of an event that reached a delegation from one above it."""
+    """Return the label of an event of an ancestor that also affected a delegation."""
     return gettext("%(event)s, above it") % {"event": label}
 
 

@@ -38,14 +38,14 @@ CHOICES: dict[str, str | Promise] = {
 
 @dataclass(frozen=True, slots=True)
 class RevokeAllTarget:
-    """All delegations of a user, of a client, or of both together; one of them is set."""
+    """All delegations of a user, of a client, or of a user at a client; at least one is set."""
 
     user: AbstractBaseUser | None = None
     application: Application | None = None
 
     @property
     def selection(self) -> Selection:
-        """The delegations that end."""
+        """The delegations to revoke."""
         if self.user is None:
             return selection.of_client(self._client)
         if self.application is None:
@@ -54,7 +54,7 @@ class RevokeAllTarget:
 
     @property
     def title(self) -> str:
-        """The question, as a heading."""
+        """The heading."""
         words = {
             "client": self.application,
             "who": "" if self.user is None else self.user.get_username(),
@@ -67,7 +67,7 @@ class RevokeAllTarget:
 
     @property
     def question(self) -> str:
-        """What happens, in a sentence."""
+        """The effect, in a sentence."""
         if self.user is None:
             return _("This immediately ends everything that the client holds, of every principal.")
         if self.application is None:
@@ -76,7 +76,7 @@ class RevokeAllTarget:
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What an operator could assume, and is not so."""
+        """Effects that an operator may not expect."""
         found = [_("Child delegations of other clients end too. This cannot be undone.")]
         pair = self.selection.pair
         found += [] if pair is None else admin.bindings(pair)
@@ -94,7 +94,7 @@ class RevokeAllTarget:
 
 
 def of_delegation(delegation: Delegation, whose: str) -> RevokeAllTarget | None:
-    """Return all of the user or the client of a delegation; None if the row is gone."""
+    """Return all of the user or the client of a delegation; None if the user or client is gone."""
     user = delegation.principal_user if whose in {"person", "both"} else None
     application: Any = delegation.delegate if whose in {"client", "both"} else None
     wanted = {"person": (user,), "client": (application,), "both": (user, application)}
@@ -104,7 +104,7 @@ def of_delegation(delegation: Delegation, whose: str) -> RevokeAllTarget | None:
 
 
 def links(page: ReadOnlyAdmin, delegation: Delegation) -> list[tuple[str, str]]:
-    """Return a label and an address for each target that a delegation leads to."""
+    """Return a label and a URL for each target of a delegation."""
     words = {
         "who": delegation.principal_user and delegation.principal_user.get_username(),
         "client": labels.of_client(delegation.delegate, delegation.delegate_client_id),
@@ -122,7 +122,7 @@ def from_delegation(
     """Revoke all of the user or the client of a delegation.
 
     Raises:
-        Http404: the user or the client does not exist any more.
+        Http404: the user or the client no longer exists.
     """
     target = of_delegation(delegation, whose)
     if target is None:
@@ -131,10 +131,10 @@ def from_delegation(
 
 
 def from_client(page: ReadOnlyAdmin, request: HttpRequest, key: str) -> HttpResponse:
-    """Revoke all that the client with this key holds.
+    """Revoke all delegations of the client with this key.
 
     Raises:
-        Http404: there is none.
+        Http404: there is no such client.
     """
     rows = toolkit.application_model()._default_manager
     try:

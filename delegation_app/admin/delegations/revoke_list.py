@@ -1,7 +1,7 @@
-"""Revoking all delegations of a filtered list: one confirmation, then batches with their progress.
+"""Revoking all delegations of a filtered list: one confirmation, then batches with progress.
 
-The state travels in a signed token, so nothing is kept on the server and an interruption loses
-nothing: revoked delegations drop out of the filter.
+The state is in a signed token of the page, not on the server. An interrupted task can continue:
+revoked delegations no longer match the filter.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from delegation_app.services.delegations.filters import DelegationFilter
 from delegation_app.services.paging import Cursor, RowCount
 
 _SALT: Final = "delegation_app.admin.delegations.revoke_list"
-# An older list has to be looked at again
+# After that, the list must be opened again
 _SECONDS: Final = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
 class BulkState:
-    """What the pages pass on to each other.
+    """The state that the pages pass on.
 
     Attributes:
-        task: how far it came.
-        operator: the key of the user who began it; no other user can continue it.
-        query: the filters as the address of the list has them.
-        reason: as typed; empty until it is known.
+        task: the progress.
+        operator: the key of the user who started it; no other user can continue it.
+        query: the query string of the list.
+        reason: of the operator; empty before the confirmation.
     """
 
     task: Task
@@ -52,7 +52,7 @@ class BulkState:
     reason: str = ""
 
     def dump(self) -> str:
-        """Return it as a signed text."""
+        """Return the state as a signed text."""
         task = asdict(self.task) | {
             "chosen": self.task.chosen.as_json(),
             "started_at": self.task.started_at.isoformat(),
@@ -63,11 +63,11 @@ class BulkState:
 
     @classmethod
     def load(cls, text: str, request: HttpRequest) -> Self:
-        """Return what `dump` wrote for the same operator.
+        """Return the state from the result of `dump` for the same operator.
 
         Raises:
-            BadRequest: altered, expired, or written by another version.
-            PermissionDenied: of another operator.
+            BadRequest: the text is altered, expired, or from another version.
+            PermissionDenied: another operator started it.
         """
         try:
             state = signing.loads(text, salt=_SALT, max_age=_SECONDS)
@@ -78,7 +78,7 @@ class BulkState:
                 "position": None if position is None else Cursor.parse(position),
             }
             found = cls(**(state | {"task": Task(**(task | read))}))
-        # An OAuth error is a cursor of another version
+        # An OAuth error means a cursor of another version
         except (signing.BadSignature, KeyError, TypeError, ValueError, OAuthError) as error:
             raise BadRequest("This task cannot be continued. Open the list again.") from error
         if found.operator != str(request.user.pk):
@@ -87,7 +87,7 @@ class BulkState:
 
 
 def revoke(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
-    """Show the confirmation for a filtered list, or revoke the next batches of a confirmed one."""
+    """Show the confirmation for a filtered list, or revoke the next batches after it."""
     if "task" not in request.POST:
         return _begin(page, request)
     state = BulkState.load(request.POST["task"], request)

@@ -1,4 +1,4 @@
-"""Delegations in sentences."""
+"""Descriptions of delegations."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def short(delegation: Delegation) -> str:
 
 
 def named(record: Model) -> str:
-    """Return principal and client by name, of a delegation or a consent; others as they are."""
+    """Return the principal and the client of a delegation or consent by name."""
     if isinstance(record, Delegation):
         return short(record)
     if isinstance(record, ConsentRecord):
@@ -53,18 +53,18 @@ def principal(delegation: Delegation) -> str:
 
 
 def acts_for_itself(delegation: Delegation) -> bool:
-    """Return whether its client is its principal too."""
+    """Return whether the client is its own principal."""
     return delegation.subject == client_subject(delegation.delegate_client_id)
 
 
 def sentences(delegation: Delegation) -> list[str]:
-    """Return what is granted to whom, who acts, and the state."""
+    """Return sentences about the grant, the actors and the state."""
     found = [_granted(delegation), _acting(delegation), _standing(delegation)]
     return [sentence for sentence in found if sentence]
 
 
 def in_short(delegation: Delegation, services: dict[str, str]) -> str:
-    """Return what is granted to whom, for a list.
+    """Return the grant in a sentence, for a list.
 
     Args:
         delegation: read with its user and clients, and the client of its parent.
@@ -127,7 +127,7 @@ def _handed_on(delegation: Delegation, parent: Delegation) -> str:
 
 
 def _acting(delegation: Delegation) -> str:
-    """Return who acts, and who acted before; empty for a root."""
+    """Return the current and previous actors; empty for a root."""
     if delegation.parent is None:
         return ""
     if not delegation.actors:
@@ -200,7 +200,7 @@ def _moment(when: datetime | None) -> str:
 
 _State = Delegation.State
 
-# Each in a square of 14 units; constants only
+# Each in a square of 14 units
 _PATHS: Final = {
     _State.LIVE: "M7 1a6 6 0 1 0 0 12a6 6 0 1 0 0-12z",
     _State.SUSPENDED: "M2 1h4v12h-4zM8 1h4v12h-4z",

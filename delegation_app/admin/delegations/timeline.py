@@ -49,7 +49,7 @@ class TimelineEntry:
 def of(site: AdminSite, request: HttpRequest, delegation: Delegation) -> list[TimelineEntry]:
     """Return the timeline, oldest first, in at most six statements.
 
-    For users without access to the audit trail it is made from the record alone.
+    For users without access to the audit trail, it contains the record only.
     """
     if request.user.has_perm("delegation_app.view_auditevent"):
         found = _recorded(site, request, delegation)

@@ -1,4 +1,4 @@
-"""The tree around a delegation: its ancestors and its children."""
+"""The tree of a delegation: its ancestors and its children."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Node:
         label: its client, as a link to its page.
         client: the name of its client.
         url: the address of its page.
-        whose: its principal, in words.
+        whose: the name of its principal.
         state: its state.
-        scopes, audience: what it allows, and where.
-        is_current: whether the page is about it.
-        goes_on: whether it has children that are not shown.
+        scopes, audience: its terms.
+        is_current: whether it is the delegation of the page.
+        goes_on: whether it has hidden children.
     """
 
     label: str
@@ -53,16 +53,16 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The chain from the root to a delegation, and the first of its children.
+    """The chain from the root to a delegation, and some of its children.
 
     Attributes:
         chain: from the root to the delegation itself.
-        children: the first of them, unrevoked ones before the others.
-        below: how many delegations there are on all levels below.
-        is_cut: whether there are more below than were counted.
-        more: how many children are not shown.
-        children_url: the list of all children.
-        tree_url: the list of the whole tree.
+        children: the first ones, unrevoked ones before the others.
+        below: the number of descendants.
+        is_cut: whether there are more descendants than that.
+        more: the number of hidden children.
+        children_url: of the list of all children.
+        tree_url: of the list of the whole tree.
     """
 
     chain: list[Node]
@@ -75,7 +75,7 @@ class Tree:
 
     @property
     def is_part(self) -> bool:
-        """Whether the tree has any other delegation."""
+        """Whether the tree has another delegation."""
         return len(self.chain) > 1 or self.below > 0
 
 

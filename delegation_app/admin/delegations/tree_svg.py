@@ -20,21 +20,21 @@ _HEIGHT: Final = 44
 _STEP: Final = 26
 _WIDTH: Final = 330
 _MARGIN: Final = 6
-# In average letters; the list and the title have the full text
+# In average characters; the list and the title have the full text
 _NAME: Final = 30
 _TERMS: Final = 46
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One delegation in the drawing; lengths are in units of the SVG.
+    """One delegation in the drawing. Lengths are in SVG units.
 
     Attributes:
-        node: what it shows.
+        node: the delegation.
         x, y: its upper left corner.
-        line: the path that joins it to its parent; empty for the root.
-        shape: the path of its state.
-        name, terms: what stands in it, cut to its width.
+        line: the path to its parent; empty for the root.
+        shape: the path of the symbol of its state.
+        name, terms: its text, cut to its width.
         said: the full text for screen readers.
     """
 
@@ -55,7 +55,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """All boxes, and their size together."""
+    """All boxes, and the size of the drawing."""
 
     boxes: Sequence[Box]
     width: int

@@ -1,1 +1,1 @@
-"""Changes that wait for a second operator."""
+"""Changes that are pending approval by a second operator."""

@@ -63,7 +63,7 @@ def posted(request: HttpRequest, form: Any, formsets: Iterable[Any]) -> dict[str
             number.isdecimal() and whole in html_names
         ):
             values = request.POST.getlist(name)
-            # PostgreSQL stores no NUL, and no field of ours takes one
+            # PostgreSQL cannot store a NUL, and no field of this app accepts one
             kept[name] = [value.replace("\x00", "") for value in values]
     return kept
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 else:
     _Admin = object
 
-# No request header maps to a key like this
+# Cannot be set by a request header
 APPROVAL: Final = "delegation.approval"
 
 
@@ -171,7 +171,7 @@ class Registered(_Admin):
             )
 
     def save_further(self, formsets: Any) -> None:
-        """Save what depends on the rows of inlines."""
+        """Save rows that depend on inlines."""
 
     def state_of(self, obj: Any) -> RegistryState | None:
         """Return the state of a stored row, and lock it."""

@@ -1,4 +1,4 @@
-"""`manage.py audit`: the audit trail on a terminal and in scripts."""
+"""`manage.py audit`: shows, follows and exports the audit trail on a terminal or in scripts."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Show, follow or export.
+        """Show, follow or export events.
 
         Raises:
-            CommandError: options that do not go together.
+            CommandError: the options are not compatible.
         """
         event_counts.write_finished()
         query = _query(options)
@@ -78,7 +78,7 @@ class Command(BaseCommand):
                 self._export(query, options["export"])
             else:
                 self._show(query, options)
-        # The reader has seen enough: `| head`, or Ctrl-C while following
+        # The reader has closed the pipe (`| head`), or pressed Ctrl-C while following
         except (BrokenPipeError, KeyboardInterrupt):
             return
 
@@ -89,7 +89,7 @@ class Command(BaseCommand):
     def _show(self, query: AuditQuery, options: dict[str, Any]) -> None:
         follower = Follower(query, clock.now() - WINDOW)
         if options["follow"]:
-            # Events that exist already are no news, even those beyond the limit below
+            # Existing events are not new, even those beyond the limit below
             deque(follower.news(), maxlen=0)
         newest = list(islice(query.events.all(options["limit"]), options["limit"]))
         newest.reverse()
@@ -103,7 +103,7 @@ class Command(BaseCommand):
 
     def _show_unknown(self, query: AuditQuery, *, as_json: bool) -> None:
         sentences = query.unknown_names(VisibilityScope())
-        # Scripts read an empty output; the sentence is for a terminal
+        # Scripts expect empty output; the message is for a terminal
         if not as_json and output.is_terminal(self.stderr):
             sentences = sentences or ["Nothing found."]
         for sentence in sentences:

@@ -1,4 +1,4 @@
-"""`manage.py delegation_outbox`: send the signals that wait in the outbox, for schedules."""
+"""`manage.py delegation_outbox`: sends the pending signals of the outbox, for a scheduler."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from delegation_app.services import outbox
 
 
 class Command(BaseCommand):
-    """Send what is due, once."""
+    """Send the due signals, once."""
 
     help = (
-        "Send the signals that wait in the outbox (the setting OUTBOX), each at least once. "
+        "Send the pending signals of the outbox (the setting OUTBOX), each at least once. "
         "Run it every few seconds; it is safe beside another one."
     )
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Deliver.
+        """Send them.
 
         Raises:
             CommandError: the batch is not a positive number.

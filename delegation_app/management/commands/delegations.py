@@ -1,7 +1,7 @@
 """`manage.py delegations`: list, show and revoke delegations without a browser.
 
-Exit codes: 0 success; 1 failure, or options that do not go together; 2 an invalid option; 3 nothing
-to revoke; 4 not confirmed; 130 interrupted.
+Exit codes: 0 success; 1 failure, or incompatible options; 2 an invalid option; 3 nothing to
+revoke; 4 not confirmed; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _INTERRUPTED: Final = 130
 class Command(BaseCommand):
     """List, show and revoke."""
 
-    # Where the confirmation is read from; tests replace it
+    # Reads the confirmation; replaced by tests
     stdin: TextIO = sys.stdin
 
     help = "Find delegations, show one as a tree, and revoke them with everything below them."
@@ -55,7 +55,9 @@ class Command(BaseCommand):
         ending.add_argument("id", nargs="*", type=arguments.public_id, default=[])
         _add_filters(ending)
         ending.add_argument("--reason", type=arguments.text, help="a sentence for the record")
-        ending.add_argument("--dry-run", action="store_true", help="only show what would end")
+        ending.add_argument(
+            "--dry-run", action="store_true", help="only show what would be revoked"
+        )
         ending.add_argument("--yes", action="store_true", help="do not ask for confirmation")
         for each in (listing, showing, ending):
             each.add_argument("--json", action="store_true", help="for scripts")
@@ -177,12 +179,12 @@ class Command(BaseCommand):
             return
         if not output.is_terminal(self.stdin):
             raise CommandError(
-                "There is no terminal to confirm at: pass --yes.", returncode=_NOT_CONFIRMED
+                "Confirmation requires a terminal, or --yes.", returncode=_NOT_CONFIRMED
             )
-        self.stderr.write(f"{words} This cannot be undone. Type yes to go on: ", str, "")
+        self.stderr.write(f"{words} This cannot be undone. Type yes to continue: ", str, "")
         self.stderr.flush()
         if self.stdin.readline().strip() != "yes":
-            raise CommandError("Nothing was done.", returncode=_NOT_CONFIRMED)
+            raise CommandError("Nothing was changed.", returncode=_NOT_CONFIRMED)
 
     def _find(self, ids: list[Any]) -> list[Delegation]:
         rows = list(_read(Delegation.objects.filter(public_id__in=ids)))

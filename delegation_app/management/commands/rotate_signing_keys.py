@@ -1,4 +1,4 @@
-"""`manage.py rotate_signing_keys`: the same as the button in the admin, for schedules."""
+"""`manage.py rotate_signing_keys`: rotates the signing keys, as the admin does, for a scheduler."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from delegation_app.services.audit import RequestContext
 
 
 class Command(BaseCommand):
-    """Let the next signing key sign."""
+    """Activate the next signing key."""
 
     help = "Let the next signing key sign, retire the active one, and publish a new next key."
 
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Rotate.
+        """Rotate the keys.
 
         Raises:
             CommandError: the next key is not published for long enough or cannot be decrypted,

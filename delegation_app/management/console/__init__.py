@@ -1,1 +1,1 @@
-"""What the commands for operators share: who acts, what is typed, and what a terminal shows."""
+"""Shared parts of the commands: the actor, the arguments, and the output."""

@@ -1,4 +1,4 @@
-"""Arguments of commands: times, ages, ids."""
+"""Types of arguments: times, ages, ids."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def age(text: str) -> timedelta:
     found = _AGE.fullmatch(text)
     if found is None:
         raise ArgumentTypeError(f"{text!r} is not an age. Write 45s, 30m, 12h, 90d or 2w.")
-    # No date is that long ago
+    # No date is that old
     return min(int(found[1]) * _UNITS[found[2]], timedelta(days=365 * 100))
 
 
 def moment(text: str) -> datetime:
-    """Read a time, 2026-11-03T14:00 or a day, in the site's time zone unless it names another."""
+    """Read a time or a day, such as 2026-11-03T14:00, by default in the site's time zone."""
     try:
         return reading.moment(text, timezone.get_current_timezone())
     except ValueError as error:
@@ -61,12 +61,12 @@ def public_id(text: str) -> UUID:
 
 
 def seconds(text: str) -> float:
-    """Read a time to wait, from a tenth of a second to a day."""
+    """Read a pause, from a tenth of a second to a day."""
     try:
         found = float(text)
     except ValueError:
         found = 0
-    # Neither NaN nor an infinite number lies between two others
+    # Also refuses NaN and infinity
     if not _SHORTEST <= found <= _DAY:
         raise ArgumentTypeError("Write a number of seconds from 0.1 to 86400.")
     return found

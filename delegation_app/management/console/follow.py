@@ -11,16 +11,16 @@ from delegation_app import clock
 from delegation_app.models import AuditEvent
 from delegation_app.services.reporting.audit_query import AuditQuery
 
-# An event has the time at which it was written, and appears when its transaction commits. So the
-# minute before the last poll is read again; events that were yielded are known by their keys.
+# An event has the time at which it was written, but becomes visible when its transaction commits.
+# So the minute before the last poll is read again, and yielded events are skipped by key.
 WINDOW: Final = timedelta(seconds=60)
 
 
 class Follower:
-    """Yields each event once, also one that is committed late.
+    """Yields each event once, including events that are committed late.
 
     Args:
-        query: which events.
+        query: the filter of the events.
         since: the earliest time of an event.
     """
 
@@ -30,7 +30,7 @@ class Follower:
 
     def news(self) -> Iterator[AuditEvent]:
         """Yield new events, oldest first."""
-        # From the last poll on, not from now: a poll may come once an hour
+        # From the last poll on, since polls may be an hour apart
         start = max(self._since, self._polled - WINDOW)
         self._polled = clock.now()
         found = list(replace(self._query, since=start).events.all())

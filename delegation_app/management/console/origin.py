@@ -1,4 +1,4 @@
-"""Who acts when a command does."""
+"""The actor of a command."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _PLAIN = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def context() -> RequestContext:
-    """Return the context of what this command does.
+    """Return the context of a command.
 
     The actor is `system`. The request id, `manage.<account>.<random>`, names the account of the
-    shell, and is the same for all that one call of a command does.
+    shell, and is the same for the whole call of a command.
     """
     return RequestContext(request_id=f"manage.{_account()}.{secrets.token_hex(8)}")
 
@@ -23,7 +23,7 @@ def context() -> RequestContext:
 def _account() -> str:
     try:
         name = getpass.getuser()
-    # In a container the user id may have no entry
+    # In a container, the user id may have no entry
     except (KeyError, OSError):
         name = "unknown"
     return _PLAIN.sub("_", name)[:32]

@@ -1,4 +1,4 @@
-"""Output of commands. No value from a client or a user may move the cursor of a terminal."""
+"""Output of commands. Values from clients and users cannot send terminal escapes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def moment(when: datetime | None) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return lines in columns."""
+    """Return rows as aligned lines."""
     cells = [[escaped(cell) or "-" for cell in row] for row in (head, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     return [
@@ -46,11 +46,11 @@ def is_terminal(stream: Any) -> bool:
 
 
 class Progress:
-    """A bar on a terminal, and nothing anywhere else.
+    """A progress bar on a terminal; no output elsewhere.
 
     Args:
-        stream: where it is drawn: standard error, so that the output stays clean.
-        total: how much there is.
+        stream: standard error, which keeps the output clean.
+        total: the number of steps.
     """
 
     _WIDTH = 30
@@ -60,7 +60,7 @@ class Progress:
         self._shown = is_terminal(stream)
 
     def at(self, done: int) -> None:
-        """Draw how far it is."""
+        """Draw the progress."""
         if self._shown:
             part = min(done / self._total, 1.0)
             bar = "#" * round(part * self._WIDTH)
@@ -68,7 +68,7 @@ class Progress:
             self._stream.flush()
 
     def close(self) -> None:
-        """End its line."""
+        """End the line of the bar."""
         if self._shown:
             self._stream.write("", str)
 

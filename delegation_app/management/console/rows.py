@@ -1,4 +1,4 @@
-"""Delegations on the command line: as JSON, as a line, as a tree."""
+"""Delegations on the command line: as JSON, as rows, as a tree."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ HEAD_AS_OF: Final = ("ID", "COULD", "WHO", "CLIENT", "SINCE", "UNTIL", "SCOPES",
 
 
 def who(row: Delegation) -> str:
-    """Return the principal: the user name if there is one, and the subject."""
+    """Return the subject of the principal, with the user name if there is one."""
     user = row.principal_user
     return row.subject if user is None else f"{user.get_username()} ({row.subject})"
 
 
 def members(row: Delegation) -> dict[str, Any]:
-    """Return a delegation as JSON has it."""
+    """Return a delegation as JSON members."""
     return {
         "id": row.public_id,
         "state": delegation_state.state(row).value,
@@ -48,7 +48,7 @@ def members(row: Delegation) -> dict[str, Any]:
 
 
 def line(row: Delegation) -> tuple[str, ...]:
-    """Return the cells under HEAD."""
+    """Return the cells of a delegation, for the columns of HEAD."""
     return (
         str(row.public_id),
         delegation_state.state(row).value,
@@ -61,7 +61,7 @@ def line(row: Delegation) -> tuple[str, ...]:
 
 
 def members_as_of(found: Snapshot) -> dict[str, Any]:
-    """Return a delegation as it was, as JSON has it."""
+    """Return a delegation at a past time as JSON members."""
     return {
         "id": found.delegation.public_id,
         "could_act": found.answer.value,
@@ -83,7 +83,7 @@ def members_as_of(found: Snapshot) -> dict[str, Any]:
 
 
 def line_as_of(found: Snapshot) -> tuple[str, ...]:
-    """Return the cells under HEAD_AS_OF."""
+    """Return the cells of a delegation at a past time, for the columns of HEAD_AS_OF."""
     return (
         str(found.delegation.public_id),
         found.answer.value,
@@ -116,7 +116,7 @@ def _node(row: Delegation, current: Delegation) -> str:
 
 
 def preview(counted: Preview) -> str:
-    """Return what would end, in a line."""
+    """Return the effects of a revocation, in a line."""
     parts = (
         ("%(count)d delegation ends", "%(count)d delegations end", counted.delegations),
         ("%(count)d live access token", "%(count)d live access tokens", counted.access_tokens),

@@ -89,7 +89,7 @@ class IntrospectionVerifier(CachingVerifier):
         return VerifiedEntry(token, now)
 
     def _check_status(self, token: VerifiedToken) -> None:
-        """Return: introspection covers revocation."""
+        """Nothing to do: introspection covers revocation."""
 
 
 def _invalid(cause: str) -> InvalidToken:

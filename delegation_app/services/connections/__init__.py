@@ -1,1 +1,1 @@
-"""What a user has connected, as the user sees it."""
+"""Connections: the delegations of a user, as the user sees them."""

@@ -27,20 +27,20 @@ from delegation_app.services.delegations.state import not_over
 from delegation_app.services.transactions import durable
 
 _NARROWED: Final = "narrowed by the user"
-# Longer lists do not help a decision
+# Longer lists do not help the decision
 _MAX_NAMES: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What would end.
+    """The effects of ending connections.
 
     Attributes:
-        opened: how many root delegations.
-        passed_on: how many child delegations.
+        opened: the number of root delegations.
+        passed_on: the number of child delegations.
         apps, services: the names of the clients and of the resource servers.
-        counts: of tokens, and until when an offline verifier may accept one.
-        seconds: after how long verifiers that follow status lists refuse the tokens.
+        counts: the live tokens, and until when an offline verifier may accept one.
+        seconds: until verifiers that follow the status lists refuse the tokens.
     """
 
     opened: int
@@ -52,15 +52,15 @@ class Ending:
 
 
 def of_one(row: Delegation) -> Ending:
-    """Return what ending a delegation would end. Reads only."""
+    """Return the effects of ending a delegation. Reads only."""
     return _ending(selection.subtree(row))
 
 
 def of_all(person: AbstractBaseUser, client_id: str = "") -> Ending:
-    """Return what ending all connections, or all of one app, would end. Reads only.
+    """Return the effects of ending all connections, or all of one app. Reads only.
 
     Raises:
-        NoSuchConnection: there is no such app.
+        NoSuchConnection: the user has no connection and no pending consent of this app.
     """
     return _ending(_all(person, client_id))
 
@@ -75,19 +75,19 @@ def end(row: Delegation, origin: audit.RequestContext, *, reason: str) -> int:
 def end_all(
     person: AbstractBaseUser, origin: audit.RequestContext, *, reason: str, client_id: str = ""
 ) -> int:
-    """End all connections of a user, or all of one app, and return how many delegations ended.
+    """End all connections of a user, or all of one app, and return the number of ended delegations.
 
-    Effective consents, and those that await an operator, are withdrawn as well: otherwise an app
-    that revoked its own tokens could start again on one without a prompt.
+    Effective and pending consents are withdrawn as well: otherwise an app that revoked its own
+    tokens could obtain a delegation from one without a prompt.
 
     Raises:
-        NoSuchConnection: there is no such app.
+        NoSuchConnection: the user has no connection and no pending consent of this app.
 
     Side effects: those of `revocation.revoke_selections`, and of `approval.withdraw` for each
     effective consent.
     """
     reason, answers = reason or NO_REASON, _revocable_consents(person, client_id)
-    # Before the trees, as in every withdrawal, so that two of these cannot deadlock
+    # Locked before the trees, as in every withdrawal, to avoid deadlocks
     list(answers.select_for_update().values_list("pk"))
     ended = revocation.revoke_selections([_all(person, client_id)], origin, reason=reason)
     for answer in answers:
@@ -107,7 +107,7 @@ def narrow(row: Delegation, to: Narrowing, origin: audit.RequestContext) -> Dele
 
 
 def shorter(row: Delegation) -> list[tuple[int, Promise]]:
-    """Return the durations that end before a delegation does, in seconds and in words."""
+    """Return the durations that end before the delegation, in seconds and in words."""
     now = clock.now()
     return [
         (seconds, label)
@@ -117,7 +117,7 @@ def shorter(row: Delegation) -> list[tuple[int, Promise]]:
 
 
 def chosen_end(row: Delegation, seconds: str | None, day: str | None) -> datetime | None:
-    """Return the chosen end of a delegation; None for its present end.
+    """Return the selected expiry of a delegation; None for its present one.
 
     Args:
         row: the delegation.
@@ -125,7 +125,8 @@ def chosen_end(row: Delegation, seconds: str | None, day: str | None) -> datetim
         day: the last day as a date (ISO 8601) in the current time zone, or None.
 
     Raises:
-        InvalidRequest: both, a duration that was not offered, or an invalid, past or later day.
+        InvalidRequest: both are given, the duration is not offered, or the day is invalid, past
+            or after the present expiry.
     """
     if seconds is not None and day is not None:
         raise InvalidRequest("Choose a duration or a day, not both.")
@@ -140,12 +141,12 @@ def chosen_end(row: Delegation, seconds: str | None, day: str | None) -> datetim
 
 
 def last_day(row: Delegation) -> datetime:
-    """Return the latest day that can be chosen: its present end, or in ten years."""
+    """Return the latest valid day: the day of the present expiry, or ten years from now."""
     return row.expires_at or clock.now() + timedelta(days=3650)
 
 
 def is_over(row: Delegation) -> bool:
-    """Return whether there is nothing left to end."""
+    """Return whether the connection has ended already."""
     is_expired = row.expires_at is not None and row.expires_at <= clock.now()
     return row.revoked_at is not None or is_expired
 
@@ -161,7 +162,7 @@ def _end_of(row: Delegation, day: str) -> datetime | None:
     ends = timezone.make_aware(chosen)
     if ends <= clock.now():
         raise InvalidRequest("The day must not be in the past. To end it now, end the connection.")
-    # On its last day it ends when it does now
+    # On its last day, the present expiry applies
     return None if row.expires_at is not None and ends >= row.expires_at else ends
 
 
@@ -170,9 +171,9 @@ def _all(person: AbstractBaseUser, client_id: str) -> Selection:
         return selection.of_user(person)
     applications = primary.rows(toolkit.application_model())
     application = applications.filter(client_id=client_id).first()
-    # Also where there is one: which apps other users have is not disclosed
+    # Also for an app of other users: their connections are not disclosed
     mine = Delegation.objects.filter(principal_user=person.pk, delegate_client_id=client_id)
-    # A consent that awaits an operator has no delegation yet, and can be withdrawn all the same
+    # A pending consent has no delegation yet, but can be withdrawn
     is_known = mine.exists() or _revocable_consents(person, client_id).exists()
     if application is None or not is_known:
         raise listing.NoSuchConnection("There is no such app.")
@@ -201,6 +202,6 @@ def _ending(selection: Selection) -> Ending:
         apps=sorted(known.get(key, key) for key in ids),
         services=[servers.get(identifier, identifier) for identifier in audience],
         counts=preview([selection]),
-        # A list may be that old when it is served, and is polled again after that time
+        # The maximum age of a served list, plus the interval between two polls
         seconds=conf.status_list_ttl + conf.status_list_cache_seconds,
     )

@@ -22,7 +22,7 @@ from delegation_app.services.delegations import tree
 from delegation_app.services.delegations.state import state
 from delegation_app.services.delegations.tree import TreeNode
 
-# A tree may have any width; the highest levels, and what has not ended, are shown
+# A tree may have any width: the highest levels and live delegations come first
 MAX_NODES: Final = 100
 
 
@@ -44,10 +44,10 @@ class ConnectionConsent:
     """The consent of a connection.
 
     Attributes:
-        was_asked: whether there was a consent screen; not so for apps that the site trusts.
+        was_asked: whether there was a consent screen; False for apps that the site trusts.
         on_a_device: whether the device flow was used.
         when, origin: the time and the network of the answer.
-        granted, refused: scopes with the site's descriptions; together the requested ones.
+        granted, refused: scopes with the site's descriptions; both together were requested.
     """
 
     was_asked: bool
@@ -65,14 +65,14 @@ class ConnectionDetail:
     Attributes:
         connection: the connection as in a list.
         passed_on_by: the app of its parent; empty for a root.
-        root: the key of the root.
+        root: the public id of the root.
         limits: its constraints in words.
-        answer: the consent; None if there is no record of one.
-        tree: from the root down.
-        is_cut: whether there is more of the tree.
+        answer: the consent; None without a record.
+        tree: the root, with its descendants.
+        is_cut: whether a part of the tree is left out.
         past: the timeline, newest first.
-        ended_by, why: who ended it, in words, and the reason if the user may read it.
-        renews_until: until when its app can refresh tokens; None if it cannot.
+        ended_by, why: the name of the actor who ended it, and the reason if the user may read it.
+        renews_until: the end of token refresh; None if the app cannot refresh.
     """
 
     connection: Connection
@@ -89,7 +89,7 @@ class ConnectionDetail:
 
 
 def load(person: AbstractBaseUser, row: Any) -> ConnectionDetail:
-    """Return one connection in full, in a fixed number of statements. Reads only.
+    """Return all about one connection, in a fixed number of statements. Reads only.
 
     Args:
         person: the user of the connection.

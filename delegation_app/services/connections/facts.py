@@ -46,9 +46,9 @@ class LastRequest:
 
 
 def live_tokens(rows: Sequence[Delegation]) -> dict[UUID, int]:
-    """Return how many access tokens of each delegation, and all below it, are live. Reads only.
+    """Return the number of live access tokens of each delegation and its descendants. Reads only.
 
-    One statement for all roots, another for each of the others.
+    One statement for all roots, and one for each other delegation.
     """
     now = clock.now()
     good = AccessToken.objects.filter(
@@ -65,7 +65,7 @@ def live_tokens(rows: Sequence[Delegation]) -> dict[UUID, int]:
 
 
 def passed_on(rows: Sequence[Delegation]) -> dict[UUID, int]:
-    """Return how many live delegations are below each one; see `live_tokens`."""
+    """Return the number of live descendants of each delegation; see `live_tokens`."""
     below = Delegation.objects.live().filter(parent__isnull=False).order_by()
     found = _by_root(below, "root", rows)
     for row in _children(rows):
@@ -76,8 +76,8 @@ def passed_on(rows: Sequence[Delegation]) -> dict[UUID, int]:
 def last_requests(keys: Sequence[int]) -> dict[int, LastRequest]:
     """Return the last token request of each delegation, by its key, in two statements. Reads only.
 
-    The newest token is one index entry, and its audit event has the address. The newest event of a
-    delegation would cost reading all of them, thousands after months.
+    The newest token is one index entry, and its audit event has the address. To find the newest
+    event of a delegation, all of its events would be read.
     """
     newest = AccessToken.objects.filter(delegation=OuterRef("pk")).order_by("-pk")
     jti, issued = (Subquery(newest.values(name)[:1]) for name in ("jti", "issued_at"))
@@ -91,9 +91,9 @@ def last_requests(keys: Sequence[int]) -> dict[int, LastRequest]:
 
 
 def coarse(address: Any) -> str:
-    """Return the network of an address as text: /16, for IPv6 /32; empty for none.
+    """Return the network of an address as text: /16, for IPv6 /32; empty for None.
 
-    Enough to recognize a provider or a country, too little to identify a household.
+    This identifies a provider or a country, but not a household.
     """
     found = parse_address(str(address)) if address else None
     if found is None:

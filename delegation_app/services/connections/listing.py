@@ -1,4 +1,4 @@
-"""The connections of a user: each root delegation, in the words of a page."""
+"""The connections of a user: each root delegation, as the pages show it."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from delegation_app.services.paging import Cursor, KeysetList, Page
 
 PAGE: Final = 25
 UNUSED_AFTER: Final = timedelta(days=90)
-# A longer list is no help in choosing
+# A longer list does not help a choice
 _MAX_APPS: Final = 200
 
 
 class NoSuchConnection(OAuthError):
-    """There is no such connection, or another user has it; callers cannot learn which."""
+    """The connection does not exist or belongs to another user; the error does not show which."""
 
     code = "not_found"
     status = 404
 
 
 class Show(StrEnum):
-    """Which connections to list."""
+    """The state of the listed connections."""
 
     LIVE = "live"
     UNUSED = "unused"
@@ -45,14 +45,14 @@ class Show(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionQuery:
-    """Which connections, and which page of them.
+    """The filter of the connections, and a page of them.
 
     Attributes:
         show: by state.
         app: by client id; empty for all.
-        unused: for how long the connections that `UNUSED` shows have not been used.
-        size: how many on a page.
-        cursor: of a neighbouring page; None for the first one.
+        unused: the minimum time without use, for `UNUSED`.
+        size: the number of connections on a page.
+        cursor: of the page; None for the first one.
     """
 
     show: Show = Show.LIVE
@@ -64,7 +64,7 @@ class ConnectionQuery:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A delegation in the words of a page.
+    """A delegation as the pages show it.
 
     Attributes:
         key: its public id.
@@ -72,11 +72,11 @@ class Connection:
         state: its state.
         scopes: names with the site's descriptions.
         services: the names of its resource servers.
-        granted, expires: since when, and until when; None for no end.
-        used: the last use that this site knows of; None if there was none.
+        granted, expires: its issue and its expiry; None for no expiry.
+        used: the last known use; None if there is none.
         origin: the network of the last token request; may be empty.
-        live_tokens: how many access tokens are live, including those of delegations below.
-        passed_on: how many live delegations are below.
+        live_tokens: the number of live access tokens, including those of its descendants.
+        passed_on: the number of live descendants.
     """
 
     key: str
@@ -93,7 +93,7 @@ class Connection:
 
 
 def page(person: AbstractBaseUser, query: ConnectionQuery) -> Page[Connection]:
-    """Return a page of a user's connections, newest first. Reads only, a fixed number of times."""
+    """Return a page of the user's connections, newest first. Reads only."""
     found = KeysetList("issued_at", [_rows(person, query)]).page(query.size, query.cursor)
     return Page(described(found.rows), found.newer, found.older)
 
@@ -107,7 +107,7 @@ def apps(person: AbstractBaseUser) -> list[tuple[str, str]]:
 
 
 def owned(person: AbstractBaseUser, key: str) -> Any:
-    """Return a delegation of a user, a root or one below it.
+    """Return a delegation of a user, a root or a descendant.
 
     Args:
         person: the user.
@@ -124,12 +124,12 @@ def owned(person: AbstractBaseUser, key: str) -> Any:
 
 
 def of_person(person: AbstractBaseUser) -> QuerySet[Any]:
-    """Return all delegations of a user, as `with_clients` does."""
+    """Return all delegations of a user; see `with_clients`."""
     return with_clients(Delegation.objects.filter(principal_user=person.pk))
 
 
 def with_clients(rows: QuerySet[Delegation]) -> QuerySet[Any]:
-    """Return rows for which `state` and `app_name` need no further statement."""
+    """Load the rows that `state` and `app_name` need."""
     return with_state(rows).select_related("delegate")
 
 
@@ -139,7 +139,7 @@ def app_name(row: Delegation) -> str:
 
 
 def described(rows: Sequence[Any]) -> list[Connection]:
-    """Return delegations of `with_state` in words, in as many statements for one as for many."""
+    """Return delegations of `with_state` as connections, in a fixed number of statements."""
     services = name_search.service_names(name for row in rows for name in row.audience)
     tokens, below = facts.live_tokens(rows), facts.passed_on(rows)
     last = facts.last_requests([row.pk for row in rows])
@@ -171,7 +171,7 @@ def _rows(person: AbstractBaseUser, query: ConnectionQuery) -> QuerySet[Any]:
         return rows
     rows = rows.filter(is_in_force=True)
     if query.show is Show.UNUSED:
-        # The first token is fetched within a minute, so that needs no look at the tokens
+        # The first token is issued within a minute, so no query for tokens is needed
         rows = rows.annotate(used=Coalesce("last_used_at", "issued_at"))
         rows = rows.filter(used__lt=now - query.unused)
     return rows

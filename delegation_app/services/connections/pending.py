@@ -1,4 +1,4 @@
-"""Consents of a user that await the approval of an operator, and recent decisions."""
+"""Consents of a user that are pending approval by an operator, and recent decisions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from delegation_app.models import ConsentRecord, Delegation
 from delegation_app.services.consent.fragments import sanitize
 from delegation_app.services.consent.history import descriptions
 
-# A decision is shown for so long
+# How long a decision is shown
 _SHOWN: Final = timedelta(days=30)
 _MAX_SHOWN: Final = 20
 
@@ -23,7 +23,7 @@ _Confirmation = ConsentRecord.Confirmation
 
 @dataclass(frozen=True, slots=True)
 class PendingConsent:
-    """A consent that awaits approval, or was decided lately.
+    """A consent that is pending approval, or was decided recently.
 
     Attributes:
         app: the name of the client as shown.

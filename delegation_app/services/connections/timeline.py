@@ -1,4 +1,4 @@
-"""The timeline of a connection, in plain words."""
+"""The timeline of a connection, in plain language."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from delegation_app.services.consent.history import descriptions
 from delegation_app.services.reporting import timeline
 
 MAX_LINES: Final = 20
-# The recorded reason where a user gave none; it is not shown
+# Recorded if the user gives no reason; not shown
 NO_REASON: Final = "ended by the user"
 
 _MADE: Final = {DELEGATION_CREATED.name, DELEGATION_CHAINED.name}
@@ -55,7 +55,7 @@ class ConnectionEventLine:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How actors and reasons are worded for a user.
+    """The wording of actors and reasons for a user.
 
     Attributes:
         person: the reader.
@@ -70,7 +70,7 @@ class Wording:
         return self.apps.get(client_id, client_id)
 
     def who(self, actor: str) -> str:
-        """Return who acted. Operators are not named."""
+        """Return the name of an actor. Operators are not named."""
         if actor == user_subject(self.person.pk):
             return _("you")
         if actor.startswith(client_subject("")):
@@ -78,21 +78,21 @@ class Wording:
         return _("an operator") if actor.startswith(user_subject("")) else _("this site")
 
     def reason(self, actor: str, text: str) -> str:
-        """Return a reason of the user or of this site. Users do not see those of operators."""
+        """Return a reason of the user or of this site. Reasons of operators are hidden."""
         is_theirs = actor in {user_subject(self.person.pk), "system"}
         return text if is_theirs and text != NO_REASON else ""
 
 
 def past(row: Delegation, tree: Sequence[Delegation], words: Wording) -> list[ConnectionEventLine]:
-    """Return the newest 20 lines of the timeline of a delegation and those below it.
+    """Return the newest 20 lines of the timeline of a delegation and its descendants.
 
     Args:
         row: the delegation.
-        tree: itself and those below that are shown.
+        tree: the delegation and its shown descendants.
         words: the wording.
     """
     events = timeline.newest(tree, _SHOWN, MAX_LINES)
-    # Tokens have whole seconds; none is older than its delegation
+    # Tokens have whole seconds, but none may appear older than its delegation
     made = [event.occurred_at for event in events if event.event in _MADE]
     found = list(_tokens(row, [row.issued_at, *made][-1]))
     found += [ConnectionEventLine(event.occurred_at, _sentence(event, words)) for event in events]

@@ -1,9 +1,8 @@
-"""Who could act for a principal at a time: rows as they are now, taken back by the audit trail.
+"""Who could act for a principal at a time: the present rows, reverted by the audit trail.
 
-A row has the times of its issue and end; its own events and those of its ancestors have the terms
-at the time. Whether a client was enabled follows from its state now and from the events of its
-policy, one for each change of that switch. What was not audited cannot be reconstructed, and is
-reported as an unknown fact.
+A row has the times of its issue and end. Its events and those of its ancestors have the terms at
+the time. Whether a client was enabled follows from its present state and the events of its policy.
+Facts without an event cannot be reconstructed, and are reported as unknown.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ MAX_ROWS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class AsOfQuery:
-    """A query.
+    """The query.
 
     Attributes:
         when: the time.
@@ -42,16 +41,16 @@ class AsOfQuery:
 
 @dataclass(frozen=True, slots=True)
 class AsOfResult:
-    """The lines, newest first, and whether only the newest `MAX_ROWS` were looked at."""
+    """The lines, newest first, and whether only the newest `MAX_ROWS` were checked."""
 
     lines: list[Snapshot]
     is_cut: bool
 
 
 def who_could_act(query: AsOfQuery) -> AsOfResult:
-    """Return who could act at that time, as far as it is on record. Reads only.
+    """Return who could act at that time, as far as it is recorded. Reads only.
 
-    A delegation that existed but could not be used is listed too, with the reason.
+    Delegations that existed but could not be used are included, with the reason.
     """
     found = _existing(query).page(MAX_ROWS)
     records = History.of(found.rows, query.when)
@@ -66,9 +65,9 @@ def who_could_act(query: AsOfQuery) -> AsOfResult:
 
 
 def unknown_names(query: AsOfQuery, visible: VisibilityScope) -> list[str]:
-    """Return a sentence for each name in a query that does not exist; see `name_suggestions`.
+    """Return a sentence for each unknown name in a query; see `name_suggestions`.
 
-    An empty answer to a mistyped name would be false.
+    Without it, an empty result for a mistyped name would mislead.
     """
     return name_suggestions.unknown_names(
         visible, parties=(query.principal,), client_id=query.client_id, scope=query.scope
@@ -77,7 +76,7 @@ def unknown_names(query: AsOfQuery, visible: VisibilityScope) -> list[str]:
 
 def _existing(query: AsOfQuery) -> KeysetList[Delegation]:
     when = query.when
-    # A delegation that was narrowed since may have had a later end then
+    # A delegation narrowed since then may have had a later expiry
     rows = Delegation.objects.filter(
         Q(expires_at=None) | Q(expires_at__gt=when) | Q(narrowed_after__isnull=False),
         Q(revoked_at=None) | Q(revoked_at__gt=when),

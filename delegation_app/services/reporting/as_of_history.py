@@ -1,4 +1,4 @@
-"""Delegations as they were: their rows, taken back by the audit trail."""
+"""Past states of delegations: the present rows, reverted by the audit trail."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class AccessAnswer(Enum):
 
 
 class UnknownFact(Enum):
-    """A fact about a delegation that is not on record."""
+    """A fact about a delegation that is not recorded."""
 
     NOT_OPENED = "not_opened"
     """Its creation is not in the audit trail: the terms are the present ones."""
@@ -56,17 +56,17 @@ class UnknownFact(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A delegation as it was.
+    """A delegation at a past time.
 
     Attributes:
-        delegation: its row, as it is now.
+        delegation: its present row.
         via: the client ids of its chain, its own last.
-        scopes, audience: what it allowed, and where.
-        since, until: its issue, and its expiry at the time; None for no end.
+        scopes, audience: its terms at the time.
+        since, until: its issue, and its expiry at the time; None for no expiry.
         ended_at: when it was revoked later; None if it was not.
         answer: whether it could be used.
-        stopped_by: who was disabled: client ids of the chain, and the subject of the user.
-        gaps: facts that are not on record.
+        stopped_by: the disabled parties: client ids of the chain, and the subject of the user.
+        gaps: the unknown facts.
         events: the evidence, oldest first.
     """
 
@@ -93,14 +93,14 @@ class _Terms:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The records about some delegations, read in a fixed number of statements.
+    """The records of some delegations, read in a fixed number of statements.
 
     Attributes:
         when: the time of the query.
-        chain: the delegations of the chain of each, by public id.
+        chain: the delegations of all chains, by public id.
         events: the events of each of those, oldest first, by key.
-        switched: the events that enabled or disabled each client since, by client id.
-        disabled: since when each disabled client is disabled, if known, by client id.
+        switched: the later events that enabled or disabled each client, by client id.
+        disabled: when each disabled client was disabled, if known, by client id.
         people: the events that disabled or enabled each user, oldest first, by subject.
     """
 
@@ -130,7 +130,7 @@ class History:
         return cls(when, chain, events, switched, _disabled(clients), people)
 
     def line(self, row: Delegation) -> Snapshot:
-        """Return one of the delegations as it was."""
+        """Return the past state of one delegation."""
         chain = [self.chain[UUID(public_id)] for public_id in row.chain]
         terms = self._terms(row, chain)
         stopped = tuple(
@@ -187,7 +187,7 @@ class History:
     ) -> datetime | None:
         if "expires_at" in opened.details:
             return _time(opened.details["expires_at"])
-        # Not in the event: the expiry before the first narrowing, or else the present one
+        # Not in the event: the expiry before the first narrowing, or without one the present expiry
         for event in self.events.get(row.pk, ()):
             if event.event == DELEGATION_NARROWED.name:
                 return _time((event.details.get("before") or {}).get("expires_at"))
@@ -221,7 +221,7 @@ class History:
 
     def _was_disabled(self, client_id: str) -> bool:
         for number, event in enumerate(self.switched.get(client_id, ())):
-            # The state before it, taken back by the events in between that have no value
+            # The state before it, reverted by the events in between that have no value
             if (was_enabled := _was_enabled(event)) is not None:
                 return was_enabled == (number % 2 == 1)
         turned = len(self.switched.get(client_id, ()))
@@ -256,7 +256,7 @@ class History:
 
 
 def _same_client(chain: Sequence[Delegation]) -> set[int]:
-    """Return the keys of a chain whose narrowed audience the last one loses too."""
+    """Return the keys of the chain whose narrowed audience also applies to its last delegation."""
     client = chain[-1].delegate_client_id
     return {row.pk for row in chain if row.delegate_client_id == client}
 
@@ -282,7 +282,7 @@ def _switches_of(
         event=CLIENT_CHANGED.name, occurred_at__gt=since, client_id_value__in=client_ids
     )
     people = AuditEvent.objects.filter(event__in=turned, subject__in=subjects)
-    # Each has its index; one condition with OR would have none
+    # Each part has an index; a condition with OR has none
     return clients.order_by().union(people.order_by(), all=True).order_by("occurred_at", "id")
 
 

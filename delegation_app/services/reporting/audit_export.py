@@ -1,7 +1,7 @@
-"""Audit events as text: JSON for one, a line of CSV or JSON for each of many.
+"""Audit events as text: JSON for one event, lines of CSV or JSON for many.
 
-What clients and people sent stands in these columns. So nothing of it may be a formula to a
-spreadsheet, or move the cursor of a terminal.
+The columns have values from clients and users. So no value may be a spreadsheet formula or a
+terminal escape.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ _COLUMNS: Final = (
 
 
 def members(event: AuditEvent) -> dict[str, Any]:
-    """Return an event as JSON has it.
+    """Return an event as JSON members.
 
     Args:
-        event: as `audit_query.with_public_ids` reads it, or its delegation and consent are read.
+        event: best from `audit_query.with_public_ids`, or its delegation and consent are queried.
     """
     return {
         "id": event.pk,
@@ -70,22 +70,22 @@ def members(event: AuditEvent) -> dict[str, Any]:
 
 
 def lines(events: Iterable[AuditEvent], form: str) -> Iterator[str]:
-    """Yield the text of many events in a format, CSV or NDJSON; as lazy as `events`."""
+    """Yield the lines of events as CSV or NDJSON. Lazy, as `events` is."""
     return _csv(events) if form == CSV else map(line, events)
 
 
 def line(event: AuditEvent) -> str:
-    """Return an event as one line of JSON in ASCII, with its end."""
+    """Return an event as one line of JSON in ASCII, with its line end."""
     return json.dumps(members(event), separators=(",", ":")) + "\n"
 
 
 def escaped(text: str) -> str:
-    """Return `text` on one line, with what a terminal would obey written as an escape."""
+    """Return `text` on one line, with control characters as escapes."""
     return UNPRINTABLE.sub(_escape, text)
 
 
 def cell(value: object) -> str:
-    """Return a value as a spreadsheet may read it: text that is no formula, on one line."""
+    """Return a value for a spreadsheet: on one line, and never a formula."""
     if value is None:
         return ""
     text = escaped(value if isinstance(value, str) else json.dumps(value))
@@ -93,7 +93,7 @@ def cell(value: object) -> str:
 
 
 def _csv(events: Iterable[AuditEvent]) -> Iterator[str]:
-    # RFC 4180 section 2: CRLF, a header line, quotes where they are needed
+    # RFC 4180 section 2: CRLF, a header line, quotes where needed
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
     writer.writerow(_COLUMNS)

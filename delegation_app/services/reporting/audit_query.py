@@ -1,6 +1,6 @@
-"""Queries of the audit trail: one set of filters for the admin, the export and the command line.
+"""Queries of the audit trail, with the same filters for the admin, the export and the commands.
 
-Each filter alone has an index that gives its newest events first; see `models/audit.py`.
+Each single filter has an index in the order newest first; see `models/audit.py`.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ _TOKEN_ID_LENGTH: Final = 27
 
 @dataclass(frozen=True, slots=True)
 class AuditQuery:
-    """The filter of events; an empty condition keeps all.
+    """The filter of events. An empty condition matches all.
 
     Attributes:
-        since, until: from this time on, and before this time.
-        event, outcome, reason: exactly these.
+        since, until: the first time, and the time after the last.
+        event, outcome, reason: exact values.
         actor, subject: a subject, a user name or a client id.
-        client_id, request_id, jti: exactly these.
-        delegation: the public id of a delegation: events about it, and those that revoked or
-            narrowed it together with one above it.
-        endpoint: the name of the endpoint that refused; one of ENDPOINTS.
-        about: any of the ids and names above, whichever it is.
+        client_id, request_id, jti: exact values.
+        delegation: the public id of a delegation: matches its events, and events of its ancestors
+            that also revoked or narrowed it.
+        endpoint: the endpoint of a refusal; one of ENDPOINTS.
+        about: any of the ids and names above.
     """
 
     since: datetime | None = None
@@ -81,29 +81,29 @@ class AuditQuery:
         return KeysetList("occurred_at", list(self._branches()))
 
     def page(self, size: int, cursor: Cursor | None = None) -> Page[AuditEvent]:
-        """Return a page of the events, each with the ids that its line links to."""
+        """Return a page of the events, with the ids that their lines link to."""
         return self.events.page(size, cursor)
 
     def is_inherited(self, event: AuditEvent) -> bool:
-        """Whether an event is about a delegation above the requested one, and reached that too.
+        """Whether an event is about an ancestor of the requested delegation, and affected it too.
 
         Args:
-            event: as this query reads it.
+            event: from this query.
         """
         requested = self.delegation or as_uuid(self.about, as_typed=True)
-        # The id of a request may look like that of a delegation
+        # A request id may look like the id of a delegation
         if requested is None or event.event not in REACHING or event.request_id == self.about:
             return False
         return event.about_delegation not in {None, requested}  # type: ignore[attr-defined]  # annotated
 
     def unknown_names(self, visible: VisibilityScope) -> list[str]:
-        """Return a sentence for each name that does not exist; see `name_suggestions`."""
+        """Return a sentence for each unknown name; see `name_suggestions`."""
         return name_suggestions.unknown_names(
             visible, parties=(self.actor, self.subject), client_id=self.client_id, term=self.about
         )
 
     def as_details(self) -> dict[str, str]:
-        """Return the conditions that are set, for the audit event of an export."""
+        """Return the set conditions, for the audit event of an export."""
         values = ((each.name, getattr(self, each.name)) for each in fields(self))
         return {
             name: value.isoformat() if isinstance(value, datetime) else str(value)
@@ -141,34 +141,33 @@ class AuditQuery:
 
 
 def with_public_ids(rows: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
-    """Add the public ids of what each event is about: `about_delegation`, `about_consent`."""
+    """Annotate the public ids of the delegation and the consent of each event."""
     return rows.annotate(
         about_delegation=F("delegation__public_id"), about_consent=F("consent__public_id")
     )
 
 
 def since_preset(preset: str) -> datetime | None:
-    """Return the start of a preset period; None for all."""
+    """Return the start of a preset period; None for no limit."""
     return clock.now() - PRESETS[preset] if preset in PRESETS else None
 
 
 def export(query: AuditQuery, origin: audit.RequestContext, form: str) -> Iterator[AuditEvent]:
     """Return all events of a query, newest first, up to now.
 
-    They are read while they are consumed, in constant memory. The export is on record before the
-    first event leaves.
+    Rows are streamed, in constant memory. The export is recorded before the first event.
 
     Args:
-        query: which events.
-        origin: who exports.
+        query: the filter.
+        origin: the request that exports.
         form: the name of the format.
 
-    Side effects: one audit event, now, and those of counts that are over; statements while it is
+    Side effects: one audit event immediately, and those of finished counts; statements while it is
         read.
     """
     event_counts.write_finished()
     now = clock.now()
-    # Without an end, the export would never catch up with its own server
+    # Without an end, the export could follow new events for ever
     bounded = replace(query, until=now if query.until is None else min(query.until, now))
     with nested():
         audit.record(AUDIT_EXPORTED, origin, details={"format": form, "filter": query.as_details()})
@@ -182,7 +181,7 @@ def _alternatives(column: str, term: str) -> list[Q]:
 def _of_delegation(public_id: UUID | None) -> list[Q]:
     if public_id is None:
         return [Q()]
-    # By its key: a join would read the newest events of all delegations for one that has few
+    # By key: a join would read the newest events of all delegations for one with few events
     row = Delegation.objects.filter(public_id=public_id).first()
     if row is None:
         return []
@@ -206,14 +205,14 @@ def _about(term: str) -> list[Q]:
     found = [Q(client_id_value=term), Q(request_id=term)]
     if len(term) == _TOKEN_ID_LENGTH:
         found.append(Q(jti=term))
-    # What a client does has its id as well
+    # Events of a client as the actor have its client id as well
     if (subject := name_search.person(term)) is not None:
         found += [Q(actor=subject), Q(subject=subject)]
     return found
 
 
 def _refused_at(endpoint: str) -> list[Q]:
-    """Return the conditions for refusals of an endpoint; none if there is no such endpoint."""
+    """Return the conditions for refusals of an endpoint; none for an unknown one."""
     if not endpoint:
         return [Q()]
     try:
@@ -223,6 +222,6 @@ def _refused_at(endpoint: str) -> list[Q]:
     refused = Q(outcome=AuditEvent.Outcome.REFUSED)
     found = [refused & Q(at=path)]
     if endpoint == "exchange":
-        # The token endpoint takes exchanges too
+        # The token endpoint accepts exchanges too
         found.append(refused & Q(grant=TOKEN_EXCHANGE))
     return found

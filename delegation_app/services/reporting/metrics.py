@@ -1,6 +1,6 @@
-"""Metrics of the server for the dashboard of the admin.
+"""Metrics for the dashboard of the admin.
 
-Each reads a bounded part of a table and is cached for a minute, so the start page stays cheap.
+Each reads a bounded part of a table and is cached for a minute.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HOURS: Final = 24
 MAX_EVENTS: Final = 100_000
 _SECONDS: Final = 60
 _NAME: Final = "delegation:metrics:"
-# Fewer refusals are no sign of trouble, whatever their share
+# Fewer refusals do not indicate a problem, whatever their share
 _MIN_REFUSED: Final = 20
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ KINDS: Final[dict[str, Q]] = {
     "exchanged": Q(event__in=_EXCHANGED),
     "revoked": Q(event__in=[DELEGATION_REVOKED.name, TOKEN_REVOKED.name]),
 }
-# An event of counted refusals stands for so many
+# An event of counted refusals represents several
 _COUNTED: Final = Cast(KT("details__count"), BigIntegerField())
 
 
@@ -56,7 +56,7 @@ class Traffic:
     """Events of the last 24 hours.
 
     Attributes:
-        hours: a count for each of the 24 hours up to this one, by kind; see `KINDS`.
+        hours: a count for each of the last 24 hours, by kind; see `KINDS`.
         since: the start of the counted period: 24 hours ago, or later if there were too many.
         is_cut: whether there were too many events to count all.
     """
@@ -72,7 +72,7 @@ class Keys:
 
     Attributes:
         activated_at: since when the active key signs; None if there is none.
-        unreadable: ids of keys that have to sign and cannot be decrypted.
+        unreadable: ids of signing keys that cannot be decrypted.
     """
 
     activated_at: datetime | None
@@ -80,17 +80,17 @@ class Keys:
 
 
 def traffic() -> Traffic:
-    """Return the events of the last 24 hours: at most two statements a minute."""
+    """Return the events of the last 24 hours. At most two statements a minute."""
     return _kept("traffic", _traffic)
 
 
 def live() -> RowCount:
-    """Return how many of the newest delegations are live: at most two statements a minute."""
+    """Return how many of the newest delegations are live. At most two statements a minute."""
     return _kept("live", _live)
 
 
 def signing() -> Keys:
-    """Return the state of the signing keys: at most two statements a minute."""
+    """Return the state of the signing keys. At most two statements a minute."""
     return _kept("keys", _keys)
 
 
@@ -108,7 +108,7 @@ def cache_answers() -> bool:
 
 
 def many_refused(found: Traffic) -> bool:
-    """Return whether this hour and the last have more refusals than usual."""
+    """Return whether this hour and the previous one have more refusals than usual."""
     refused, issued = found.hours["refused"], found.hours["issued"]
     lately, before = sum(refused[-2:]), refused[:-2]
     usual = 2 * sum(before) / len(before)
@@ -120,7 +120,7 @@ def _traffic() -> Traffic:
     first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
     day = AuditEvent.objects.filter(occurred_at__gte=first)
     newest = day.order_by("-occurred_at", "-pk").values_list("occurred_at", flat=True)
-    # So that a busy day is not counted to its end: the index alone has where to stop
+    # Bounds the count on a busy day; the limit is found in the index alone
     last = newest[MAX_EVENTS - 1 : MAX_EVENTS].first()
     rows = (
         (day if last is None else day.filter(occurred_at__gte=last))

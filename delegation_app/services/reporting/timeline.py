@@ -1,7 +1,7 @@
-"""The audit events that make the timeline of a delegation.
+"""The audit events of the timeline of a delegation.
 
-A revocation or narrowing leaves one event, about the delegation that it was done to, and reaches
-all below it. The timeline of a delegation includes these events of the delegations above it.
+A revocation or narrowing writes one event, about the requested delegation, and affects all of its
+descendants. The timeline of a delegation includes these events of its ancestors.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from delegation_app.events import DELEGATION_NARROWED, DELEGATION_REVOKED
 from delegation_app.models import AuditEvent, Delegation
 
 REACHING: Final = frozenset({DELEGATION_NARROWED.name, DELEGATION_REVOKED.name})
-# Older events are on the pages of the delegations above
+# Older events are on the pages of the ancestors
 _MAX_INHERITED: Final = 200
 
 
@@ -26,7 +26,7 @@ def first_and_last(
 
     Args:
         delegation: the delegation; events of its consent and inherited ones belong to it.
-        first, last: how many. If there are no more than both, all of them are the first ones.
+        first, last: the numbers of events. If both together cover all, all are in the first list.
     """
     about = Q(delegation=delegation) | Q(pk__in=inherited_keys(delegation))
     if delegation.consent_id is not None:
@@ -57,7 +57,7 @@ def newest(
 
 
 def inherited_keys(delegation: Delegation) -> list[int]:
-    """Return the keys of events of delegations above that revoked or narrowed one. Reads only.
+    """Return the keys of events of ancestors that revoked or narrowed a delegation. Reads only.
 
     Args:
         delegation: as read from its table; a root costs no statement, others up to three.
@@ -71,7 +71,7 @@ def inherited_keys(delegation: Delegation) -> list[int]:
     reached &= Q(event=DELEGATION_NARROWED.name)
     if end is not None:
         within = Q(occurred_at__lte=end.occurred_at)
-        # A narrowing that leaves nothing of it ends it first, and is recorded then
+        # A narrowing that leaves nothing of it revokes it first, and is recorded afterwards
         if end.request_id:
             within |= Q(request_id=end.request_id)
         # What ended it is not a second end of one that had ended by itself

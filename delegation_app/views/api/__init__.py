@@ -1,1 +1,1 @@
-"""The JSON interfaces for people and operators: sessions only, and never a bearer token."""
+"""The JSON APIs of users and operators, for sessions only, never for bearer tokens."""

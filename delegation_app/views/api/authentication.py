@@ -1,4 +1,4 @@
-"""Who may in: a browser's session, with Django's check against requests from other sites."""
+"""Authentication and permissions of both APIs: the browser's session and Django's CSRF check."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _VIEW: Final = "delegation_app.view_delegation"
 
 
 class SessionOnly(SessionAuthentication):
-    """The session of a user who signed in. An Authorization header is not looked at."""
+    """The session of a signed-in user. The Authorization header is ignored."""
 
     def authenticate(self, request: Request) -> Any:
         found = super().authenticate(request)
         if found is None:
-            # Else a site's UNAUTHENTICATED_USER would stand in the place of one
+            # Otherwise the site's UNAUTHENTICATED_USER would replace the user
             raise NotSignedIn("Sign in first.")
         return found
 
@@ -30,13 +30,13 @@ class SessionOnly(SessionAuthentication):
         return CHALLENGE
 
     def enforce_csrf(self, request: Request) -> None:
-        """Refuse what another site may have sent.
+        """Refuse a cross-site request.
 
         Raises:
-            CsrfFailed: no token, a wrong one, or another origin.
+            CsrfFailed: the token is missing or wrong, or the origin is another one.
         """
-        # Django's own: some versions of the framework's parse the body to look for a field
-        sent: Any = request._request  # noqa: SLF001 - there is no other way to it
+        # Django's request: some versions of the framework parse the body to find a form field
+        sent: Any = request._request  # noqa: SLF001 - the framework has no public name for it
         try:
             super().enforce_csrf(sent)
         except exceptions.PermissionDenied as error:
@@ -47,18 +47,18 @@ class SessionOnly(SessionAuthentication):
 
 
 class HasDelegationPermission(BasePermission):
-    """Staff that may look at delegations; for deeds, that may do this deed as well.
+    """Staff with the permission to view delegations, and that of the view's action.
 
-    A view says in `needs` which deed its methods do.
+    The attribute `needs` of a view names its action.
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Tell whether whoever is signed in may do this; nobody being signed in is told apart."""
+        """Whether the user has both permissions."""
         user: Any = request.user
         if not user.is_authenticated or not user.is_staff or not user.has_perm(_VIEW):
             return False
-        deed = getattr(view, "needs", "")
-        return not deed or user.has_perm(f"delegation_app.{deed}_delegation")
+        action = getattr(view, "needs", "")
+        return not action or user.has_perm(f"delegation_app.{action}_delegation")
 
 
 SIGNED_IN: Final = (IsAuthenticated,)

@@ -1,4 +1,4 @@
-"""What every address of both interfaces does alike."""
+"""The base classes of the endpoints of both APIs."""
 
 from __future__ import annotations
 
@@ -27,44 +27,44 @@ __all__ = ["ApiEndpoint", "Operation", "OperatorEndpoint", "PersonEndpoint"]
 
 
 class ApiEndpoint(Endpoint):
-    """An endpoint of either API. Of what the site has set for its own, its throttles hold here."""
+    """An endpoint of either API. The site's default throttles apply."""
 
     authentication_classes = (SessionOnly,)
     throttle_classes = APIView.throttle_classes
     parser_classes = (JSONParser,)
     refusals = errors.REFUSALS
     statuses = {
-        400: "Malformed, or it would change nothing.",
+        400: "Malformed, or without effect.",
         401: "No user is signed in.",
         403: "Not permitted, or the CSRF check failed.",
         429: "Too many requests; Retry-After says how long to wait.",
-        500: "Something unexpected; it was logged.",
+        500: "An unexpected error; it was logged.",
         503: (
-            "The database does not answer. Nothing was done, unless the description says that this "
-            "is not known. Retry-After says how long to wait."
+            "The database is unavailable. Nothing was changed, unless the description says that "
+            "this is unknown. Retry-After says how long to wait."
         ),
     }
     http_method_names = ["get", "post"]
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """Return the view, which reads the session's user from the primary database."""
+        """Return the view, which reads the session and its user from the primary database."""
         return sign_in.looked_at_now(super().as_view(**initkwargs))
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Judge the request before anybody parses it, and then who sent it."""
+        """Check scheme and content type before parsing, then authentication and permissions."""
         http.require_https(self.sent)
         if request.method == "POST":
             parsing.require_json(self.sent)
         super().initial(request, *args, **kwargs)
         if request.method == "GET":
-            # So that there is a cookie to send back with a deed
+            # Sets the CSRF cookie, which a later POST has to repeat
             get_token(self.sent)
 
     def finalize_response(
         self, request: Request, response: Any, *args: Any, **kwargs: Any
     ) -> Response:
-        """Mark every answer as nobody's to store, and name the request."""
+        """Forbid caching, and add the request id."""
         answer: Response = super().finalize_response(request, response, *args, **kwargs)
         http.never_stored(answer)
         answer["X-Request-Id"] = http.request_id_of(self.sent)
@@ -72,14 +72,14 @@ class ApiEndpoint(Endpoint):
 
     @property
     def operation(self) -> Operation:
-        """What this request wants done."""
+        """The operation of the request's method."""
         return self.operations[self.request.method or ""]
 
     def given(self) -> dict[str, Any]:
-        """Return what was sent, read by the shape that the operation names.
+        """Return the parameters of the query and the members of the body, validated.
 
         Raises:
-            InvalidRequest, ValidationError: see `reading`.
+            InvalidRequest, ValidationError: see `parsing.from_query`.
         """
         operation = self.operation
         found = parsing.from_query(self.sent, operation.query)
@@ -88,13 +88,13 @@ class ApiEndpoint(Endpoint):
         return found
 
     def told(self, found: Any) -> Response:
-        """Answer with something in the shape that the operation names."""
+        """Return the response of the operation, serialized."""
         shape: Serializer[Any] = self.operation.answer(found)
         return Response(shape.data)
 
     @property
     def person(self) -> SignIn:
-        """Who is signed in; the permissions have seen to it that somebody is."""
+        """The signed-in user; the permissions require one."""
         found = sign_in.current(self.sent)
         if found is None:
             raise errors.NotSignedIn("Sign in first.")
@@ -102,12 +102,12 @@ class ApiEndpoint(Endpoint):
 
     @property
     def origin(self) -> RequestContext:
-        """Who is signed in, as the actor, and from where."""
+        """The context of the request, with the user as the actor."""
         return http.context_of(self.sent, self.person.subject)
 
 
 class PersonEndpoint(ApiEndpoint):
-    """For everybody who is signed in, and about their own connections only."""
+    """For signed-in users, about their own connections only."""
 
     permission_classes = SIGNED_IN
 
@@ -116,7 +116,7 @@ class OperatorEndpoint(ApiEndpoint):
     """For staff.
 
     Attributes:
-        needs: the permission for its deed, beside the one to look; empty if it only tells.
+        needs: the action that requires a permission of its own; empty for a view that only reads.
     """
 
     permission_classes = (HasDelegationPermission,)

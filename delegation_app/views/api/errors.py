@@ -1,4 +1,4 @@
-"""How both interfaces refuse: the two members of every refusal here, and a fitting status."""
+"""The errors of both APIs, each with its code and status."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rest_framework import exceptions
 from delegation_app.protocol.errors import InvalidRequest, OAuthError
 from delegation_app.views.endpoint import Refusals
 
-# Sentences of our own: the framework's are translated, and some quote what was sent
+# The framework's messages are translated, and some quote the request
 _WRONG: Final[Mapping[str, str]] = {
     "required": "is missing",
     "null": "must not be null",
@@ -39,28 +39,27 @@ class CsrfFailed(OAuthError):
 
 
 class MethodNotAllowed(OAuthError):
-    """Not with this method."""
+    """The endpoint does not support this method."""
 
     code = "method_not_allowed"
     status = 405
 
 
 class PreviewNeeded(OAuthError):
-    """What would end has to be looked at first, by the same person and not long ago."""
+    """The request requires a recent preview by the same user."""
 
     code = "preview_required"
     status = 409
 
 
 class UnsupportedMediaType(OAuthError):
-    """The body is no JSON."""
+    """The body is not JSON."""
 
     code = "unsupported_media_type"
     status = 415
 
 
 def _first_wrong(codes: Any, place: str = "") -> str:
-    """Return a sentence about the first thing that is wrong."""
     if isinstance(codes, Mapping):
         name, inner = next(iter(codes.items()))
         further = "" if name == "non_field_errors" else str(name)

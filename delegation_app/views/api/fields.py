@@ -1,4 +1,4 @@
-"""Fields that take one spelling: the framework's own guess what somebody may have meant."""
+"""Serializer fields with one accepted spelling: the framework's fields convert other types."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services.delegations import state
 
 _DIGITS = re.compile(r"[0-9]{1,9}")
-# RFC 3339 section 5.6: with its offset, since a time without one means another moment elsewhere
+# RFC 3339 section 5.6: the offset is required, since a time without one is ambiguous
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -23,7 +23,7 @@ _NAMES: Final = 100
 
 
 class StrictTextField(serializers.CharField):
-    """Text as it was sent, and no number that is taken for text."""
+    """Text, unchanged. Numbers are refused."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"trim_whitespace": False, "max_length": 300, **kwargs})
@@ -35,7 +35,7 @@ class StrictTextField(serializers.CharField):
 
 
 class StrictIntegerField(serializers.IntegerField):
-    """A whole number; in a query ASCII digits."""
+    """An integer; in a query, ASCII digits."""
 
     def to_internal_value(self, data: Any) -> int:
         if self.context.get("is_text") and isinstance(data, str) and _DIGITS.fullmatch(data):
@@ -46,7 +46,7 @@ class StrictIntegerField(serializers.IntegerField):
 
 
 class StrictBooleanField(serializers.BooleanField):
-    """Yes or no; in a query `true` or `false`."""
+    """A boolean; in a query, `true` or `false`."""
 
     def to_internal_value(self, data: Any) -> bool:
         if self.context.get("is_text"):
@@ -57,7 +57,7 @@ class StrictBooleanField(serializers.BooleanField):
 
 
 class StrictDateTimeField(serializers.DateTimeField):
-    """A moment with its offset, told in UTC."""
+    """A time with its offset, returned in UTC."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"default_timezone": UTC, "format": "iso-8601", **kwargs})
@@ -72,7 +72,7 @@ class StrictDateTimeField(serializers.DateTimeField):
 
 
 class DelegationId(serializers.UUIDField):
-    """The id of a delegation, in the one spelling that is told."""
+    """The id of a delegation, in canonical form only."""
 
     def to_internal_value(self, data: Any) -> UUID:
         found = as_uuid(data) if isinstance(data, str) else None
@@ -82,7 +82,7 @@ class DelegationId(serializers.UUIDField):
 
 
 class NameListField(serializers.ListField):
-    """Names, such as scopes; at least one."""
+    """A list of names, such as scopes; not empty."""
 
     child = StrictTextField(max_length=255)
 
@@ -91,7 +91,7 @@ class NameListField(serializers.ListField):
 
 
 class StateField(serializers.ChoiceField):
-    """How a delegation stands, which is no column of it."""
+    """The state of a delegation, which is computed and has no column."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"choices": state.State.values, **kwargs})
@@ -101,7 +101,7 @@ class StateField(serializers.ChoiceField):
 
 
 class PairsAs(serializers.Serializer[Any]):
-    """A tuple told as an object: its parts are named by the fields, in their order."""
+    """A tuple as an object: the declared fields name its items, in order."""
 
     def to_representation(self, instance: Sequence[Any]) -> dict[str, Any]:
         return dict(zip(self.fields, instance, strict=True))

@@ -23,7 +23,7 @@ from delegation_app.views.page_view import PageView
 _ALSO: Final = {
     404: "It does not exist, or belongs to another user.",
     406: "No acceptable representation.",
-    409: "Ask for a preview first.",
+    409: "Request a preview first.",
     410: "All tokens of this list have expired.",
     501: "Historical status is not supported.",
 }
@@ -31,7 +31,7 @@ _NAMES: Final = ("delegationSession", "delegationCsrf")
 
 
 class Described(AutoSchema):
-    """What the operations of our addresses say of themselves."""
+    """The OpenAPI description of an endpoint, from its operations."""
 
     view: Any
 
@@ -63,7 +63,7 @@ class Described(AutoSchema):
         operation = self._operation
         statuses = {**self.view.statuses, **{status: _ALSO[status] for status in operation.also}}
         if isinstance(self.view, ApiEndpoint) and operation.body is not None:
-            statuses[415] = "The body is no JSON."
+            statuses[415] = "The body is not JSON."
         error = None if isinstance(self.view, PageView) else DelegationError
         answers: dict[Any, Any] = {
             (200, operation.media_type): operation.answer
@@ -81,7 +81,7 @@ class Described(AutoSchema):
 
 
 class _Sessions(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself
-    """The session's cookie, and for deeds the CSRF token beside it."""
+    """The session cookie, and for POST the CSRF token."""
 
     target_class = "delegation_app.views.api.authentication.SessionOnly"
     name = list(_NAMES)
@@ -109,7 +109,7 @@ class _Clients(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
         return methods if auto_schema.view.relation == INTROSPECTS else [*methods, {}]
 
     def get_security_definition(self, auto_schema: Any) -> Any:
-        in_form = "No HTTP scheme: client_id and client_secret stand in the form."
+        in_form = "Not an HTTP scheme: client_id and client_secret are form fields."
         return [
             {"type": "http", "scheme": "basic"},
             {"type": "http", "scheme": "client_secret_post", "description": in_form},
@@ -117,11 +117,11 @@ class _Clients(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
 
 
 class _Schema(ApiEndpoint):
-    """The schema of one interface, for those who may use that.
+    """The schema of one API, for its users.
 
     Attributes:
-        about: the class of its addresses.
-        title: what it is called.
+        about: the base class of its endpoints.
+        title: its title.
     """
 
     about: ClassVar[type[ApiEndpoint]]
@@ -134,7 +134,7 @@ class _Schema(ApiEndpoint):
 
 
 class ConnectionsSchema(_Schema, PersonEndpoint):
-    """For everybody who is signed in."""
+    """For all signed-in users."""
 
     about = PersonEndpoint
     title = "Connections: what apps may do for you"
@@ -144,25 +144,23 @@ class DelegationsSchema(_Schema, OperatorEndpoint):
     """For operators."""
 
     about = OperatorEndpoint
-    title = "Delegations: who lets whom do what"
+    title = "Delegations: authority granted to clients"
 
 
 def _generator(about: type[ApiEndpoint]) -> type[SchemaGenerator]:
     class Ours(EndpointEnumerator):
-        """The addresses of one interface, wherever the site has them."""
+        """The endpoints of one API, wherever the site mounts them."""
 
         def should_include_endpoint(self, path: str, callback: Any) -> bool:
             view: Any = getattr(callback, "cls", object)
             return issubclass(view, about) and bool(view.operations)
 
     class Generator(SchemaGenerator):
-        """Looks at those only."""
-
         endpoint_inspector_cls = Ours
 
     return Generator
 
 
 Endpoint.schema = Described()
-# Theirs is no part of what they tell
+# The schema does not describe its own endpoint
 _Schema.schema = None

@@ -1,4 +1,4 @@
-"""Operators find, narrow and revoke delegations: `/delegations/api/`."""
+"""The API for operators to find, narrow and revoke delegations: `/delegations/api/`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from delegation_app.views.api import operator_serializers as shapes
 from delegation_app.views.api import serializers
 from delegation_app.views.api.endpoint import Operation, OperatorEndpoint
 
-# Parameters with another name than in `DelegationFilter`
+# Parameters that `DelegationFilter` names differently
 _NAMES: Final = {
     "client": "client_id",
     "last_used_before": "not_used_after",
@@ -41,7 +41,6 @@ class DelegationListView(OperatorEndpoint):
     }
 
     def get(self, request: Request) -> Response:
-        """List them."""
         del request
         given = self.given()
         limit, cursor = given.pop("limit"), given.pop("cursor", None)
@@ -63,7 +62,6 @@ class DelegationView(OperatorEndpoint):
     }
 
     def get(self, request: Request, key: str) -> Response:
-        """Return it."""
         del request
         self.given()
         return self.told(_whole(listing.find(key)))
@@ -84,7 +82,6 @@ class NarrowDelegationView(OperatorEndpoint):
     }
 
     def post(self, request: Request, key: str) -> Response:
-        """Narrow it."""
         del request
         row, given = listing.find(key), self.given()
         to = Narrowing(
@@ -118,13 +115,11 @@ class RevokeDelegationView(OperatorEndpoint):
     }
 
     def get(self, request: Request, key: str) -> Response:
-        """Return what would end."""
         del request
         self.given()
         return self.told(preview([selection.subtree(listing.find(key))]))
 
     def post(self, request: Request, key: str) -> Response:
-        """Revoke it."""
         del request
         row, given = listing.find(key), self.given()
         ended = bulk.revoke_one(row, self.origin, reason=given["reason"])
@@ -132,7 +127,7 @@ class RevokeDelegationView(OperatorEndpoint):
 
 
 def chosen(given: dict[str, Any]) -> DelegationFilter:
-    """Return the filter of validated conditions."""
+    """Return the filter for validated conditions."""
     found = {_NAMES.get(name, name): value for name, value in given.items()}
     return DelegationFilter(
         **found | {name: str(found[name]) for name in ("parent", "root") if name in found}
@@ -140,7 +135,7 @@ def chosen(given: dict[str, Any]) -> DelegationFilter:
 
 
 def _whole(row: Any) -> Any:
-    # The serializer reads attributes; these are no columns
+    # The serializer reads attributes; these have no column
     row.constraint_list = row.constraints.as_json()
     row.limits = row.constraints.describe()
     row.counted_children = listing.children(row)

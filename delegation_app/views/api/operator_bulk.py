@@ -1,4 +1,4 @@
-"""Operators revoke all delegations of a filter, in batches, after a dry run."""
+"""The API for operators to revoke all delegations of a filter, in batches, after a dry run."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ CONFIRM_WITHIN: Final = 3600
 class RevokeDelegationsView(OperatorEndpoint):
     """Revoke all delegations of a filter.
 
-    A dry run returns what would end, and a `confirm` for this operator, this filter and the
-    delegations that exist now. Each call with it revokes a bounded number and returns what is left,
-    so an interrupted script continues with the same request.
+    A dry run returns a preview, and a `confirm` for this operator, this filter and the existing
+    delegations. Each call with it revokes a bounded number and returns how many remain, so an
+    interrupted script continues with the same request.
     """
 
     needs = "revoke"
@@ -39,7 +39,6 @@ class RevokeDelegationsView(OperatorEndpoint):
     }
 
     def post(self, request: Request) -> Response:
-        """Return what would end, or revoke some of it."""
         del request
         given = self.given()
         if not given["filter"]:

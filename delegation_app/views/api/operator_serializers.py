@@ -1,4 +1,4 @@
-"""What the interface for operators reads and tells."""
+"""The request and response bodies of the API for operators."""
 
 from __future__ import annotations
 
@@ -27,23 +27,24 @@ from delegation_app.views.api.serializers import (
 
 
 class DelegationClient(StrictSerializer):
-    """Who holds it."""
+    """The delegate."""
 
     client_id = serializers.CharField(source="delegate_client_id")
-    name = serializers.SerializerMethodField(help_text="Empty for one that was deleted.")
+    name = serializers.SerializerMethodField(help_text="Empty for a deleted client.")
 
     def get_name(self, row: Any) -> str:
-        """Return how people know the client."""
         return "" if row.delegate is None else str(row.delegate)
 
 
 class DelegationRow(StrictSerializer):
-    """Who lets whom do what, where, since when and until when."""
+    """A delegation: its principal, its delegate, its scope and its lifetime."""
 
     delegation_id = serializers.UUIDField(source="public_id")
     state = StateField()
-    subject = serializers.CharField(help_text="Whose authority, as tokens name it.")
-    user = serializers.SerializerMethodField(help_text="Their name; null for a client.")
+    subject = serializers.CharField(help_text="The principal, as `sub` of its tokens.")
+    user = serializers.SerializerMethodField(
+        help_text="The user name of the principal; null for a client."
+    )
     client = DelegationClient(source="*")
     scopes = serializers.ListField(child=serializers.CharField())
     audience = serializers.ListField(child=serializers.CharField())
@@ -60,12 +61,10 @@ class DelegationRow(StrictSerializer):
     has_children = serializers.BooleanField()
 
     def get_user(self, row: Any) -> str | None:
-        """Return the name under which the person signs in."""
         user = row.principal_user
         return None if user is None else user.get_username()
 
     def get_parent_id(self, row: Any) -> str | None:
-        """Return the id of the one that it was made from."""
         return row.chain[-2] if row.depth else None
 
 
@@ -80,44 +79,46 @@ class DelegationPage(StrictSerializer):
 
 
 class BoundedCount(StrictSerializer):
-    """How many, as far as it was counted."""
+    """A count with an upper bound."""
 
     count = serializers.IntegerField()
-    has_more = serializers.BooleanField(help_text="Whether there are more than that.")
+    has_more = serializers.BooleanField(help_text="Whether the count exceeds its bound.")
 
 
 class DelegationSerializer(DelegationRow):
-    """One delegation with all that limits it."""
+    """A delegation with all of its constraints."""
 
     constraints = serializers.ListField(child=serializers.JSONField(), source="constraint_list")
-    limits = serializers.ListField(child=serializers.CharField(), help_text="The same in words.")
-    chain = serializers.ListField(
-        child=serializers.UUIDField(), help_text="From the root down to this one."
+    limits = serializers.ListField(
+        child=serializers.CharField(), help_text="The constraints in words."
     )
-    actors = serializers.JSONField(help_text="Who acts; the current actor first.")
+    chain = serializers.ListField(
+        child=serializers.UUIDField(), help_text="From the root to this delegation."
+    )
+    actors = serializers.JSONField(help_text="The actors, the current one first.")
     children = BoundedCount(source="counted_children")
     consent = serializers.UUIDField(
-        source="answered_by", allow_null=True, help_text="The answer that it stands on."
+        source="answered_by", allow_null=True, help_text="The consent record it is based on."
     )
     auth_time = StrictDateTimeField(allow_null=True)
     acr = serializers.CharField()
-    uses = serializers.IntegerField(help_text="Tokens issued, if their number is limited.")
+    uses = serializers.IntegerField(help_text="Issued tokens, if their number is limited.")
     max_uses = serializers.IntegerField(allow_null=True)
 
 
 class _Conditions(StrictSerializer):
-    """Which delegations; all conditions have to hold."""
+    """The conditions of a filter; all must match."""
 
     state = serializers.ChoiceField(choices=state.State.values, required=False)
     subject = StrictTextField(required=False)
-    user = StrictTextField(required=False, max_length=255, help_text="The name of a person.")
+    user = StrictTextField(required=False, max_length=255, help_text="A user name.")
     client = StrictTextField(required=False, max_length=255, help_text="A client id.")
     grant_type = serializers.ChoiceField(choices=list(grant_types.LABELS), required=False)
     audience = StrictTextField(required=False, help_text="The identifier of a resource server.")
     issued_after = StrictDateTimeField(required=False)
     issued_before = StrictDateTimeField(required=False)
     last_used_before = StrictDateTimeField(
-        required=False, help_text="Not used since; those never used count from their issue."
+        required=False, help_text="Last used before; if never used, issued before."
     )
     parent_id = DelegationId(required=False)
     root_id = DelegationId(required=False)
@@ -125,14 +126,14 @@ class _Conditions(StrictSerializer):
 
 
 class DelegationQuery(_Conditions):
-    """Which delegations, and how many at once."""
+    """A filter and a page."""
 
     limit = StrictIntegerField(default=50, min_value=1, max_value=MOST)
     cursor = StrictTextField(required=False, max_length=400)
 
 
 class RevocationPreview(TokenCountsSerializer):
-    """What a revocation would stop."""
+    """The effects of a revocation."""
 
     delegations = serializers.IntegerField()
     clients = serializers.IntegerField()
@@ -140,48 +141,48 @@ class RevocationPreview(TokenCountsSerializer):
 
 
 class RevokeDelegation(Reason):
-    """Why, and whether for good."""
+    """The reason for a revocation."""
 
 
 class NarrowDelegation(Reason):
-    """What shall be left; what is left out stays as it is."""
+    """The remaining scope and audience. Omitted members do not change."""
 
-    scopes = NameListField(required=False, help_text="Those to keep.")
-    audience = NameListField(required=False, help_text="Those to keep.")
+    scopes = NameListField(required=False, help_text="The scopes to keep.")
+    audience = NameListField(required=False, help_text="The resource servers to keep.")
     expires_at = StrictDateTimeField(required=False)
     constraints = serializers.ListField(
-        child=serializers.JSONField(), required=False, help_text="To be added."
+        child=serializers.JSONField(), required=False, help_text="Constraints to add."
     )
 
 
 class DelegationFilterSerializer(_Conditions):
-    """At least one condition; nothing else would be meant so."""
+    """A filter with at least one condition."""
 
 
 class RevokeDelegations(StrictSerializer):
-    """What to revoke: first with `dry_run`, then with the `confirm` of that answer."""
+    """A bulk revocation: first with `dry_run`, then with the `confirm` of its response."""
 
     filter = DelegationFilterSerializer()
     dry_run = StrictBooleanField(default=True)
     confirm = StrictTextField(required=False, max_length=400)
     reason = StrictTextField(
-        required=False, max_length=255, help_text="Needed unless it is a dry run."
+        required=False, max_length=255, help_text="Required unless it is a dry run."
     )
     limit = StrictIntegerField(
         default=limits.MAX_REVOKED,
         min_value=1,
         max_value=limits.MAX_REVOKED,
-        help_text="How many of those found end in one call, each with all below it.",
+        help_text="How many matching delegations one call revokes, each with its descendants.",
     )
 
 
 class DelegationsRevoked(StrictSerializer):
-    """What one call did, and what is left."""
+    """The result of a call, and the remaining delegations."""
 
     dry_run = serializers.BooleanField()
     ended = serializers.IntegerField()
     remaining = BoundedCount()
     next = RevocationPreview(
-        allow_null=True, help_text="What the next call would stop; of dry runs only."
+        allow_null=True, help_text="The effects of the next call; null unless it is a dry run."
     )
-    confirm = serializers.CharField(help_text="Goes into the next call; good for an hour.")
+    confirm = serializers.CharField(help_text="For the next call; valid for an hour.")

@@ -1,4 +1,4 @@
-"""Parsing requests: unknown, repeated, oversized and deeply nested values are refused."""
+"""Request parsing: unknown, repeated, oversized and deeply nested values are refused."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from delegation_app.protocol.secrets import masked
 from delegation_app.views.api.errors import UnsupportedMediaType
 
 JSON: Final = "application/json"
-# A constraint in a list needs no more
+# Enough for a constraint in a list
 MAX_DEPTH: Final = 12
 
 Shape = type[Serializer[Any]]
 
 
 def from_query(request: HttpRequest, shape: Shape | None) -> dict[str, Any]:
-    """Return the parameters of the query, validated; without `shape` there must be none.
+    """Return the parameters of the query, validated. Without `shape`, there must be none.
 
     Raises:
         InvalidRequest: unknown, repeated, empty or malformed.
         ValidationError: invalid for the serializer.
     """
     pairs = decode(request.META.get("QUERY_STRING", ""))
-    # Empty ones too: a script whose variable is unset must not get everything
+    # A script with an unset variable must not match everything
     if not all(value for _name, value in pairs):
         raise InvalidRequest("A parameter has no value.")
     return _shaped(_once(pairs), shape, is_text=True)
@@ -46,10 +46,10 @@ def from_body(request: HttpRequest, shape: Shape) -> dict[str, Any]:
 
 
 def require_json(request: HttpRequest) -> None:
-    """Refuse another content type before the body is parsed.
+    """Require a JSON body, before it is parsed.
 
     Raises:
-        UnsupportedMediaType: not JSON in UTF-8.
+        UnsupportedMediaType: another content type, or another charset than UTF-8.
     """
     charset = (request.content_params or {}).get("charset", "utf-8").lower()
     if request.content_type != JSON or charset != "utf-8":
@@ -97,7 +97,6 @@ def _no_number(text: str) -> NoReturn:
 
 
 def _refuse_unstorable(value: Any, levels: int) -> None:
-    """Refuse a value that no database can store, at any depth."""
     if levels < 0:
         raise InvalidRequest("The JSON is nested too deeply.")
     if not is_storable(value):

@@ -1,4 +1,4 @@
-"""Users list, narrow and end their connections: `/connections/api/`."""
+"""The API for users to list, narrow and end their connections: `/connections/api/`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,6 @@ class ConnectionListView(PersonEndpoint):
     }
 
     def get(self, request: Request) -> Response:
-        """List them."""
         del request
         given = self.given()
         limit, cursor = given.pop("limit"), given.pop("cursor", None)
@@ -62,7 +61,6 @@ class ConnectionView(PersonEndpoint):
     }
 
     def get(self, request: Request, key: str) -> Response:
-        """Return it."""
         del request
         self.given()
         row = connection_listing.owned(self.person.user, key)
@@ -70,7 +68,7 @@ class ConnectionView(PersonEndpoint):
 
 
 class NarrowConnectionView(PersonEndpoint):
-    """Let an app do less, or for a shorter time."""
+    """Reduce the scope of an app, or end it earlier."""
 
     operations: ClassVar = {
         "POST": Operation(
@@ -83,7 +81,6 @@ class NarrowConnectionView(PersonEndpoint):
     }
 
     def post(self, request: Request, key: str) -> Response:
-        """Narrow it."""
         del request
         person = self.person
         row, given = connection_listing.owned(person.user, key), self.given()
@@ -113,13 +110,11 @@ class EndConnectionView(PersonEndpoint):
     }
 
     def get(self, request: Request, key: str) -> Response:
-        """Return what would end."""
         del request
         self.given()
         return self.told(actions.of_one(connection_listing.owned(self.person.user, key)))
 
     def post(self, request: Request, key: str) -> Response:
-        """End it."""
         del request
         row, given = connection_listing.owned(self.person.user, key), self.given()
         ended = actions.end(row, self.origin, reason=given["reason"])
@@ -127,7 +122,7 @@ class EndConnectionView(PersonEndpoint):
 
 
 class EndConnectionsView(PersonEndpoint):
-    """End all connections, or all of one app."""
+    """End all connections of the user, or all of one app."""
 
     operations: ClassVar = {
         "GET": Operation(
@@ -147,7 +142,6 @@ class EndConnectionsView(PersonEndpoint):
     }
 
     def get(self, request: Request) -> Response:
-        """Return what would end."""
         del request
         app, person = self.given()["app"], self.person
         ending = actions.of_all(person.user, app)
@@ -155,11 +149,10 @@ class EndConnectionsView(PersonEndpoint):
         return self.told({"ending": ending, "confirm": confirm})
 
     def post(self, request: Request) -> Response:
-        """End it."""
         del request
         given, person = self.given(), self.person
         at = verify(given["confirm"], "end", person.subject, given["app"])
-        # Also where another user signed in since the preview
+        # Also if another user has signed in since the preview
         if at is None or clock.now().timestamp() - int(at) > CONFIRM_WITHIN:
             raise PreviewNeeded("Get the preview first, and send the `confirm` of its answer.")
         ended = actions.end_all(
@@ -179,5 +172,5 @@ def _query(given: dict[str, Any], **page: Any) -> ConnectionQuery:
 
 def _whole(person: Any, row: Any) -> dict[str, Any]:
     found = detail.load(person, row)
-    told = {name: getattr(found, name) for name in found.__slots__}
-    return told | {"tree": list(shapes.flat(found.tree))}
+    members = {name: getattr(found, name) for name in found.__slots__}
+    return members | {"tree": list(shapes.flat(found.tree))}

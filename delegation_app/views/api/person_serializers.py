@@ -1,4 +1,4 @@
-"""What the interface for people reads and tells."""
+"""The request and response bodies of the API for users."""
 
 from __future__ import annotations
 
@@ -26,20 +26,22 @@ from delegation_app.views.api.serializers import (
 
 
 class ConnectionScope(PairsAs):
-    """A scope and what it means."""
+    """A scope and its description."""
 
     name = serializers.CharField()
     description = serializers.CharField()
 
 
 class ConnectionRow(StrictSerializer):
-    """What an app may do for the person who is signed in."""
+    """A connection of the signed-in user."""
 
     delegation_id = serializers.UUIDField(source="key")
-    app = serializers.CharField(help_text="By name; one that was deleted by its client id.")
+    app = serializers.CharField(help_text="The name of the app; the client id of a deleted one.")
     state = serializers.ChoiceField(choices=state.State.values)
     scopes = ConnectionScope(many=True)
-    services = serializers.ListField(child=serializers.CharField(), help_text="Where, by name.")
+    services = serializers.ListField(
+        child=serializers.CharField(), help_text="The names of the resource servers."
+    )
     granted_at = StrictDateTimeField(source="granted")
     expires_at = StrictDateTimeField(source="expires", allow_null=True)
     last_used_at = StrictDateTimeField(source="used", allow_null=True)
@@ -48,7 +50,7 @@ class ConnectionRow(StrictSerializer):
     )
     live_tokens = serializers.IntegerField()
     sub_delegations = serializers.IntegerField(
-        source="passed_on", help_text="Live ones that were made from it."
+        source="passed_on", help_text="Live delegations below it."
     )
 
 
@@ -62,14 +64,14 @@ class ConnectionPage(StrictSerializer):
 
 
 class ConnectionQuerySerializer(StrictSerializer):
-    """Which connections."""
+    """A filter and a page."""
 
     show = serializers.ChoiceField(choices=[str(show.value) for show in Show], default="live")
     unused_days = StrictIntegerField(
         required=False,
         min_value=1,
         max_value=3650,
-        help_text="Only those that are live and were not used for so many days.",
+        help_text="Only live connections without a use for this number of days.",
     )
     app = StrictTextField(required=False, max_length=255, help_text="A client id.")
     limit = StrictIntegerField(default=PAGE, min_value=1, max_value=MOST)
@@ -77,16 +79,16 @@ class ConnectionQuerySerializer(StrictSerializer):
 
 
 class ConnectionEvent(StrictSerializer):
-    """Something that happened."""
+    """An event of the timeline."""
 
     at = StrictDateTimeField(source="when")
     text = serializers.CharField()
 
 
 class ConnectionAnswer(StrictSerializer):
-    """What the person was asked, and said."""
+    """The consent of the user."""
 
-    was_asked = serializers.BooleanField(help_text="Not so for apps that the site trusts.")
+    was_asked = serializers.BooleanField(help_text="False for apps that the site trusts.")
     on_a_device = serializers.BooleanField()
     at = StrictDateTimeField(source="when")
     origin = serializers.CharField()
@@ -95,7 +97,7 @@ class ConnectionAnswer(StrictSerializer):
 
 
 class ConnectionNode(StrictSerializer):
-    """One delegation of the tree; `parent_id` says below which it stands."""
+    """A delegation of the tree; `parent_id` is its parent."""
 
     delegation_id = serializers.UUIDField()
     parent_id = serializers.UUIDField(allow_null=True)
@@ -106,7 +108,7 @@ class ConnectionNode(StrictSerializer):
 
 
 class ConnectionEnding(TokenCountsSerializer):
-    """What would end."""
+    """The effects of ending a connection."""
 
     connections = serializers.IntegerField(source="opened")
     sub_delegations = serializers.IntegerField(source="passed_on")
@@ -116,28 +118,28 @@ class ConnectionEnding(TokenCountsSerializer):
     refresh_tokens = serializers.IntegerField(source="counts.refresh_tokens")
     offline_until = StrictDateTimeField(source="counts.offline_until", allow_null=True)
     noticed_within_seconds = serializers.IntegerField(
-        source="seconds", help_text="Services that verify by themselves notice after that time."
+        source="seconds", help_text="Offline verifiers refuse its tokens after this time."
     )
 
 
 class ConnectionsEnding(StrictSerializer):
-    """What ending everything would end."""
+    """The effects of ending all connections."""
 
     ending = ConnectionEnding()
     confirm = serializers.CharField(
-        help_text="Goes into the request that does it; good for this person and an hour."
+        help_text="For the request that ends them; valid for this user and for an hour."
     )
 
 
 class ConnectionSerializer(StrictSerializer):
-    """One connection and all around it."""
+    """A connection with its consent, tree and timeline."""
 
     connection = ConnectionRow()
-    passed_on_by = serializers.CharField(help_text="Empty for one that the person opened.")
+    passed_on_by = serializers.CharField(help_text="The app of its parent; empty for a root.")
     root_id = serializers.UUIDField(source="root")
     limits = serializers.ListField(child=serializers.CharField())
     answer = ConnectionAnswer(allow_null=True)
-    tree = ConnectionNode(many=True, help_text="From the root down.")
+    tree = ConnectionNode(many=True, help_text="The root first.")
     is_tree_cut = serializers.BooleanField(source="is_cut")
     timeline = ConnectionEvent(source="past", many=True)
     ended_by = serializers.CharField()
@@ -146,37 +148,37 @@ class ConnectionSerializer(StrictSerializer):
 
 
 class ConnectionWithEnding(ConnectionSerializer):
-    """The same, with what ending it would end."""
+    """A connection with the effects of ending it."""
 
     ending = ConnectionEnding()
 
 
 class NarrowConnection(StrictSerializer):
-    """What shall be left; what is left out stays as it is."""
+    """The remaining scopes and lifetime. Omitted members do not change."""
 
-    scopes = NameListField(required=False, help_text="Those to keep.")
+    scopes = NameListField(required=False, help_text="The scopes to keep.")
     expires_at = StrictDateTimeField(required=False)
 
 
 class EndConnection(MaybeReason):
-    """How to end one."""
+    """The reason for ending a connection."""
 
 
 class EndConnectionsQuery(StrictSerializer):
-    """Of which app; of all if it is left out."""
+    """The app whose connections end; without it, all end."""
 
     app = StrictTextField(required=False, max_length=255, default="", help_text="A client id.")
 
 
 class EndConnections(MaybeReason):
-    """That everything shall end, or everything of one app."""
+    """The confirmation of ending all connections, or all of one app."""
 
     confirm = StrictTextField(max_length=400)
     app = StrictTextField(required=False, max_length=255, default="")
 
 
 def flat(node: ConnectionTreeNode, parent: str | None = None) -> Iterator[dict[str, Any]]:
-    """Return a tree as a list, each node after the one above it."""
+    """Return a tree as a list, each node after its parent."""
     yield {
         "delegation_id": node.key,
         "parent_id": parent,

@@ -1,4 +1,4 @@
-"""Shapes that both interfaces use."""
+"""Serializers of both APIs."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ MOST: int = 100
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Something that is told, or read."""
+    """The base class of all request and response bodies."""
 
 
 class DelegationError(StrictSerializer):
-    """Why a request was refused."""
+    """The error of a refused request."""
 
     error = serializers.CharField(help_text="A stable code.")
-    error_description = serializers.CharField(help_text="A sentence for people.")
+    error_description = serializers.CharField(help_text="The reason, in a sentence.")
 
 
 class DelegationsEnded(StrictSerializer):
-    """What a deed ended."""
+    """The number of ended delegations."""
 
     ended = serializers.IntegerField(
-        help_text="How many delegations ended now; 0 if all of it had ended already."
+        help_text="How many delegations ended now; 0 if all had ended already."
     )
 
 
 class TokenCountsSerializer(StrictSerializer):
-    """What a revocation would stop."""
+    """The tokens that a revocation invalidates."""
 
     access_tokens = serializers.IntegerField()
     refresh_tokens = serializers.IntegerField()
     offline_until = StrictDateTimeField(
         allow_null=True,
-        help_text="Until then a service that never asks here may go by a token; null for none.",
+        help_text="Until when an offline verifier may accept a token; null for none.",
     )
 
 
 class Reason(StrictSerializer):
-    """Why; it is kept with the record."""
+    """A required reason, which is stored with the record."""
 
     reason = StrictTextField(max_length=255)
 
 
 class MaybeReason(StrictSerializer):
-    """Why, if somebody wants to say so; it is kept with the record."""
+    """An optional reason, which is stored with the record."""
 
     reason = StrictTextField(max_length=255, required=False, allow_blank=True, default="")

@@ -1,1 +1,1 @@
-"""The pages on which users see and end what they have connected."""
+"""The pages on which users view and end their connections."""

@@ -1,4 +1,4 @@
-"""The pages on which users end connections, each with a preview of what ends."""
+"""The pages on which users end connections, each with a preview."""
 
 from __future__ import annotations
 
@@ -68,6 +68,6 @@ def _end(request: HttpRequest, person: SignIn, row: Any) -> HttpResponse:
         reason=parameters.get("reason") or "",
     )
     flash(request, what="ended" if ended else "over", app=listing.app_name(row), count=ended)
-    # Back to the tree of which it was a part
+    # Back to the tree that it belongs to
     where = ("connection", [row.root_id]) if is_child else ("connections", [])
     return pages.redirect(reverse(f"delegation_app:{where[0]}", args=where[1]))

@@ -1,4 +1,4 @@
-"""What all pages about a user's connections share: access, forms and refusals."""
+"""The shared parts of the connection pages: access, forms and refusals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DONE: Final = "delegation_done"
 
 
 class ShownToAnother(OAuthError):
-    """The form is from a page that was shown to another user."""
+    """The form was shown to another user."""
 
     code = "access_denied"
     status = 403
@@ -39,7 +39,7 @@ def for_signed_in_users(
 ) -> Callable[[_View[P]], Callable[Concatenate[HttpRequest, P], HttpResponse]]:
     """Decorate a page: for signed-in users, over https, with these methods only.
 
-    A POST must come from a form that was shown to the same user. Every error becomes a page.
+    A POST requires a form that was shown to the same user. Every error becomes a page.
     """
 
     def decorate(view: _View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
@@ -70,8 +70,8 @@ def for_signed_in_users(
 def form_of(request: HttpRequest, person: SignIn) -> Parameters:
     """Return the fields of a form.
 
-    A CSRF token belongs to a browser. A site whose sign-in keeps it would let one user answer a
-    page that was made for another, so the form names its owner.
+    A CSRF token belongs to a browser, and may outlive a change of user. So the form names its
+    owner, and another user cannot submit it.
 
     Raises:
         ShownToAnother: the form is of another user, or has no owner.
@@ -107,7 +107,7 @@ def show_page(
         person: the signed-in user.
         template: a template's name below `delegation_app/connections/`.
         context: its variables.
-        refused: the error for which a form is shown again.
+        refused: the error of a form that is shown again.
     """
     whole = {"person": person.user, "mark": form_owner(person), "refused": refused, **context}
     status = HTTPStatus.OK if refused is None else refused.status
@@ -115,12 +115,12 @@ def show_page(
 
 
 def flash(request: HttpRequest, **what: str | int) -> None:
-    """Keep what was done for the next page, where no link can forge it."""
+    """Keep a message for the next page, in the session: a link cannot forge it."""
     request.session[_DONE] = what
 
 
 def pop_flash(request: HttpRequest) -> dict[str, Any] | None:
-    """Return what `flash` kept, once."""
+    """Return the message of `flash` and remove it."""
     done: dict[str, Any] | None = request.session.pop(_DONE, None)
     return done
 

@@ -1,4 +1,4 @@
-"""The page on which a person lets an app do less, or not for so long."""
+"""The page on which users narrow a connection."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from delegation_app.views.connections.guard import (
 
 @for_signed_in_users("GET", "POST")
 def narrow(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
-    """Show the form of a narrowing, and narrow a connection."""
+    """Show the form for narrowing a connection, and narrow it."""
     row = listing.owned(person.user, key)
     if request.method == "GET":
         return _form(request, person, row)

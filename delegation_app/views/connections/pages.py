@@ -1,4 +1,4 @@
-"""The pages on which users see what apps may do for them."""
+"""The pages on which users view their connections."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from delegation_app.views.connections.guard import for_signed_in_users, pop_flas
 
 @for_signed_in_users("GET")
 def listed(request: HttpRequest, person: SignIn) -> HttpResponse:
-    """List what a user lets apps do: newest first, 25 on a page."""
+    """List the connections of the user, newest first, 25 on a page."""
     parameters = http.read_query(request)
     show, app = _show(parameters.get("show")), parameters.get("app") or ""
     cursors = SignedCursors("connections", person.subject, show, app)
@@ -41,7 +41,7 @@ def listed(request: HttpRequest, person: SignIn) -> HttpResponse:
 
 @for_signed_in_users("GET")
 def one(request: HttpRequest, person: SignIn, key: str) -> HttpResponse:
-    """Show one connection: its answer, limits, tree and past."""
+    """Show a connection: its consent, limits, tree and timeline."""
     row = connection_listing.owned(person.user, key)
     context = {
         "whole": detail.load(person.user, row),

@@ -1,4 +1,4 @@
-"""The OAuth endpoints and the pages that belong to them: views for a site to subclass and mount."""
+"""The OAuth endpoints and their pages: views for a site to subclass and mount."""
 
 from __future__ import annotations
 

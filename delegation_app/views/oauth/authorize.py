@@ -22,18 +22,18 @@ from delegation_app.views.oauth import consent_answer, consent_page, consent_ses
 
 logger = logger_for("delegation_app")
 
-# A state of 2,048 letters, percent-encoded. A longer request travels through the login page.
+# A state of 2,048 characters, percent-encoded. A longer request is passed through the login page.
 _MAX_KEPT: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A client's request, sent just now or kept since an earlier visit.
+    """A client's request, new or kept since an earlier visit.
 
     Attributes:
-        query: the request as it was sent.
-        parameters: those that the endpoint knows.
-        handle: under which it was kept; empty if it was sent just now.
+        query: the query as received.
+        parameters: the known ones.
+        handle: of the kept request; empty for a new one.
         is_anonymous: whether it was kept for a user who had not signed in.
     """
 
@@ -44,13 +44,13 @@ class Arrival:
 
     @classmethod
     def of(cls, request: HttpRequest) -> Arrival:
-        """Return the request that a GET brings or resumes.
+        """Return the request of a GET, new or resumed.
 
         Raises:
-            NoLonger: it resumes one that this browser does not have any more.
+            NoLonger: this browser no longer has the resumed request.
         """
         sent = http.read_query(request)
-        # RFC 6749 section 3.1: parameters that are not known are ignored
+        # RFC 6749 section 3.1: unknown parameters are ignored
         if consent_session.RESUME not in sent or "client_id" in sent:
             return cls(sign_in.unmarked(request), sent.only(validation.PARAMETERS))
         handle = sent.require(consent_session.RESUME)
@@ -68,9 +68,9 @@ class Arrival:
     post=consent_answer.answer, refusal=consent_page.refusal, forged=consent_answer.forged
 )
 def authorize(request: HttpRequest) -> HttpResponse:
-    """Take an authorization request by GET. The user's answer to its screen comes by POST.
+    """Receive an authorization request by GET, and the user's decision by POST.
 
-    What a form posts back is a handle; the request itself stays on the server.
+    A form posts only a handle; the request itself stays on the server.
     """
     arrival = Arrival.of(request)
     validated = validation.validate_client_and_redirect(arrival.parameters)
@@ -90,8 +90,8 @@ def authorize(request: HttpRequest) -> HttpResponse:
 
 def _respond(request: HttpRequest, arrival: Arrival, validated: ValidatedClient) -> HttpResponse:
     user = sign_in.current(request)
-    # RFC 9700 section 4.11.2: nothing is redirected, not even an error, before a user has signed
-    # in; prompt=none requests just that
+    # RFC 9700 section 4.11.2: no redirect to the client, not even with an error, before the user
+    # has signed in. prompt=none is the exception.
     if user is None and "none" not in arrival.parameters.all("prompt"):
         return _to_sign_in(request, arrival, None)
     requested = validation.consent_request(arrival.parameters, validated, user)
@@ -108,7 +108,7 @@ def _sign_in_again(
 ) -> HttpResponse:
     if "none" in requested.prompts:
         raise LoginRequired("The user must sign in.", redirect=requested.target)
-    # The login page has sent the user back as they were. Sending them there again may never end.
+    # The login page returned without a new sign-in. Another redirect could loop.
     if sign_in.prompted_at(request) is None:
         return _to_sign_in(request, arrival, requested.sign_in)
     handle = arrival.handle or _keep(request, arrival, requested.sign_in)

@@ -1,4 +1,4 @@
-"""What a user answers on the consent page."""
+"""The forms of the consent page."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SIGN_IN = "sign-in"
 
 
 def answer(request: HttpRequest) -> HttpResponse:
-    """Take what a form of the authorization endpoint posts: an answer, or a sign-out.
+    """Process a form of the authorization endpoint: a decision or a sign-out.
 
     Raises:
-        OAuthError: the answer is refused.
+        OAuthError: the form is refused.
     """
     parameters = http.read_form(request)
     handle, pressed = parameters.require("handle"), parameters.require("decision")
@@ -53,9 +53,9 @@ def answer(request: HttpRequest) -> HttpResponse:
 
 
 def forged(request: HttpRequest, error: OAuthError) -> HttpResponse:
-    """Render the refusal of a form without a CSRF token, with the way back to its screen.
+    """Render the refusal of a form without a valid CSRF token, with a link back to its screen.
 
-    A sign-in in another window changes the token of a page that was opened before.
+    A sign-in in another window invalidates the tokens of open pages.
     """
     try:
         handle = http.read_form(request).get("handle") or ""

@@ -28,10 +28,10 @@ _Refusal: TypeAlias = Callable[[HttpRequest, OAuthError], HttpResponse]
 
 
 def endpoint(*, post: _View, refusal: _Refusal, forged: _Refusal) -> Callable[[_View], _View]:
-    """Decorate the GET of an endpoint for browsers with all that surrounds it.
+    """Decorate the GET of a browser endpoint with its forms, its refusals and its CSRF check.
 
     Args:
-        post: takes its forms.
+        post: processes its forms.
         refusal: renders an error.
         forged: renders the refusal of a form without a CSRF token.
     """
@@ -55,18 +55,18 @@ def endpoint(*, post: _View, refusal: _Refusal, forged: _Refusal) -> Callable[[_
 def respond(
     request: HttpRequest, prepared: Screen | ConsentOutcome, query: str = "", user_code: str = ""
 ) -> HttpResponse:
-    """Show a screen, show that an answer awaits approval, or return to the client.
+    """Show the screen or the pending approval, or return to the client.
 
     Args:
         request: the HTTP request.
-        prepared: what became of the consent request.
+        prepared: the prepared consent request.
         query, user_code: see `screen_page`.
     """
     if isinstance(prepared, Screen):
         return screen_page(request, prepared, query=query, user_code=user_code)
     if not prepared.is_pending:
         return pages.redirect(prepared.location)
-    # RFC 6749 section 4.1.2.1: no redirect of its own, or the user would not read it
+    # RFC 6749 section 4.1.2.1: no automatic redirect, or the user could not read it
     context = {"app": app_name(prepared.request), "back": prepared.location}
     return pages.page(request, "consent_waiting.html", context)
 
@@ -79,14 +79,14 @@ def screen_page(
     user_code: str = "",
     again: tuple[Parameters, AskAgain] | None = None,
 ) -> HttpResponse:
-    """Show a screen, and keep its request for the answer.
+    """Show a screen, and keep its request for the decision.
 
     Args:
         request: the HTTP request.
         shown: the screen.
-        query: the client's request as it was sent, which leads back to the screen.
-        user_code: the code of the device as it was typed.
-        again: the form that was posted and why it was refused, if the screen is shown again.
+        query: the client's request as received, which leads back to the screen.
+        user_code: the code of the device as typed.
+        again: the refused form and its error, if the screen is shown again.
     """
     requested = shown.request
     kind, template = Kind.CONSENT, "consent.html"
@@ -107,7 +107,7 @@ def screen_page(
 def decide(
     request: HttpRequest, requested: ConsentRequest, parameters: Parameters, found: Pending
 ) -> ConsentOutcome:
-    """Record the answer that a form posts; see `decision.decide`.
+    """Record the decision of a form; see `decision.decide`.
 
     Raises:
         AskAgain: the screen was open for too long.
@@ -121,7 +121,7 @@ def decide(
 
 
 def answer_of(requested: ConsentRequest, parameters: Parameters) -> Answer:
-    """Return what a user has entered in the form of a screen."""
+    """Return the user's input in the form of a screen."""
     if parameters.get("decision") == "deny":
         return Answer(is_denial=True)
     lifetime = durations.selected(requested.client, parameters.get("lifetime"))
@@ -131,13 +131,13 @@ def answer_of(requested: ConsentRequest, parameters: Parameters) -> Answer:
 def sign_in_page(
     request: HttpRequest, requested: ConsentRequest, handle: str, back: str
 ) -> HttpResponse:
-    """Offer to sign out, where the site's login page sends signed-in users back immediately.
+    """Offer a sign-out, for login pages that return signed-in users immediately.
 
     Args:
         request: the HTTP request.
-        requested: what is requested after the sign-in.
-        handle: under which the client's request is kept.
-        back: the address of the client for a user who declines.
+        requested: the consent request that follows the sign-in.
+        handle: of the kept request.
+        back: the URL of the client for a user who declines.
     """
     context = {
         "app": app_name(requested),
@@ -145,19 +145,19 @@ def sign_in_page(
         "handle": handle,
         "back": back,
     }
-    # The login page may lead on to any identity provider
+    # The login page may redirect to any identity provider
     return pages.page(request, "sign_in_again.html", context, form_leads_to="https:")
 
 
 def refusal(request: HttpRequest, error: OAuthError) -> HttpResponse:
-    """Render an error, or redirect it to the client if that is allowed."""
+    """Render an error, or redirect it to the client if allowed."""
     if error.redirect is None:
         return pages.error_page(request, error)
     return pages.redirect(error_address(error))
 
 
 def error_address(error: OAuthError) -> str:
-    """Return where an error leads at the client; empty if it may not be redirected."""
+    """Return the URL that carries an error to the client; empty if it may not be redirected."""
     if error.redirect is None:
         return ""
     return error.redirect.carrying(error=error.code, error_description=error.description)

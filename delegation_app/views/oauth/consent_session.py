@@ -1,4 +1,4 @@
-"""Requests that wait for a user: kept on the server, found again by one browser only."""
+"""Requests that are pending a user's decision: kept on the server, bound to one browser."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from delegation_app.services.delegations.terms import SignIn
 from delegation_app.views import sign_in
 from delegation_app.views.pages import NoLonger
 
-# Not the session: sessions are flushed when users change, some live in a cookie of 4 KiB, and
-# those of anonymous visitors would be rows without bound.
+# Not the session: it is flushed when the user changes, may be a cookie of 4 KiB, and one row for
+# each anonymous visitor would be unbounded.
 COOKIE: Final = "delegation_browser"
 RESUME: Final = "resume"
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -47,7 +47,7 @@ def keep(
 
 
 def find(request: HttpRequest, handle: str, *kinds: Kind) -> Pending | None:
-    """Return the request of this browser under a handle, if it is of one of these kinds."""
+    """Return this browser's request with a handle, if it is of one of these kinds."""
     browser = request.COOKIES.get(COOKIE, "")
     if not (_SECRET.fullmatch(browser) and _SECRET.fullmatch(handle)):
         return None
@@ -58,17 +58,17 @@ def find(request: HttpRequest, handle: str, *kinds: Kind) -> Pending | None:
 def answered(
     request: HttpRequest, kind: Kind, parameters: Parameters, user: SignIn, back: str = ""
 ) -> Pending:
-    """Return the request whose screen a form answers.
+    """Return the request of a screen whose form is posted.
 
     Args:
         request: the HTTP request.
-        kind: the screen that the form is on.
-        parameters: what the form posts.
-        user: the user who answers.
-        back: the way back to the screen; by default that of the authorization endpoint.
+        kind: the screen of the form.
+        parameters: the posted form.
+        user: the signed-in user.
+        back: returns the URL of the screen; by default that of the authorization endpoint.
 
     Raises:
-        NoLonger: this browser has no such screen any more, or another user saw it.
+        NoLonger: this browser no longer has the screen, or it was shown to another user.
         InvalidRequest: the form posts neither allow nor deny.
     """
     found = find(request, parameters.require("handle"), kind, Kind.REQUEST)
@@ -86,26 +86,26 @@ def answered(
 
 
 def is_too_old(found: Pending) -> bool:
-    """Return True if a page was open for longer than it may be answered."""
+    """Return whether the page was open for longer than its lifetime."""
     return clock.now() - found.kept_at > conf.authorization_request_lifetime
 
 
 def way_back(request: HttpRequest, found: Pending) -> str:
-    """Return the address that shows the screen again, to the user who is signed in then.
+    """Return the URL that shows the screen again, to the user who is then signed in.
 
-    A sign-in since the page was shown satisfies a request for one.
+    A sign-in since the page was shown satisfies `prompt=login` and `max_age`.
     """
     query = resuming(found.handle)
     return f"{request.path}?{sign_in.marked(query, found.kept_at)}"
 
 
 def resuming(handle: str) -> str:
-    """Return the query that goes on with a request."""
+    """Return the query that resumes a request."""
     return urlencode({RESUME: handle})
 
 
 def with_cookie(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Mark the browser for which `keep` has stored something, and return the response."""
+    """Set the cookie of a browser for which `keep` stored a request, and return the response."""
     secret = request.META.get(_MADE)
     if secret is not None:
         response.set_cookie(
@@ -115,7 +115,7 @@ def with_cookie(request: HttpRequest, response: HttpResponse) -> HttpResponse:
             path=settings.SESSION_COOKIE_PATH,
             secure=settings.SESSION_COOKIE_SECURE or request.is_secure(),
             httponly=True,
-            # Apps lead here by an ordinary link, which brings the cookie along
+            # Apps link here from another site, and Lax sends the cookie with such links
             samesite="Lax",
         )
     return response

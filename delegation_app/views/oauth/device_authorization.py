@@ -14,7 +14,7 @@ from delegation_app.views.client_endpoint import ClientEndpoint
 
 
 class DeviceAuthorizationView(ClientEndpoint):
-    """Give a device its two codes, and the page where the user types one of them."""
+    """Issue the device code and the user code, with the URL of the page for the latter."""
 
     operations = {"POST": oauth_serializers.AUTHORIZE_DEVICE}
 
@@ -26,7 +26,7 @@ class DeviceAuthorizationView(ClientEndpoint):
                 "device_code": started.device_code,
                 "user_code": started.user_code,
                 "verification_uri": page,
-                # RFC 8628 section 3.3.1: spares the typing, not the question
+                # RFC 8628 section 3.3.1: replaces typing, not the confirmation
                 "verification_uri_complete": (
                     f"{page}?{urlencode({'user_code': started.user_code})}"
                 ),

@@ -37,10 +37,10 @@ def _post(request: HttpRequest) -> HttpResponse:
 
 @consent_page.endpoint(post=_post, refusal=pages.error_page, forged=_forged)
 def device_page(request: HttpRequest) -> HttpResponse:
-    """Show the form for a user code by GET. POST shows its screen, and takes the answer.
+    """Show the form for a user code by GET. POST shows its screen, and records the decision.
 
-    GET changes nothing, whatever its address says. What the last form posts back is a handle; which
-    device it is, and what it may have, stays on the server.
+    GET has no side effects, whatever its query. The last form posts only a handle; the device and
+    its request stay on the server.
     """
     parameters = http.read_query(request)
     if sign_in.current(request) is None:
@@ -55,7 +55,7 @@ def _sign_in(request: HttpRequest, parameters: Parameters) -> HttpResponse:
 
 
 def _code_page(request: HttpRequest, typed: str, refused: OAuthError | None = None) -> HttpResponse:
-    # What is no code is not repeated: a link must not put words on our page
+    # Only a code is repeated: a link must not choose the text of this page
     context = {"user_code": normalised(typed) or "", "is_wrong": refused is not None}
     status = 200 if refused is None else refused.status
     return pages.page(request, "device.html", context, status=status)
@@ -74,7 +74,7 @@ def _screen(request: HttpRequest, typed: str, user: SignIn) -> HttpResponse:
         unknown = InvalidRequest("There is no such code.", detail="user code unknown or expired")
         audit.record_refusal(unknown, context, client_id="", endpoint=request.path)
         return _code_page(request, typed, unknown)
-    # RFC 8628 section 3.3.1: shown also where it was not typed, to be compared with the device
+    # RFC 8628 section 3.3.1: shown even if not typed, for comparison with the device
     user_code, prepared = normalised(typed) or "", preparation.prepare(requested, context)
     return consent_page.respond(request, prepared, user_code=user_code)
 
@@ -89,7 +89,7 @@ def _answer(request: HttpRequest, parameters: Parameters, user: SignIn) -> HttpR
         again = screen.compose(requested)
         return consent_page.screen_page(request, again, again=(parameters, error))
     except OAuthError as error:
-        # An error that is recorded may come from a database that does not answer
+        # A recorded error may come from an unavailable database
         answered = {"device_codes": shown["device"]}
         first = None if error.recorded else decision.first_answer(user.user, **answered)
         if first is not None:

@@ -12,7 +12,7 @@ from delegation_app.views.client_endpoint import ClientEndpoint
 
 
 class IntrospectionView(ClientEndpoint):
-    """Say what the caller may know about a token. `token_type_hint` is not needed to find it."""
+    """Return what the caller may know about a token. `token_type_hint` is ignored."""
 
     operations = {"POST": oauth_serializers.INTROSPECT}
     relation = INTROSPECTS

@@ -12,7 +12,7 @@ from delegation_app.views.public_document import PublicEndpoint, document
 
 
 class JwksView(PublicEndpoint):
-    """The public half of every key that may have signed a token that is not expired."""
+    """The public keys of all unexpired tokens."""
 
     operations = {"GET": Operation("listKeys", "Return the published keys.", dict)}
 

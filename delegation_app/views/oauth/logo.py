@@ -1,4 +1,4 @@
-"""The pictures of clients, as operators have uploaded them."""
+"""Logos of clients, uploaded by operators."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from delegation_app.views.public_document import PublicEndpoint
 
 
 class LogoView(PublicEndpoint):
-    """A logo, by the digest of its bytes."""
+    """A logo, by the digest of its content."""
 
     operations = {
         "GET": Operation(
@@ -25,9 +25,9 @@ class LogoView(PublicEndpoint):
             return HttpResponse(status=404, content_type="text/plain")
         response = HttpResponse(bytes(found.data), content_type=found.content_type)
         response["ETag"] = f'"{found.digest[:32]}"'
-        # Another image has another address
+        # The address is the digest: another image has another one
         response["Cache-Control"] = "public, max-age=31536000, immutable"
-        # Whatever stands in these bytes: it is an image, and alone it can do nothing
+        # Whatever the content, a browser must not run it
         response["X-Content-Type-Options"] = "nosniff"
         response["Content-Security-Policy"] = "default-src 'none'; sandbox"
         response["Content-Disposition"] = "inline"

@@ -17,18 +17,18 @@ from delegation_app.views.public_document import PublicEndpoint, document
 
 
 class MetadataView(PublicEndpoint):
-    """The metadata of our issuer."""
+    """The metadata of this issuer."""
 
     operations = {"GET": Operation("getServerMetadata", "Return the metadata of the issuer.", dict)}
 
     def get(self, request: Request, issuer_path: str = "") -> Response:
-        # RFC 8414 section 3.3: not where the URL was built from another issuer
+        # RFC 8414 section 3.3: only at the URL of this issuer
         if issuer_path.strip("/") not in {"", conf.issuer_path}:
             raise Http404
         return document(self.members(), int(conf.jwks_max_age.total_seconds()))
 
     def members(self) -> dict[str, Any]:
-        """Return the members; a subclass adds its own."""
+        """Return the members. A subclass can add others."""
         # RFC 8414 section 3.2: members without a value are left out
         return {name: value for name, value in _members().items() if value != []}
 
@@ -48,7 +48,7 @@ def _members() -> dict[str, Any]:
         "status_list_aggregation_endpoint": endpoint("status-lists"),
         "scopes_supported": sorted(toolkit.all_scopes()),
         "response_types_supported": ["code"],
-        # RFC 8414 section 2: without these two the defaults would promise implicit and fragments
+        # RFC 8414 section 2: the defaults would announce the implicit grant and fragments
         "response_modes_supported": ["query"],
         "grant_types_supported": list(grants.REGISTRY),
         "token_endpoint_auth_methods_supported": [*methods, names.NONE],

@@ -11,7 +11,7 @@ from delegation_app.views.client_endpoint import ClientEndpoint
 
 
 class RevocationView(ClientEndpoint):
-    """Revoke a token of the client that asks. `token_type_hint` is not needed to find it."""
+    """Revoke a token of the requesting client. `token_type_hint` is ignored."""
 
     operations = {"POST": oauth_serializers.REVOKE}
 
@@ -20,7 +20,7 @@ class RevocationView(ClientEndpoint):
         try:
             revocation.presented_token(token, self.client, self.context)
         except revocation.NothingToRevoke as error:
-            # RFC 7009 section 2.2: 200 for invalid tokens. The same for those of other clients, or
-            # a client that finds a token could try here whether it is real.
+            # RFC 7009 section 2.2: 200 for invalid tokens. The same for tokens of other clients, so
+            # that no client can test here whether a found token is valid.
             self.record_refusal(error)
         return HttpResponse()

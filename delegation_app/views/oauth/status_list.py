@@ -21,7 +21,7 @@ _MEDIA_TYPE: Final = "application/statuslist+jwt"
 
 
 class StatusListsView(PublicEndpoint):
-    """The address of every list that a token may refer to (section 9.3)."""
+    """The addresses of all lists that an unexpired token may refer to (section 9.3)."""
 
     operations = {
         "GET": Operation("listStatusLists", "Return the addresses of the status lists.", dict)
@@ -45,7 +45,7 @@ class StatusListView(PublicEndpoint):
     }
 
     def get(self, request: Request, name: str) -> HttpResponse:
-        # Section 8.4: nobody is told how a token was yesterday
+        # Section 8.4: historical resolution is optional
         if "time" in self.sent.GET:
             return _refused("Historical status is not supported.", 501)
         if not _takes(self.sent):
@@ -66,13 +66,13 @@ def _list(request: HttpRequest, found: Published) -> HttpResponse:
     response = HttpResponse(body, content_type=_MEDIA_TYPE)
     if zipped:
         response["Content-Encoding"] = "gzip"
-    # RFC 9110 section 8.8.3: each representation has one of its own
+    # RFC 9110 section 8.8.3: each representation has its own tag
     response["ETag"] = f'"{found.tag}{"-gzip" if zipped else ""}"'
     left = int(found.expires_at - clock.now().timestamp())
     fresh = max(0, min(conf.status_list_cache_seconds, conf.status_list_ttl, left))
     response["Cache-Control"] = f"public, max-age={fresh}"
-    # RFC 9111 section 5.1: since when nobody could make sure of it. Verifiers subtract that from
-    # what they take to be recent
+    # RFC 9111 section 5.1: seconds since the list was last known to be current. Verifiers count
+    # them towards their limit of staleness.
     if behind := lists.seconds_behind(found):
         response["Age"] = str(behind)
     patch_vary_headers(response, ["Accept", "Accept-Encoding"])
@@ -86,7 +86,7 @@ def _takes(request: HttpRequest) -> bool:
 
 
 def _takes_gzip(header: str) -> bool:
-    """Tell whether an Accept-Encoding takes gzip (RFC 9110 section 12.5.3)."""
+    """Return whether an Accept-Encoding accepts gzip (RFC 9110 section 12.5.3)."""
     takes: dict[str, bool] = {}
     for part in header.lower().split(","):
         coding, *parameters = (piece.strip() for piece in part.split(";"))

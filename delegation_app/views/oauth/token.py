@@ -1,4 +1,4 @@
-"""The token endpoint (RFC 6749 section 3.2), and its alias for exchanges alone."""
+"""The token endpoint (RFC 6749 section 3.2), and its alias for token exchange only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from delegation_app.services import signing_keys
 from delegation_app.views.client_endpoint import ClientEndpoint
 from delegation_app.views.oauth_serializers import token_operation
 
-# What each of these grants judges itself: a replay is one, whatever the grant then answers
+# The parameter whose replay each of these grants detects itself
 _JUDGED_BY_GRANT: Final = {
     names.AUTHORIZATION_CODE: "code",
     names.REFRESH_TOKEN: "refresh_token",
@@ -24,7 +24,7 @@ _JUDGED_BY_GRANT: Final = {
 
 
 class MayUseGrantType(BasePermission):
-    """Clients whose policy has the grant type of the request."""
+    """Permits clients whose policy has the requested grant type."""
 
     message = "This client may not use this grant_type."
 
@@ -33,7 +33,7 @@ class MayUseGrantType(BasePermission):
 
 
 class TokenView(ClientEndpoint):
-    """Authenticate the client, let its grant issue, and answer after the commit.
+    """Authenticate the client, issue by the requested grant, and respond after the commit.
 
     Attributes:
         grants: by grant type.
@@ -46,7 +46,7 @@ class TokenView(ClientEndpoint):
 
     def post(self, request: Request) -> Response:
         grant, client = self.grant, self.client
-        # RFC 9396 section 5 and others: ignoring one would issue something else than was asked for
+        # RFC 9396 section 5 and others: ignoring one would issue something else than requested
         self.parameters.refuse_unsupported(grant.PARAMETERS)
         signer = signing_keys.signer(client.signing_kid)
         self._unjudged = replays.PARAMETERS - {_JUDGED_BY_GRANT.get(grant.TYPE, "")}
@@ -56,11 +56,11 @@ class TokenView(ClientEndpoint):
 
     @property
     def grant(self) -> Grant:
-        """The grant that the request names.
+        """The requested grant.
 
         Raises:
-            InvalidRequest: it names none.
-            UnsupportedGrantType: it is none of `grants`.
+            InvalidRequest: grant_type is missing.
+            UnsupportedGrantType: grant_type is not in `grants`.
         """
         grant = self.grants.get(self.parameters.require("grant_type"))
         if grant is None:
@@ -68,12 +68,12 @@ class TokenView(ClientEndpoint):
         return grant
 
     def authenticates_first(self) -> bool:
-        # Only its client can replay what it was given, so that is authenticated before anything
-        # else is refused. What presents nothing is refused without a statement.
+        # Only its own client can replay a credential, so the client is authenticated first. A
+        # request without a credential is refused without a statement.
         return any(name in self.parameters for name in replays.PARAMETERS)
 
     def refused(self, error: OAuthError) -> OAuthError:
-        # RFC 9700 section 4.14.2: nothing else that is wrong with a request hides a replay
+        # RFC 9700 section 4.14.2: a replay is detected whatever else is wrong with the request
         if self.context.actor:
             error = replays.end_replayed(
                 self.parameters, self._unjudged, self.client, self.context, error
@@ -82,7 +82,7 @@ class TokenView(ClientEndpoint):
 
 
 class ExchangeView(TokenView):
-    """The same for RFC 8693 and nothing else, so that gateways can treat it apart."""
+    """The token endpoint for RFC 8693 only, so that gateways can treat it separately."""
 
     operations = {"POST": token_operation("exchange", names.TOKEN_EXCHANGE)}
     grants = {names.TOKEN_EXCHANGE: REGISTRY[names.TOKEN_EXCHANGE]}
