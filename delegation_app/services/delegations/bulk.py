@@ -184,9 +184,9 @@ def narrow_one(
 
 
 @durable
-def _revoke(keys: list[int], origin: audit.RequestContext, reason: str) -> int:
+def _revoke(keys: list[int], context: audit.RequestContext, reason: str) -> int:
     rows = Delegation.objects.filter(pk__in=keys)
-    return revocation.revoke_delegations(rows, origin, reason=reason)
+    return revocation.revoke_delegations(rows, context, reason=reason)
 
 
 def _ahead(task: Task, *, is_full: bool) -> ListingPage:

@@ -185,15 +185,15 @@ def _are_good(presented: Iterable[str]) -> Combinable:
     return ExpressionWrapper(every, BooleanField())
 
 
-def _new_child(terms: ChildTerms, origin: audit.RequestContext) -> Delegation:
+def _new_child(terms: ChildTerms, context: audit.RequestContext) -> Delegation:
     blocks.hold_pair(terms.subject, terms.client.client_id)
     # The next request would otherwise restore what was blocked
     if (left := cut(terms)) is None:
         raise InvalidTarget("This was taken from the client, and cannot be delegated to it again.")
-    return _insert(left, origin, DELEGATION_CHAINED)
+    return _insert(left, context, DELEGATION_CHAINED)
 
 
-def _check(terms: ChildTerms, parent: Delegation, origin: audit.RequestContext) -> None:
+def _check(terms: ChildTerms, parent: Delegation, context: audit.RequestContext) -> None:
     if parent.depth >= conf.max_depth:
         raise InvalidRequest("The maximum delegation depth has been reached.", detail="MAX_DEPTH")
     if not terms.scope <= parent.scopes:
@@ -205,7 +205,7 @@ def _check(terms: ChildTerms, parent: Delegation, origin: audit.RequestContext) 
         )
     enforcement.refuse_unreachable(terms.audience, parent.constraints)
     enforcement.enforce(
-        parent, terms.audience, origin, EnforcementPoint.HAND_ON, refusal=InvalidRequest
+        parent, terms.audience, context, EnforcementPoint.HAND_ON, refusal=InvalidRequest
     )
     if not terms.constraints.is_within(parent.constraints.for_child()):
         raise InvalidTarget("The constraints are wider than those of the subject token.")
@@ -217,7 +217,7 @@ def _ends_in_time(terms: ChildTerms, parent: Delegation) -> bool:
     return terms.expires_at is not None and terms.expires_at <= parent.expires_at
 
 
-def _insert(terms: Terms | ChildTerms, origin: audit.RequestContext, event: Event) -> Delegation:
+def _insert(terms: Terms | ChildTerms, context: audit.RequestContext, event: Event) -> Delegation:
     now = clock.now()
     # Unless a code stands between, the first token is issued in this very transaction
     used = None if terms.is_for_a_code else now
@@ -227,7 +227,7 @@ def _insert(terms: Terms | ChildTerms, origin: audit.RequestContext, event: Even
     consent = None if isinstance(terms, ChildTerms) else terms.consent
     audit.record(
         event,
-        origin,
+        context,
         delegation=delegation,
         details={
             "scope": str(terms.scope),

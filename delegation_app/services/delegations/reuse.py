@@ -121,7 +121,7 @@ def _refusal(row: Delegation, refusal: type[OAuthError]) -> OAuthError:
     return refusal(message, detail="a block binds the pair", about=row)
 
 
-def _apply(row: Delegation, origin: audit.RequestContext) -> Delegation | None:
+def _apply(row: Delegation, context: audit.RequestContext) -> Delegation | None:
     held = Authority.of(row)
     if row.parent_id is None:
         found = blocks.of_pair(row.subject, row.delegate_client_id, since=row.allowed_at)
@@ -131,7 +131,7 @@ def _apply(row: Delegation, origin: audit.RequestContext) -> Delegation | None:
     # Tokens issued on it stay as they are: the delegation itself was not revoked
     if left is None or left == held:
         return None if left is None else row
-    system = origin.acting_as("system")
+    system = context.acting_as("system")
     bound = blocks.binding(held, found)
     # A partly lifted block is repeated for each resource server
     details = {"blocks": list(dict.fromkeys(str(block.public_id) for block in bound))}

@@ -126,23 +126,23 @@ def revoke_selections(
 
 @part
 def _end_chosen(
-    selected: list[Selection], origin: audit.RequestContext, reason: str, *, leaves_block: bool
+    selected: list[Selection], context: audit.RequestContext, reason: str, *, leaves_block: bool
 ) -> int:
     held = _hold_trees(selected)
     pairs = [one.pair for one in selected if one.pair is not None and leaves_block]
     if pairs:
-        blocks.store(pairs, origin, reason=reason)
+        blocks.store(pairs, context, reason=reason)
         # No transaction can create a delegation from here on: revoke those created meanwhile, too
         held |= _hold_trees(selected)
     return sum(
-        _end(selection, held, origin, reason, leaves_block=leaves_block) for selection in selected
+        _end(selection, held, context, reason, leaves_block=leaves_block) for selection in selected
     )
 
 
 def _end(
     selection: Selection,
     held: set[UUID],
-    origin: audit.RequestContext,
+    context: audit.RequestContext,
     reason: str,
     *,
     leaves_block: bool,
@@ -154,17 +154,17 @@ def _end(
     tops = [top for top in found if top.root_id in held]
     if not tops:
         return 0
-    ended = _end_held(selection, held, tops, origin, reason)
+    ended = _end_held(selection, held, tops, context, reason)
     if leaves_block and selection.pair is None:
-        blocks.store(_taken(tops, origin), origin, reason=reason)
+        blocks.store(_taken(tops, context), context, reason=reason)
     return ended
 
 
-def _taken(tops: list[Delegation], origin: audit.RequestContext) -> list[DelegationBlock]:
+def _taken(tops: list[Delegation], context: audit.RequestContext) -> list[DelegationBlock]:
     return [
         blocks.of_revocation(top)
         for top in tops
-        if blocks.leaves_block(origin, top.delegate_client_id)
+        if blocks.leaves_block(context, top.delegate_client_id)
     ]
 
 
@@ -172,18 +172,19 @@ def _end_held(
     selection: Selection,
     held: set[UUID],
     tops: list[Delegation],
-    origin: audit.RequestContext,
+    context: audit.RequestContext,
     reason: str,
 ) -> int:
     paths = dict(_held_rows(selection, held))
     sizes = _sizes(paths.values(), tops)
     # By key: SQLite runs a subquery of an UPDATE during the update, and misses the descendants
     ended = sum(
-        end_rows(Delegation.objects.filter(pk__in=some), origin, reason) for some in _batches(paths)
+        end_rows(Delegation.objects.filter(pk__in=some), context, reason)
+        for some in _batches(paths)
     )
     audit.record_each(
         DELEGATION_REVOKED,
-        origin,
+        context,
         ((top, {"delegations": sizes[top.path]}) for top in tops),
         reason=reason,
     )

@@ -82,13 +82,13 @@ def _changed(
     event: Event,
     consequence: str,
     reason: str,
-    origin: audit.RequestContext | None,
+    context: audit.RequestContext | None,
 ) -> int:
-    origin = origin or audit.RequestContext()
+    context = context or audit.RequestContext()
     with nested():
         details = {"consequence": consequence}
-        audit.record(event, origin, subject=user_subject(user.pk), details=details)
-        return revocation.of_user(user, origin, reason=reason) if consequence == REVOKE else 0
+        audit.record(event, context, subject=user_subject(user.pk), details=details)
+        return revocation.of_user(user, context, reason=reason) if consequence == REVOKE else 0
 
 
 def _remember(

@@ -105,7 +105,7 @@ def digests_of(user_code: str) -> list[str]:
 
 
 @durable
-def _store(row: DeviceCode, origin: audit.RequestContext) -> Started | OAuthError:
+def _store(row: DeviceCode, context: audit.RequestContext) -> Started | OAuthError:
     # Always in this order, so that two starts cannot deadlock
     advisory_lock(f"device codes of client {row.client_id_value}")
     advisory_lock(f"device codes for address {row.address}")
@@ -114,7 +114,7 @@ def _store(row: DeviceCode, origin: audit.RequestContext) -> Started | OAuthErro
     for _draw in range(_DRAWS):
         device_code, user_code = new_secret(), new_user_code()
         now = clock.now()
-            # After a rollback this may run again, and the row has kept its key
+        # After a rollback this may run again, and the row has kept its key
         row.pk = None
         row.digest, row.user_code_digest = digest(device_code), digests_of(user_code)[0]
         row.issued_at, row.expires_at = now, now + conf.device_code_lifetime
@@ -125,7 +125,7 @@ def _store(row: DeviceCode, origin: audit.RequestContext) -> Started | OAuthErro
             _release(row.user_code_digest, now)
             continue
         details = {"scope": str(row.scope), "audience": list(row.audience)}
-        audit.record_often(DEVICE_STARTED, origin, client_id=row.client_id_value, details=details)
+        audit.record_often(DEVICE_STARTED, context, client_id=row.client_id_value, details=details)
         expires_in = int(conf.device_code_lifetime.total_seconds())
         return Started(device_code, user_code, expires_in, row.interval)
     raise TemporarilyUnavailable("Try again in a moment.", detail="no free user code")

@@ -70,10 +70,10 @@ def presented_token(text: str, client: RegisteredClient, origin: audit.RequestCo
 
 
 @durable
-def _give_back(found: lookup.Presented, origin: audit.RequestContext) -> None:
+def _give_back(found: lookup.Presented, context: audit.RequestContext) -> None:
     if isinstance(found, lookup.PresentedRefreshToken):
         revocation.subtree(
-            found.row.delegation, origin, reason="refresh token revoked by the client"
+            found.row.delegation, context, reason="refresh token revoked by the client"
         )
     else:
-        access_token(found.row, origin, reason="access token revoked by the client")
+        access_token(found.row, context, reason="access token revoked by the client")
