@@ -38,7 +38,7 @@ def prepare(request: ConsentRequest, context: audit.RequestContext) -> Screen | 
         TooManyAttempts: the client got too many codes for this user in this minute.
 
     Side effects: none for a screen or a wait. For a grant two or three rows and as many audit
-    events: it stands on the covering consent, for a trusted client on a record of its own.
+    events: it rests on the covering consent, for a trusted client on a record of its own.
     """
     if request.is_on_a_device:
         return screen.compose(request)

@@ -113,7 +113,7 @@ def of_child(row: Delegation, client_id: str, authority: Authority) -> list[Dele
         return found
     answer = ConsentRecord.objects.defer("shown").get(pk=row.consent_id)
     app, first = answer.client_id_value, min(block.blocked_at for block in older)
-    # A delegation to the app itself stands on the app's own screen
+    # A delegation to the app itself rests on the app's own screen
     own = [Authority(answer.scopes_granted, answer.audience)] if app == client_id else []
     back = {} if own else given_back(row.subject, app, since=first, until=allowed_at)
     left: list[DelegationBlock] = []

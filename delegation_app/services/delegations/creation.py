@@ -223,7 +223,7 @@ def _insert(terms: Terms | ChildTerms, context: audit.RequestContext, event: Eve
     used = None if terms.is_for_a_code else now
     delegation = Delegation.objects.create(**terms.columns(), issued_at=now, last_used_at=used)
     ends = terms.expires_at
-    # A child stands on its root's consent
+    # A child rests on its root's consent
     consent = None if isinstance(terms, ChildTerms) else terms.consent
     audit.record(
         event,
