@@ -187,7 +187,7 @@ def test_device_when_its_consent_waits(story):
     started, record = connected(story)
     assert story.poll(started["device_code"]).json()["error"] == "authorization_pending"
     # Nobody answers it a second time
-    assert "does not exist, has expired" in story.enter(started["user_code"]).content.decode()
+    assert "wrong or has expired" in story.enter(started["user_code"]).content.decode()
     approval.approve(record, OPERATOR, reason="fine")
     tokens = story.poll(started["device_code"]).json()
     assert tokens["scope"] == "delete:alerts read:metrics"
