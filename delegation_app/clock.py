@@ -1,4 +1,4 @@
-"""The present moment by the database's clock, which all stored times are compared with.
+"""The present moment by the database's clock, with which all stored times are compared.
 
 The clocks of nodes differ by seconds, or by hours if one was never set. All nodes can read the
 clock of PostgreSQL, so each process measures the offset of its own clock and adds it. SQLite runs

@@ -1,4 +1,4 @@
-"""The grant types that are served, and what people call them."""
+"""The supported grant types, and their labels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LABELS: Final[dict[str, Promise]] = {
 
 
 def label(grant_type: str) -> str:
-    """Return what people call a grant type; one without a label goes by its identifier."""
+    """Return the label of a grant type; one without a label goes by its identifier."""
     return str(LABELS.get(grant_type, grant_type))
 
 

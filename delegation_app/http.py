@@ -1,4 +1,4 @@
-"""Reading requests and writing answers, the same for every endpoint."""
+"""Reading requests and writing responses, the same for every endpoint."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ logger = logger_for("delegation_app")
 
 FORM: Final = "application/x-www-form-urlencoded"
 DATABASE_ERRORS: Final = (DatabaseError, InterfaceError)
-# What Django says to a request that it cannot read, or does not want to answer
+# Django's errors for a request that it cannot read or refuses
 UNREADABLE: Final = (
     SuspiciousOperation,
     BadRequest,
@@ -40,9 +40,9 @@ UNREADABLE: Final = (
     UnreadablePostError,
 )
 
-# Servers join repeated lines of a header, so their own limit for a line bounds none of these
+# Servers join repeated headers into one, so their own limit for a line bounds none of these
 LONGEST_HEADER: Final = 2048
-# What Django or this app parses item by item
+# Headers that Django or this app parses item by item
 _PARSED_HEADERS: Final = (
     "ACCEPT",
     "ACCEPT_ENCODING",
@@ -69,7 +69,7 @@ class HeaderTooLong(InvalidRequest):
 def refuse_long_headers(request: HttpRequest) -> None:
     """Refuse a request before a long header costs time in a parser.
 
-    It is not taken to be absent: a request without its If-Match, say, is another request.
+    The header is not ignored: a request without its If-Match, for example, means something else.
 
     Raises:
         HeaderTooLong: a header that is parsed item by item has more than LONGEST_HEADER characters.
@@ -100,7 +100,7 @@ def read_form(request: HttpRequest) -> Parameters:
     if request.content_type != FORM or charset not in _UTF_8 | _LIKE_ASCII:
         raise InvalidRequest(f"The body must be {FORM} in UTF-8.")
     parameters = Parameters.parse(read_body(request))
-    # These say the same as UTF-8 of a form that is ASCII, and something else of every other one
+    # These charsets equal UTF-8 for an ASCII form, and differ for every other form
     if charset in _LIKE_ASCII and not parameters.is_ascii:
         raise InvalidRequest("The body must be in UTF-8 where it is not ASCII.")
     return parameters
@@ -117,10 +117,10 @@ def read_body(request: HttpRequest) -> bytes:
         body = request.body
     except (UnreadablePostError, RawPostDataException) as error:
         raise InvalidRequest("The body could not be read.") from error
-    # RFC 9112 section 8: what was cut off is incomplete, even where the rest makes sense
+    # RFC 9112 section 8: a truncated body is incomplete, even if it parses
     if len(body) < length:
         raise InvalidRequest("The body is shorter than its Content-Length.")
-    # Where none was announced
+    # Without a Content-Length
     if len(body) > MAX_LENGTH:
         raise InvalidRequest(f"The request is longer than {MAX_LENGTH} bytes.")
     return body
@@ -128,7 +128,7 @@ def read_body(request: HttpRequest) -> bytes:
 
 def _content_length(request: HttpRequest) -> int:
     text = request.META.get("CONTENT_LENGTH") or "0"
-    # RFC 9110 section 8.6: digits. Not every server in front of Django looks.
+    # RFC 9110 section 8.6: digits. Not every server in front of Django checks this
     if not (text.isascii() and text.isdecimal()):
         raise InvalidRequest("The Content-Length is not a number.")
     if len(text) > len(str(MAX_LENGTH)) or int(text) > MAX_LENGTH:
@@ -149,7 +149,7 @@ def require_https(request: HttpRequest) -> None:
 
 
 def context_of(request: HttpRequest, actor: str = "") -> RequestContext:
-    """Return where a request comes from; see `sender_of`."""
+    """Return the origin of a request for the audit trail; see `sender_of`."""
     sender = _sender_of(request)
     return RequestContext(
         actor=actor,
@@ -163,8 +163,8 @@ def context_of(request: HttpRequest, actor: str = "") -> RequestContext:
 def address_of(request: HttpRequest) -> str | None:
     """Return the address from which a request was sent, or None if it is unknown.
 
-    What X-Forwarded-For says is believed of the proxies in TRUSTED_PROXIES only; a request that
-    another proxy forwarded has no address.
+    X-Forwarded-For is trusted only from the proxies in TRUSTED_PROXIES; a request that another
+    proxy forwarded has no address.
     """
     return _sender_of(request).address
 
@@ -175,16 +175,16 @@ def _sender_of(request: HttpRequest) -> Sender:
 
 
 def request_id_of(request: HttpRequest) -> str:
-    """Return the id under which log, audit and answer know this request.
+    """Return the id of this request in the log, the audit trail and the response.
 
-    It is ours. A caller could give the id of another request, and *Why was it refused?* would
-    explain that one.
+    It comes from this server. A caller could send the id of another request, and *Why was it
+    refused?* would explain that one.
     """
     return request_id(request.META)
 
 
 def _name_for_log(request: HttpRequest) -> str:
-    # The X-Request-Id of the caller stands beside ours, so that both logs can be compared
+    # The X-Request-Id of the caller is added, so that both logs can be compared
     sent = request.META.get("HTTP_X_REQUEST_ID", "")
     ours = request_id_of(request)
     if not _REQUEST_ID.fullmatch(sent):
@@ -194,7 +194,7 @@ def _name_for_log(request: HttpRequest) -> str:
 
 
 def as_oauth_error(error: Exception, request: HttpRequest) -> OAuthError:
-    """Return the protocol error for any exception, and log what the caller is not told."""
+    """Return the protocol error for any exception, and log the details withheld from the caller."""
     name = _name_for_log(request)
     if isinstance(error, OAuthError):
         logger.info("refused %s: %s (%.255s)", name, masked(str(error)), masked(error.detail))
@@ -214,12 +214,12 @@ def as_oauth_error(error: Exception, request: HttpRequest) -> OAuthError:
 
 
 def never_stored(response: HttpResponse) -> None:
-    """Mark an answer as nobody's to store (RFC 6749 section 5.1)."""
+    """Forbid every cache to store a response (RFC 6749 section 5.1)."""
     response["Cache-Control"] = "no-store"
     response["Pragma"] = "no-cache"
 
 
 def with_error_headers(response: HttpResponse, error: OAuthError) -> None:
-    """Add what the status of an error asks for."""
+    """Add the headers that the status of an error requires."""
     if error.retry_after is not None:
         response["Retry-After"] = str(error.retry_after)

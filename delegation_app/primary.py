@@ -1,8 +1,8 @@
-"""Decisions read from the database that takes the writes, never from a replica.
+"""Decisions are read from the database that takes the writes, never from a replica.
 
-`models.base` sees to that for the tables of this app. Users, clients, sessions and permissions
-belong to other apps, and a site's routers may send their reads to a replica that does not know yet
-that a user was disabled or has signed out.
+`models.base` ensures that for the tables of this app. Users, clients, sessions and permissions
+belong to other apps, and a site's routers may send their reads to a replica that lags behind, where
+a disabled user is still active or signed in.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _deciding: Final = ContextVar("delegation_deciding", default=False)
 
 
 class _PrimaryFirst:
-    """A database router that routes reads during a decision, and none otherwise."""
+    """A database router that routes reads during a decision only."""
 
     def db_for_read(self, model: type[Model], **hints: Any) -> str | None:
         """Return the alias that takes the writes of a model."""
@@ -36,7 +36,7 @@ def reading() -> Iterator[None]:
     Side effects: inserts a router before those of the site, once; outside of this block it is
         inactive.
     """
-    # Not in `ready`: a site's tests replace the routers
+    # Not in `ready`: the tests of a site replace the routers
     if _FIRST not in router.routers:
         router.routers = [_FIRST, *router.routers]
     token = _deciding.set(True)

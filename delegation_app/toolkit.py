@@ -1,6 +1,6 @@
 """The client registry: the only module that imports django-oauth-toolkit.
 
-That package is renaming its modules, which concerns only this one. Its models are imported inside
+The toolkit is renaming its modules, which affects only this one. Its models are imported inside
 functions, so that this module can be imported before the apps are ready.
 """
 

@@ -13,7 +13,7 @@ from delegation_app.services.tokens import issuing, reissue
 from delegation_app.services.tokens.issuing import Issued
 
 TYPE = names.AUTHORIZATION_CODE
-# RFC 6749 section 4.1.3 has no scope; clients that send it get no more than it names
+# RFC 6749 section 4.1.3 has no scope parameter; a client that sends it gets at most that scope
 PARAMETERS = frozenset({"code", "code_verifier", "redirect_uri", "resource", "scope"})
 
 
@@ -23,14 +23,14 @@ def handle(request: TokenRequest) -> Issued:
 
 
 def _mismatch(code: AuthorizationCode, client: RegisteredClient, parameters: Parameters) -> str:
-    # OAuth 2.1 section 7.5.2: none of these ends anything, or a thief of a code could do harm
+    # OAuth 2.1 section 7.5.2: a mismatch revokes nothing, or a thief of a code could do harm
     if code.delegation.delegate_id != client.application.pk:
         return "another client's"
-    # RFC 7636 section 4.6. Of a request that repeats a parameter, one value has to prove the code
+    # RFC 7636 section 4.6. If the parameter is repeated, one of its values must match
     verifiers = parameters.all("code_verifier")
     if not any(pkce.proves(verifier, code.code_challenge) for verifier in verifiers):
         return "code_verifier"
-    # OAuth 2.1 section 10.2: it may be left out; RFC 6749 section 4.1.3: if sent, it must be equal
+    # OAuth 2.1 section 10.2: optional; RFC 6749 section 4.1.3: if sent, it must be equal
     redirect_uris = parameters.all("redirect_uri")
     if redirect_uris and code.redirect_uri not in redirect_uris:
         return "redirect_uri"
@@ -38,8 +38,8 @@ def _mismatch(code: AuthorizationCode, client: RegisteredClient, parameters: Par
 
 
 def _find_retry(code: AuthorizationCode, _text: str, _client: RegisteredClient) -> str | None:
-    # RFC 6749 section 4.1.2 denies every second use. That the first one gave nothing away is known
-    # where this server itself failed to answer it, and nowhere else.
+    # RFC 6749 section 4.1.2 denies every second use. Only where this server itself failed to answer
+    # is it known that the first use gave nothing away.
     jti = reissue.token_of(code.digest)
     return jti if jti is not None and reissue.is_unused(code.delegation, jti) else None
 
@@ -54,7 +54,7 @@ def _issue_again(code: AuthorizationCode, request: TokenRequest, _jti: str) -> I
     return reissue.reissue(request.part_of(granted), granted, request.origin)
 
 
-# RFC 6749 section 4.1.2: a second use revokes what the first one got
+# RFC 6749 section 4.1.2: a second use revokes the tokens of the first
 CODE = single_use.SingleUse(
     AuthorizationCode, "code", "code", CODE_REPLAYED, _mismatch, _find_retry, _issue, _issue_again
 )

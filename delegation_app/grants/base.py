@@ -1,4 +1,4 @@
-"""What a grant type is: a name, the parameters that it declares, and a handler."""
+"""The interface of a grant type: a name, the parameters that it declares, and a handler."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from delegation_app.services.tokens.issuing import Issued, TokenParameters
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """A token request whose client is authenticated and allowed to use the grant.
+    """A token request of an authenticated client that may use the grant.
 
     Attributes:
         client: the authenticated client.
-        parameters: the declared ones; no other reaches a grant.
-        origin: the client as actor, and where the request comes from.
+        parameters: the declared parameters; no other reaches a grant.
+        origin: the client as actor, and the origin of the request.
     """
 
     client: RegisteredClient
@@ -35,7 +35,7 @@ class TokenRequest:
         delegation = granted.delegation
         reach = granted.audience & delegation.audience
         audience = self.client.narrowed_audience(self.parameters.all("resource"), reach)
-        # RFC 6749 section 3.3: what is left may be less, and the answer says so
+        # RFC 6749 section 3.3: the rest may be less, and the response says so
         scope = self.client.wanted_scope(
             self.parameters.get("scope"), granted.scope & delegation.scopes, audience
         )

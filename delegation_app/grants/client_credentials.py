@@ -18,13 +18,13 @@ PARAMETERS = frozenset({"scope", "resource"})
 
 
 def handle(request: TokenRequest) -> Issued:
-    """Issue on the client's one delegation per terms, created if there is none.
+    """Issue on the client's delegation with these terms, created if there is none.
 
     There is no refresh token (section 4.4.3).
 
     Raises:
-        UnauthorizedClient: a public client, an operator took this from the client, or a constraint
-            of its policy refuses.
+        UnauthorizedClient: a public client, an operator's block, or a constraint of the client's
+            policy refuses.
         InvalidScope, InvalidTarget: see `RegisteredClient.scope` and `RegisteredClient.audience`;
             or nothing of the scope is left in the delegation.
 
@@ -40,25 +40,25 @@ def handle(request: TokenRequest) -> Issued:
 
 
 @durable
-def _issue(terms: Terms, origin: audit.RequestContext) -> Issued | OAuthError:
-    delegation = _own_delegation(terms, origin)
+def _issue(terms: Terms, context: audit.RequestContext) -> Issued | OAuthError:
+    delegation = _own_delegation(terms, context)
     if isinstance(delegation, OAuthError):
         return delegation
     token = TokenParameters(delegation, terms.client, terms.scope, terms.audience)
-    return issuing.issue(token, origin, IssueOptions(refusal=UnauthorizedClient))
+    return issuing.issue(token, context, IssueOptions(refusal=UnauthorizedClient))
 
 
-def _own_delegation(terms: Terms, origin: audit.RequestContext) -> Delegation | OAuthError:
-    # Requests that run side by side find the same one: the one that creates it holds the terms
-    # until the commit.
+def _own_delegation(terms: Terms, context: audit.RequestContext) -> Delegation | OAuthError:
+    # Concurrent requests find the same delegation: the one that creates it locks its terms until
+    # the commit
     rows = reuse.with_blocks(Delegation.objects.live().filter(terms_digest=terms.digest))
-    # A root locks itself. Its row is read again after the wait, so a revoked one is not returned.
+    # A root locks itself. Its row is read again after the wait, so a revoked one is not returned
     row = rows.select_for_update(of=("self",)).order_by("pk").first()
-    if row is not None and (found := reuse.apply_blocks(row, origin)) is not None:
+    if row is not None and (found := reuse.apply_blocks(row, context)) is not None:
         return found
     blocks.hold_pair(terms.subject, terms.client.client_id, f"terms:{terms.digest}")
-    # Another request has created it meanwhile. A request that takes that one holds its row and
-    # waits for the pair, so this waits for the row without the pair.
+    # Another request has created it meanwhile. A request that reuses it holds its row and waits for
+    # the pair, so this one waits for the row without the pair.
     if row is None and rows.exists():
         raise Contended
     left = creation.cut(terms)
@@ -66,5 +66,5 @@ def _own_delegation(terms: Terms, origin: audit.RequestContext) -> Delegation | 
         return UnauthorizedClient(
             "An operator has taken this from the client, and has to lift the block first."
         )
-    refusal = enforcement.enforce_new(left, origin, refusal=UnauthorizedClient)
-    return refusal or creation.insert(left, origin)
+    refusal = enforcement.enforce_new(left, context, refusal=UnauthorizedClient)
+    return refusal or creation.insert(left, context)

@@ -1,4 +1,4 @@
-"""The device authorization grant: polling, and redeeming once (RFC 8628 sections 3.4 and 3.5)."""
+"""The device code grant: polling, and a single redemption (RFC 8628 sections 3.4 and 3.5)."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from delegation_app.services.transactions import durable
 TYPE = names.DEVICE_CODE
 PARAMETERS = frozenset({"device_code", "resource", "scope"})
 
-# RFC 8628 section 3.5
+# RFC 8628 section 3.5, in seconds
 _SLOWER: Final = 5
 
 
 def handle(request: TokenRequest) -> Issued:
-    """Poll, and redeem the code once a user has allowed it.
+    """Poll, and redeem the code once the user has allowed the request.
 
-    A second redemption ends nothing. A device that lost the answer polls on: once its interval is
-    over, and as long as its tokens are unused, it gets others in place of them.
+    A second redemption revokes nothing. A device that lost the response polls again: after its
+    interval, and while its tokens are unused, it gets new ones in place of them.
 
     Raises:
         AuthorizationPending: the user has not answered.
-        SlowDown: the same, and the device polls faster than it may; the interval has grown.
+        SlowDown: the user has not answered, and the device polls too fast; the interval has grown.
         AccessDenied: the user denied the request.
         ExpiredToken: the code was not redeemed in time.
-        InvalidGrant: unknown, another client's, used, or its delegation has ended.
+        InvalidGrant: unknown, another client's or used, or the delegation has ended.
         InvalidScope, InvalidTarget: see `TokenRequest.part_of`.
-        OutcomeUnknown: the database was lost during the commit; the device polls on.
+        OutcomeUnknown: the database was lost during the commit; the device may poll again.
 
     Side effects: locks the code, then the root; the time of the poll, or up to three rows and one
         audit event.
@@ -64,7 +64,7 @@ def _poll(text: str, request: TokenRequest) -> Issued | OAuthError:
         return _refusal("another client's")
     if code.denied_at is not None:
         return AccessDenied("The user denied the request.")
-    # One that was redeemed is used before it is expired
+    # A redeemed code counts as used even after its expiry
     if code.expires_at <= now and code.consumed_at is None:
         return ExpiredToken("The device code has expired.")
     return _pending(code, now) if code.approved_at is None else _redeem(code, request)
@@ -77,7 +77,7 @@ def _pending(code: DeviceCode, now: datetime) -> OAuthError:
     code.interval += _SLOWER if hurried else 0
     code.last_polled_at = now
     code.save(update_fields=["interval", "last_polled_at"])
-    # “Not yet” is no refusal: a device gets it hundreds of times, and the audit trail not once
+    # A pending answer is no refusal: a device gets hundreds of them, without an audit event
     if hurried:
         return SlowDown("Poll less often.", recorded=True)
     return AuthorizationPending("Not answered yet.", recorded=True)
@@ -85,11 +85,11 @@ def _pending(code: DeviceCode, now: datetime) -> OAuthError:
 
 def _redeem(code: DeviceCode, request: TokenRequest) -> Issued | OAuthError:
     now = clock.now()
-    # It is a root, so it locks its tree. It is read again after a wait: a revoked one is not found
+    # A root locks its own tree. It is read again after the wait: a revoked one is not found
     rows = Delegation.objects.live(now).filter(device_codes=code.pk)
     delegation = rows.select_for_update(of=("self",)).first()
     if delegation is None:
-        # The model has none for a code that was not approved, and such a code is not redeemed
+        # Only a code without an approval has no delegation, and such a code is never redeemed
         gone = code.delegation
         return _refusal("unknown" if gone is None else gone.why_not_in_force(now), gone)
     if code.consumed_at is not None and not _is_retry(code, delegation, now):
@@ -98,7 +98,7 @@ def _redeem(code: DeviceCode, request: TokenRequest) -> Issued | OAuthError:
     part = request.part_of(granted)
     if code.consumed_at is not None:
         return reissue.reissue(part, granted, request.origin)
-    # What was joined to the locked row may be older than the lock; this statement is not
+    # Joined columns may be older than the lock; this statement reads them again
     usable = DeviceCode.objects.filter(in_force(now, "delegation__"), pk=code.pk, consumed_at=None)
     if not usable.update(consumed_at=now):
         return _refusal("its delegation has ended", delegation)
@@ -106,12 +106,12 @@ def _redeem(code: DeviceCode, request: TokenRequest) -> Issued | OAuthError:
 
 
 def _is_retry(code: DeviceCode, delegation: Delegation, now: datetime) -> bool:
-    """Whether a device has not got the answer to its last poll."""
+    # Whether the device has not received the response to its last poll
     jti = reissue.token_of(code.digest)
     if jti is not None and reissue.is_unused(delegation, jti):
         return True
-    # RFC 8628 section 3.5: a device that got none waits for its interval, and longer, before it
-    # polls again. What comes sooner came beside the poll that was answered.
+    # RFC 8628 section 3.5: a device without a response waits for at least its interval before it
+    # polls again. An earlier request ran beside the poll that was answered.
     waited = code.consumed_at is not None and now >= code.consumed_at + timedelta(
         seconds=code.interval
     )

@@ -31,19 +31,19 @@ PARAMETERS = frozenset({"refresh_token", "scope", "resource"})
 def handle(request: TokenRequest) -> Issued:
     """Rotate a refresh token; see `single_use.redeem`.
 
-    A retry of the token that was rotated last gets the same successor as long as that is unused:
-    within the client's retry window, or where the answer was lost here.
+    A retry of the token that was rotated last gets the same successor while that is unused: within
+    the client's retry window, or if this server lost the response.
     """
     return single_use.redeem(TOKEN, request)
 
 
 def _mismatch(token: RefreshToken, client: RegisteredClient, _parameters: Parameters) -> str:
-    # RFC 6749 section 5.2: issued to another client looks like unknown
+    # RFC 6749 section 5.2: issued to another client, which looks like an unknown token
     return "" if token.delegation.delegate_id == client.application.pk else "another client's"
 
 
 def _find_retry(token: RefreshToken, text: str, client: RegisteredClient) -> NewRefreshToken | None:
-    # The unused successor. One statement, none after the retry window
+    # The unused successor. One statement; none after the retry window
     since = None if token.consumed_at is None else clock.now() - token.consumed_at
     is_timely = since is not None and since < client.refresh_retry_window
     if not is_timely and reissue.token_of(token.digest) is None:
@@ -62,9 +62,9 @@ def _part_of(granted: TokenParameters, request: TokenRequest) -> TokenParameters
     # The delegation may have been narrowed since the token was issued
     reach = granted.audience & delegation.audience
     audience = client.narrowed_audience(parameters.all("resource"), reach)
-    # RFC 6749 section 6: no scope that was not granted
+    # RFC 6749 section 6: no scope beyond the original grant
     scope = client.narrowed_scope(parameters.get("scope"), granted.scope, audience)
-    # RFC 6749 section 3.3: an app that repeats what it was granted goes on with what is left of it
+    # RFC 6749 section 3.3: an app that repeats its original scope gets what is left of it
     left = client.effective_scope(scope & delegation.scopes, audience)
     return replace(granted, scope=left, audience=audience)
 
@@ -95,7 +95,7 @@ def _issue_again(
             details__refresh_token=token.digest[:8],
         )
         reissue.replace(delegation, now, jtis=list(events.values_list("jti", flat=True)))
-    # A retry is also what a thief would send, so its event says where it came from
+    # A thief would send a retry, too, so the event records its origin
     agent = audit.printable(secrets.masked(origin.user_agent), 255)
     details = {**_details(token), "address": origin.ip, "user_agent": agent}
     options = IssueOptions(event=TOKEN_REFRESH_RETRIED, details=details, is_counted=False)
@@ -103,7 +103,7 @@ def _issue_again(
 
 
 def _details(token: RefreshToken) -> dict[str, str]:
-    # So much of a digest tells which of the few tokens of a delegation it was
+    # These digits distinguish the few tokens of a delegation
     return {"refresh_token": token.digest[:8]}
 
 
@@ -111,7 +111,7 @@ def _keys() -> list[bytes]:
     return [secrets.derive_key(secret, "refresh-successor") for secret in conf.secrets]
 
 
-# RFC 9700 section 4.14.2: another party may hold the successor, so the delegation ends
+# RFC 9700 section 4.14.2: another party may hold the successor, so the delegation is revoked
 TOKEN = single_use.SingleUse(
     RefreshToken,
     "refresh_token",

@@ -1,7 +1,7 @@
-"""Replays in requests that are refused before what they present is redeemed.
+"""Replays in requests that are refused before the redemption.
 
-A thief could otherwise try a used code or refresh token without a trace, with a header or a
-parameter that has the request refused. What is unused stays unused here.
+A thief could otherwise probe a used code or refresh token without a trace, with a header or a
+parameter that has the request refused. Unused secrets stay unused here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services import audit
 from delegation_app.services.clients.lookup import RegisteredClient
 
-# RFC 8693 section 2.1: a refresh token is presented in an exchange as well
+# RFC 8693 section 2.1: an exchange also presents refresh tokens
 _EXCHANGED: Final = frozenset({"subject_token", "actor_token"})
 
 PARAMETERS: Final = _EXCHANGED | {CODE.parameter, TOKEN.parameter}
@@ -32,23 +32,23 @@ def end_replayed(
 ) -> OAuthError:
     """Revoke the delegations of used codes and refresh tokens that a refused request presents.
 
-    Where a parameter was sent more than once, each of its values is judged. A refresh token within
-    its retry window and a code without its verifier end nothing, as in their own grants.
+    Every value of a repeated parameter is judged. A refresh token within its retry window and a
+    code without its verifier revoke nothing, as in their own grants.
 
     Args:
-        parameters: all of the request.
-        presenting: which of `PARAMETERS` to look at.
-        client: who presents them, authenticated.
-        origin: the client as actor, and from where.
-        refusal: why the request was refused.
+        parameters: all parameters of the request.
+        presenting: the names among `PARAMETERS` to judge.
+        client: the authenticated client.
+        origin: the client as actor, and the origin of the request.
+        refusal: the reason why the request was refused.
 
     Returns:
-        What to answer: the refusal of the replay, which comes before all others, or `refusal`.
+        The error to respond with: that of the replay, which precedes all others, or `refusal`.
 
     Side effects: those of `revocation.subtree`, committed. One statement for codes and one for
-    refresh tokens where there is a text that can be one, none otherwise.
+    refresh tokens if any text can be one, none otherwise.
     """
-    # The database is away, or what was requested may have been done
+    # The database is unavailable, or the request may have been carried out
     if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return refusal
     for kind in (CODE, TOKEN):
@@ -56,6 +56,6 @@ def end_replayed(
             refusal = kind.end_reused(delegation, origin)
     for delegation in TOKEN.replayed(parameters, _EXCHANGED & set(presenting), client):
         TOKEN.end_reused(delegation, origin)
-        # RFC 8693 section 2.2.2: the code is that of the exchange
+        # RFC 8693 section 2.2.2: the error code is that of the exchange
         refusal.about = refusal.about or delegation
     return refusal

@@ -1,4 +1,4 @@
-"""Secrets that are redeemed once, and end their delegation when they are used again."""
+"""Secrets that are redeemed once, and whose second use revokes their delegation."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class SingleUse(Generic[Secret, Retry]):
         model: its table.
         parameter: the name of the request parameter.
         label: its name in refusals.
-        reason: why a second use revokes the delegation, for the record.
-        mismatch: returns why a secret is not the client's to redeem; empty if it is.
-        find_retry: returns what shows that the client did not get the first answer, or None. Reads
+        reason: the reason of the revocation after a second use.
+        mismatch: returns why the client may not redeem a secret; empty if it may.
+        find_retry: returns evidence that the client did not get the first response, or None. Reads
             only.
         issue: issues tokens on the first use.
-        issue_again: issues them once more for what `find_retry` returned.
+        issue_again: issues them again, with the evidence from `find_retry`.
     """
 
     model: type[Secret]
@@ -60,7 +60,7 @@ class SingleUse(Generic[Secret, Retry]):
             delegation,
             origin.acting_as("system"),
             reason=self.reason,
-            # A service has no page on which the user could allow it again
+            # A child's client has no screen on which the user could allow it again
             leaves_block=delegation.parent_id is None,
         )
         error = self.refusal("used before", delegation)
@@ -114,8 +114,8 @@ def _redeem(
         return kind.refusal("unknown")
     if mismatch := kind.mismatch(row, request.client, request.parameters):
         return kind.refusal(mismatch, row.delegation)
-    # Before the requested scope is looked at: a replay is one, whatever it requests. A first use
-    # that requests too much is undone with the error.
+    # Before the requested scope is judged: a replay is one, whatever it requests. An error about
+    # the scope of a first use rolls the use back.
     if _consume(kind.model, row, clock.now()):
         return kind.issue(row, request)
     row.refresh_from_db(fields=["consumed_at"])
@@ -128,7 +128,7 @@ def _redeem(
 
 
 def granted(row: Secret, request: TokenRequest) -> TokenParameters:
-    """Return what a secret stands for, without what was taken from its client since.
+    """Return the authority of a secret, cut by the blocks of its pair.
 
     Raises:
         InvalidGrant: nothing is left of its delegation.
@@ -141,23 +141,23 @@ def granted(row: Secret, request: TokenRequest) -> TokenParameters:
 
 def _find(model: type[Secret], text: str) -> Secret | None:
     rows = model.objects.filter(digest=secrets.digest(text))
-    # The root first. A row is read again after a wait only if it is locked itself, and the
+    # The root first. Only rows that are locked themselves are read again after a wait, and the
     # delegation may just have been narrowed.
     of = ("delegation__root", "delegation")
     return rows.select_related("delegation__root").select_for_update(of=of).first()
 
 
 def _consume(model: type[Secret], row: Secret, now: datetime) -> bool:
-    # One conditional UPDATE decides. Under the lock, it sees a revocation that came first
+    # One conditional UPDATE decides. Under the lock, it sees any earlier revocation
     usable = model.objects.filter(in_force(now, "delegation__"), expires_at__gt=now)
     return bool(usable.filter(pk=row.pk, consumed_at=None).update(consumed_at=now))
 
 
 def _why_unusable(row: Secret, now: datetime) -> str:
-    """Return why a secret was not consumed; empty if it was used and may have to be protected."""
+    # Empty for a used secret, whose delegation may need protection
     has_ended = row.delegation.has_ended(now)
     if row.consumed_at is None and row.expires_at <= now:
-        # Most secrets that expire are late and nothing else
+        # Most expired secrets are merely late
         return "expired, and its delegation has ended" if has_ended else "expired"
     # A disabled user or client may be enabled again; an ended delegation needs no protection
     is_used = row.consumed_at is not None and not has_ended

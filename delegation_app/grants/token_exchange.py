@@ -1,4 +1,4 @@
-"""The token exchange grant (RFC 8693): a token for one of a child delegation."""
+"""The token exchange grant (RFC 8693): a token is exchanged for one of a child delegation."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ _ACCESS: Final = frozenset({names.ACCESS_TOKEN, names.JWT})
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose authority is delegated onward, and how much of it the presented token shows.
+    """The authority to delegate onward, as far as the presented token carries it.
 
     Attributes:
-        delegation: the one behind the token.
+        delegation: the delegation of the token.
         scope: what the token allows now.
-        expires_at: when the token ends; None for a refresh token, whose delegation decides.
-        may_act: the client id of the only one who may act with it; empty for no such rule.
+        expires_at: the end of the token; None for a refresh token, whose delegation decides.
+        may_act: the client id that `may_act` names; empty without one.
         jti: the token's id; empty for a refresh token.
-        is_own: whether it was issued to the client that presents it.
+        is_own: whether the token was issued to the presenting client.
     """
 
     delegation: Delegation
@@ -65,11 +65,11 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Actors:
-    """Who acts once the token is exchanged.
+    """The actors of the exchanged token.
 
     Attributes:
         chain: identities, the current actor first (RFC 8693 section 4.1).
-        impersonated: whether the current actor was left out.
+        impersonated: whether the current actor is omitted.
     """
 
     chain: tuple[dict[str, str], ...]
@@ -78,7 +78,7 @@ class Actors:
 
 @dataclass(frozen=True, slots=True)
 class _Exchange:
-    """What an exchange was judged to give, and the access tokens that prove it, by token id."""
+    """The terms of an exchange, and the delegations of its access tokens by token id."""
 
     subject: Subject
     actors: Actors
@@ -109,8 +109,8 @@ def handle(request: TokenRequest) -> Issued:
         judged = _judge(request, subject)
         return _issue(request, judged)
     except (InvalidRequest, InvalidTarget, InvalidScope) as error:
-        # The audit trail names whose authority was requested. A child that was refused as soon as
-        # it was created was rolled back, and its key may become another one's.
+        # The audit trail names the requested authority. A child whose creation was refused was
+        # rolled back, and its key may become another's.
         error.about = subject.delegation
         raise
 
@@ -141,15 +141,13 @@ def _requested_type(parameters: Parameters) -> str:
 
 
 def _subject(request: TokenRequest) -> Subject:
-    """Return the subject. Reads only: RFC 8693 section 2.1 leaves the presented tokens as they are.
-
-    No description of a refusal says which check failed, so no client learns of others' tokens.
-    """
+    # Reads only: RFC 8693 section 2.1 leaves the presented tokens unchanged. No refusal says which
+    # check failed, so a client learns nothing of others' tokens.
     client, text = request.client, request.parameters.require("subject_token")
     found = lookup.find(text)
-    # RFC 8693 section 2.1: it must be valid, and of the type that it is declared to be
+    # RFC 8693 section 2.1: the token must be valid, and of its declared type
     if found is None or not _is_valid(found, request.parameters.require("subject_token_type")):
-        # The audit trail names whose it was, also of one whose time is over
+        # The audit trail names its delegation, even if it has expired
         known = found or lookup.find(text, allow_expired=True)
         about = None if known is None else known.row.delegation
         raise _bad_subject("unknown, not valid, or of another type", about)
@@ -168,7 +166,7 @@ def _subject(request: TokenRequest) -> Subject:
 
 
 def _refresh_token(found: PresentedRefreshToken, client: RegisteredClient) -> Subject:
-    # Validated as in its own grant, and not used up: only its own client may present it
+    # Validated as in its own grant, but not consumed: only its own client may present it
     row, delegation = found.row, found.row.delegation
     if delegation.delegate_id != client.application.pk:
         raise _bad_subject("a refresh token of another client", delegation)
@@ -191,12 +189,12 @@ def _actor_token(request: TokenRequest, subject: Subject) -> AccessToken | None:
     if not isinstance(found, PresentedAccessToken) or not _is_valid(found, declared):
         raise _bad_actor("unknown, not valid, or of another type", subject)
     delegation = found.row.delegation
-    # It speaks for its own holder only. The token of a user who lets the client do something, or
-    # of another chain, proves nothing about who acts here.
+    # It must represent its own holder. The token of a user or of another chain proves nothing about
+    # the actor.
     actor = delegation.delegate_client_id
     if delegation.subject != client_subject(actor):
         raise _bad_actor(f"not about its own holder: {delegation.public_id}", subject)
-    # Another client's only if the subject names that one, and only from where it was sent to
+    # Another client's token only if the subject token names that client, and only in its audience
     is_named = subject.may_act == actor and _stands_in_audience(client, found)
     if not _holds(client, found) and not is_named:
         raise _bad_actor(f"not this client's to present: {delegation.public_id}", subject)
@@ -204,10 +202,10 @@ def _actor_token(request: TokenRequest, subject: Subject) -> AccessToken | None:
 
 
 def actors(token: AccessToken | None, subject: Subject, client: RegisteredClient) -> Actors:
-    """Return who acts with the exchanged token.
+    """Return the actors of the exchanged token.
 
     Args:
-        token: the actor token; None lets the authenticated client be the actor.
+        token: the actor token; without one, the authenticated client is the actor.
         subject: the subject.
         client: the authenticated client.
 
@@ -216,17 +214,17 @@ def actors(token: AccessToken | None, subject: Subject, client: RegisteredClient
     """
     actor = client.client_id if token is None else token.delegation.delegate_client_id
     history = tuple(subject.delegation.actors)
-    # A client that narrows what it holds does not become an actor by that
+    # A client does not become an actor by narrowing its own token
     if token is None and subject.is_own:
         return Actors(history)
-    # RFC 8693 section 4.4: the client that is named, and no other
+    # RFC 8693 section 4.4: only the client that `may_act` names
     if subject.may_act not in {"", actor}:
         raise _bad_subject("may_act names another client", subject.delegation)
-    # RFC 8693 section 1.1: without an actor the token would be the subject's own
+    # RFC 8693 section 1.1: without an actor, the token is the subject's own
     if token is None and client.policy.may_impersonate:
         return Actors(history, impersonated=True)
     identity = client_identity(actor)
-    # RFC 8693 section 4.1: the outermost acts now, what was before is nested and never edited
+    # RFC 8693 section 4.1: the outermost actor is the current one; nested ones never change
     return Actors(history if history[:1] == (identity,) else (identity, *history))
 
 
@@ -264,7 +262,7 @@ def _judge(request: TokenRequest, subject: Subject) -> _Exchange:
     token = _actor_token(request, subject)
     acting, expires_at = actors(token, subject, client), _ends(parent, client)
     audience = audience_of(client, parameters.all("audience"), parameters.all("resource"))
-    # A client that goes further than it was allowed to has to prompt the user again
+    # A client that wants a wider reach has to prompt the user again
     if subject.is_own and not audience <= parent.audience:
         raise InvalidTarget("A client cannot extend its own reach.")
     limits = (
@@ -298,13 +296,13 @@ def audience_of(
     """Return the resource servers that a client requests a token for.
 
     Args:
-        client: the exchanging client; its policy lists what it may reach.
+        client: the exchanging client, whose policy lists its resource servers.
         audiences: the values of `audience`, each the name or the identifier of a resource server.
         resources: the values of `resource`.
 
     Raises:
-        InvalidTarget: one is malformed, unknown, inactive or not for this client; or none was
-            named and the client has no default.
+        InvalidTarget: one is malformed, unknown, inactive or not for this client; or none is named
+            and the client has no default.
     """
     by_name = {server.name: server.identifier for server in client.servers.values()}
     named = [by_name.get(name) or known_spelling(name, client.servers) for name in audiences]
@@ -317,17 +315,17 @@ def audience_of(
 def scope_at(
     client: RegisteredClient, requested: str | None, held: Scope, audience: Audience
 ) -> Scope:
-    """Return the scope of a token that is issued for another one.
+    """Return the scope of an exchanged token.
 
     Args:
         client: the exchanging client.
-        requested: the value of `scope`; None for all that can be used at the targets.
+        requested: the value of `scope`; None for everything usable at the targets.
         held: what the subject token allows now.
         audience: the targets.
 
     Raises:
-        InvalidScope: more than the subject token or the client has, or nothing of it can be used
-            at every target (RFC 8693 section 2.1.1).
+        InvalidScope: it exceeds the subject token or the client, or nothing of it is usable at
+            every target (RFC 8693 section 2.1.1).
     """
     available, limit = held & client.policy.scopes, "the subject token or the client has"
     scope = client.narrowed_scope(requested, available, audience, limit=limit)
@@ -337,7 +335,7 @@ def scope_at(
 
 
 def _ends(parent: Delegation, client: RegisteredClient) -> datetime | None:
-    # Like its parent, unless the operator wants this client's authority to end before
+    # The end of the parent, unless the client's policy sets an earlier one
     seconds = client.policy.delegation_lifetime
     if seconds is None:
         return parent.expires_at
@@ -351,14 +349,14 @@ def _ends(parent: Delegation, client: RegisteredClient) -> datetime | None:
 @durable
 def _issue(request: TokenRequest, judged: _Exchange) -> Issued:
     client = request.client
-    # A round that cuts leaves nothing to cut. Only where a constraint of the site's own narrows to
-    # something else each time would there be no end, under the lock of the root.
+    # After a cut, nothing is left to cut. Only a constraint of the site that narrows to another
+    # result each time could loop for ever, under the lock of the root.
     for _round in range(conf.max_depth + 1):
-        # Valid when they were read, but maybe not after the wait for the locks
+        # Valid when read, but maybe not after the wait for the locks
         child = creation.delegate_onward(judged.terms, request.origin, judged.presented)
         if child is not None:
             break
-        # Of what is left, the client may stand in nothing any more
+        # The client may no longer be in the audience of what is left
         judged = _judge(request, _subject(request))
     else:
         raise InvalidRequest(
@@ -367,7 +365,7 @@ def _issue(request: TokenRequest, judged: _Exchange) -> Issued:
         )
     subject, terms = judged.subject, judged.terms
     token = issuing.within(TokenParameters(child, client, terms.scope, terms.audience))
-    # RFC 8693 section 2.2.1: a refresh token only where the subject may be gone by then
+    # RFC 8693 section 2.2.1: a refresh token only where access outlives the subject token
     renewable = client.policy.may_refresh_exchanged_tokens and client.may_use(names.REFRESH_TOKEN)
     refresh_token = issuing.issue_refresh_token(token, new_secret()) if renewable else None
     options = IssueOptions(

@@ -1,4 +1,4 @@
-"""Which errors of a database pass by themselves."""
+"""Which database errors are permanent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db import IntegrityError, NotSupportedError, ProgrammingError
 
 
 def is_permanent(error: Exception) -> bool:
-    """Whether a statement fails again however long the caller waits, such as for a missing table.
+    """Whether a statement fails again however long the caller waits, as for a missing table.
 
     Args:
         error: as Django raised it.

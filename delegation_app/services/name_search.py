@@ -1,4 +1,4 @@
-"""Names: who a typed name stands for, and how users see clients and resource servers."""
+"""Names: which records a typed name may mean, and the names of clients and resource servers."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from delegation_app.models import AuditEvent, ResourceServer
 from delegation_app.models.audit import detail_text
 from delegation_app.protocol.claims import client_subject, user_subject
 
-# More matches are no help, and make a slow query
+# More matches are of no help, and make a slow query
 _MAX_MATCHES: Final = 200
 _SYSTEM: Final = "system"
 _PREFIXES: Final = (user_subject(""), client_subject(""))
 
 
 def subjects(term: str) -> list[str]:
-    """Return the subjects that a term may stand for.
+    """Return the subjects that a term may mean.
 
-    A subject (`user:<id>`, `client:<client id>`, `system`) stands for itself, even if its row is
-    gone. Anything else is a user name, also of a deleted user, or a client id.
+    A subject (`user:<id>`, `client:<client id>`, `system`) means itself, even if its row was
+    deleted. Anything else is a user name, also of a deleted user, or a client id.
 
     Args:
-        term: as typed; a user name in full, since a part of one has no index.
+        term: as typed; a full user name, since a part of one has no index.
     """
     known = person(term)
     if known == term:
@@ -37,9 +37,9 @@ def subjects(term: str) -> list[str]:
 
 
 def person(term: str) -> str | None:
-    """Return a subject as it is, or the subject of a user by name; None if there is none.
+    """Return a subject unchanged, or the subject of a user by name; None if there is none.
 
-    A name that no user has now is that of the last deleted user who had it.
+    A name without a current user means the last deleted user who had it.
     """
     if term == _SYSTEM or term.startswith(_PREFIXES):
         return term

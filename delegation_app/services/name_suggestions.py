@@ -1,4 +1,4 @@
-"""Suggestions for names that do not exist, so that a typing error has no empty answer.
+"""Suggestions for unknown names, so that a typing error does not look like an empty result.
 
 Each look-up is a prefix of an indexed column, in a few spellings, and reads a bounded number of
 rows. The names of clients have no index; only those of the newest clients are compared.
@@ -36,7 +36,7 @@ _LAST: Final = "\U0010ffff"
 
 
 class SuggestionScope(Enum):
-    """Whose names may be suggested."""
+    """The names that may be suggested."""
 
     NONE = "none"
     ON_RECORD = "on_record"
@@ -47,7 +47,7 @@ class SuggestionScope(Enum):
 
 @dataclass(frozen=True, slots=True)
 class VisibilityScope:
-    """Whose names the reader may see."""
+    """The names that the reader may see."""
 
     people: SuggestionScope = SuggestionScope.ALL
     clients: SuggestionScope = SuggestionScope.ALL
@@ -64,10 +64,10 @@ def unknown_names(
     """Return a sentence for each name that does not exist. Reads only.
 
     Args:
-        visible: whose names the reader may see.
+        visible: the names that the reader may see.
         parties: user names, subjects or client ids.
-        client_id: of a client.
-        term: a name, or the id of anything: only a probable typing error is reported.
+        client_id: a client id.
+        term: a name, or the id of any record: only a probable typing error is reported.
         scope: the name of a scope.
     """
     found = [of_party(party, visible) for party in parties if party]
@@ -82,7 +82,7 @@ def of_party(term: str, visible: VisibilityScope) -> str:
 
     Args:
         term: a user name, a subject or a client id, as typed.
-        visible: whose names the reader may see.
+        visible: the names that the reader may see.
     """
     if _is_party(term):
         return ""
@@ -100,8 +100,8 @@ def of_anything(term: str, visible: VisibilityScope) -> str:
     """Return a sentence if a term may be a mistyped name; empty if it names something.
 
     Args:
-        term: a name, or the id of anything.
-        visible: whose names the reader may see.
+        term: a name, or the id of any record.
+        visible: the names that the reader may see.
     """
     if not (meant := like_party(term, visible)):
         return ""
@@ -112,7 +112,7 @@ def of_anything(term: str, visible: VisibilityScope) -> str:
 
 
 def of_client(client_id: str, visible: VisibilityScope) -> str:
-    """Return a sentence if no client has an id; empty if one has."""
+    """Return a sentence if no client has the id; empty if one has."""
     if _is_client(client_id):
         return ""
     text = _("There is no client with the id %(term)s.") % {"term": client_id}
@@ -213,7 +213,7 @@ def _beginning(
     condition = Q()
     for start in starts:
         if connections[rows.db].vendor == "sqlite":
-            # Its LIKE reads no index
+            # Such a LIKE uses no index
             condition |= Q(**{f"{column}__gte": start, f"{column}__lt": start + _LAST})
         else:
             condition |= Q(**{f"{column}__startswith": start})

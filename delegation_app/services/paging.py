@@ -1,4 +1,4 @@
-"""Keyset pagination: each page costs as much as the first, and none is numbered or counted.
+"""Keyset pagination without COUNT(*): each page costs as much as the first.
 
 A cursor is a time and a key, so no row is skipped or repeated while rows are added.
 """
@@ -29,7 +29,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class InvalidCursor(InvalidRequest):
-    """A text that is not a cursor of this list with these filters."""
+    """A text that is no cursor of this list with these filters."""
 
     def __init__(self) -> None:
         super().__init__("Invalid cursor.")
@@ -37,11 +37,11 @@ class InvalidCursor(InvalidRequest):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in a list, and a direction.
+    """A position in a list, and a direction.
 
     Attributes:
-        when, key: the row beside which the page begins; it may be gone.
-        newer: whether the page has the rows newer than that one, or the older ones.
+        when, key: the row beside which the page begins; it may have been deleted.
+        newer: whether the page has the newer rows, or the older ones.
     """
 
     when: datetime
@@ -53,7 +53,7 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """Read what `str` wrote.
+        """Return the cursor from the result of `str`.
 
         Raises:
             InvalidCursor: any other text.
@@ -66,26 +66,26 @@ class Cursor:
         return cls(moment, reading.key(key), newer=direction == "n")
 
     def condition(self, field: str, *, newer: bool | None = None, inclusive: bool = False) -> Q:
-        """Return the condition for the rows on one side of this place.
+        """Return the condition for the rows on one side of this position.
 
         Args:
             field: the column of the time.
-            newer: the side; that of the cursor if left out.
-            inclusive: whether the row at this place is meant too.
+            newer: the side; that of the cursor by default.
+            inclusive: whether the row at this position is included.
         """
         way = "gt" if (self.newer if newer is None else newer) else "lt"
         further = Q(**{f"{field}__{way}": self.when})
         same = Q(**{f"pk__{way}{'e' * inclusive}": self.key})
-        # An index is entered by the first condition; the second one alone would not say where
+        # The first condition bounds the index scan, which the second one alone would not
         return Q(**{f"{field}__{way}e": self.when}) & (further | same)
 
 
 class SignedCursors:
-    """The cursors of one list as signed texts, which no other list and no other filter takes.
+    """Signed cursors of one list, which no other list and no other filter accepts.
 
     Args:
         name: the name of the list.
-        bound_to: its filters, and whose list it is, as `signed_text.sign` takes them.
+        bound_to: its filters and its owner, as for `signed_text.sign`.
     """
 
     def __init__(self, name: str, *bound_to: Any) -> None:
@@ -96,7 +96,7 @@ class SignedCursors:
         return "" if cursor is None else sign(str(cursor), *self._bound)
 
     def read(self, text: str | None) -> Cursor | None:
-        """Return the cursor of a text from `text`; None if there is no text.
+        """Return the cursor from the result of `text`; None without a text.
 
         Raises:
             InvalidCursor: altered, or of another list or filter.
@@ -111,11 +111,11 @@ class SignedCursors:
 
 @dataclass(frozen=True, slots=True)
 class RowCount:
-    """How many rows there are, counted up to a bound.
+    """A number of rows, counted up to a bound.
 
     Attributes:
-        count: how many were counted.
-        is_all: whether there are no more than that.
+        count: the counted rows.
+        is_all: whether these are all rows.
     """
 
     count: int
@@ -123,7 +123,7 @@ class RowCount:
 
     @classmethod
     def of(cls, rows: QuerySet[Any], most: int) -> RowCount:
-        """Count rows up to a bound; one statement, which sorts nothing."""
+        """Count rows up to a bound. One statement without sorting."""
         found = rows.order_by()[: most + 1].count()
         return cls(min(found, most), is_all=found <= most)
 
@@ -138,7 +138,7 @@ class RowCount:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some rows, newest first, and the cursors of the pages on either side, None at an end."""
+    """Some rows, newest first, with the cursors of the neighbouring pages; None at an end."""
 
     rows: list[T]
     newer: Cursor | None = None
@@ -147,12 +147,12 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class KeysetList(Generic[M]):
-    """A list in the order of a time, newest first.
+    """A list ordered by a time, newest first.
 
     Attributes:
         field: the column of the time.
-        branches: querysets of which the list is the union. Each has an index of its own; one
-            condition with OR would have none.
+        branches: querysets whose union is the list. Each uses an index of its own; one condition
+            with OR would use none.
     """
 
     field: str
@@ -169,7 +169,7 @@ class KeysetList(Generic[M]):
                 newer=self._cursor(rows[0], newer=True) if before else None,
                 older=self._cursor(rows[-1]) if more else None,
             )
-        # Less than a page is newer: that is the first page, which is always full
+        # Fewer newer rows than a page: return the first page, which is always full
         if not more:
             return self.page(size)
         rows.reverse()
@@ -178,8 +178,8 @@ class KeysetList(Generic[M]):
     def all(self, batch: int = limits.MAX_READ_BATCH) -> Iterator[M]:
         """Yield every row, newest first, in constant memory.
 
-        By keyset and not by a cursor of the database, which needs a transaction for as long as the
-        reader takes, and does not go through a pooler of connections.
+        By keyset: a database cursor needs a transaction for as long as the reader takes, and fails
+        behind a connection pooler.
         """
         cursor: Cursor | None = None
         while rows := self._some(batch, cursor):
@@ -202,7 +202,7 @@ class KeysetList(Generic[M]):
 
 
 def _once(rows: Iterable[M]) -> Iterator[M]:
-    # Two branches may have the same row; in order, they come one after the other
+    # Two branches may have the same row; in order, the two are adjacent
     last: M | None = None
     for row in rows:
         if last is None or row.pk != last.pk:

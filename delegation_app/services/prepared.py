@@ -1,8 +1,8 @@
-"""Querysets that Django compiles once for each database, and that run with other values after that.
+"""Querysets that Django compiles once per database and that run with other values afterwards.
 
-Compiling a long SELECT takes Django several times as long as the database takes to answer it. What
-the hot path reads is therefore written as a queryset, compiled by Django's own compiler the first
-time it is needed, and executed with its parameters from then on.
+Django takes several times as long to compile a long SELECT as the database takes to answer it. So
+the queries of the hot path are written as querysets, compiled by Django's own compiler on first
+use, and then executed with their parameters.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Slot:
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A queryset, its compiler that has done its work, and the statement that came of it."""
+    """A queryset, its used compiler, and the resulting statement."""
 
     queryset: QuerySet[Any]
     compiler: Any
@@ -45,8 +45,7 @@ class PreparedQuery(Generic[Row]):
 
     Args:
         build: returns the queryset for its values, each a string or a time (UTC). It is called with
-            stand-ins, once for each database, and must use each value as the right side of a
-            lookup.
+            stand-ins, once per database, and must use each value as the right side of a lookup.
     """
 
     def __init__(self, build: Callable[..., QuerySet[Row]]) -> None:

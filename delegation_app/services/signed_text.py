@@ -1,4 +1,4 @@
-"""Texts that callers carry from one answer to their next request, and cannot make or change."""
+"""Signed texts that callers carry from one response to the next request, and cannot alter."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _SALT: Final = "delegation_app.api"
 
 
 def sign(value: str, *bound_to: Any) -> str:
-    """Return `value` with a signature over it and over all that it is bound to.
+    """Return `value` with a signature over it and over `bound_to`.
 
     Args:
         value: without a tilde; readable by every caller.
-        bound_to: what has to be the same when the text comes back: JSON types, times and ids.
+        bound_to: what must be equal at the verification: JSON types, times and ids.
     """
     return f"{value}~{_signature(value, bound_to)}"
 
 
 def verify(text: str, *bound_to: Any) -> str | None:
-    """Return the value of a text from `sign` with the same `bound_to`, None for any other text."""
+    """Return the value of a text from `sign` with the same `bound_to`; None for any other text."""
     value, _, signature = text.partition("~")
     if not constant_time_compare(signature, _signature(value, bound_to)):
         return None
@@ -32,6 +32,6 @@ def verify(text: str, *bound_to: Any) -> str | None:
 
 
 def _signature(value: str, bound_to: tuple[Any, ...]) -> str:
-    # JSON keeps the parts apart, so that no two lists of them are signed alike
+    # JSON delimits the parts, so that no two lists share a signature
     whole = json.dumps([value, *bound_to], sort_keys=True, default=str)
     return signing.Signer(salt=_SALT).signature(digest(whole))

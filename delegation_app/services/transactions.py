@@ -1,4 +1,4 @@
-"""How services write: in one transaction, durable before anything is told."""
+"""Transactions of services: a result is durable before any response reveals it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _ATTEMPTS: Final = 3
-# SQLSTATE class 40: the database gave up on this transaction and asks for another try
+# SQLSTATE class 40: the database has aborted this transaction and requires a retry
 _TRANSIENT: Final = frozenset({"40001", "40P01"})
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 
-# After a commit without an answer: the seconds before each look, and how long one look waits for a
-# server that is still busy with that commit.
+# After a commit without a response: the seconds before each look-up, and how long one look-up waits
+# for a server that is still busy with that commit
 PAUSES: tuple[float, ...] = (0.0, 0.1, 0.3, 0.6, 1.0)
 PATIENCE_MS = 3000
 
@@ -41,13 +41,13 @@ _LOOK_FIRST: Final = "Look whether it was done before you repeat it."
 
 
 class _Run:
-    """One run of a work, and what can show that it was committed.
+    """One run of a unit of work, with evidence of its commit.
 
     Attributes:
         witnesses: audit events that it inserted. Their keys belong to this transaction alone.
-        hooks: what is to be called after the commit.
-        result: what the work returned.
-        is_finished: whether only the commit was left.
+        hooks: the callbacks of the commit.
+        result: the result of the work.
+        is_finished: whether only the commit is left.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class _Run:
     def lost_its_answer(self, error: Exception) -> bool:
         """Whether the commit was sent, and neither confirmed nor refused."""
         is_answer = not isinstance(error, OperationalError | InterfaceError) or _is_transient(error)
-        # Within the transaction of a test case there is no commit that could be lost
+        # The transaction of a test case has no commit that could be lost
         return self.is_finished and not is_answer and not connections[database()].in_atomic_block
 
 
@@ -77,40 +77,39 @@ _running: ContextVar[_Run | None] = ContextVar("delegation_app_running", default
 
 
 class Contended(OperationalError):
-    """Waiting here could wait for ever: the transaction is given up, and run again."""
+    """A wait that might never end: the transaction is rolled back and run again."""
 
 
 def database() -> str:
-    """Return the alias of the database that takes our writes."""
+    """Return the alias of the database that takes this app's writes."""
     return router.db_for_write(Delegation)
 
 
 def durable(work: Callable[P, R | OAuthError]) -> Callable[P, R]:
-    """Run `work` in a transaction of its own, and again if the database asks for that.
+    """Run `work` in a transaction of its own, and again if the database requires a retry.
 
     An error that `work` raises undoes everything. An error that it *returns* is raised after the
     commit, so that the consequences of a refusal outlive it. No model is read from a replica.
 
     If the connection is lost during the commit, the audit event that `work` inserted is looked up
-    on a new one. If it is there, so is everything else, and the result is returned as if nothing
-    had happened. If it is not, `work` runs again. So does a work without an event, which at most
-    counted a poll or kept a question.
+    on a new one. If it exists, so does everything else, and the result is returned. If not, `work`
+    runs again. So does work without an event, which at most counts a poll or stores a request.
 
     Raises:
         OutcomeUnknown: the database does not answer whether the commit took place.
-        RuntimeError: a transaction is open already (ATOMIC_REQUESTS); its rollback could
-            undo what was told to be durable.
+        RuntimeError: a transaction is open already (ATOMIC_REQUESTS); its rollback could undo a
+            reported result.
     """
     return _owned(work, _REPEAT)
 
 
 def durable_once(work: Callable[P, R | OAuthError]) -> Callable[P, R]:
-    """Run `work` as `durable` does, where doing it twice is not the same as doing it once."""
+    """Run `work` as `durable` does, for work that is not safe to repeat."""
     return _owned(work, _LOOK_FIRST)
 
 
 def witness(event: AuditEvent) -> None:
-    """Note that the running work inserted `event`, which stands if and only if its commit does."""
+    """Note that the running work inserted `event`, which exists if and only if its commit does."""
     if (run := _running.get()) is not None:
         run.witnesses.append(event)
 
@@ -118,8 +117,8 @@ def witness(event: AuditEvent) -> None:
 def part(work: Callable[P, R]) -> Callable[P, R]:
     """Run `work` as a part of the transaction around it.
 
-    Where there is none it runs as `durable` does: two that take something at once may wait for each
-    other, and the database gives one of them up.
+    Without one it runs as `durable` does: concurrent revocations may deadlock, and the database
+    aborts one of them.
     """
     alone = durable(work)
 
@@ -139,14 +138,13 @@ def nested() -> transaction.Atomic:
 
 
 def advisory_lock(*names: str, shared: Iterable[str] = ()) -> None:
-    """Wait until no other transaction holds `names`, and hold them until the commit.
+    """Lock `names` until the commit, after a wait for other transactions that hold them.
 
-    One statement on PostgreSQL. SQLite has one writer at a time (BEGIN IMMEDIATE), so there it
-    costs nothing.
+    One statement on PostgreSQL. SQLite has one writer at a time (BEGIN IMMEDIATE), and needs none.
 
     Args:
-        names: held by this transaction alone.
-        shared: held together with other transactions that share them.
+        names: exclusive locks.
+        shared: shared locks.
     """
     connection = connections[database()]
     if connection.vendor != "postgresql":
@@ -189,16 +187,16 @@ def _may_run_again(run: _Run, error: Exception) -> bool:
 
 
 def _stands(run: _Run, error: Exception, advice: str) -> bool:
-    """Whether the commit took place in spite of `error`. If so, what was to follow it is done.
+    """Whether the commit took place in spite of `error`. If so, its callbacks are run.
 
     Raises:
-        OutcomeUnknown: the database does not say.
+        OutcomeUnknown: the database does not answer.
     """
     if not run.lost_its_answer(error):
         return False
     for pause in PAUSES:
         time.sleep(pause)
-        # What is left of the old connection is of no use, even where Django takes it for a good one
+        # The old connection is unusable, even where Django considers it good
         connections[database()].close()
         try:
             stands = any(_is_committed(event) for event in run.witnesses)
@@ -215,8 +213,8 @@ def _stands(run: _Run, error: Exception, advice: str) -> bool:
 
 
 def _is_committed(event: AuditEvent) -> bool:
-    # A plain look would miss a commit that the server is still busy with. An INSERT of the same key
-    # waits for that transaction, and fails if and only if the key stands.
+    # A plain SELECT would miss a commit that is still in progress. An INSERT of the same key waits
+    # for that transaction, and fails if and only if the key exists.
     values = {field.attname: getattr(event, field.attname) for field in event._meta.concrete_fields}
     using = database()
     try:
@@ -225,7 +223,7 @@ def _is_committed(event: AuditEvent) -> bool:
             AuditEvent(**values).save(force_insert=True, using=using)
             transaction.set_rollback(True, using=using)
     except IntegrityError:
-        # After a failover, or a rollback on SQLite, the key may be another event's by now
+        # After a failover, or a rollback on SQLite, the key may belong to another event
         names = ("id", "event", "occurred_at", "actor", "jti", "request_id")
         same = {name: values[name] for name in names}
         return AuditEvent.objects.using(using).filter(**same).exists()
@@ -250,9 +248,8 @@ def _sqlstate(error: Exception) -> str | None:
 def lock_root(*delegations: Delegation) -> None:
     """Lock the roots of delegations until the commit, always in the same order.
 
-    Whoever adds to a tree or ends a part of it comes here first, so nothing is added beside a
-    revocation: a plain UPDATE would not wait for those who add. What was read before the lock
-    has to be read again.
+    Every change of a tree locks its root first, so nothing is added during a revocation: a plain
+    UPDATE would not wait for concurrent INSERTs. Rows read before the lock have to be read again.
     """
     roots = Delegation.objects.filter(public_id__in={row.root_id for row in delegations})
     list(roots.select_for_update().order_by("public_id").values_list("pk"))

@@ -148,7 +148,7 @@ def test_record_when_answered(story):
     assert str(record.scopes_granted) == "read:metrics"
     assert str(record.scopes_refused) == "write:alerts"
     assert str(record.audience) == SERVICE_A
-    assert (record.text_version, record.locale) == ("4", "en")
+    assert (record.text_version, record.locale) == ("5", "en")
     assert record.chosen_expiry - record.decided_at == timedelta(days=90)
     assert before <= record.decided_at <= timezone.now()
     assert record.ip_address == "127.0.0.1"

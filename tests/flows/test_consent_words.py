@@ -43,7 +43,7 @@ def test_page_when_a_scope_is_risky(risky):
     page = risky.authorize(scope=ALL)
     assert boxes(page) == {"read:metrics": True, "write:alerts": True, "delete:alerts": False}
     html = html_of(page)
-    for words in ("low risk", "medium risk", "high risk", "What has a high risk is not ticked"):
+    for words in ("low risk", "medium risk", "high risk", "Items of high risk are not ticked"):
         assert words in html
 
 
@@ -87,7 +87,7 @@ def test_page_when_shown(story):
 )
 def test_page_when_limits_keep_it_from_being_passed_on(story, limit):
     story.world.web.change(constraints=Constraints.parse([limit]))
-    assert "May be passed on to</dt> <dd><bdi>nobody</bdi>" in html_of(story.authorize())
+    assert "May be passed on to</dt> <dd><bdi>no other service</bdi>" in html_of(story.authorize())
 
 
 def test_page_when_it_may_be_passed_on_and_on(story):
@@ -250,7 +250,7 @@ def test_logo_when_there_is_one(story):
         logos.put(app.policy, PNG)
     html = html_of(story.authorize())
     [address] = re.findall(r'<img class="logo" src="([^"]+)" alt=""', html)
-    # Anybody can claim to be a public client: no picture vouches for it
+    # Any app can claim to be a public client: no picture vouches for it
     assert "<img" not in html_of(story.authorize(story.world.mobile))
     image = story.wire.get(address)
     assert (image.content, image["Content-Type"]) == (PNG, "image/png")

@@ -359,7 +359,7 @@ def test_approval_when_given(story, world):
     assert (delegation.principal_user, delegation.delegate) == (world.alice, world.tv.row)
     assert str(delegation.scopes) == str(record.scopes_granted) == "read:metrics"
     assert (str(record.scopes_refused), record.redirect_host) == ("write:alerts", "(device)")
-    assert (record.client_name, record.text_version) == ("Tv", "4")
+    assert (record.client_name, record.text_version) == ("Tv", "5")
     assert record.chosen_expiry - record.decided_at == timedelta(days=1)
     assert delegation.expires_at == record.chosen_expiry
     assert delegation.auth_time is not None

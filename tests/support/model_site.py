@@ -100,6 +100,11 @@ class Site:
             "scope": None if scope is None else " ".join(scope),
             "constraints": json.dumps(constraints) if constraints else None,
         }
+        if not self.known[client.name].is_confidential:
+            # RFC 8693 section 5: found tokens must not be exchangeable by whoever finds them
+            with pytest.raises(UnauthorizedClient):
+                self.send(names.TOKEN_EXCHANGE, client, **sent)
+            return
         found = self.compared(
             lambda: self.send(names.TOKEN_EXCHANGE, client, **sent),
             lambda: self.model.exchange(client, token, targets, scope, limits),
@@ -317,7 +322,7 @@ class Site:
             return deed(), wanted
         with pytest.raises(OAuthError) as caught:
             deed()
-        assert caught.value.code in codes
+        assert caught.value.code in codes, (codes, caught.value, caught.value.detail)
         return None
 
     def took(self, issued, expected):

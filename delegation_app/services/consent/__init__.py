@@ -1,1 +1,1 @@
-"""Consent: what is asked, how it is shown, and what was answered."""
+"""Consent: the request, the screen and the answer."""

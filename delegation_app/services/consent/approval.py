@@ -1,4 +1,4 @@
-"""What becomes of a consent after the answer: approved or rejected by an operator, or withdrawn."""
+"""Consents after the answer: approval or rejection by an operator, and withdrawal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def approve(consent: ConsentRecord, context: audit.RequestContext, *, reason: st
 
     Args:
         consent: one that awaits approval.
-        context: the operator, and from where.
+        context: the operator and the origin of the request.
         reason: a sentence for the record.
 
     Raises:
@@ -75,7 +75,7 @@ def withdraw(
 
     Args:
         consent: the record of the answer.
-        context: who withdraws it, and from where.
+        context: the withdrawing actor and the origin of the request.
         reason: a sentence for the record.
         leaves_block: False where all of the pair is blocked already.
 

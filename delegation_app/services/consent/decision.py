@@ -39,11 +39,11 @@ _EVENTS: Final[dict[str, Event]] = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a user has entered on a consent screen.
+    """A user's input on a consent screen.
 
     Attributes:
-        selected: the scopes whose checkboxes are ticked.
-        lifetime: for how long; None for no end.
+        selected: the scopes of the ticked checkboxes.
+        lifetime: the selected duration; None for no end.
         is_denial: whether the user has pressed Deny, whatever is selected.
     """
 
@@ -54,11 +54,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ConsentDecision:
-    """What an answer grants: `granted` includes what was granted before.
+    """The grant that results from an answer; `granted` includes earlier grants.
 
     Attributes:
         pending: whether an operator has to approve it.
-        until: when what an operator approved before ends; None for no such bound.
+        until: the end of an operator's earlier approval (UTC); None for no such bound.
     """
 
     granted: Scope = Scope()
@@ -69,10 +69,10 @@ class ConsentDecision:
 
 @dataclass(frozen=True, slots=True)
 class ConsentOutcome:
-    """The answer to a request, and what it delivers.
+    """The answer to a request, and its result.
 
     Attributes:
-        request: what was requested.
+        request: the request.
         record: the answer; for a grant without a prompt, the consent that covers it.
         code: the authorization code; empty for a device, and where nothing is granted yet.
     """
@@ -88,7 +88,7 @@ class ConsentOutcome:
 
     @property
     def location(self) -> str:
-        """Where the browser returns to the client; empty for a device."""
+        """The URL at the client to which the browser returns; empty for a device."""
         if self.request.target is None:
             return ""
         if self.code:
@@ -104,7 +104,7 @@ class AskAgain(InvalidRequest):
     """The answer is not accepted: the screen is shown again. Nothing is recorded.
 
     Args:
-        sentence: why, for the user, in their language.
+        sentence: the reason for the user, in their language.
     """
 
     def __init__(self, sentence: str, *, detail: str) -> None:
@@ -122,9 +122,9 @@ def decide(
     """Record a user's answer, and create the delegation that it allows.
 
     Args:
-        request: what was requested, by a browser or a device.
-        answer: what the user has entered. To allow without a selection is a denial.
-        context: the user, and from where.
+        request: the request of a browser or a device.
+        answer: the user's input. An empty selection is a denial.
+        context: the user and the origin of the request.
         shown: returns the screen that the user saw; None if it would be different now.
 
     Returns:
@@ -164,9 +164,9 @@ def repeat(request: ConsentRequest, first: ConsentRecord, answer: Answer) -> Con
     """Deliver the first answer to a user who gives the same answer again. Reads only.
 
     Args:
-        request: what was requested.
+        request: the request.
         first: the record of the first answer.
-        answer: what the user has entered this time.
+        answer: the user's input this time.
 
     Returns:
         None if the first answer cannot be delivered: its code was redeemed or has expired, or the
@@ -190,20 +190,20 @@ def is_denied(record: ConsentRecord) -> bool:
 
 
 def unanswered_devices() -> QuerySet[DeviceCode]:
-    """Return the devices that a user may answer. One with a record alone awaits approval."""
+    """Return the devices that a user may answer; one with a record already awaits approval."""
     rows = DeviceCode.objects.filter(approved_at=None, denied_at=None, consent=None)
     return rows.filter(expires_at__gt=clock.now())
 
 
 def too_late() -> InvalidRequest:
-    """Return the refusal of an answer about a device that none is expected for."""
+    """Return the refusal of an answer about a device that awaits none."""
     return InvalidRequest("This code was answered already or has expired. Start again.")
 
 
 def locked_screen(
     request: ConsentRequest, shown: Callable[[ConsentRequest], Screen | None]
 ) -> Screen:
-    """Return the screen that is answered, with the pair locked until the commit; see `decide`.
+    """Return the answered screen, with the pair locked until the commit; see `decide`.
 
     A block of the pair comes before the answer, and then the screen would show it; or it comes
     after the answer. Call it inside a transaction.
@@ -276,10 +276,10 @@ def grant(
     """Create the delegation that a consent allows, and deliver it to the browser or the device.
 
     Args:
-        request: what was requested.
-        consent: the record on which the delegation stands.
-        scope: its scopes.
-        context: the user, and from where.
+        request: the request.
+        consent: the consent that the delegation rests on.
+        scope: the scopes of the delegation.
+        context: the user and the origin of the request.
         just_allowed: whether the answer was given in this very transaction.
 
     Side effects: those of `creation.create`, and a code with an event or the device's row. Call it
@@ -309,7 +309,7 @@ def create_delegation(
 ) -> Delegation:
     """Create the delegation that a consent allows; see `grant`."""
     is_answer = consent.decision == Decision.GRANTED
-    # A record without a prompt stands on the screen that was answered before, if there was one
+    # A record without a prompt rests on the last answered screen, if there is one
     page = consent if is_answer else history.look_up(replace(request, scope=scope)).covering
     terms = Terms(
         client=request.client,

@@ -58,7 +58,7 @@ class PreviousAnswers:
     def covering(self) -> ConsentRecord | None:
         """An effective consent that covers the request, or None.
 
-        It does not cover what the user or an operator has taken from the client since: without a
+        It does not cover what the user or an operator has blocked for the client since: without a
         new answer, the next request would restore it.
         """
         scope = self.request.scope

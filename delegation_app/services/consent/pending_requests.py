@@ -58,7 +58,7 @@ class Pending:
 def lifetime() -> timedelta:
     """Return how long a request is kept: longer than its page may be answered.
 
-    So a page that was open for too long leads back to its request.
+    A page that was open for too long leads back to its request.
     """
     return conf.authorization_request_lifetime + _TIME_TO_SIGN_IN
 
@@ -70,7 +70,7 @@ def keep(kind: Kind, content: Mapping[str, Any], *, client_id: str, waiter: Wait
     Args:
         kind: what it waits for.
         content: JSON members.
-        client_id: the client that asks.
+        client_id: the requesting client.
         waiter: the browser and the user.
 
     Returns:
@@ -112,7 +112,7 @@ def claim(handle: str, subject: str) -> None:
 
 
 def replace(handle: str) -> None:
-    """Take no more answers under this handle: a newer page asks the same. It still leads back."""
+    """Accept no further answers under this handle, which a newer page replaces. It leads back."""
     PendingRequest.objects.filter(digest=digest(handle)).update(kind=Kind.REQUEST)
 
 

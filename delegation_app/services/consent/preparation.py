@@ -1,4 +1,4 @@
-"""What becomes of a consent request before the user answers: a screen, a grant or a wait."""
+"""Preparing a consent request before the user answers: a screen, a grant or a wait."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _WINDOW: Final = 60
 
 
 def prepare(request: ConsentRequest, context: audit.RequestContext) -> Screen | ConsentOutcome:
-    """Return the screen that the user has to be shown, or the outcome without one.
+    """Return the screen that the user has to answer, or the outcome without one.
 
     That is a grant where no prompt is required, or the user's answer that awaits approval.
 
     Args:
         request: from a browser, or from a device, which always gets a screen.
-        context: the user, and from where.
+        context: the user and the origin of the request.
 
     Raises:
         ConsentRequired: the user has to be prompted, and `prompt=none` forbids it.
@@ -38,7 +38,7 @@ def prepare(request: ConsentRequest, context: audit.RequestContext) -> Screen | 
         TooManyAttempts: the client got too many codes for this user in this minute.
 
     Side effects: none for a screen or a wait. For a grant two or three rows and as many audit
-    events: it stands on the covering consent, for a trusted client on a record of its own.
+    events: it rests on the covering consent, for a trusted client on a record of its own.
     """
     if request.is_on_a_device:
         return screen.compose(request)

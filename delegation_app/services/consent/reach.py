@@ -1,4 +1,4 @@
-"""To whom the services that get a token may pass the authority on (RFC 8693)."""
+"""The resource servers and clients to which authority may be delegated onward (RFC 8693)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from delegation_app.protocol.scope import Scope
 
 @dataclass(frozen=True, slots=True)
 class ReachableServer:
-    """A resource server that may be reached from another one, and how far away it is."""
+    """A resource server that may be reached from another one, and its distance."""
 
     name: str
     identifier: str
@@ -27,11 +27,11 @@ class ReachableServer:
 
 @dataclass(frozen=True, slots=True)
 class Onward:
-    """Where authority may be passed on to, and by whom.
+    """Where authority may be delegated onward, and by which clients.
 
     Attributes:
-        targets: the resource servers, the nearest first.
-        clients: the client ids of those that may exchange a token on the way there.
+        targets: the resource servers, nearest first.
+        clients: the client ids of those that may exchange a token on the way.
     """
 
     targets: list[ReachableServer]
@@ -40,11 +40,11 @@ class Onward:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """The clients that may exchange what the holders before them have.
+    """The clients that may exchange the tokens of the previous step.
 
     Attributes:
         clients: their client ids.
-        named: the client ids that stand as `may_act` in their own tokens.
+        named: the client ids that `may_act` names in their own tokens.
         servers: the active resource servers that their policies list.
     """
 
@@ -56,17 +56,17 @@ class _Step:
 def onward(
     scope: Scope, audience: Audience, constraints: Constraints, now: datetime, *, may_act: str = ""
 ) -> Onward:
-    """Return where the authority may be passed on to, and by whom. Reads only.
+    """Return where the authority may be delegated onward, and by which clients. Reads only.
 
-    The app itself cannot extend its reach by exchange; those can to whom its tokens are sent, and
-    the client that its policy names.
+    The app itself cannot extend its reach by exchange; the resource servers that get its tokens
+    can, and so can the client that its policy names.
 
     Args:
-        scope: the requested scope; a server that knows nothing of it is out of reach.
-        audience: where the app's own tokens are valid.
-        constraints: `resource_servers` and `max_depth` of these are looked at.
-        now: the time to judge by.
-        may_act: the client id that stands in the app's tokens; empty for none.
+        scope: the requested scope; a resource server without any of it is out of reach.
+        audience: the resource servers of the app's own tokens.
+        constraints: the constraints, of which `resource_servers` and `max_depth` apply.
+        now: the time of the judgement (UTC).
+        may_act: the client id that `may_act` names in the app's tokens; empty for none.
 
     Side effects: two statements for each step, until nothing new is found.
     """
@@ -87,7 +87,7 @@ def onward(
         found += [ReachableServer(row.name, row.identifier, steps) for row in new]
         last = {row.identifier for row in new}
         named = set(step.named - clients)
-        # Whoever may only go where nothing is permitted passes nothing on
+        # A client without a permitted target delegates nothing onward
         if permitted:
             clients |= step.clients
         seen |= last
@@ -104,9 +104,9 @@ def _permits(constraints: Constraints, kind: str, now: datetime, audience: Audie
 
 
 def _next(identifiers: Iterable[str], named: Iterable[str]) -> _Step:
-    # Who speaks for a server that got a token may exchange it, if its policy says so
+    # A client that represents a resource server may exchange its tokens, if the policy allows it
     speaks = Q(application__introspectable_resource_servers__identifier__in=list(identifiers))
-    # RFC 8693 section 4.4: and who is named in the token, wherever that is valid
+    # RFC 8693 section 4.4: so may the client that the token names, wherever the token is valid
     is_named = Q(application__client_id__in=list(named))
     rows = ClientPolicy.objects.filter(speaks | is_named, enabled=True).distinct()
     able = [

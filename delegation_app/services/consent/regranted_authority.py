@@ -1,4 +1,4 @@
-"""What was blocked and an answer grants again: the screen lists it, sentence by sentence."""
+"""Blocked authority that an answer grants again: the screen lists it, sentence by sentence."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class RegrantedAuthority:
 
 
 def of(request: ConsentRequest, app: str, onward: Onward) -> RegrantedAuthority:
-    """Return what was blocked of the app, or of the services behind it, and is granted again.
+    """Return the blocked authority of the app and of the services behind it that is regranted.
 
     Reads only: two statements, and two more where anything of a service is blocked.
 
@@ -133,7 +133,7 @@ def _of_services(
         (text % {"app": called[name], "day": _day(block.blocked_at)}, [name, str(block.public_id)])
         for block in taken
         for name in sorted({block.client_id_value} & clients if block.client_id_value else clients)
-        # As far as no page has said so: a box was unticked, or a place was out of reach
+        # Unless a screen has listed it: a checkbox was cleared, or a server was out of reach
         if blocks.binding(
             authority, blocks.rest(block, before.get((name, str(block.public_id)), []), authority)
         )
@@ -155,17 +155,17 @@ _BATCH: Final = 500
 def times(
     found: Iterable[DelegationBlock], *, subject: str = "", client_id: str = ""
 ) -> dict[int, datetime]:
-    """Return when the user allowed on a page all that a block binds, by the key of the block.
+    """Return when the user allowed on a screen all that a block binds, by the key of the block.
 
-    A block that is not in it still binds. What a block of everything binds is allowed again by a
-    page on which the user left nothing out.
+    A block without an entry still binds. A block of everything is overcome by a screen on which the
+    user left nothing out.
 
     Args:
         found: the blocks.
-        subject, client_id: the pair by which those are judged that name no principal or no client;
-            without it they are left out.
+        subject, client_id: the pair that judges blocks without a principal or a client; without it
+            they are left out.
 
-    Side effects: none; one statement, or none without blocks.
+    Side effects: none; one statement, none without blocks.
     """
     pairs = {
         block: (block.subject or subject, block.client_id_value or client_id) for block in found
@@ -186,7 +186,7 @@ def times(
 
 
 def keys(rows: QuerySet[DelegationBlock]) -> Iterator[int]:
-    """Return the keys of those blocks that are overcome; see `times`.
+    """Return the keys of the blocks that are overcome; see `times`.
 
     Side effects: none; one statement for every 500 blocks of a pair that has a later answer.
     """

@@ -1,4 +1,4 @@
-"""What is requested of a user, by a browser or by a device."""
+"""The request to a user, by a browser or by a device."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ ON_A_DEVICE: Final = "(device)"
 
 @dataclass(frozen=True, slots=True)
 class ConsentRequest:
-    """A client's request to a user, after everything in it was validated.
+    """A client's validated request to a user.
 
     Attributes:
         client: the client that requests it.
         sign_in: the user.
-        scope, audience, constraints: what it may do, where, within which limits.
+        scope, audience, constraints: the requested scopes, resource servers and limits.
         grant_type: the grant that requests it.
         handle: the secret that names a browser's request. Each request is answered once.
         target: where the response to a browser goes; None for a device.
@@ -72,7 +72,7 @@ class ConsentRequest:
 
     @property
     def redirect_host(self) -> str:
-        """What the screen shows of the redirect URI: its host, or the scheme of an app."""
+        """The redirect URI as the screen shows it: its host, or the scheme of an app."""
         if self.target is None:
             return ON_A_DEVICE
         parts = urlsplit(self.target.uri)
@@ -80,7 +80,7 @@ class ConsentRequest:
 
     @property
     def digest(self) -> str:
-        """What the consent record keeps of the request's secret."""
+        """The digest of the request's secret, for the consent record."""
         return digest(self.handle) if self.device is None else self.device.digest
 
     def requires_sign_in(self, now: datetime) -> bool:

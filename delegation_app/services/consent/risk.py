@@ -1,4 +1,4 @@
-"""How much harm a scope can do, as the site has judged it."""
+"""The harm that a scope can do, as the site has rated it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Risk(StrEnum):
 
     @property
     def label(self) -> Promise:
-        """What people read."""
+        """The name of the level for users."""
         return _LABELS[self]
 
 
@@ -32,11 +32,11 @@ _LABELS: dict[Risk, Promise] = {
 
 
 def of(name: str) -> Risk:
-    """Return the risk of a scope: medium if the site has not judged it, or not in our words."""
+    """Return the risk of a scope: medium for an unrated scope or an unknown rating."""
     level = conf.scope_risks.get(name)
     return Risk(level) if level in RISKS else Risk.MEDIUM
 
 
 def risky(scope: Scope) -> Scope:
-    """Return the scopes of high risk: never ticked beforehand, and maybe to be confirmed."""
+    """Return the scopes of high risk: never preselected, and subject to approval if required."""
     return Scope(name for name in scope if of(name) is Risk.HIGH)

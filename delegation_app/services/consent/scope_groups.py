@@ -40,7 +40,7 @@ def preselected(request: ConsentRequest) -> Scope:
 
 def _group(request: ConsentRequest, legend: str, hint: str, scope: Scope) -> dict[str, Any]:
     if risk.risky(scope) and scope <= request.selectable:
-        hint = _("%(hint)s What has a high risk is not ticked: choose it yourself.") % {
+        hint = _("%(hint)s Items of high risk are not ticked: choose them yourself.") % {
             "hint": hint
         }
     rows = [_row(request, name) for name in scope]

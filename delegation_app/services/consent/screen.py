@@ -37,17 +37,17 @@ from delegation_app.services.consent.reach import ReachableServer
 from delegation_app.services.consent.request import ConsentRequest
 
 # Raised whenever the words or the order of the screen change
-VERSION: Final = "4"
+VERSION: Final = "5"
 
 _MAX_TARGETS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """What a user is shown.
+    """A consent screen.
 
     Attributes:
-        request: what is requested.
+        request: the request.
         content: JSON members; the templates place each of them.
         locale: its language.
         at: the time for which it is composed.
@@ -205,7 +205,7 @@ def _registered(created: datetime, at: datetime) -> str:
 
 
 def _warnings(request: ConsentRequest, name: str) -> list[list[Piece]]:
-    anybody = fragments(_("Anybody can claim to be %(app)s. "), app=name)
+    anyone = fragments(_("Any app can claim to be %(app)s. "), app=name)
     found = []
     if request.is_on_a_device:
         found.append(
@@ -217,12 +217,12 @@ def _warnings(request: ConsentRequest, name: str) -> list[list[Piece]]:
                         "enter a code that someone sent you. "
                     )
                 ),
-                *([] if request.client.is_confidential else anybody),
+                *([] if request.client.is_confidential else anyone),
             ]
         )
     elif not request.client.is_confidential:
         go_on = fragments(_("Go on only if you started this yourself just now."))
-        found.append([[STRONG, _("Unverified app.")], [PLAIN, " "], *anybody, *go_on])
+        found.append([[STRONG, _("Unverified app.")], [PLAIN, " "], *anyone, *go_on])
     return found
 
 
@@ -241,7 +241,7 @@ def _facts(request: ConsentRequest, targets: list[ReachableServer]) -> list[dict
 
 def _targets(found: list[ReachableServer]) -> list[dict[str, Any]]:
     if not found:
-        return [{"text": _("nobody")}]
+        return [{"text": _("no other service")}]
     values: list[dict[str, Any]] = [
         {"text": sanitize(one.name), "code": one.identifier} for one in found[:_MAX_TARGETS]
     ]
@@ -271,7 +271,7 @@ def _notes(request: ConsentRequest, until: datetime | None, *, pending: bool) ->
         )
     if until is not None:
         notes.append(
-            _("What has a high risk was allowed until %(day)s. This answer does not last longer.")
+            _("Items of high risk were allowed until %(day)s. This answer does not last longer.")
             % {"day": _day(until)}
         )
     return notes

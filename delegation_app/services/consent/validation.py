@@ -50,7 +50,7 @@ _MAX_MAX_AGE: Final = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class ValidatedClient:
-    """A client and one of its own redirect URIs: from here on errors may be redirected."""
+    """A client with one of its redirect URIs: from here on, errors may be redirected."""
 
     client: RegisteredClient
     target: RedirectTarget
@@ -74,10 +74,10 @@ def validate_client_and_redirect(parameters: Parameters) -> ValidatedClient:
 def consent_request(
     parameters: Parameters, validated: ValidatedClient, sign_in: SignIn | None
 ) -> ConsentRequest:
-    """Validate everything else, and return what is requested of the user.
+    """Validate the other parameters, and return the request to the user.
 
     Args:
-        parameters: those of the authorization request.
+        parameters: the parameters of the authorization request.
         validated: its client and redirect URI.
         sign_in: the user; None before the sign-in.
 
@@ -91,10 +91,10 @@ def consent_request(
 
 
 def restore(shown: Mapping[str, Any], handle: str, sign_in: SignIn) -> ConsentRequest:
-    """Return the request whose screen is answered now, with what the screen showed as granted.
+    """Return the request of the answered screen, with the grants that the screen showed.
 
     The client and the redirect URI may have changed since. Marks on the screen may be out of date,
-    but scopes without a checkbox have to be granted still.
+    but scopes without a checkbox must still be granted.
 
     Args:
         shown: the result of `ConsentRequest.to_json`.

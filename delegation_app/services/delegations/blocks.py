@@ -1,10 +1,9 @@
-"""What was taken stays taken: the facts about a pair of principal and delegate.
+"""Blocks: authority of a principal and delegate that a user or an operator has revoked or limited.
 
-What a person or an operator takes is recorded here in the transaction that takes it. Whatever
-lets the delegate have authority cuts it by the blocks of the pair: the look at earlier consents,
-the creation of a delegation, and the use of one that is found by its terms. A block binds until
-the user allows the authority on a page that was shown later and says so, or an operator lifts it.
-What a client gives back by itself leaves no block.
+A block is stored in the transaction that revokes or narrows. It cuts everything that gives the
+delegate authority: earlier consents, new delegations, and the reuse of delegations by their terms.
+A block binds until the user allows the authority again on a later screen that lists it, or an
+operator lifts it. A revocation by the client itself leaves no block.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ from delegation_app.services.transactions import advisory_lock, nested
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """What a delegation allows, or would.
+    """What a delegation allows, or would allow.
 
     Attributes:
-        scope, audience, constraints: what for, where, within which limits.
-        expires_at: when it ends; None for no end.
+        scope, audience, constraints: the permitted scopes, resource servers and limits.
+        expires_at: its end (UTC); None for no end.
     """
 
     scope: Scope
@@ -53,13 +52,13 @@ class Authority:
 def of_pair(
     subject: str, client_id: str, *, since: datetime | None = None
 ) -> list[DelegationBlock]:
-    """Return the blocks that bind a pair, the oldest first. One statement, reads only.
+    """Return the blocks that bind a pair, oldest first. One statement, reads only.
 
     Args:
         subject: the principal.
-        client_id: of the delegate.
-        since: when the person allowed on a page what is asked about now (UTC): blocks before that
-            moment do not bind it. None if no page was answered.
+        client_id: the client id of the delegate.
+        since: the time of the user's answer (UTC), which overcomes earlier blocks. None without an
+            answer.
     """
     rows = DelegationBlock.objects.active().of_pair(subject, client_id)
     if since is not None:
@@ -68,7 +67,7 @@ def of_pair(
 
 
 def beside(block: DelegationBlock) -> QuerySet[DelegationBlock]:
-    """Return the further blocks of the pair of a block, the oldest first."""
+    """Return the other blocks of a block's pair, oldest first."""
     rows = DelegationBlock.objects.active().exclude(pk=block.pk)
     if block.subject:
         rows = rows.filter(subject__in=("", block.subject))
@@ -78,9 +77,9 @@ def beside(block: DelegationBlock) -> QuerySet[DelegationBlock]:
 
 
 def of_clients(subject: str, client_ids: Iterable[str]) -> list[DelegationBlock]:
-    """Return the blocks of several clients for one principal, the oldest first.
+    """Return the blocks of several clients for one principal, oldest first.
 
-    One statement, reads only; none without clients.
+    One statement, reads only; no statement without clients.
     """
     clients = list(client_ids)
     if not clients:
@@ -92,21 +91,21 @@ def of_clients(subject: str, client_ids: Iterable[str]) -> list[DelegationBlock]
 
 
 def of_child(row: Delegation, client_id: str, authority: Authority) -> list[DelegationBlock]:
-    """Return the blocks that bind what is passed on to a client, the oldest first.
+    """Return the blocks that bind a child delegation, oldest first.
 
-    The user answers the app at the root, not the client that gets a part of it. A block of that
-    client is overcome by pages of the app that said so, as far as they reached and were allowed; a
-    block of the app itself by the answer that the root stands on.
+    The user answers the app at the root, not the client of the child. A screen of the app that
+    listed a block of the child's client overcomes it, within what the user allowed and the screen's
+    reach. The answer behind the root overcomes a block of the app itself.
 
     Args:
-        row: the child, or the parent that it is made from.
-        client_id: of the child's delegate.
-        authority: what the child holds or shall hold.
+        row: the child, or its parent.
+        client_id: the client id of the child's delegate.
+        authority: the authority of the child.
 
     Side effects: none; one statement, and two more where a block is older than the answer.
     """
     found, allowed_at = of_pair(row.subject, client_id), row.allowed_at
-    # No page was answered
+    # No screen was answered
     if allowed_at is None or row.consent_id is None:
         return found
     older = [block for block in found if block.blocked_at < allowed_at]
@@ -114,7 +113,7 @@ def of_child(row: Delegation, client_id: str, authority: Authority) -> list[Dele
         return found
     answer = ConsentRecord.objects.defer("shown").get(pk=row.consent_id)
     app, first = answer.client_id_value, min(block.blocked_at for block in older)
-    # What the app itself gets on its own tokens stands on its own page
+    # A delegation to the app itself rests on the app's own screen
     own = [Authority(answer.scopes_granted, answer.audience)] if app == client_id else []
     back = {} if own else given_back(row.subject, app, since=first, until=allowed_at)
     left: list[DelegationBlock] = []
@@ -127,17 +126,17 @@ def of_child(row: Delegation, client_id: str, authority: Authority) -> list[Dele
 def given_back(
     subject: str, client_id: str, *, since: datetime, until: datetime | None = None
 ) -> dict[tuple[str, str], list[Authority]]:
-    """Return what pages of an app have said to come back, and the user has allowed.
+    """Return what the screens of an app listed as regranted and the user allowed.
 
-    An answer that was withdrawn or has run out gives nothing back. One statement, reads only.
+    A withdrawn or expired answer regrants nothing. One statement, reads only.
 
     Args:
         subject: the user.
-        client_id: of the app.
-        since, until: the times of the answers (UTC); None for up to now.
+        client_id: the client id of the app.
+        since, until: the times of the answers (UTC); no upper bound for None.
 
     Returns:
-        By client id and public id of each block: what each answer allowed, where its page reached.
+        By client id and public id of each block: what each answer allowed within its reach.
     """
     rows = ConsentRecord.objects.effective(clock.now()).filter(
         subject=subject, client_id_value=client_id, decided_at__gte=since
@@ -147,7 +146,7 @@ def given_back(
     found: dict[tuple[str, str], list[Authority]] = defaultdict(list)
     kept = rows.values_list("shown__restores", "shown__reach", "scopes_granted", "audience")
     for marks, reach, scopes, audience in kept:
-        # Older records do not say how far their page reached
+        # Older records have no reach
         allowed = Authority(scopes, audience if reach is None else Audience(reach))
         for name, block in marks or ():
             found[name, block].append(allowed)
@@ -157,12 +156,12 @@ def given_back(
 def rest(
     block: DelegationBlock, back: Iterable[Authority], authority: Authority
 ) -> list[DelegationBlock]:
-    """Return what a block still binds beside what was given back, one block for each place.
+    """Return what a block still binds after a regrant, as one block per resource server.
 
     Args:
-        block: the block; itself where nothing of it was given back.
-        back: what was given back.
-        authority: what is judged; of a block of everything, the rest within it is returned.
+        block: the block, which is returned itself if nothing of it was regranted.
+        back: the regranted authority.
+        authority: the authority under judgement, which bounds a block of everything.
     """
     bound = authority if block.everything else Authority(block.scopes, block.audience)
     part = [one for one in back if one.scope & bound.scope and one.audience & bound.audience]
@@ -191,9 +190,9 @@ def cut(
     """Return what blocks leave of an authority; None for nothing.
 
     Args:
-        authority: what would be granted.
-        blocks: those that bind it.
-        now: the time to judge by (UTC); the present if left out.
+        authority: the authority to be granted.
+        blocks: the blocks that bind it.
+        now: the time of the judgement (UTC); the present by default.
     """
     now = now or clock.now()
     left: Authority | None = authority
@@ -215,11 +214,8 @@ def _cut_by(block: DelegationBlock, authority: Authority, now: datetime) -> Auth
 
 
 def _without(block: DelegationBlock, authority: Authority) -> Authority | None:
-    """Return the authority without what a block binds.
-
-    Authority is each scope at each resource server. Where a part of the scopes is bound at a part
-    of the resource servers, one of the two has to go: the scopes, if others are left.
-    """
+    # Authority is each scope at each resource server. Where some scopes are blocked at some of the
+    # resource servers, the scopes go; if no other scope is left, the resource servers go.
     if block.everything:
         return None
     if scope := authority.scope - block.scopes:
@@ -230,18 +226,18 @@ def _without(block: DelegationBlock, authority: Authority) -> Authority | None:
 
 
 def binding(authority: Authority, blocks: Sequence[DelegationBlock]) -> list[DelegationBlock]:
-    """Return those blocks that bind any of an authority."""
+    """Return the blocks that bind any of an authority."""
     return [block for block in blocks if touches(block, authority)]
 
 
 def leaves_block(origin: audit.RequestContext, client_id: str) -> bool:
-    """Whether what ends now was taken: not by the client that gives its own back."""
+    """Whether a revocation leaves a block: not if the client revokes its own delegation."""
     return origin.actor != client_subject(client_id)
 
 
 def of_revocation(row: Delegation) -> DelegationBlock:
-    """Return the block that the revocation of a delegation leaves, not stored yet."""
-    # A client that acts for itself has no page to ask on: it is stopped until an operator lifts it.
+    """Return the block that the revocation of a delegation leaves, unsaved."""
+    # A client that acts for itself has no screen: it is blocked until an operator lifts the block
     return DelegationBlock(
         cause=DelegationBlock.Cause.REVOKED,
         subject=row.subject,
@@ -254,12 +250,12 @@ def of_revocation(row: Delegation) -> DelegationBlock:
 
 
 def of_narrowing(before: Authority, row: Delegation, limits: Constraints) -> list[DelegationBlock]:
-    """Return the blocks that a narrowing leaves, not stored yet.
+    """Return the blocks that a narrowing leaves, unsaved.
 
     Args:
-        before: what the delegation allowed.
-        row: the delegation as it is now.
-        limits: the constraints that were added.
+        before: the authority before the narrowing.
+        row: the narrowed delegation.
+        limits: the added constraints.
     """
     bound: list[dict[str, Any]] = [
         {"scopes": before.scope - row.scopes, "audience": before.audience},
@@ -283,7 +279,7 @@ def of_narrowing(before: Authority, row: Delegation, limits: Constraints) -> lis
 
 
 def of_everything(subject: str, client_id: str) -> DelegationBlock:
-    """Return the block of all that a pair may have, not stored yet; empty for all there are."""
+    """Return the block of all authority of a pair, unsaved; an empty name stands for all names."""
     return DelegationBlock(
         cause=DelegationBlock.Cause.REVOKED,
         subject=subject,
@@ -293,7 +289,7 @@ def of_everything(subject: str, client_id: str) -> DelegationBlock:
 
 
 def of_withdrawal(consent: ConsentRecord) -> DelegationBlock:
-    """Return the block that the withdrawal of a consent leaves, not stored yet."""
+    """Return the block that the withdrawal of a consent leaves, unsaved."""
     return DelegationBlock(
         cause=DelegationBlock.Cause.WITHDRAWN,
         subject=consent.subject,
@@ -305,17 +301,17 @@ def of_withdrawal(consent: ConsentRecord) -> DelegationBlock:
 
 
 def store(blocks: Iterable[DelegationBlock], origin: audit.RequestContext, *, reason: str) -> None:
-    """Store blocks; the event of what took the authority is recorded by the caller.
+    """Store blocks. The caller records the event of the revocation or narrowing.
 
-    Side effects: waits for whoever creates delegations of these pairs, one statement, one INSERT
-    for every 500. Call it inside a transaction that holds the roots concerned.
+    Side effects: waits for transactions that create delegations of these pairs; one statement, and
+    one INSERT for every 500 blocks. Call it inside a transaction that holds the roots concerned.
     """
-    # Copies: a selection can be revoked again, and the database may ask for another try
+    # Copies: a selection can be revoked again, and the database may require a retry
     rows = [copy(block) for block in blocks]
     if not rows:
         return
     advisory_lock(*{_lock_name(row.subject, row.client_id_value) for row in rows})
-    # After the wait: what the person allowed meanwhile was allowed before this
+    # After the wait: an answer that was given meanwhile is older than the block
     now = clock.now()
     for row in rows:
         row.pk, row.public_id = None, uuid4()
@@ -326,29 +322,28 @@ def store(blocks: Iterable[DelegationBlock], origin: audit.RequestContext, *, re
 
 
 def hold_pair(subject: str, client_id: str, *alone: str) -> None:
-    """Wait for whoever takes something from a pair, and keep them waiting until the commit.
+    """Wait for transactions that block a pair, and hold them off until the commit.
 
     Args:
         subject, client_id: the pair.
-        alone: names that this transaction holds alone, in the same statement.
+        alone: names of exclusive locks, taken in the same statement.
     """
     shared = (_lock_name(subject, ""), _lock_name("", client_id))
     advisory_lock(*alone, shared=shared)
 
 
 def lift(block: DelegationBlock, origin: audit.RequestContext, *, reason: str) -> bool:
-    """Let a pair have again what a block binds; return whether this call did it.
+    """Lift a block; return whether this call did it.
 
-    What the block has cut already stays as it is; the next request opens a delegation of its own.
+    Delegations that the block has cut stay as they are; the next request creates a new one.
 
-    Side effects: one row, the terms of the delegations that the pair finds by them, one audit
-    event.
+    Side effects: one row, the terms digests of the pair's delegations, one audit event.
     """
     with nested():
         lifted = DelegationBlock.objects.active().filter(pk=block.pk)
         actor = audit.printable(origin.actor, 300) or "system"
-        said = {"lifted_by": actor, "lift_reason": audit.printable(reason, 255)}
-        if not lifted.update(lifted_at=clock.now(), **said):
+        columns = {"lifted_by": actor, "lift_reason": audit.printable(reason, 255)}
+        if not lifted.update(lifted_at=clock.now(), **columns):
             return False
         _forget_terms(block)
         audit.record(
@@ -365,7 +360,7 @@ def lift(block: DelegationBlock, origin: audit.RequestContext, *, reason: str) -
 
 
 def lift_all(subject: str, client_id: str, origin: audit.RequestContext, *, reason: str) -> int:
-    """Lift every block that names exactly this pair; return how many there were. See `lift`."""
+    """Lift every block that names exactly this pair; return their number. See `lift`."""
     with nested():
         rows = DelegationBlock.objects.active()
         found = list(rows.filter(subject=subject, client_id_value=client_id).order_by("pk"))
@@ -385,7 +380,7 @@ def as_details(block: DelegationBlock) -> dict[str, Any]:
 
 
 def _forget_terms(block: DelegationBlock) -> None:
-    # Those that were cut would be found again, and nothing would have come back
+    # The next request would find the delegations that were cut
     rows = Delegation.objects.filter(revoked_at=None).filter(
         Q(parent__isnull=False) | Q(principal_client__isnull=False)
     )
@@ -394,5 +389,5 @@ def _forget_terms(block: DelegationBlock) -> None:
 
 
 def _lock_name(subject: str, client_id: str) -> str:
-    # Whoever takes holds alone the smallest name that every creator of such a pair shares
+    # A block locks exclusively the most specific name that all creators for its pair share
     return f"blocks of subject {subject}" if subject else f"blocks of client {client_id}"

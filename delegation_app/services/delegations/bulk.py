@@ -1,8 +1,8 @@
-"""Revoking all delegations of a filter in batches, to be interrupted and repeated at any time.
+"""Bulk revocation by filter, in batches that can be interrupted and repeated.
 
-Each batch is a transaction of its own. Revoked delegations drop out of the filter, so a repeated
-batch ends nothing twice. Delegations issued after the start are left alone, unless they are below
-one that ends. The admin, the API and the command line all revoke this way.
+Each batch is a transaction of its own. Revoked delegations no longer match, so a repeated batch
+revokes nothing twice. Delegations issued after the start are left alone, unless they descend from a
+revoked one. The admin, the API and the command line all revoke this way.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from delegation_app.services.delegations.state import NOT_ENDED
 from delegation_app.services.paging import Cursor, RowCount
 from delegation_app.services.transactions import durable
 
-# After so long `advance` begins no further batch
+# `advance` starts no further batch after this many seconds
 SECONDS = 2.0
 _MICROSECOND: Final = timedelta(microseconds=1)
 _Fetch = Callable[..., ListingPage]
@@ -33,14 +33,14 @@ _Fetch = Callable[..., ListingPage]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be revoked, and how far that has come.
+    """A bulk revocation and its progress.
 
     Attributes:
         chosen: the filter.
-        started_at: delegations issued later are left alone.
-        position: where to go on; None at the beginning.
-        ended: how many delegations ended so far, with all below them.
-        is_over: whether all of the filter was read.
+        started_at: the start (UTC); delegations issued later are left alone.
+        position: where the next batch starts; None at the beginning.
+        ended: the number of delegations revoked so far, descendants included.
+        is_over: whether the whole filter was read.
     """
 
     chosen: DelegationFilter
@@ -55,8 +55,8 @@ class RevocationOutlook:
     """What a task will do.
 
     Attributes:
-        matching: how many delegations match and have not ended, without those below them.
-        next: what the first of them end, with all below them.
+        matching: the number of matching delegations that have not ended, without descendants.
+        next: what the first of them revoke, descendants included.
     """
 
     matching: RowCount
@@ -66,16 +66,16 @@ class RevocationOutlook:
 def begin(
     chosen: DelegationFilter, *, skips_expired: bool = False, last_key: int | None = None
 ) -> Task:
-    """Return a task that revokes what matches a filter now. Nothing is written.
+    """Return a task that revokes the delegations that match a filter now. Nothing is written.
 
     Args:
         chosen: the filter.
         skips_expired: whether expired delegations are left alone, unless the filter names a state.
-        last_key: the key of the newest row that is meant; rows stored later are left alone.
+        last_key: the key of the newest row to revoke; later rows are left alone.
     """
     state = chosen.state or (NOT_ENDED if skips_expired else "")
     now = clock.now()
-    # Including what was issued at that very moment
+    # Includes delegations issued at this very moment
     before = min(filter(None, (now + _MICROSECOND, chosen.issued_before)))
     bounded = replace(chosen, state=state, issued_before=before, unrevoked=True)
     return Task(bounded if last_key is None else replace(bounded, last_key=last_key), now)
@@ -88,7 +88,7 @@ def outlook(
 
     Args:
         task: the task.
-        size: of how many delegations what ends with them is counted.
+        size: the number of delegations in the preview.
         is_full: see `remaining`.
     """
     page = _ahead(task, is_full=is_full)
@@ -102,7 +102,7 @@ def remaining(task: Task, *, is_full: bool = False) -> RowCount:
 
     Args:
         task: the task.
-        is_full: whether to read on until `MAX_COUNT` are counted, however rare they are.
+        is_full: whether to read on until `MAX_COUNT` are counted, however rare matches are.
     """
     return RowCount(0, is_all=True) if task.is_over else _ahead(task, is_full=is_full).count
 
@@ -116,16 +116,16 @@ def newest_key(task: Task) -> int:
 def batches(
     task: Task, origin: audit.RequestContext, *, reason: str, size: int | None = None
 ) -> Iterator[Task]:
-    """Revoke in batches, and yield how far that came after each; at least one.
+    """Revoke in batches, at least one, and yield the progress after each.
 
     Args:
         task: from `begin`, or one that was yielded. An older one may be repeated.
-        origin: who revokes.
+        origin: the revoking actor and the origin of the request.
         reason: a sentence for the record.
-        size: how many matching delegations end with one batch at most.
+        size: the maximum of matching delegations per batch.
 
     Raises:
-        RuntimeError: a transaction is open already; each batch has one of its own.
+        RuntimeError: a transaction is open already.
 
     Side effects: those of `revocation.revoke_delegations`, for each batch.
     """
@@ -145,8 +145,8 @@ def advance(task: Task, origin: audit.RequestContext, *, reason: str) -> Task:
 
 
 def revoke_some(task: Task, origin: audit.RequestContext, *, reason: str, size: int) -> Task:
-    """Revoke one batch that ends something, if there is one left; see `batches`."""
-    # A part of the table may have nothing of a rare filter without being its end
+    """Revoke batches until one has revoked something or none is left; see `batches`."""
+    # A part of the table without a match is not the end of a rare filter
     for after in batches(task, origin, reason=reason, size=size):
         task = after
         if task.ended:
@@ -155,8 +155,8 @@ def revoke_some(task: Task, origin: audit.RequestContext, *, reason: str, size: 
 
 
 def next_batch(task: Task, origin: audit.RequestContext, *, reason: str, size: int) -> Task:
-    """Revoke the next delegations, at most `size`, with all below them; see `batches`."""
-    # Oldest first: delegations below them end with them, and are not read again
+    """Revoke the next delegations, at most `size`, and their descendants; see `batches`."""
+    # Oldest first: descendants end with their ancestors, and are not read again
     page = _fetch(listing.fetch, task, size)
     keys = [place.key for place in page.found]
     ended = task.ended + (_revoke(keys, origin, reason) if keys else 0)
@@ -165,7 +165,7 @@ def next_batch(task: Task, origin: audit.RequestContext, *, reason: str, size: i
 
 @durable
 def revoke_one(row: Delegation, origin: audit.RequestContext, *, reason: str) -> int:
-    """Revoke a delegation and everything below it; see `revocation.subtree`."""
+    """Revoke a delegation and its descendants; see `revocation.subtree`."""
     return revocation.subtree(row, origin, reason=reason)
 
 
@@ -173,20 +173,20 @@ def revoke_one(row: Delegation, origin: audit.RequestContext, *, reason: str) ->
 def narrow_one(
     row: Delegation, to: Narrowing, origin: audit.RequestContext, *, reason: str
 ) -> Delegation:
-    """Narrow a delegation and everything below it; see `creation.narrow`.
+    """Narrow a delegation and its descendants; see `creation.narrow`.
 
     Raises:
         InvalidRequest: nothing would change.
-        InvalidConstraint: the constraints to add have nothing in common with those that it has.
+        InvalidConstraint: the added constraints contradict those of the delegation.
     """
     to.require_change(row)
     return creation.narrow(row, to, origin, reason=reason)
 
 
 @durable
-def _revoke(keys: list[int], origin: audit.RequestContext, reason: str) -> int:
+def _revoke(keys: list[int], context: audit.RequestContext, reason: str) -> int:
     rows = Delegation.objects.filter(pk__in=keys)
-    return revocation.revoke_delegations(rows, origin, reason=reason)
+    return revocation.revoke_delegations(rows, context, reason=reason)
 
 
 def _ahead(task: Task, *, is_full: bool) -> ListingPage:

@@ -1,4 +1,4 @@
-"""Opening, handing on and narrowing: the one place where what a delegation may hold is checked."""
+"""Creating, delegating onward and narrowing: the only place that checks a delegation's bounds."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ AnyTerms = TypeVar("AnyTerms", Terms, ChildTerms)
 
 
 def create(terms: Terms, origin: audit.RequestContext, *, just_allowed: bool = False) -> Delegation:
-    """Insert a root delegation on `terms`, cut by what was taken from the pair since.
+    """Insert a root delegation on `terms`, cut by the blocks of the pair.
 
     Args:
-        terms: what it shall hold.
-        origin: who opens it.
-        just_allowed: whether the person has allowed it on a page in this very transaction, which
-            holds the pair: nothing was taken since.
+        terms: the terms of the delegation.
+        origin: the actor and the origin of the request.
+        just_allowed: whether the user's answer was given in this very transaction, which holds the
+            pair: no block is newer.
 
     Raises:
-        AccessDenied: all of it was taken from the pair, or an operator has to confirm it first.
+        AccessDenied: all of it is blocked, or requires an operator's approval.
 
-    Side effects: waits for whoever takes something from the pair; one row, one audit event; the
-    signal `delegation_created` after the commit. Call it inside a transaction.
+    Side effects: waits for transactions that block the pair; one row, one audit event; the signal
+    `delegation_created` after the commit. Call it inside a transaction.
     """
     left: Terms | None = terms
     if not just_allowed:
@@ -66,12 +66,12 @@ def create(terms: Terms, origin: audit.RequestContext, *, just_allowed: bool = F
 
 
 def insert(terms: Terms, origin: audit.RequestContext) -> Delegation:
-    """Insert a root delegation on terms that are cut already; see `create`."""
+    """Insert a root delegation on terms that are already cut; see `create`."""
     return _insert(terms, origin, DELEGATION_CREATED)
 
 
 def cut(terms: AnyTerms) -> AnyTerms | None:
-    """Return terms without what was taken from the pair; None if nothing is left.
+    """Return terms without what is blocked for the pair; None if nothing is left.
 
     Reads only: one statement; a few for a child where a block is older than the user's answer.
     """
@@ -89,24 +89,23 @@ def cut(terms: AnyTerms) -> AnyTerms | None:
 def delegate_onward(
     terms: ChildTerms, origin: audit.RequestContext, presented: Mapping[str, Delegation] = _NOTHING
 ) -> Delegation | None:
-    """Return the child delegation on `terms`: the live one if there is one, else a new one.
+    """Return the live child delegation on `terms`, created if there is none.
 
-    None where a part of the parent was taken from its client, and was cut now: the terms no longer
-    fit the parent, and are to be worked out again.
+    Returns None if a block has cut the parent in this call: the terms exceed the parent, and have
+    to be worked out again.
 
     Args:
-        terms: what the child shall hold; its parent is looked at again under the lock.
-        origin: the exchanging client, and from where.
-        presented: the delegations of the access tokens that were presented, by token id; each token
-            is judged again too.
+        terms: the terms of the child; its parent is read again under the lock.
+        origin: the exchanging client and the origin of the request.
+        presented: the delegations of the presented access tokens, by token id; each token is judged
+            again.
 
     Raises:
-        InvalidRequest: the parent or an ancestor has ended or was taken from its client, a token
-            that was presented has ended, the tree is too deep, or a constraint of the parent
-            refuses.
-        InvalidTarget: a constraint keeps the parent from reaching the audience, or what is wanted
-            was taken from the exchanging client.
-        InvalidScope: more than the parent holds.
+        InvalidRequest: the parent or an ancestor has ended or is blocked, a presented token has
+            ended, the tree is too deep, or a constraint of the parent refuses.
+        InvalidTarget: a constraint keeps the parent from reaching the audience, or all of it is
+            blocked for the exchanging client.
+        InvalidScope: the scope exceeds the parent's.
 
     Side effects: locks the roots; those of `reuse.apply_blocks_to_line`; maybe one row, one audit
     event and the signal `delegation_created` after the commit. Call it inside a transaction.
@@ -130,26 +129,26 @@ def delegate_onward(
 def narrow(
     delegation: Delegation, to: Narrowing, origin: audit.RequestContext, *, reason: str
 ) -> Delegation:
-    """Narrow a live delegation and everything below it, at once for all of their tokens.
+    """Narrow a live delegation and its descendants, with immediate effect on all of their tokens.
 
-    What of the tree can't be used any more after that is revoked. The terms under which a child is
-    found again stay: asking again gives the narrowed one, not another.
+    Descendants that become unusable are revoked. The terms digests of children stay: the next
+    request finds the narrowed child, and creates no other.
 
     Args:
         delegation: the delegation to narrow.
-        to: what shall be left.
-        origin: who narrows it.
+        to: what is left.
+        origin: the narrowing actor and the origin of the request.
         reason: a sentence for the record.
 
     Returns:
-        The delegation as it is now.
+        The narrowed delegation.
 
     Raises:
-        InvalidRequest: it has ended, or the expiry is past or later than its own.
-        InvalidScope, InvalidTarget: wider than it is, or nothing is left.
+        InvalidRequest: the delegation has ended, or the expiry is past or later than its own.
+        InvalidScope, InvalidTarget: wider than the delegation, or nothing is left.
         InvalidConstraint: a constraint leaves nothing.
 
-    Side effects: locks the root; the rows of the subtree that change, one audit event.
+    Side effects: locks the root; the changed rows of the subtree, one audit event.
     """
     is_taken = blocks.leaves_block(origin, delegation.delegate_client_id)
     transactions.lock_root(delegation)
@@ -165,8 +164,8 @@ def narrow(
 
 
 def _look(terms: ChildTerms, presented: Iterable[str]) -> tuple[list[Any], Any]:
-    # Under the lock, in one statement: the parent as it is now with all above it, from the root
-    # down, and a child to use again.
+    # Under the lock, in one statement: the current parent with its ancestors, root first, and a
+    # child to reuse
     parent = terms.parent
     same = Q(parent=parent.pk, terms_digest=terms.digest)
     rows = Delegation.objects.live().filter(Q(public_id__in=parent.chain) | same)
@@ -186,16 +185,15 @@ def _are_good(presented: Iterable[str]) -> Combinable:
     return ExpressionWrapper(every, BooleanField())
 
 
-def _new_child(terms: ChildTerms, origin: audit.RequestContext) -> Delegation:
+def _new_child(terms: ChildTerms, context: audit.RequestContext) -> Delegation:
     blocks.hold_pair(terms.subject, terms.client.client_id)
-    # Or the next request would undo what was taken
+    # The next request would otherwise restore what was blocked
     if (left := cut(terms)) is None:
         raise InvalidTarget("This was taken from the client, and cannot be delegated to it again.")
-    return _insert(left, origin, DELEGATION_CHAINED)
+    return _insert(left, context, DELEGATION_CHAINED)
 
 
-def _check(terms: ChildTerms, parent: Delegation, origin: audit.RequestContext) -> None:
-    """Refuse a child that would exceed its parent."""
+def _check(terms: ChildTerms, parent: Delegation, context: audit.RequestContext) -> None:
     if parent.depth >= conf.max_depth:
         raise InvalidRequest("The maximum delegation depth has been reached.", detail="MAX_DEPTH")
     if not terms.scope <= parent.scopes:
@@ -207,7 +205,7 @@ def _check(terms: ChildTerms, parent: Delegation, origin: audit.RequestContext) 
         )
     enforcement.refuse_unreachable(terms.audience, parent.constraints)
     enforcement.enforce(
-        parent, terms.audience, origin, EnforcementPoint.HAND_ON, refusal=InvalidRequest
+        parent, terms.audience, context, EnforcementPoint.HAND_ON, refusal=InvalidRequest
     )
     if not terms.constraints.is_within(parent.constraints.for_child()):
         raise InvalidTarget("The constraints are wider than those of the subject token.")
@@ -219,17 +217,17 @@ def _ends_in_time(terms: ChildTerms, parent: Delegation) -> bool:
     return terms.expires_at is not None and terms.expires_at <= parent.expires_at
 
 
-def _insert(terms: Terms | ChildTerms, origin: audit.RequestContext, event: Event) -> Delegation:
+def _insert(terms: Terms | ChildTerms, context: audit.RequestContext, event: Event) -> Delegation:
     now = clock.now()
-    # Where no code stands between, its first token is issued in this very transaction
+    # Unless a code stands between, the first token is issued in this very transaction
     used = None if terms.is_for_a_code else now
     delegation = Delegation.objects.create(**terms.columns(), issued_at=now, last_used_at=used)
     ends = terms.expires_at
-    # What is delegated onward stands on its root's answer
+    # A child rests on its root's consent
     consent = None if isinstance(terms, ChildTerms) else terms.consent
     audit.record(
         event,
-        origin,
+        context,
         delegation=delegation,
         details={
             "scope": str(terms.scope),

@@ -1,4 +1,4 @@
-"""Enforcing the constraints of delegations where tokens are issued and judged."""
+"""Enforcement of the constraints of delegations where tokens are issued and judged."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def enforce(
     refusal: type[OAuthError],
     is_counted: bool = True,
 ) -> None:
-    """Refuse what a constraint of `delegation` does not permit now.
+    """Refuse what the constraints of `delegation` do not permit now.
 
     Args:
-        delegation: its list of constraints holds those of all its ancestors.
-        audience: where the token is to be valid.
-        origin: whoever asks; their address is judged.
-        moment: what is about to happen.
-        refusal: the error of the grant that asks.
-        is_counted: whether a token is a use of its own.
+        delegation: the delegation, whose constraints include those of all its ancestors.
+        audience: the resource servers of the token.
+        origin: the origin of the request; its address is judged.
+        moment: the operation under judgement.
+        refusal: the error class of the grant.
+        is_counted: whether a token counts as a use.
 
     Raises:
-        OAuthError: of the class `refusal`; it says which limit it was.
+        OAuthError: of the class `refusal`, with the constraint that refuses.
     """
     uses = delegation.uses if is_counted else max(delegation.uses - 1, 0)
     access = AccessContext(moment, clock.now(), ip=origin.ip, audience=audience, uses=uses)
@@ -54,9 +54,9 @@ def enforce(
 def enforce_new(
     terms: Terms, origin: RequestContext, *, refusal: type[OAuthError]
 ) -> OAuthError | None:
-    """Return the refusal of a token on a delegation that is not opened yet; see `enforce`.
+    """Return the refusal of a token on a delegation that does not exist yet; see `enforce`.
 
-    One that is opened first and refused then would be named in the audit trail, and be gone.
+    A refusal after the creation would leave an audit event about a delegation that is rolled back.
     """
     now = clock.now()
     uses = 0 if most_uses(terms.constraints) is None else uses_of_pair(terms)
@@ -74,10 +74,10 @@ def _judged(
 
 
 def requested_constraints(client: RegisteredClient, text: str | None) -> Constraints:
-    """Return the constraints that a request brings in its parameter `constraints`.
+    """Return the constraints in the request parameter `constraints`.
 
     Raises:
-        InvalidRequest: the client's policy does not let it ask, or it is malformed.
+        InvalidRequest: the client's policy does not allow the parameter, or it is malformed.
     """
     if text is None:
         return Constraints()
@@ -87,15 +87,15 @@ def requested_constraints(client: RegisteredClient, text: str | None) -> Constra
 
 
 def of_request(client: RegisteredClient, text: str | None, audience: Audience) -> Constraints:
-    """Return the constraints of what is opened on a request: the policy's and the request's.
+    """Return the constraints of a new delegation: the policy's and the request's.
 
     Raises:
-        InvalidRequest: as `requested_constraints`, or the two have nothing in common, or those of
-            the policy can't be read.
-        InvalidTarget: the policy's constraints leave out the audience.
+        InvalidRequest: see `requested_constraints`; or the two contradict each other, or the
+            policy's are unreadable.
+        InvalidTarget: the policy's constraints exclude the audience.
     """
     constraints = client.policy.constraints.narrowed(requested_constraints(client, text))
-    # Nobody shall be asked for what could never be used
+    # No user is prompted for a delegation that could never be used
     if constraints.get(UnreadableConstraint.TYPE) is not None:
         raise InvalidRequest("The limits of this client cannot be read.", detail="policy")
     refuse_unreachable(audience, constraints)
@@ -103,10 +103,10 @@ def of_request(client: RegisteredClient, text: str | None, audience: Audience) -
 
 
 def refuse_unreachable(audience: Audience, *limits: Constraints) -> None:
-    """Refuse an audience that one of several sets of constraints leaves out.
+    """Refuse an audience that any of several sets of constraints excludes.
 
     Raises:
-        InvalidTarget: the constraint `resource_servers` does (RFC 8707 section 2).
+        InvalidTarget: the constraint `resource_servers` excludes it (RFC 8707 section 2).
     """
     access = AccessContext(EnforcementPoint.HAND_ON, clock.now(), audience=audience)
     for constraints in limits:
@@ -117,21 +117,21 @@ def refuse_unreachable(audience: Audience, *limits: Constraints) -> None:
 
 
 def count_token(delegation: Delegation, *, refusal: type[OAuthError]) -> None:
-    """Count one token on a delegation and on all above it that have a limit.
+    """Count one token on a delegation and on all of its ancestors that have a limit.
 
-    A limit is the pair's: a delegation with other terms, or one that is opened without a page,
-    goes on where the last one stood.
+    A limit belongs to the pair: a delegation with other terms, or one without a prompt, continues
+    the count.
 
     Args:
-        delegation: on which the token is issued.
-        refusal: the error of the grant that asks.
+        delegation: the delegation of the token.
+        refusal: the error class of the grant.
 
     Raises:
-        OAuthError: of the class `refusal`; one of them is used up, and none was counted if the
-            caller's transaction is rolled back.
+        OAuthError: of the class `refusal`; a limit is reached. The rollback of the caller's
+            transaction undoes the other counts.
 
-    Side effects: up to one row for each ancestor, nothing where nobody set a limit; waits for other
-    limited tokens of the same principal. Call it inside a transaction that holds the root.
+    Side effects: up to one row for each ancestor, none without a limit; waits for other limited
+    tokens of the same principal. Call it inside a transaction that holds the root.
     """
     if delegation.max_uses is None:
         return
@@ -144,19 +144,19 @@ def count_token(delegation: Delegation, *, refusal: type[OAuthError]) -> None:
 
 
 def uses_of_pair(row: Delegation | Terms) -> int:
-    """Return how many tokens were issued to a pair, on what it was last allowed on a page.
+    """Return how many tokens a pair was issued since the user's last answer.
 
     One statement, reads only.
 
     Args:
-        row: a delegation of the pair, or the terms of a root that is not opened yet.
+        row: a delegation of the pair, or the terms of a root that does not exist yet.
     """
     rows = Delegation.objects.filter(
         subject=row.subject, allowed_at=row.allowed_at, max_uses__isnull=False
     )
     if not isinstance(row, Delegation):
         return _sum(rows.filter(delegate_client_id=row.client.client_id))
-    # What is issued below is counted above as well
+    # A token of a descendant counts on its ancestors as well
     rows = rows.filter(delegate_client_id=row.delegate_client_id)
     rows = rows.exclude(public_id__in=row.chain).exclude(
         root__public_id=row.root_id, path__startswith=row.path

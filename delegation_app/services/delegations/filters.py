@@ -1,6 +1,6 @@
 """The filter of delegations: one set of conditions for the admin, the API and the command line.
 
-A filter is a value: it can be signed into a token, written into a command line and compared.
+A filter is a value: it can be signed into a token, passed on a command line and compared.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ _TIMES: Final = frozenset({"issued_after", "issued_before", "used_after", "not_u
 
 @dataclass(frozen=True, slots=True)
 class DelegationFilter:
-    """Conditions, all of which must hold. What is left out filters nothing.
+    """Conditions, all of which must hold. An omitted condition filters nothing.
 
     Attributes:
-        term: a user or a client by a part of its name, the beginning of a subject or of a client
-            id, or a delegation id.
+        term: a part of the name of a user or client, the beginning of a subject or client id, or a
+            delegation id.
         subject: the principal, as tokens name it.
-        user: the principal by user name, also of a user that was deleted.
+        user: the user name of the principal, deleted users included.
         client_id: the delegate.
-        parent, root: the public id of the parent, and of the top of the tree.
+        parent, root: the public ids of the parent and of the root.
         ids: public ids.
         state: a `Delegation.State`, or `state.NOT_ENDED`.
         grant_type: as stored.
         scope: the name of a scope that the delegation has now.
         audience: the identifier of a resource server that it reaches.
-        issued_after, issued_before: issued from then on, and before then.
-        last_key: the key of the newest row that is meant; rows stored later are not.
-        used_after: used then or later.
-        not_used_after: neither used nor issued since then.
+        issued_after, issued_before: the start (inclusive) and end (exclusive) of the time of issue.
+        last_key: the key of the newest matching row; later rows do not match.
+        used_after: used at or after this time.
+        not_used_after: neither used nor issued since this time.
         never_used: whether it was never used.
-        roots: True for what was granted directly, False for child delegations.
+        roots: True for roots, False for child delegations.
         has_children: whether it has child delegations.
-        unrevoked: whether revoked delegations are left out.
-        nothing: whether no delegation matches at all: a condition that makes no sense must not
-            match everything, since all that matches can be revoked.
+        unrevoked: whether revoked delegations are excluded.
+        nothing: whether no delegation matches. An invalid condition must not match all: all
+            matches can be revoked.
     """
 
     term: str = ""
@@ -92,7 +92,7 @@ class DelegationFilter:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """Return the filter that `as_json` wrote.
+        """Return the filter from the result of `as_json`.
 
         Raises:
             TypeError, ValueError: any other mapping.
@@ -113,7 +113,7 @@ class DelegationFilter:
         )
 
     def indexed(self) -> Q | None:
-        """Return the conditions that an index answers, or None. Looks names up."""
+        """Return the conditions that an index answers, or None. Looks up names."""
         if self.nothing:
             return _NONE
         readers: dict[str, Callable[[Any], Q]] = {
@@ -129,7 +129,7 @@ class DelegationFilter:
         return Q(*(readers[name](value) for name, value in set_here.items())) if set_here else None
 
     def issued_range(self) -> Q:
-        """Return the condition on the time of issue, in the order of which lists go."""
+        """Return the condition on the time of issue, by which lists are ordered."""
         found = Q()
         if self.issued_after is not None:
             found &= Q(issued_at__gte=self.issued_after)
@@ -176,15 +176,15 @@ class DelegationFilter:
         return found
 
     def rows(self, now: datetime | None = None) -> QuerySet[Delegation]:
-        """Return the delegations, in no order.
+        """Return the matching delegations, unordered.
 
         Args:
-            now: the time at which the state is judged; the present if left out.
+            now: the time at which the state is judged; the present by default.
         """
         return self.among(Delegation.objects.order_by(), now or clock.now())
 
     def among(self, rows: QuerySet[Delegation], now: datetime) -> QuerySet[Delegation]:
-        """Return those of `rows` that match; see `rows`."""
+        """Return the matching delegations among `rows`; see `rows`."""
         rows = rows.filter(self.issued_range())
         if (indexed := self.indexed()) is not None:
             rows = rows.filter(indexed)
@@ -218,7 +218,7 @@ def _called(term: str) -> Q:
 
 
 def _with_word(rows: QuerySet[Delegation], column: str, word: str) -> QuerySet[Delegation]:
-    # As text between spaces: a part of a name is another name
+    # Spaces delimit names, so that a part of a name does not match
     space = Value(" ", TextField())
     text = Concat(space, Cast(column, TextField()), space)
     name = f"{column}_text"

@@ -1,9 +1,9 @@
-"""Pages of delegations in the order of their issue, each from a bounded part of the table.
+"""Pages of delegations in the order of issue, each from a bounded part of the table.
 
-Most filters concern columns that no index has: an index on the state or on the last use would make
-each revocation and each use write every index of the row. So a part of the table is read in the
-order of `delegation_newest`, and where that does not fill the page, the page says how far it
-reached. Where an index answers a filter with few rows, all of these are read.
+Most filters use columns without an index: an index on the state or on the last use would make each
+revocation and each use write every index of the row. So a part of the table is read in the order of
+`delegation_newest`, and a page that stays short has a cursor for where it stopped. Where an index
+answers a filter with few rows, all of these are read.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _ORDER: Final = "issued_at"
 
 @dataclass(frozen=True, slots=True)
 class ListingPage:
-    """The places of some delegations.
+    """The cursors of some delegations.
 
     Attributes:
-        found: where they are, in the order of reading.
-        next_cursor: where to go on; None if there is nothing further.
-        is_full: whether it has as many as a page may have; otherwise it reached as far as it may.
+        found: the cursors, in reading order.
+        next_cursor: where the next page starts; None at the end.
+        is_full: whether the page has its maximum; otherwise it stopped at its bound.
     """
 
     found: Sequence[Cursor]
@@ -43,12 +43,12 @@ class ListingPage:
 
     @property
     def count(self) -> RowCount:
-        """How many there are, as far as this page reached."""
+        """The number of delegations, as far as this page has read."""
         return RowCount(len(self.found), is_all=self.next_cursor is None)
 
 
 class NoSuchDelegation(OAuthError):
-    """There is none with this id."""
+    """Unknown delegation id."""
 
     code = "not_found"
     status = 404
@@ -62,14 +62,14 @@ def fetch(
     newest_first: bool = True,
     now: datetime | None = None,
 ) -> ListingPage:
-    """Return the next delegations of a filter, at most `most` of them. At most 5 statements.
+    """Return the next delegations of a filter. At most 5 statements.
 
     Args:
         chosen: the filter.
-        most: how many.
-        start: where to go on; None begins at the end of the order.
+        most: the maximum of delegations.
+        start: where the page starts; None for the end of the order.
         newest_first: the direction.
-        now: the time at which the state is judged; the present if left out.
+        now: the time at which the state is judged; the present by default.
     """
     order = (f"-{_ORDER}", "-pk") if newest_first else (_ORDER, "pk")
     rows = Delegation.objects.filter(chosen.issued_range()).order_by(*order)
@@ -92,12 +92,12 @@ def fetch(
 
 
 def fetch_full(chosen: DelegationFilter, *, most: int, **options: Any) -> ListingPage:
-    """Return a full page, or all that is left, however far that reaches; see `fetch`.
+    """Return a full page, or all that is left, however much has to be read; see `fetch`.
 
-    For callers that take a short page for the end.
+    For callers that take a short page for the last one.
     """
     found: list[Cursor] = []
-    # One more, so that a page that ends where one reading ends is no end of the list
+    # One more, so that a page that ends with a chunk is not taken for the last one
     while len(found) <= most:
         page = fetch(chosen, most=most + 1 - len(found), **options)
         found += page.found
@@ -115,7 +115,7 @@ def iterate(chosen: DelegationFilter, rows: QuerySet[Delegation], batch: int) ->
     Args:
         chosen: the filter.
         rows: see `read`.
-        batch: how many are read together.
+        batch: the number of delegations per statement.
     """
     start, now = None, clock.now()
     while True:
@@ -127,11 +127,11 @@ def iterate(chosen: DelegationFilter, rows: QuerySet[Delegation], batch: int) ->
 
 
 def read(found: Iterable[Cursor], rows: QuerySet[Delegation]) -> list[Any]:
-    """Return the delegations at these places, in their order. One statement.
+    """Return the delegations at these cursors, in the same order. One statement.
 
     Args:
-        found: the places.
-        rows: delegations with what else is needed of each. Others are left out.
+        found: the cursors.
+        rows: delegations with the required relations. Delegations outside of it are omitted.
     """
     keys = [place.key for place in found]
     by_key = {row.pk: row for row in rows.filter(pk__in=keys)}
@@ -139,13 +139,13 @@ def read(found: Iterable[Cursor], rows: QuerySet[Delegation]) -> list[Any]:
 
 
 def page(chosen: DelegationFilter, size: int, cursor: Cursor | None = None) -> Page[Any]:
-    """Return a page of delegations, newest first, with all that a list shows. Reads only.
+    """Return a page of delegations, newest first, with the columns of the list. Reads only.
 
     Args:
         chosen: the filter.
-        size: how many at most. A page reads a bounded part of the table, so it may have fewer; it
-            is the last one if it has no `older`.
-        cursor: the `older` of the page before.
+        size: the maximum of delegations. A page reads a bounded part of the table, so it may have
+            fewer; only the last one has no `older`.
+        cursor: the `older` of the previous page.
     """
     found = fetch(chosen, most=size, start=cursor)
     rows = read(found.found, _with_relations(Delegation.objects.all()))
@@ -156,7 +156,7 @@ def find(key: str) -> Any:
     """Return one delegation as `page` does, with its consent.
 
     Args:
-        key: its public id as text, from an address.
+        key: its public id as text, from a URL.
 
     Raises:
         NoSuchDelegation: malformed or unknown.
@@ -170,12 +170,12 @@ def find(key: str) -> Any:
 
 
 def children(row: Delegation) -> RowCount:
-    """Return how many direct children a delegation has, bounded. One statement."""
+    """Return the number of direct children of a delegation, bounded. One statement."""
     return RowCount.of(Delegation.objects.filter(parent=row.pk), limits.MAX_COUNT)
 
 
 def _few(indexed: Q) -> QuerySet[Delegation, Any] | None:
-    """Return the keys of all that an index finds, unless these are many."""
+    # The keys of all rows that the index finds; None if these are many
     rows = Delegation.objects.order_by().filter(indexed).values("pk")[: limits.MAX_INDEXED + 1]
     # A limit of its own, so that no database prefers to read the table in the order of issue
     return None if rows.count() > limits.MAX_INDEXED else rows

@@ -1,4 +1,4 @@
-"""What a narrowing does to the rows of a tree."""
+"""Narrowing: its conditions, and its effect on the rows of a tree."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _COLUMNS: Final = ("scopes", "audience", "constraints", "max_uses", "expires_at"
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """What shall be left of a delegation; None leaves a part as it is.
+    """What is left of a delegation; None leaves a part unchanged.
 
     Attributes:
-        scope, audience, expires_at: not more than there is.
-        constraints: added to those that there are.
+        scope, audience, expires_at: at most those of the delegation.
+        constraints: added to those of the delegation.
     """
 
     scope: Scope | None = None
@@ -40,10 +40,10 @@ class Narrowing:
     constraints: Constraints = Constraints()
 
     def changes(self, row: Delegation) -> bool:
-        """Whether this leaves less of a delegation than it has.
+        """Whether this narrows a delegation at all.
 
         Raises:
-            InvalidConstraint: the constraints have nothing in common with those of the delegation.
+            InvalidConstraint: the constraints contradict those of the delegation.
         """
         return (
             self.scope not in {None, row.scopes}
@@ -53,7 +53,7 @@ class Narrowing:
         )
 
     def require_change(self, row: Delegation) -> None:
-        """Refuse a narrowing that changes nothing: it would only fill the audit trail.
+        """Refuse a narrowing that changes nothing and would only fill the audit trail.
 
         Raises:
             InvalidRequest: nothing would change.
@@ -64,11 +64,11 @@ class Narrowing:
 
 
 def check(to: Narrowing, current: Delegation) -> None:
-    """Refuse a narrowing that is none.
+    """Refuse a change that is not a narrowing.
 
     Raises:
         InvalidScope, InvalidTarget: wider than `current`, or nothing is left.
-        InvalidRequest: the expiry is past, or later than it is.
+        InvalidRequest: the expiry is past, or later than the current one.
     """
     if to.scope is not None and not (to.scope and to.scope <= current.scopes):
         raise InvalidScope("The scope must be a part of what the delegation has.")
@@ -90,17 +90,17 @@ def narrow_row(
     reason: str,
     details: Mapping[str, Any] | None = None,
 ) -> Delegation:
-    """Narrow a delegation and everything below it, and end what can't be used any more.
+    """Narrow a delegation and its descendants, and revoke what becomes unusable.
 
     Args:
-        row: as read under the lock.
-        to: what shall be left; see `check`.
-        origin: who narrows it.
+        row: the delegation as read under the lock.
+        to: what is left; see `check`.
+        origin: the narrowing actor and the origin of the request.
         reason: a sentence for the record.
-        details: more for the audit event, of JSON types.
+        details: further members of the audit event, of JSON types.
 
     Returns:
-        The delegation as it is now.
+        The narrowed delegation.
 
     Raises:
         InvalidScope, InvalidConstraint: nothing is left of it.
@@ -124,17 +124,16 @@ def narrow_row(
 
 
 def apply(to: Narrowing, top: Delegation) -> list[Delegation]:
-    """Narrow `top` and all below it, and return those of which nothing is left.
+    """Narrow `top` and its descendants, and return those of which nothing is left.
 
     Raises:
         InvalidConstraint: nothing is left of `top` itself.
 
-    Side effects: the rows that change, in batches. Call it inside a transaction that holds
-    the root.
+    Side effects: the changed rows, in batches. Call it inside a transaction that holds the root.
     """
     emptied: list[Delegation] = []
     changed = _narrowed(to, top, emptied)
-    # Zero where there is none yet: that it is set says that the row was narrowed
+    # Zero where no token exists yet: any value marks the row as narrowed
     newest = AccessToken.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     while rows := list(islice(changed, limits.MAX_BATCH)):
         for row in rows:
@@ -184,22 +183,22 @@ def _narrow_row(row: Delegation, to: Narrowing, constraints: Constraints) -> Non
 
 
 class _Reach:
-    """What an audience that is taken from a delegation leaves of those below it.
+    """The effect of a removed audience on the descendants of a delegation.
 
-    A client that has exchanged a token of its own authority holds it twice, also where the token
-    came back to it through other clients, so it loses the audience there too. What another client
-    was given goes on while that client could still be given it: it stands in what is left, or
-    `may_act` names it.
+    A client that has exchanged a token of its own authority holds it twice, even where the token
+    came back through other clients, so it loses the audience there too. Another client keeps its
+    delegation as long as it could still obtain it: it is in the remaining audience, or `may_act`
+    names it.
     """
 
     def __init__(self, top: Delegation, audience: Audience) -> None:
         self.top, self.taken = top, top.audience - audience
-        # By key, the audience of those that have lost a part of it
+        # The audience of each narrowed delegation, by key
         self.left: dict[int, Audience] = {}
         self._heard: dict[Audience, set[object]] = {}
 
     def narrow(self, row: Delegation) -> None:
-        """Take from a row, after all above it.
+        """Narrow a row, after all of its ancestors.
 
         Raises:
             InvalidTarget: nothing of it is left.
@@ -222,14 +221,14 @@ class _Reach:
 
     def _in(self, audience: Audience) -> set[object]:
         if audience not in self._heard:
-            # Also of those that are switched off: they may come back
+            # Inactive ones included: they may be activated again
             servers = ResourceServer.objects.filter(identifier__in=audience)
             self._heard[audience] = set(servers.values_list("introspectors", flat=True))
         return self._heard[audience]
 
     @cached_property
     def _named(self) -> set[object]:
-        # RFC 8693 section 4.4: that one was given the token by name, wherever it stands
+        # RFC 8693 section 4.4: may_act names the client, whatever the audience
         policies = ClientPolicy.objects.filter(application=self.top.delegate_id)
         names = policies.exclude(may_act="").values("may_act")
         found = application_model().objects.filter(client_id__in=names)

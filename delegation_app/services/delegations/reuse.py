@@ -1,7 +1,7 @@
-"""Delegations that are found by their terms, cut by what was taken from the pair.
+"""Delegations found by their terms, cut by the blocks of their pair.
 
-A client that acts for itself, or exchanges, finds its delegations by asking: another scope string,
-another parent, and it has another record. None of them gives back what was taken from one.
+A client that acts for itself or exchanges finds its delegations by request: another scope or
+another parent finds another record. No other record restores what was revoked or limited on one.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _EVER: Final = datetime(1, 1, 2, tzinfo=UTC)
 
 
 def with_blocks(rows: QuerySet[Delegation]) -> QuerySet[Any]:
-    """Return rows that `apply_blocks` can judge: whether a block of its pair binds each of them."""
+    """Annotate rows for `apply_blocks`: whether a block of its pair binds each of them."""
     pair = Q(subject__in=("", OuterRef("subject"))) & Q(
         client_id_value__in=("", OuterRef("delegate_client_id"))
     )
-    # What the user allowed on a page later has overcome it; for a child `apply_blocks` looks closer
+    # A later answer of the user has overcome it; for a child `apply_blocks` decides
     ever = Value(_EVER, output_field=DateTimeField())
     since = Case(When(parent=None, then=Coalesce("allowed_at", ever)), default=ever)
     found = DelegationBlock.objects.active().filter(pair, blocked_at__gte=OuterRef("blocks_since"))
@@ -37,7 +37,7 @@ def with_blocks(rows: QuerySet[Delegation]) -> QuerySet[Any]:
 
 
 def apply_blocks(row: Any, origin: audit.RequestContext) -> Delegation | None:
-    """Cut a delegation by the blocks of its pair before it is used again.
+    """Cut a delegation by the blocks of its pair before it is reused.
 
     Args:
         row: of `with_blocks`, read under the lock of its root.
@@ -46,18 +46,18 @@ def apply_blocks(row: Any, origin: audit.RequestContext) -> Delegation | None:
     Returns:
         What is left of it; None if it cannot be used.
 
-    Side effects: nothing where no block binds it; else one statement, and where a part is cut, the
-    rows of its subtree and their events.
+    Side effects: none without a block; else one statement and, where a part is cut, the rows of its
+    subtree and their events.
     """
     return _apply(row, origin) if row.has_blocks else row
 
 
 def apply_blocks_unless_prompted(row: Delegation, origin: audit.RequestContext) -> Delegation:
-    """Cut a delegation that no page created before its client gets another token on it.
+    """Cut a delegation without a prompt before its client gets another token on it.
 
-    A delegation that the user opened on a page is a record of its own: it goes on until it is
-    taken itself. One that was delegated onward, or that a trusted client got without a page, must
-    not give back what was taken from another one of the pair, nor from a pair above it.
+    A delegation that the user created on a screen stands alone until it is revoked itself. One that
+    was delegated onward, or created for a trusted client without a prompt, must not restore what
+    was blocked for its pair or for a pair above it.
 
     Args:
         row: as read under the lock of its root.
@@ -66,7 +66,7 @@ def apply_blocks_unless_prompted(row: Delegation, origin: audit.RequestContext) 
     Raises:
         InvalidGrant: nothing is left of it.
 
-    Side effects: nothing for what a page opened; else one statement, and those of
+    Side effects: none for a prompted delegation; else one statement, and those of
     `apply_blocks_to_line`.
     """
     if _is_on_a_page(row):
@@ -83,27 +83,27 @@ def apply_blocks_unless_prompted(row: Delegation, origin: audit.RequestContext) 
 def apply_blocks_to_line(
     line: Iterable[Any], origin: audit.RequestContext, *, refusal: type[OAuthError]
 ) -> bool:
-    """Cut a delegation and those above it by the blocks of their pairs; return whether any was.
+    """Cut a delegation and its ancestors by the blocks of their pairs; return whether any was cut.
 
-    A block reaches what other clients hold through the records of its pair: that cannot
-    be obtained from the pair any more. A root that the user opened on a page is left as it is.
+    A block also binds what other clients hold below the delegations of its pair: the pair can no
+    longer give it. A root that the user created on a screen is left alone.
 
     Args:
-        line: of `with_blocks`, from the root down, read under the lock of the root.
+        line: of `with_blocks`, root first, read under the lock of the root.
         origin: the client that requests a token on the last of them, or on a child of it.
-        refusal: the error of the grant.
+        refusal: the error class of the grant.
 
     Raises:
         OAuthError: of the class `refusal`; nothing is left of one of them.
 
-    Side effects: nothing where no block binds them; else one statement for each that is bound, and
+    Side effects: none without a block; else one statement for each delegation that is bound and,
     where a part is cut, the rows of its subtree and their events.
     """
     is_cut = False
     for row in line:
         if not row.has_blocks or _is_on_a_page(row):
             continue
-        # A cut above has narrowed or ended this one too
+        # A cut above may have narrowed or revoked this one
         current = Delegation.objects.live().filter(pk=row.pk).first() if is_cut else row
         left = None if current is None else _apply(current, origin)
         if left is None:
@@ -121,19 +121,19 @@ def _refusal(row: Delegation, refusal: type[OAuthError]) -> OAuthError:
     return refusal(message, detail="a block binds the pair", about=row)
 
 
-def _apply(row: Delegation, origin: audit.RequestContext) -> Delegation | None:
+def _apply(row: Delegation, context: audit.RequestContext) -> Delegation | None:
     held = Authority.of(row)
     if row.parent_id is None:
         found = blocks.of_pair(row.subject, row.delegate_client_id, since=row.allowed_at)
     else:
         found = blocks.of_child(row, row.delegate_client_id, held)
     left = blocks.cut(held, found)
-    # What was issued on it already stays as it is: it was not taken itself
+    # Tokens issued on it stay as they are: the delegation itself was not revoked
     if left is None or left == held:
         return None if left is None else row
-    system = origin.acting_as("system")
+    system = context.acting_as("system")
     bound = blocks.binding(held, found)
-    # A block that was given back in part is there once for each place
+    # A partly lifted block is repeated for each resource server
     details = {"blocks": list(dict.fromkeys(str(block.public_id) for block in bound))}
     to = Narrowing(
         scope=None if left.scope == held.scope else left.scope,

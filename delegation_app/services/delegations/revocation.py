@@ -1,4 +1,4 @@
-"""Ending delegations. No token row is touched: their validity is the delegation's."""
+"""Revocation of delegations. Token rows are untouched: their validity is the delegation's."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from delegation_app.toolkit import Application
 
 K = TypeVar("K", int, UUID)
 
-# The reasons of what ends because a secret was used twice; pages say it in their own words
+# The reasons of revocations because of a replayed secret; pages have a text of their own for them
 CODE_REPLAYED: Final = "code replayed"
 REFRESH_TOKEN_REUSED: Final = "refresh token reused"  # noqa: S105 - a sentence
 
-_TOLD: Final = (
+_RECORDED_COLUMNS: Final = (
     "public_id", "root_id", "parent_id", "path", "subject", "principal_client_id",
     "delegate_client_id", "scopes", "audience",
 )  # fmt: skip
@@ -41,16 +41,16 @@ _TOLD: Final = (
 def subtree(
     top: Delegation, origin: audit.RequestContext, *, reason: str, leaves_block: bool = True
 ) -> int:
-    """Revoke a delegation and everything below it, and return how many ended.
+    """Revoke a delegation and its descendants, and return how many were revoked.
 
-    What a person or an operator revokes stays revoked for the pair of principal and delegate; see
-    `blocks`. A second call changes nothing, records nothing and returns 0.
+    A revocation by a user or an operator blocks the pair of principal and delegate; see `blocks`. A
+    second call changes nothing, records nothing and returns 0.
 
     Args:
-        top: the delegation to end.
-        origin: who ends it.
+        top: the delegation to revoke.
+        origin: the revoking actor and the origin of the request.
         reason: a sentence for the record.
-        leaves_block: False where nothing is taken from the pair: it ends by itself.
+        leaves_block: False for a revocation that blocks nothing.
 
     Side effects: locks the root; one UPDATE of delegation rows, one audit event, one block; the
     signal `delegation_revoked` after the commit.
@@ -63,7 +63,7 @@ def subtree(
 
 
 def of_user(user: AbstractBaseUser, origin: audit.RequestContext, *, reason: str) -> int:
-    """Revoke everything that a person has granted; see `revoke_selections`."""
+    """Revoke everything that a user has granted; see `revoke_selections`."""
     return revoke_selections([selection.of_user(user)], origin, reason=reason)
 
 
@@ -74,7 +74,7 @@ def of_client(
     reason: str,
     leaves_block: bool = True,
 ) -> int:
-    """Revoke everything that a client holds, and what was made from it; see `revoke_selections`."""
+    """Revoke everything that a client holds, and all below; see `revoke_selections`."""
     held = selection.of_client(application)
     return revoke_selections([held], origin, reason=reason, leaves_block=leaves_block)
 
@@ -82,7 +82,7 @@ def of_client(
 def of_user_at_client(
     user: AbstractBaseUser, application: Application, origin: audit.RequestContext, *, reason: str
 ) -> int:
-    """Revoke all that a client holds for a user, and all below; see `revoke_selections`."""
+    """Revoke everything that a client holds for a user, and all below; see `revoke_selections`."""
     held = selection.of_user_at_client(user, application)
     return revoke_selections([held], origin, reason=reason)
 
@@ -90,7 +90,7 @@ def of_user_at_client(
 def of_consent(
     consent: ConsentRecord, origin: audit.RequestContext, *, reason: str, leaves_block: bool = True
 ) -> int:
-    """Revoke everything that stands on a consent; see `revoke_selections`."""
+    """Revoke everything that rests on a consent; see `revoke_selections`."""
     granted = selection.of_consent(consent)
     return revoke_selections([granted], origin, reason=reason, leaves_block=leaves_block)
 
@@ -109,63 +109,62 @@ def revoke_selections(
     reason: str,
     leaves_block: bool = True,
 ) -> int:
-    """Revoke all of several selections in one transaction, and return how many ended.
+    """Revoke several selections in one transaction, and return how many delegations were revoked.
 
     Args:
-        selections: what to end.
-        origin: who ends it.
+        selections: the delegations to revoke.
+        origin: the revoking actor and the origin of the request.
         reason: a sentence for the record.
-        leaves_block: False where nothing is taken from a pair: a principal or delegate is gone.
+        leaves_block: False if nothing is blocked: a principal or delegate was deleted.
 
-    Side effects: locks the roots, always in the same order; an UPDATE for every 500
-    delegation rows; an audit event, a block and, after the commit, the signal
-    `delegation_revoked` for each delegation that was chosen itself and not because of another
-    one. A selection that names its pair leaves one block, also where nothing ended.
+    Side effects: locks the roots, always in the same order; an UPDATE for every 500 delegation
+    rows; for each topmost delegation an audit event, a block and, after the commit, the signal
+    `delegation_revoked`. A selection that names its pair leaves one block, even if it is empty.
     """
     return _end_chosen(list(selections), origin, reason, leaves_block=leaves_block)
 
 
 @part
 def _end_chosen(
-    selected: list[Selection], origin: audit.RequestContext, reason: str, *, leaves_block: bool
+    selected: list[Selection], context: audit.RequestContext, reason: str, *, leaves_block: bool
 ) -> int:
     held = _hold_trees(selected)
     pairs = [one.pair for one in selected if one.pair is not None and leaves_block]
     if pairs:
-        blocks.store(pairs, origin, reason=reason)
-        # From here on nobody opens another one: those that came since the first look end too
+        blocks.store(pairs, context, reason=reason)
+        # No transaction can create a delegation from here on: revoke those created meanwhile, too
         held |= _hold_trees(selected)
     return sum(
-        _end(selection, held, origin, reason, leaves_block=leaves_block) for selection in selected
+        _end(selection, held, context, reason, leaves_block=leaves_block) for selection in selected
     )
 
 
 def _end(
     selection: Selection,
     held: set[UUID],
-    origin: audit.RequestContext,
+    context: audit.RequestContext,
     reason: str,
     *,
     leaves_block: bool,
 ) -> int:
-    # Only what their events and blocks say: there may be a hundred thousand of them
-    found = selection.tops.order_by("pk").only(*_TOLD)
-    # Looked for under the locks, so that what is told is what ends. A tree that came since is not
-    # locked: while a part of it ended, somebody could add to that part.
+    # Only the columns of their events and blocks: there may be a hundred thousand rows
+    found = selection.tops.order_by("pk").only(*_RECORDED_COLUMNS)
+    # Read under the locks, so that the events match the revoked rows. A tree created meanwhile is
+    # not locked: a part of it could grow while another part is revoked.
     tops = [top for top in found if top.root_id in held]
     if not tops:
         return 0
-    ended = _end_held(selection, held, tops, origin, reason)
+    ended = _end_held(selection, held, tops, context, reason)
     if leaves_block and selection.pair is None:
-        blocks.store(_taken(tops, origin), origin, reason=reason)
+        blocks.store(_taken(tops, context), context, reason=reason)
     return ended
 
 
-def _taken(tops: list[Delegation], origin: audit.RequestContext) -> list[DelegationBlock]:
+def _taken(tops: list[Delegation], context: audit.RequestContext) -> list[DelegationBlock]:
     return [
         blocks.of_revocation(top)
         for top in tops
-        if blocks.leaves_block(origin, top.delegate_client_id)
+        if blocks.leaves_block(context, top.delegate_client_id)
     ]
 
 
@@ -173,18 +172,19 @@ def _end_held(
     selection: Selection,
     held: set[UUID],
     tops: list[Delegation],
-    origin: audit.RequestContext,
+    context: audit.RequestContext,
     reason: str,
 ) -> int:
     paths = dict(_held_rows(selection, held))
     sizes = _sizes(paths.values(), tops)
-    # By their keys: SQLite asks a subquery of an UPDATE while it updates, and misses what is below
+    # By key: SQLite runs a subquery of an UPDATE during the update, and misses the descendants
     ended = sum(
-        end_rows(Delegation.objects.filter(pk__in=some), origin, reason) for some in _batches(paths)
+        end_rows(Delegation.objects.filter(pk__in=some), context, reason)
+        for some in _batches(paths)
     )
     audit.record_each(
         DELEGATION_REVOKED,
-        origin,
+        context,
         ((top, {"delegations": sizes[top.path]}) for top in tops),
         reason=reason,
     )
@@ -221,7 +221,7 @@ def _hold_trees(selected: Iterable[Selection]) -> set[UUID]:
         for root in selection.rows.values_list("root", flat=True).distinct().iterator()
     }
     held: set[UUID] = set()
-    # All of them in one order, so that two of these can't wait for each other
+    # All of them in one order, so that two revocations cannot deadlock
     for some in _batches(sorted(roots)):
         rows = Delegation.objects.filter(public_id__in=some).order_by("public_id")
         held.update(rows.select_for_update().values_list("public_id", flat=True))
@@ -229,7 +229,7 @@ def _hold_trees(selected: Iterable[Selection]) -> set[UUID]:
 
 
 def end_rows(rows: QuerySet[Delegation], origin: audit.RequestContext, reason: str) -> int:
-    """Mark delegations as revoked, and return how many there were. One UPDATE."""
+    """Mark delegations as revoked, and return their number. One UPDATE."""
     return rows.update(
         revoked_at=clock.now(),
         revoked_by=audit.printable(origin.actor, 300) or "system",
@@ -244,7 +244,7 @@ def end_subtree(
     reason: str,
     details: Mapping[str, Any] | None = None,
 ) -> int:
-    """End a delegation and everything below it; return how many ended, 0 if all had before.
+    """Revoke a delegation and its descendants; return how many were revoked now.
 
     Side effects: one UPDATE, one audit event, the signal `delegation_revoked` after the commit.
     Call it inside a transaction that holds the root.
@@ -266,9 +266,9 @@ def announce(tops: Iterable[Delegation], reason: str, sizes: Mapping[str, int]) 
     """Send `delegation_revoked` for each of `tops` after the commit, and renew status lists.
 
     Args:
-        tops: what was revoked by itself.
+        tops: the topmost revoked delegations.
         reason: the sentence for the record.
-        sizes: how many delegations ended with each, by path.
+        sizes: the number of delegations that each revocation includes, by path.
     """
     outbox.revoked(((top.public_id, sizes[top.path]) for top in tops), reason)
     cache.changed()

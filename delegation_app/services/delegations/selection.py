@@ -1,7 +1,7 @@
-"""What a revocation ends: the delegations of a user, a client or a consent, with all below them.
+"""Selections: the delegations of a user, a client or a consent, with all of their descendants.
 
-A preview counts the very rows that the revocation ends. None of these conditions walks a tree: a
-row names its user, its consent and the clients above it.
+A preview counts exactly the rows that the revocation ends. No condition walks a tree: a row names
+its user, its consent and the clients above it.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ from delegation_app.services import limits
 from delegation_app.services.delegations import blocks
 from delegation_app.toolkit import Application
 
-# How often `delegation_app.resource_server` asks for status lists unless a site says otherwise
+# How often `delegation_app.resource_server` polls status lists by default
 _POLL_SECONDS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Delegations that have not ended yet.
+    """Delegations that have not ended.
 
     Attributes:
         rows: all that would end.
-        tops: those without any of them above; the others end because of these.
-        pair: the block that a revocation leaves, where all of a principal, of a client, of both or
-            of a consent ends; None where each of `tops` leaves one.
+        tops: the topmost of them; the others end as their descendants.
+        pair: the block of a revocation that ends everything of a principal, a client, both or a
+            consent; None where each of `tops` leaves a block of its own.
     """
 
     rows: QuerySet[Delegation]
@@ -63,7 +63,7 @@ class Selection:
 
 
 def subtree(top: Delegation) -> Selection:
-    """Return one delegation and everything below it."""
+    """Return a delegation with its descendants."""
     standing = _standing()
     return Selection(standing.subtree(top), standing.filter(pk=top.pk))  # type: ignore[attr-defined]
 
@@ -74,23 +74,23 @@ def of_user(user: AbstractBaseUser) -> Selection:
 
 
 def of_consent(consent: ConsentRecord) -> Selection:
-    """Return everything that rests on one consent."""
+    """Return everything that rests on a consent."""
     return _of_trees(blocks.of_withdrawal(consent), consent=consent.pk)
 
 
 def of_client(application: Application) -> Selection:
-    """Return everything that a client holds, and everything below."""
+    """Return everything that a client holds, and all below."""
     return _held_by(application, _standing(), "")
 
 
 def of_user_at_client(user: AbstractBaseUser, application: Application) -> Selection:
-    """Return everything that a client holds for one user, and everything below."""
+    """Return everything that a client holds for a user, and all below."""
     rows = _standing().filter(principal_user=user.pk)
     return _held_by(application, rows, user_subject(user.pk))
 
 
 def in_batches(delegations: Iterable[Delegation]) -> Iterator[Selection]:
-    """Yield several delegations, each with everything below it, in batches."""
+    """Yield delegations with their descendants, in batches."""
     tops = list(_topmost(delegations))
     for start in range(0, len(tops), limits.MAX_CONDITIONS):
         some = tops[start : start + limits.MAX_CONDITIONS]
@@ -102,15 +102,15 @@ def in_batches(delegations: Iterable[Delegation]) -> Iterator[Selection]:
 
 
 def combined(tops: QuerySet[Delegation]) -> Selection:
-    """Return several delegations, each with everything below it, in one selection.
+    """Return delegations with their descendants in one selection.
 
-    For counting: a revocation takes them `in_batches`.
+    For counting; a revocation takes them `in_batches`.
     """
     tops = tops.filter(revoked_at=None)
     above = tops.filter(root=OuterRef("root")).annotate(
         of=ExpressionWrapper(OuterRef("path"), output_field=CharField())
     )
-    # Only trees that any of them stands in are looked at
+    # Only the trees of these delegations are read
     rows = _standing().filter(root__in=tops.values("root"))
     return Selection(rows.filter(Exists(above.filter(of__startswith=F("path")))), tops)
 
@@ -120,12 +120,12 @@ class Preview:
     """What a revocation would end now.
 
     Attributes:
-        delegations: how many.
-        access_tokens, refresh_tokens: how many live ones.
-        clients: how many clients hold them.
-        people: how many users granted them.
+        delegations: the number of delegations.
+        access_tokens, refresh_tokens: the numbers of live tokens.
+        clients: the number of clients that hold them.
+        people: the number of users who granted them.
         offline_until: until when a verifier without introspection and status lists may accept one
-            of the tokens; None if there is none.
+            of the tokens (UTC); None if there is none.
     """
 
     delegations: int = 0
@@ -137,9 +137,9 @@ class Preview:
 
 
 def preview(selections: Iterable[Selection]) -> Preview:
-    """Return what revoking all of several selections would end now. Reads only.
+    """Return what a revocation of several selections would end now. Reads only.
 
-    Three statements, however many there are; nothing but the counts is read.
+    Three statements in all; only the counts are read.
     """
     parts = [selection.rows for selection in selections]
     if not parts:
@@ -166,9 +166,9 @@ def preview(selections: Iterable[Selection]) -> Preview:
 
 
 def followers_seconds() -> int:
-    """Return after how many seconds verifiers that follow status lists refuse a revoked token.
+    """Return after how many seconds verifiers with status lists refuse a revoked token.
 
-    A list may be that old when it is served, and is polled again after the longer of the times.
+    A list may have that age when it is served, and is polled again after the longer of the times.
     """
     return max(conf.status_list_ttl, _POLL_SECONDS) + conf.status_list_cache_seconds
 
@@ -178,7 +178,7 @@ def _standing() -> QuerySet[Delegation]:
 
 
 def _of_trees(pair: DelegationBlock, **condition: Any) -> Selection:
-    # A tree has one principal and one consent, so whatever matches is a whole tree.
+    # A tree has one principal and one consent, so it matches as a whole or not at all
     rows = _standing().filter(**condition)
     return Selection(rows, rows.filter(depth=0), pair)
 

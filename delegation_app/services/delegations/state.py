@@ -1,4 +1,4 @@
-"""How delegations stand, in a word: the only spelling of what an operator or a person reads."""
+"""The state of a delegation in a word: the only definition of what operators and users read."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from delegation_app.models.validity import in_force
 
 State = Delegation.State
 
-# What has not ended: live, or suspended for as long as somebody is disabled
+# Live, or suspended while its user or a client is disabled
 NOT_ENDED: Final = "not_ended"
 
 
 def with_state(rows: QuerySet[Delegation]) -> QuerySet[Any]:
-    """Return rows that `state` can tell about without another statement."""
+    """Annotate rows for `state`."""
     return rows.annotate(is_in_force=_forced(clock.now()))
 
 
 def state(row: Any) -> Delegation.State:
-    """Return how a delegation of `with_state` stands."""
+    """Return the state of a delegation of `with_state`."""
     if row.revoked_at is not None:
         return State.REVOKED
     if row.expires_at is not None and row.expires_at <= clock.now():
@@ -34,19 +34,19 @@ def state(row: Any) -> Delegation.State:
 def in_state(
     rows: QuerySet[Delegation], state: str, now: datetime | None = None
 ) -> QuerySet[Delegation]:
-    """Keep the delegations in a state, or the NOT_ENDED; all of them for a word that is none.
+    """Return the delegations in a state, or the NOT_ENDED; all of them for an unknown state.
 
     Args:
-        rows: among which.
+        rows: the delegations to filter.
         state: a `Delegation.State`, or NOT_ENDED.
-        now: the time to judge by; the present if left out.
+        now: the time of the judgement (UTC); the present by default.
     """
     now = now or clock.now()
     match state:
         case State.LIVE:
             return rows.filter(in_force(now))
         case State.SUSPENDED:
-            # Not the negation: where a person or client is gone, that is neither true nor false
+            # Not the negation: for a deleted user or client, the condition is NULL
             return not_over(rows, now).alias(force=_forced(now)).filter(force=False)
         case State.EXPIRED:
             return rows.filter(expires_at__lte=now, revoked_at=None)
@@ -59,13 +59,13 @@ def in_state(
 
 
 def not_over(rows: QuerySet[Delegation], now: datetime | None = None) -> QuerySet[Delegation]:
-    """Keep what is neither revoked nor expired: what is live, and what is suspended."""
+    """Return the delegations that are neither revoked nor expired: live or suspended ones."""
     now = now or clock.now()
     return rows.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
 
 
 def _forced(now: datetime) -> Case:
-    # Said of the row itself: a look at each row by its key would cost as much again
+    # A condition on the row itself: a subquery for each row would double the cost
     return Case(
         When(in_force(now), then=Value(True)),  # noqa: FBT003 - an SQL value
         default=Value(False),  # noqa: FBT003 - an SQL value

@@ -1,4 +1,4 @@
-"""What a delegation says, before there is one."""
+"""The terms of a delegation before it exists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """How and when a person signed in."""
+    """When and how a user signed in."""
 
     user: AbstractBaseUser
     auth_time: datetime
@@ -30,23 +30,23 @@ class SignIn:
 
     @property
     def subject(self) -> str:
-        """The person as a principal or an actor."""
+        """The user as a principal or an actor."""
         return user_subject(self.user.pk)
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a delegation says: same terms, same record, where records are reused.
+    """The terms of a root delegation; equal terms reuse one record where records are reused.
 
     Attributes:
-        client: who receives.
-        scope, audience, constraints: what it may do, where, within which limits.
-        grant_type: how it comes about.
-        sign_in: the person who grants; None for a client that acts for itself.
-        consent: the answer that it stands on.
-        expires_at: its end; None for no end of its own.
-        allowed_at: when the person allowed it on a page (UTC); None where no page was answered.
-        found_by: the digest of the terms that were wanted, where something was cut from them.
+        client: the delegate.
+        scope, audience, constraints: the permitted scopes, resource servers and limits.
+        grant_type: the grant type that creates it.
+        sign_in: the granting user; None for a client that acts for itself.
+        consent: the consent that it rests on.
+        expires_at: its end (UTC); None for no end of its own.
+        allowed_at: the time of the user's answer (UTC); None without an answer.
+        found_by: the digest of the requested terms, if a block cut them.
     """
 
     client: RegisteredClient
@@ -62,7 +62,7 @@ class Terms:
 
     @property
     def authority(self) -> Authority:
-        """What is granted on these terms, unless something was taken from the pair."""
+        """The authority on these terms before any block."""
         return Authority(self.scope, self.audience, self.constraints, self.expires_at)
 
     @property
@@ -72,12 +72,12 @@ class Terms:
 
     @property
     def is_for_a_code(self) -> bool:
-        """Whether a code is issued on it first, and a token only when that is redeemed."""
+        """Whether a code comes first, and a token only with its redemption."""
         return self.sign_in is not None
 
     @property
     def digest(self) -> str:
-        """A digest of all that makes two delegations the same."""
+        """A digest of the terms; equal for delegations that are interchangeable."""
         return self.found_by or _digest(self, None, self.subject, [])
 
     def columns(self) -> dict[str, Any]:
@@ -85,19 +85,19 @@ class Terms:
         return _own_columns(self) | _principal(self) | {"subject": self.subject}
 
     def cut(self, to: Authority) -> Self:
-        """Return the terms with less authority; the delegation is found by those from before."""
+        """Return the terms with less authority; the digest of the original terms still finds it."""
         return replace(self, **_less(self, to))
 
 
 @dataclass(frozen=True, slots=True)
 class ChildTerms:
-    """What a delegation says that is made from another one (RFC 8693).
+    """The terms of a child delegation (RFC 8693).
 
     Attributes:
-        parent: the delegation that is handed on.
+        parent: the parent delegation.
         client, scope, audience, grant_type, constraints, expires_at: as in `Terms`; the
             constraints are the parent's, narrowed.
-        actors: who acts, the current actor first.
+        actors: the actors, the current one first.
         found_by: as in `Terms`.
     """
 
@@ -118,24 +118,24 @@ class ChildTerms:
 
     @property
     def authority(self) -> Authority:
-        """What is granted on these terms, unless something was taken from the pair."""
+        """The authority on these terms before any block."""
         return Authority(self.scope, self.audience, self.constraints, self.expires_at)
 
     @property
     def is_for_a_code(self) -> bool:
-        """Never: its first token is issued with it."""
+        """Always false: its first token is issued with it."""
         return False
 
     @property
     def digest(self) -> str:
-        """A digest of all that makes two children the same."""
+        """A digest of the terms; equal for children that are interchangeable."""
         parent = self.parent
         return self.found_by or _digest(
             self, str(parent.public_id), parent.subject, list(self.actors)
         )
 
     def columns(self) -> dict[str, Any]:
-        """Return the values of a new row. Whose authority it is, it has from its parent."""
+        """Return the values of a new row. The principal comes from the parent."""
         inherited = ("subject", "principal_user_id", "principal_client_id", "consent_id")
         evidence = ("allowed_at", "auth_time", "acr")
         return _own_columns(self) | {
@@ -145,12 +145,12 @@ class ChildTerms:
         }
 
     def cut(self, to: Authority) -> Self:
-        """Return the terms with less authority; the delegation is found by those from before."""
+        """Return the terms with less authority; the digest of the original terms still finds it."""
         return replace(self, **_less(self, to))
 
 
 def most_uses(constraints: Constraints) -> int | None:
-    """Return how many tokens the constraint `max_uses` allows; None without one."""
+    """Return the number of tokens that the constraint `max_uses` allows; None without one."""
     limit = constraints.get("max_uses")
     return None if limit is None else int(limit.as_json()["uses"])
 

@@ -1,4 +1,4 @@
-"""Reading trees of delegations: the whole tree of one, or only its surroundings."""
+"""Reading trees of delegations: a whole tree, its upper part, or the surroundings of one."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from delegation_app.models import Delegation
 from delegation_app.services import limits
 from delegation_app.services.paging import RowCount
 
-# Delegations that have not been revoked come first, then the newest
+# Unrevoked delegations first, then the newest
 _ORDER: Final = (F("revoked_at").asc(nulls_first=True), "-issued_at", "-pk")
 
 
 @dataclass(slots=True)
 class TreeNode:
-    """A delegation, with its children as far as they were read."""
+    """A delegation with those of its children that were read."""
 
     row: Any
     children: list[TreeNode] = field(default_factory=list)
@@ -37,7 +37,7 @@ class DelegationTree:
     is_cut: bool = False
 
     def nested(self) -> TreeNode:
-        """Return the root, with all others below it."""
+        """Return the root with its descendants."""
         nodes = {row.pk: TreeNode(row) for row in self.rows}
         for row in self.rows[1:]:
             nodes[row.parent_id].children.append(nodes[row.pk])
@@ -46,13 +46,13 @@ class DelegationTree:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What is above and below a delegation.
+    """The ancestors and descendants of a delegation.
 
     Attributes:
-        above: its ancestors, the root first.
-        children: the first of its children; `has_children` says whether there is more below each.
-        more: how many children are left out.
-        below: how many delegations there are on all levels below.
+        above: its ancestors, root first.
+        children: its first children; `has_children` marks those with children of their own.
+        more: the number of omitted children.
+        below: the number of descendants on all levels.
     """
 
     above: list[Any]
@@ -66,19 +66,19 @@ def whole(row: Delegation, rows: QuerySet[Any]) -> DelegationTree:
 
     Args:
         row: a delegation of the tree.
-        rows: delegations, with what is needed of each.
+        rows: delegations with the required relations.
     """
     return DelegationTree(list(rows.filter(root=row.root_id).order_by("path")))
 
 
 def top(row: Delegation, rows: QuerySet[Any], most: int) -> DelegationTree:
-    """Return the upper part of the tree of a delegation, and the way down to it.
+    """Return the upper part of the tree of a delegation, and the path down to it.
 
     At most two statements.
 
     Args:
         row, rows: see `whole`.
-        most: how many delegations, beside those on the way down.
+        most: the maximum of delegations besides those on the path.
     """
     tree = rows.filter(root=row.root_id)
     found = list(tree.order_by("depth", *_ORDER)[: most + 1])
@@ -91,11 +91,11 @@ def top(row: Delegation, rows: QuerySet[Any], most: int) -> DelegationTree:
 
 
 def around(row: Delegation, rows: QuerySet[Any], most: int) -> Surroundings:
-    """Return what is above and below a delegation. At most four statements.
+    """Return the surroundings of a delegation. At most four statements.
 
     Args:
         row, rows: see `whole`.
-        most: how many children.
+        most: the maximum of children.
     """
     above = list(rows.filter(public_id__in=row.chain[:-1]).order_by("depth"))
     further = Exists(Delegation.objects.filter(parent=OuterRef("pk")))

@@ -1,4 +1,4 @@
-"""A user is disabled, or gets another password or e-mail address: on record, with consequences."""
+"""Changes and deletions of users and clients: audit events, and the delegations that end."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _BEFORE: Final = "_delegation_before"
 def connect_changes() -> None:
     """Connect to the saving of users. Called once, when the app is ready.
 
-    Side effects: one statement more for each save of a stored user that writes one of these
-    columns; an audit event where it changes. What `QuerySet.update` and fixtures do sends no signal
-    and leaves no event.
+    Side effects: one more statement for each save of a stored user that writes one of these
+    columns; an audit event for each change. `QuerySet.update` and fixtures send no signal and leave
+    no event.
     """
-    # Without a sender: a proxy of the user model is one of its own
+    # No sender: a proxy of the user model is a sender of its own
     pre_save.connect(_remember, dispatch_uid="delegation_account")
     post_save.connect(_compare, dispatch_uid="delegation_account")
 
@@ -50,15 +50,15 @@ def connect_changes() -> None:
 def password_changed(user: AbstractBaseUser, origin: audit.RequestContext | None = None) -> int:
     """Record that a user's password was changed, and apply `ON_PASSWORD_CHANGE`.
 
-    It is called for every user that is saved with another password. Call it for passwords that
-    live elsewhere, such as in a directory, and after `QuerySet.update`, which sends no signal.
+    Called for every user that is saved with another password. Call it for passwords that are stored
+    elsewhere, such as in a directory, and after `QuerySet.update`, which sends no signal.
 
     Args:
         user: the user.
-        origin: who changed it, and from where; the system by default.
+        origin: the changing actor and the origin of the request; the system by default.
 
     Returns:
-        How many delegations ended.
+        The number of revoked delegations.
 
     Side effects: one audit event; with `"revoke"` those of `revocation.of_user`.
     """
@@ -70,7 +70,7 @@ def password_changed(user: AbstractBaseUser, origin: audit.RequestContext | None
 def email_changed(user: AbstractBaseUser, origin: audit.RequestContext | None = None) -> int:
     """Record that a user's e-mail address was changed, and apply `ON_EMAIL_CHANGE`.
 
-    Neither address is recorded. Otherwise as `password_changed`.
+    Neither address is recorded. See `password_changed`.
     """
     return _changed(
         user, USER_EMAIL_CHANGED, conf.on_email_change, "the e-mail address was changed", origin
@@ -82,13 +82,13 @@ def _changed(
     event: Event,
     consequence: str,
     reason: str,
-    origin: audit.RequestContext | None,
+    context: audit.RequestContext | None,
 ) -> int:
-    origin = origin or audit.RequestContext()
+    context = context or audit.RequestContext()
     with nested():
         details = {"consequence": consequence}
-        audit.record(event, origin, subject=user_subject(user.pk), details=details)
-        return revocation.of_user(user, origin, reason=reason) if consequence == REVOKE else 0
+        audit.record(event, context, subject=user_subject(user.pk), details=details)
+        return revocation.of_user(user, context, reason=reason) if consequence == REVOKE else 0
 
 
 def _remember(
@@ -99,7 +99,7 @@ def _remember(
         return
     saved = [name for name in _watched(model) if update_fields is None or name in update_fields]
     if saved:
-        # What is stored, and not what this object was loaded with: another may have been saved
+        # The stored values, not those that this object was loaded with: they may be out of date
         rows = model._base_manager.using(using).filter(pk=instance.pk)
         setattr(instance, _BEFORE, rows.values(*saved).first())
 
@@ -132,11 +132,11 @@ def _address(value: object) -> str:
 
 
 def _is_new_password(old: str, user: Any, update_fields: Collection[str] | None) -> bool:
-    # A random mark stands for no password; sites that sign people in elsewhere set it each time
+    # A random mark is no usable password; sites with an external sign-in set one each time
     if user.password == old or not (is_password_usable(old) or is_password_usable(user.password)):
         return False
-    # At a sign-in, Django hashes the same password again if the hash is out of date, saves just
-    # that, and forgets the password first.
+        # At a sign-in, Django rehashes the same password if the hash is out of date, saves only
+        # that, and clears the raw password first.
     is_set = user._password is not None  # noqa: SLF001 - what set_password leaves
     return is_set or set(update_fields or ()) != {_PASSWORD} or not _is_outdated(old)
 
@@ -155,7 +155,7 @@ _CLIENT: Final = "the client was deleted"
 
 
 def connect_deletions() -> None:
-    """Connect to the deletion of users and clients, and to what else changes status lists.
+    """Connect to the deletion of users and clients, and to other changes of status lists.
 
     Called once, when the app is ready.
     """
@@ -169,19 +169,19 @@ def connect_deletions() -> None:
 
 
 def _kinds_of(model: type[Model]) -> list[type[Model]]:
-    # A model, its proxies and what inherits from it: each sends signals of its own
+    # A model, its proxies and its subclasses: each is a sender of its own
     return [kind for kind in apps.get_models() if issubclass(kind, model)]
 
 
 def _user_leaves(instance: Any, sender: type[Model], **_kwargs: object) -> None:
-    # A model that inherits from it sends a signal of its own, for the same user
+    # A subclass sends a signal of its own for the same user
     if sender._meta.concrete_model is get_user_model()._meta.concrete_model:
         _name(instance)
     _end_chosen(delegation_selection.of_user(instance), _PERSON)
 
 
 def _name(user: AbstractBaseUser) -> None:
-    """Record under which name a user is gone: records have the subject only, by its key."""
+    # Records have only the subject, by key: this keeps the user name
     name = audit.printable(user.get_username(), 255)
     with nested():
         audit.record(
@@ -196,8 +196,8 @@ def _client_leaves(instance: Any, **_kwargs: object) -> None:
     _end_chosen(delegation_selection.of_client(instance), _CLIENT)
 
 
-# Again, when nobody can open another one: what was opened since the first look lost its person or
-# client to the deletion, and no event would tell.
+# After the deletion, no transaction can create another delegation: those created since the first
+# revocation have lost their user or client, and would end without an event.
 def _user_left(instance: Any, **_kwargs: object) -> None:
     subject = user_subject(instance.pk)
     _end(Delegation.objects.filter(subject=subject, principal_user=None), _PERSON)
@@ -214,7 +214,7 @@ def _end(left: QuerySet[Delegation], reason: str) -> None:
 
 
 def _end_chosen(selection: delegation_selection.Selection, reason: str) -> None:
-    # Who is gone has nothing that could come back
+    # No block: a deleted user or client cannot regain anything
     revocation.revoke_selections(
         [selection], audit.RequestContext(), reason=reason, leaves_block=False
     )

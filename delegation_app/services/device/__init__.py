@@ -1,1 +1,1 @@
-"""Devices that ask a user for authorization (RFC 8628)."""
+"""Device authorization (RFC 8628)."""

@@ -1,4 +1,4 @@
-"""Device authorization: two codes for each request (RFC 8628 sections 3.1 and 3.2)."""
+"""The device authorization request: two codes for each (RFC 8628 sections 3.1 and 3.2)."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from delegation_app.services.clients.lookup import RegisteredClient
 from delegation_app.services.delegations import enforcement
 from delegation_app.services.transactions import advisory_lock, durable, nested
 
-# Two equal codes among the live ones come up once in billions of requests; five in a row never.
+# Two equal codes among the live ones come up once in billions of requests; five in a row never
 _DRAWS: Final = 5
 _LOOKED_AT: Final = frozenset({"scope", "resource", "constraints"})
-# A page, a sign-in or a proof that the device asks for and would not get
+# The device requests a screen, a sign-in or a proof that it would not get
 _NOT_IGNORED: Final = MEANINGFUL | {"code_challenge", "max_age", "prompt"}
-# A device that polls long after its code expired learns no more than that it is not valid
+# A device that polls long after the expiry only learns that the code is invalid
 _KEPT: Final = timedelta(days=1)
 _SWEPT: Final = 20
 _RETRY_AFTER: Final = 60
 
 
 class TooManyDevices(OAuthError):
-    """Too many device codes wait for an answer.
+    """Too many device codes await an answer.
 
-    RFC 8628 section 3.2 refers to RFC 6749 section 5.2, which has no code for this; its
-    `slow_down` belongs to polling. So the status says it (RFC 6585 section 4), and the code is the
-    one that the authorization endpoint has for an overload (RFC 6749 section 4.1.2.1).
+    RFC 8628 section 3.2 refers to RFC 6749 section 5.2, which has no code for this; `slow_down`
+    belongs to polling. The status is that of RFC 6585 section 4, and the code the one for an
+    overloaded authorization endpoint (RFC 6749 section 4.1.2.1).
     """
 
     code = "temporarily_unavailable"
@@ -49,13 +49,13 @@ class TooManyDevices(OAuthError):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The response to a device (RFC 8628 section 3.2). Both codes exist here and in it only.
+    """The device authorization response (RFC 8628 section 3.2). Neither code is stored.
 
     Attributes:
-        device_code: what it polls with.
-        user_code: what it shows.
-        expires_in: how long both are good, in seconds.
-        interval: how long it waits between two polls, in seconds.
+        device_code: the code to poll with.
+        user_code: the code to show.
+        expires_in: the lifetime of both codes, in seconds.
+        interval: the minimum between two polls, in seconds.
     """
 
     device_code: str = field(repr=False)
@@ -67,20 +67,20 @@ class Started:
 def start(
     client: RegisteredClient, parameters: Parameters, origin: audit.RequestContext
 ) -> Started:
-    """Start a device's request (RFC 8628 section 3.1).
+    """Start a device authorization (RFC 8628 section 3.1).
 
     Args:
-        client: who asks; the client on the device.
-        parameters: `scope`, `resource` and `constraints` are looked at.
-        origin: the client, and from where it asks.
+        client: the client on the device.
+        parameters: the request; `scope`, `resource` and `constraints` are read.
+        origin: the client as actor, and the origin of the request.
 
     Raises:
-        UnauthorizedClient: its policy does not allow the grant.
-        InvalidRequest, InvalidScope, InvalidTarget: it requests what it cannot have.
-        TooManyDevices: too many codes of the client, or for its address, wait for an answer.
+        UnauthorizedClient: the client's policy does not allow the grant.
+        InvalidRequest, InvalidScope, InvalidTarget: the client cannot have what it requests.
+        TooManyDevices: too many codes of the client, or for its address, await an answer.
         TemporarilyUnavailable: no free code was found.
 
-    Side effects: one row, one audit event; old rows of the client that were never answered go.
+    Side effects: one row, one audit event; deletes old unanswered rows of the client.
     """
     if not client.may_use(names.DEVICE_CODE):
         raise UnauthorizedClient("This client may not use the device authorization grant.")
@@ -99,14 +99,14 @@ def start(
 
 
 def digests_of(user_code: str) -> list[str]:
-    """Return what may be stored of a user code: under the site's secret, and under older ones."""
+    """Return the possible digests of a user code, under the current and the older secrets."""
     keys = (derive_key(secret, "user-code") for secret in conf.secrets)
     return [keyed_digest(key, user_code) for key in keys]
 
 
 @durable
-def _store(row: DeviceCode, origin: audit.RequestContext) -> Started | OAuthError:
-    # In this order everywhere, so that two starts cannot wait for each other
+def _store(row: DeviceCode, context: audit.RequestContext) -> Started | OAuthError:
+    # Always in this order, so that two starts cannot deadlock
     advisory_lock(f"device codes of client {row.client_id_value}")
     advisory_lock(f"device codes for address {row.address}")
     _refuse_too_many(row)
@@ -114,7 +114,7 @@ def _store(row: DeviceCode, origin: audit.RequestContext) -> Started | OAuthErro
     for _draw in range(_DRAWS):
         device_code, user_code = new_secret(), new_user_code()
         now = clock.now()
-        # This may run again after a rollback, which leaves the key that the row had
+        # After a rollback this may run again, and the row has kept its key
         row.pk = None
         row.digest, row.user_code_digest = digest(device_code), digests_of(user_code)[0]
         row.issued_at, row.expires_at = now, now + conf.device_code_lifetime
@@ -125,7 +125,7 @@ def _store(row: DeviceCode, origin: audit.RequestContext) -> Started | OAuthErro
             _release(row.user_code_digest, now)
             continue
         details = {"scope": str(row.scope), "audience": list(row.audience)}
-        audit.record_often(DEVICE_STARTED, origin, client_id=row.client_id_value, details=details)
+        audit.record_often(DEVICE_STARTED, context, client_id=row.client_id_value, details=details)
         expires_in = int(conf.device_code_lifetime.total_seconds())
         return Started(device_code, user_code, expires_in, row.interval)
     raise TemporarilyUnavailable("Try again in a moment.", detail="no free user code")
@@ -134,7 +134,7 @@ def _store(row: DeviceCode, origin: audit.RequestContext) -> Started | OAuthErro
 def _refuse_too_many(row: DeviceCode) -> None:
     now = clock.now()
     theirs, there = Q(client_id_value=row.client_id_value), Q(address=row.address)
-    # Where the address is not known, only the client is counted
+    # Without a known address, only the client is counted
     there = there if row.address else Q(pk__in=())
     waiting = DeviceCode.objects.filter(
         theirs | there, expires_at__gt=now, approved_at=None, denied_at=None
@@ -152,7 +152,7 @@ def _refuse_too_many(row: DeviceCode) -> None:
 
 
 def _sweep(client_id: str) -> None:
-    """Delete a few of a client's unanswered codes, so that their number stays bounded."""
+    # Delete a few of the client's unanswered codes, so that their number stays bounded
     over = DeviceCode.objects.filter(
         client_id_value=client_id,
         expires_at__lt=clock.now() - _KEPT,

@@ -1,4 +1,4 @@
-"""A device in front of a user: found by its code, then for the answer (RFC 8628 section 3.3)."""
+"""Device verification: finding the device of a user code (RFC 8628 section 3.3)."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def find(typed: str, sign_in: SignIn, context: audit.RequestContext) -> ConsentR
     Args:
         typed: the code as typed; see `user_code.normalised`.
         sign_in: the user.
-        context: the user, and from where.
+        context: the user and the origin of the request.
 
     Raises:
         TooManyAttempts: too many wrong codes by this user or from this address.
-        InvalidScope, InvalidTarget: the client may have nothing of it any more.
+        InvalidScope, InvalidTarget: the client may no longer have any of it.
 
     Side effects: a wrong code is counted in the cache (RFC 8628 section 5.1).
     """
@@ -48,15 +48,15 @@ def find(typed: str, sign_in: SignIn, context: audit.RequestContext) -> ConsentR
 
 
 def restore(shown: Mapping[str, Any], sign_in: SignIn) -> ConsentRequest:
-    """Return the request whose screen is answered now; much may have changed since it was shown.
+    """Return the request of the answered screen, as it stands now.
 
     Args:
         shown: the result of `ConsentRequest.to_json`.
         sign_in: the user.
 
     Raises:
-        InvalidRequest: it was answered, has expired, or its client may have something else now.
-        InvalidScope, InvalidTarget: the client may have nothing of it any more.
+        InvalidRequest: it was answered, has expired, or differs from the screen.
+        InvalidScope, InvalidTarget: the client may no longer have any of it.
     """
     row = unanswered_devices().filter(pk=shown["device"]).first()
     client = None if row is None else _client_of(row)
@@ -70,14 +70,14 @@ def restore(shown: Mapping[str, Any], sign_in: SignIn) -> ConsentRequest:
 
 def _client_of(row: DeviceCode) -> RegisteredClient | None:
     client = lookup.find(row.client_id_value)
-    # Since the device's request, the client may have been disabled or replaced
+    # The client may have been disabled or replaced since the device's request
     if client is None or client.application.pk != row.client_id or not client.policy.enabled:
         return None
     return client if client.may_use(names.DEVICE_CODE) else None
 
 
 def _request(row: DeviceCode, client: RegisteredClient, sign_in: SignIn) -> ConsentRequest:
-    # As at a redemption: only what the client may still have
+    # As in a redemption: only what the client may still have
     audience = client.narrowed_audience((), row.audience)
     return ConsentRequest(
         client=client,

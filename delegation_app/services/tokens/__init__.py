@@ -1,1 +1,1 @@
-"""Tokens and codes: issued, looked up, judged and redeemed."""
+"""Tokens and codes: issuing, lookup, judgement and redemption."""

@@ -1,4 +1,4 @@
-"""Authorization codes: issued on a delegation. Their grant redeems them."""
+"""Authorization codes, issued on a delegation. Their grant redeems them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def issue(
     """Return a new code for all of `delegation`.
 
     Args:
-        delegation: what the code stands for.
-        handle: the secret handle of the question that was answered; see `still_good`.
-        redirect_uri: where the code is sent.
+        delegation: the delegation of the code.
+        handle: the secret handle of the answered request; see `still_good`.
+        redirect_uri: the redirect URI that receives the code.
         code_challenge: the S256 challenge (RFC 7636).
-        origin: the user, and from where.
+        origin: the user and the origin of the request.
 
     Side effects: one row, one audit event. Call it inside a transaction.
     """
@@ -48,7 +48,7 @@ def issue(
 
 
 def still_good(handle: str) -> str | None:
-    """Return the code that was issued for a question, if it can still be redeemed. Reads only."""
+    """Return the code issued for a request if it can still be redeemed. Reads only."""
     codes = {digest(code): code for code in _codes(handle)}
     now = clock.now()
     unused = AuthorizationCode.objects.filter(in_force(now, "delegation__"), expires_at__gt=now)

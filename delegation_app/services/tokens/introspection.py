@@ -1,4 +1,4 @@
-"""Answering questions about tokens (RFC 7662)."""
+"""Token introspection (RFC 7662)."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def introspect(text: str, caller: RegisteredClient) -> dict[str, Any]:
 
     Args:
         text: the token as presented.
-        caller: an authenticated client, read with the resource servers that it speaks for.
+        caller: an authenticated client, with the resource servers that it represents.
 
     Returns:
-        The members of the answer; `{"active": False}` alone for every token that is unknown,
-        not valid or none of the caller's business.
+        The members of the response; only `{"active": False}` for a token that is unknown, invalid
+        or outside the caller's audience.
 
     Raises:
         UnauthorizedClient: the caller is a public client (RFC 7662 section 2.1).
 
-    Side effects: notes that the delegation was used, at most once a minute; that may fail.
+    Side effects: records the use of the delegation, at most once a minute; may fail silently.
     """
     if not caller.is_confidential:
         raise UnauthorizedClient("Public clients may not introspect tokens.")
@@ -45,7 +45,7 @@ def introspect(text: str, caller: RegisteredClient) -> dict[str, Any]:
 
 
 def refusal_at(found: lookup.PresentedAccessToken, server: Server) -> str | None:
-    """Return which limit of its delegation keeps a token from a service now, or None."""
+    """Return the reason why constraints refuse a token at a resource server now, or None."""
     where = Audience([server.identifier])
     access = AccessContext(EnforcementPoint.INTROSPECTION, clock.now(), audience=where)
     return found.row.delegation.constraints.refusal(access)
@@ -54,9 +54,9 @@ def refusal_at(found: lookup.PresentedAccessToken, server: Server) -> str | None
 def _access_token(found: lookup.PresentedAccessToken, caller: RegisteredClient) -> dict[str, Any]:
     token = found.row
     places = [server for server in _places(found, caller) if refusal_at(found, server) is None]
-    # RFC 7662 section 2.2: a resource server learns of the scopes that concern it
+    # RFC 7662 section 2.2: a resource server learns only of its own scopes
     scope = Scope(name for server in places for name in found.scope_at(server))
-    # Nothing is left of it: the policy or the resource servers changed since it was issued.
+    # Nothing is left: the policy or the resource servers have changed since the token was issued
     if not scope:
         return INACTIVE
     if any(name in caller.servers for name in token.audience):
@@ -68,7 +68,7 @@ def _access_token(found: lookup.PresentedAccessToken, caller: RegisteredClient) 
 
 
 def _places(found: lookup.PresentedAccessToken, caller: RegisteredClient) -> list[Server]:
-    """Return the caller's own resource servers, or all for a caller that may know the token."""
+    # The caller's own resource servers, or all for a caller that may know the token
     own = [caller.servers[name] for name in found.row.audience if name in caller.servers]
     if own or found.client is None or not _may_know(found.row.delegation, caller):
         return own
@@ -76,7 +76,7 @@ def _places(found: lookup.PresentedAccessToken, caller: RegisteredClient) -> lis
 
 
 def _record(token: AccessToken) -> dict[str, Any]:
-    """Return what only a client that may introspect all gets: the record behind the token."""
+    # Only for clients that may introspect all tokens
     delegation = token.delegation
     consent = delegation.consent
     return {
@@ -91,7 +91,7 @@ def _record(token: AccessToken) -> dict[str, Any]:
 
 
 def _refresh_token(token: RefreshToken, caller: RegisteredClient) -> dict[str, Any]:
-    # No resource server ever has to judge a refresh token.
+    # No resource server ever has to judge a refresh token
     if not _may_know(token.delegation, caller):
         return INACTIVE
     scope = token.scope & token.delegation.scopes
@@ -106,7 +106,7 @@ def _may_know(delegation: Delegation, caller: RegisteredClient) -> bool:
 def _answer(token: AccessToken | RefreshToken, scope: Scope, **more: str) -> dict[str, Any]:
     delegation = token.delegation
     issued_at = int(token.issued_at.timestamp())
-    # Narrowed since it was issued, perhaps
+    # The delegation may have been narrowed since
     audience = token.audience & delegation.audience
     return {
         "active": True,

@@ -1,4 +1,4 @@
-"""Issuing tokens on a delegation, and writing the answer."""
+"""Issuing tokens on a delegation, and composing the token response."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from delegation_app.services.status_lists import publication
 
 @dataclass(frozen=True, slots=True)
 class TokenParameters:
-    """The part of a delegation that one token shows."""
+    """The part of a delegation that a token carries."""
 
     delegation: Delegation
     client: RegisteredClient
@@ -35,16 +35,16 @@ class TokenParameters:
 
 @dataclass(frozen=True, slots=True)
 class IssueOptions:
-    """What differs between the grants when a token is issued.
+    """The differences between the grants when a token is issued.
 
     Attributes:
-        event: what the audit trail calls it.
-        refusal: the error where a constraint refuses.
-        not_after: a time that the token must not outlive, beside its delegation's end.
-        token_type: what the answer of an exchange calls the token (RFC 8693 section 3).
-        details: more for the audit trail, of JSON types.
-        is_counted: whether it is a use of its own; not so for a token that takes the place of one
-            whose answer was lost.
+        event: the audit event.
+        refusal: the error class where a constraint refuses.
+        not_after: an end of the token besides that of its delegation (UTC).
+        token_type: the token type in the response of an exchange (RFC 8693 section 3).
+        details: further members of the audit event, of JSON types.
+        is_counted: whether the token counts as a use; false for one that replaces a token whose
+            response was lost.
         is_first: whether no token of the delegation can have been presented before.
     """
 
@@ -62,7 +62,7 @@ _USUAL: Final = IssueOptions()
 
 @dataclass(frozen=True, slots=True)
 class NewRefreshToken:
-    """A refresh token: its row, and its text, which exists here and in the answer only."""
+    """A refresh token: its row, and its text, which is not stored."""
 
     row: RefreshToken
     text: str = field(repr=False)
@@ -70,14 +70,14 @@ class NewRefreshToken:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """What a token request produced.
+    """The result of a token request.
 
     Attributes:
         access: the row of the access token.
-        claims: those of a JWT, which is signed when the answer is written.
+        claims: the claims of a JWT, which is signed with the response.
         opaque: the text of an opaque token.
         refresh_token: the refresh token, if there is one.
-        token_type: what an exchange issued (RFC 8693 section 3); None for other grants.
+        token_type: the type of an exchanged token (RFC 8693 section 3); None for other grants.
     """
 
     access: AccessToken
@@ -90,8 +90,8 @@ class Issued:
         """Return the members of the token response (RFC 6749 section 5.1).
 
         Args:
-            signer: the key for a JWT. It was read before anything was redeemed, so that a key
-                that is not available costs no client a code.
+            signer: the key for a JWT. It is read before the redemption, so that a missing key costs
+                no client a code.
         """
         answer: dict[str, Any] = {
             "access_token": self.opaque or self._signed(signer),
@@ -106,7 +106,7 @@ class Issued:
         if self.refresh_token is not None:
             now = clock.now()
             answer["refresh_token"] = self.refresh_token.text
-            # draft-ietf-oauth-refresh-token-expiration: how long the two may be relied on
+            # draft-ietf-oauth-refresh-token-expiration: how long both may be relied on
             answer["refresh_token_timeout"] = _left(self.refresh_token.row.expires_at, now)
             if (ends := self.access.delegation.expires_at) is not None:
                 answer["authorization_expires_in"] = _left(ends, now)
@@ -120,7 +120,7 @@ def within(token: TokenParameters) -> TokenParameters:
     """Cut a token to its delegation, which may have been narrowed since the token was requested.
 
     Raises:
-        InvalidScope, InvalidTarget: nothing of it is left.
+        InvalidScope, InvalidTarget: nothing is left of the token.
     """
     delegation = token.delegation
     scope, audience = token.scope & delegation.scopes, token.audience & delegation.audience
@@ -141,17 +141,17 @@ def issue(
     """Issue an access token on a delegation, cut to what the delegation allows now.
 
     Every access token is issued here. Its scope, audience, constraints and end are within those of
-    the delegation as it was read under the lock.
+    the delegation as read under the lock.
 
     Args:
-        token: what the token shows of the delegation.
-        origin: the client as actor, and where the request comes from.
-        options: what the grant does differently.
+        token: the part of the delegation that the token carries.
+        origin: the client as actor, and the origin of the request.
+        options: the differences of the grant.
         refresh_token: the refresh token that goes with it.
 
     Raises:
-        OAuthError: of the class `options.refusal`; a constraint refuses, or all are used up.
-        InvalidScope, InvalidTarget: the delegation allows nothing of it any more.
+        OAuthError: of the class `options.refusal`; a constraint refuses, or its uses are exhausted.
+        InvalidScope, InvalidTarget: the delegation no longer allows any of it.
 
     Side effects: one row, one audit event, the counters of limited delegations, and once a minute
     the time of the last use. Call it inside a transaction that holds the root of the delegation.
@@ -194,9 +194,9 @@ def issue_first(
     """Issue the first tokens on a delegation that a user granted.
 
     Args:
-        token: what the access token shows.
-        granted: what the refresh token may be refreshed to, if the client gets one.
-        origin: the client as actor, and where the request comes from.
+        token: the part of the delegation that the access token carries.
+        granted: the part that the refresh token covers, if the client gets one.
+        origin: the client as actor, and the origin of the request.
         options: see `issue`.
 
     Raises:
@@ -216,9 +216,9 @@ def issue_refresh_token(
     """Store a refresh token.
 
     Args:
-        granted: what it may be refreshed to.
+        granted: the part of the delegation that it covers.
         text: the token.
-        predecessor: the token that it replaces; it can have only one successor.
+        predecessor: the token that it replaces; a token has at most one successor.
 
     Side effects: one row. Call it inside a transaction that holds the root of the delegation.
     """
@@ -251,7 +251,7 @@ def _store(token: TokenParameters, opaque: str | None, not_after: datetime | Non
 
 
 def _check_within(access: AccessToken) -> None:
-    # A fault of ours must not become a token that says more than its record
+    # A fault of this app must not become a token that exceeds its record
     delegation = access.delegation
     ends = delegation.expires_at
     if not (
@@ -282,10 +282,10 @@ def _claims(
         actors=tuple(delegation.actors),
         may_act=client.policy.may_act,
         constraints=delegation.constraints.claim(),
-        # An opaque token is introspected anyway
+        # Opaque tokens are always introspected
         status=publication.reference(access.pk) if access.digest is None else None,
     ).as_dict()
-    # Verifiers, ours among them, refuse a longer token unread
+    # Verifiers refuse a longer token unread, the one of this app included
     if access.digest is None and not jose.fits(claims):
         raise refusal("The limits and actors are too long for a token.")
     return claims

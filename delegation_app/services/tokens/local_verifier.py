@@ -1,4 +1,4 @@
-"""Verifying access tokens in the process that also has our tables."""
+"""Verifying access tokens in the process of the authorization server, by its tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LocalVerifier:
     """A verifier for a site that is resource server and authorization server in one process.
 
     Args:
-        audience: the identifier of the resource server that verifies.
+        audience: the identifier of the resource server.
     """
 
     audience: str
@@ -48,15 +48,15 @@ def verify(text: str, audience: str, call: Call = Call()) -> VerifiedToken:
 
     Args:
         text: the token as presented.
-        audience: the identifier of the resource server that verifies.
-        call: what is done with it.
+        audience: the identifier of the resource server.
+        call: the call that it authorizes.
 
     Raises:
-        InvalidToken: anything is wrong; the description does not say what.
-        OutsideLimits: the token is good, but a constraint does not permit this call.
+        InvalidToken: the token is invalid; the description does not say why.
+        OutsideLimits: the token is valid, but a constraint does not permit this call.
 
-    Side effects: one statement; a second one at most once a minute for a delegation, to note
-        that it was used, which may fail.
+    Side effects: one statement; at most once a minute for a delegation a second one that records
+        the use, and may fail silently.
     """
     found = lookup.access_token(text)
     if found is None or not found.active:

@@ -26,12 +26,12 @@ _TOKEN_ID: Final = re.compile(r"[A-Za-z0-9_-]{27}")
 
 @dataclass(frozen=True, slots=True)
 class PresentedAccessToken:
-    """An access token of ours, with the client that holds it.
+    """An access token of this server, with the client that holds it.
 
     Attributes:
         row: its row, with the delegation and the user.
         client: the holder; None if it was deleted.
-        active: whether it is unexpired, unrevoked, and its delegation in force.
+        active: whether it is unexpired and unrevoked, and its delegation is in force.
     """
 
     row: AccessToken
@@ -40,24 +40,24 @@ class PresentedAccessToken:
 
     @property
     def audience(self) -> Audience:
-        """Where it is accepted now: token, delegation, policy and resource servers together."""
+        """Where it is accepted now, by token, delegation, policy and resource servers together."""
         servers = {} if self.client is None else self.client.servers
         return self.row.audience & self.row.delegation.audience & Audience(servers)
 
     @property
     def may_act(self) -> str:
-        """The client id of the only one who may act with it; empty for no such rule."""
+        """The client id that `may_act` names; empty without one."""
         return "" if self.client is None else self.client.policy.may_act
 
     def scope_at(self, server: lookup.Server | None) -> Scope:
-        """Return what it allows now: token, delegation, policy and resource server together.
+        """Return the scope it has now, by token, delegation, policy and resource servers together.
 
         Args:
-            server: the resource server; None for all of its audience.
+            server: the resource server; None for its whole audience.
         """
         if self.client is None:
             return Scope()
-        # Also for one resource server: the holder's policy may have lost it since
+        # For one resource server, too: the holder's policy may no longer list it
         held = self.audience if server is None else self.audience & Audience([server.identifier])
         if not held:
             return Scope()
@@ -66,7 +66,7 @@ class PresentedAccessToken:
 
 @dataclass(frozen=True, slots=True)
 class PresentedRefreshToken:
-    """A refresh token of ours, used or not."""
+    """A refresh token of this server, used or not."""
 
     row: RefreshToken
     active: bool
@@ -76,17 +76,17 @@ Presented = PresentedAccessToken | PresentedRefreshToken
 
 
 def ends_at(token: AccessToken | RefreshToken) -> datetime:
-    """Return when a token ends; its delegation may have got an earlier end since it was issued."""
+    """Return when a token ends (UTC); its delegation may end earlier than at the time of issue."""
     ends = token.delegation.expires_at
     return token.expires_at if ends is None else min(token.expires_at, ends)
 
 
 def find(text: str, *, allow_expired: bool = False) -> Presented | None:
-    """Return the token behind `text`, or None. One statement; changes nothing.
+    """Return the token behind `text`, or None. One statement, reads only.
 
     Args:
         text: as presented, of any kind and any size.
-        allow_expired: also find an access token whose time is over, for revocation.
+        allow_expired: whether to find expired access tokens too, for revocation.
     """
     if jose.looks_like_jws(text):
         return _by_jti(text, allow_expired=allow_expired)
@@ -96,27 +96,27 @@ def find(text: str, *, allow_expired: bool = False) -> Presented | None:
 
 
 def access_token(text: str) -> PresentedAccessToken | None:
-    """Return the access token behind `text`, or None. One statement; changes nothing."""
+    """Return the access token behind `text`, or None. One statement, reads only."""
     presented = find(text)
     return presented if isinstance(presented, PresentedAccessToken) else None
 
 
 def by_id(jti: str) -> PresentedAccessToken | None:
-    """Return the access token with this id, whether it is a JWT or opaque. One statement."""
+    """Return the access token with this id, a JWT or opaque. One statement."""
     return _access_token(jti=jti)
 
 
 def given_back(text: str, client: lookup.RegisteredClient) -> Presented | None:
-    """Return the token that a client gives back, expired or not, or None.
+    """Return the token that a client revokes, expired or not, or None.
 
-    A token of this client is found by its id as well, if the key that signed it is gone: another
-    node may still know that key, and would take the token. Its id alone is as hard to guess.
+    A token of this client is found by its id as well, if its signing key was deleted: another node
+    may still have that key and accept the token. The id alone is as hard to guess.
 
     Args:
         text: as presented, of any kind and any size.
-        client: who presents it.
+        client: the presenting client.
 
-    Side effects: none; one statement, two where the key is gone.
+    Side effects: none; one statement, two where the key was deleted.
     """
     found = find(text, allow_expired=True)
     if found is not None or not jose.looks_like_jws(text):
@@ -125,7 +125,7 @@ def given_back(text: str, client: lookup.RegisteredClient) -> Presented | None:
         kid, claims = jose.unsigned(text, typ=names.ACCESS_TOKEN_TYP, issuer=conf.issuer)
     except InvalidToken:
         return None
-    # A signature that can be checked and is wrong is not ours
+    # A wrong signature of a known key
     if signing_keys.key_for(kid) is not None:
         return None
     found = _by_id_of(claims)
@@ -150,7 +150,7 @@ def _by_jti(text: str, *, allow_expired: bool) -> PresentedAccessToken | None:
 
 def _by_id_of(claims: Mapping[str, object]) -> PresentedAccessToken | None:
     jti = claims.get("jti")
-    # Only a text that can be one of ours is looked up: PostgreSQL refuses a NUL, for one
+    # Only a text in the format of an id is looked up: PostgreSQL refuses a NUL, for one
     if not isinstance(jti, str) or not _TOKEN_ID.fullmatch(jti):
         return None
     return _access_token(jti=jti, digest=None)
@@ -180,6 +180,6 @@ def _refresh_token(digest: str) -> PresentedRefreshToken | None:
 
 
 def _judge(now: datetime) -> Case:
-    # The same condition as `live`, as a column so that one statement finds and judges
+    # The condition of `live` as a column, so that one statement finds and judges
     valid = When(in_force(now, "delegation__"), expires_at__gt=now, then=Value(value=True))
     return Case(valid, default=Value(value=False), output_field=BooleanField())

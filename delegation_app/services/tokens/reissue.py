@@ -1,4 +1,4 @@
-"""Issuing the first tokens of a delegation once more, in place of tokens that no client holds."""
+"""Issuing the first tokens of a delegation again, in place of tokens that no client received."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _AGAIN: Final = issuing.IssueOptions(event=TOKEN_REISSUED, is_counted=False)
 
 
 def is_unused(delegation: Delegation, jti: str | None = None) -> bool:
-    """Whether a delegation is live, and no token of it was used as far as this server can know.
+    """Whether a delegation is live, and none of its tokens was used as far as this server knows.
 
-    A service that verifies locally leaves no trace; introspection, refreshes and exchanges do.
+    Local verification leaves no trace; introspection, refreshes and exchanges do.
 
     Args:
         delegation: as locked.
-        jti: also require that this is an access token of it, not revoked.
+        jti: if given, also require an unrevoked access token of the delegation with this id.
     """
     live = Delegation.objects.live().unpresented().filter(pk=delegation.pk)
     if jti is not None:
@@ -48,23 +48,23 @@ def reissue(
 ) -> Issued:
     """End the tokens of a delegation, and issue its first ones again; see `issuing.issue_first`.
 
-    Side effects: those tokens' rows, and those of `issuing.issue_first`. It is no further use.
-    Call it inside a transaction that holds the root of the delegation.
+    Side effects: the rows of those tokens, and those of `issuing.issue_first`; not counted as a
+    use. Call it inside a transaction that holds the root of the delegation.
     """
     delegation, now = token.delegation, clock.now()
     replace(delegation, now)
-    # Not marked as used: that would look like a client that has had them
+    # Not marked as used: that would count as a client that has received them
     RefreshToken.objects.filter(delegation=delegation, expires_at__gt=now).update(expires_at=now)
     return issuing.issue_first(token, granted, origin, _AGAIN)
 
 
 def replace(delegation: Delegation, now: datetime, *, jtis: Collection[str] | None = None) -> None:
-    """End the access tokens of a delegation that another one takes the place of.
+    """End the access tokens of a delegation that another one replaces.
 
     Args:
         delegation: as locked.
-        now: the present.
-        jtis: which; all of them if left out.
+        now: the present (UTC).
+        jtis: the ids of the tokens; all of the delegation if left out.
 
     Side effects: the rows of those tokens.
     """
@@ -77,14 +77,14 @@ def replace(delegation: Delegation, now: datetime, *, jtis: Collection[str] | No
 
 logger = logger_for("delegation_app")
 
-# As long as a database may be away without a client losing what it holds
+# The longest outage of a database that costs no client its tokens
 SECONDS: Final = 3600
 _MOST: Final = 1000
 _NAME: Final = "delegation:lost-answer:"
 
 
 class _LocalAnswers:
-    """What this process knows without asking a cache: token ids, and until when, by digest."""
+    """Lost responses known to this process without a cache: token id and end, by digest."""
 
     def __init__(self) -> None:
         self.lock = Lock()
@@ -96,7 +96,7 @@ _local = _LocalAnswers()
 
 @contextmanager
 def noted(secret: str) -> Iterator[None]:
-    """Note what is issued for a secret if that ends in `OutcomeUnknown`, and let the error pass.
+    """Note the token issued for a secret on `OutcomeUnknown`, and re-raise the error.
 
     Args:
         secret: a code, a device code or a refresh token, as presented. Only its digest is kept.
@@ -112,14 +112,14 @@ def noted(secret: str) -> Iterator[None]:
 
 
 def token_of(secret_digest: str) -> str | None:
-    """Return the `jti` whose answer was lost in the last `SECONDS`; None if none is known of."""
+    """Return the `jti` of a response lost in the last `SECONDS`; None if none is known."""
     with _local.lock:
         jti, until = _local.kept.get(secret_digest, ("", 0.0))
     if until > time.monotonic():
         return jti
     try:
         known = caches[conf.cache].get(_NAME + secret_digest)
-    # Whatever it raises: without a cache, less is known
+    # Any error of any backend: without a cache, the process knows less
     except Exception:
         logger.exception("the cache failed")
         return None
@@ -127,7 +127,7 @@ def token_of(secret_digest: str) -> str | None:
 
 
 def forget() -> None:
-    """Know nothing, as a process that has just begun."""
+    """Drop all entries, as in a new process."""
     with _local.lock:
         _local.kept.clear()
 

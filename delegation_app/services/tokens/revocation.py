@@ -1,4 +1,4 @@
-"""What clients give back: one access token, or a refresh token with its delegation (RFC 7009)."""
+"""Token revocation: an access token, or a refresh token with its delegation (RFC 7009)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from delegation_app.services.transactions import durable, part
 
 
 class NothingToRevoke(InvalidToken):
-    """What was presented is no token of the client that presents it. Only the trail says why."""
+    """The presented text is no token of this client. Only the audit trail says why."""
 
 
 @part
@@ -25,7 +25,7 @@ def access_token(token: AccessToken, origin: audit.RequestContext, *, reason: st
 
     Side effects: one row, one audit event.
     """
-    # An exchange that judged this token under the lock of its tree comes first, or sees this
+    # An exchange that judged this token under the lock of its tree comes first, or sees the result
     transactions.lock_root(token.delegation)
     live = AccessToken.objects.filter(pk=token.pk, revoked_at=None)
     if not live.update(revoked_at=clock.now()):
@@ -36,18 +36,18 @@ def access_token(token: AccessToken, origin: audit.RequestContext, *, reason: st
 
 
 def presented_token(text: str, client: RegisteredClient, origin: audit.RequestContext) -> None:
-    """Revoke what a client gives back (RFC 7009 section 2.1).
+    """Revoke a presented token (RFC 7009 section 2.1).
 
-    A refresh token takes its delegation with it, an access token only itself. One that was revoked
-    or has expired is no error (section 2.2).
+    A refresh token ends its delegation, an access token only itself. A revoked or expired token is
+    not an error (section 2.2).
 
     Args:
         text: the token as presented, of any kind.
-        client: who presents it.
-        origin: the client as actor, and from where.
+        client: the presenting client.
+        origin: the client as actor, and the origin of the request.
 
     Raises:
-        NothingToRevoke: it is no token of this client; it stays as it is.
+        NothingToRevoke: it is no token of this client and stays unchanged.
         UnsupportedTokenType: it is an authorization code of this client.
 
     Side effects: those of `subtree` or `access_token`.
@@ -56,11 +56,11 @@ def presented_token(text: str, client: RegisteredClient, origin: audit.RequestCo
     if found is not None and found.row.delegation.delegate_id == client.application.pk:
         _give_back(found, origin)
         return
-    # The same statements for an unknown token and for another client's: time must not tell either
+    # An unknown token and another client's take the same statements, so that time reveals neither
     own_codes = AuthorizationCode.objects.filter(delegation__delegate=client.application.pk)
     is_code = own_codes.filter(digest=digest(text)).exists()
-    # RFC 7009 section 2.2.1; but any caller can claim to be a public client, and would learn that a
-    # code is good
+    # RFC 7009 section 2.2.1; not for public clients, which any caller can impersonate to learn that
+    # a code is valid
     if is_code and client.is_confidential:
         raise UnsupportedTokenType("An authorization code cannot be revoked.")
     message, detail, about = "There is nothing to revoke.", "unknown or malformed token", None
@@ -70,10 +70,10 @@ def presented_token(text: str, client: RegisteredClient, origin: audit.RequestCo
 
 
 @durable
-def _give_back(found: lookup.Presented, origin: audit.RequestContext) -> None:
+def _give_back(found: lookup.Presented, context: audit.RequestContext) -> None:
     if isinstance(found, lookup.PresentedRefreshToken):
         revocation.subtree(
-            found.row.delegation, origin, reason="refresh token revoked by the client"
+            found.row.delegation, context, reason="refresh token revoked by the client"
         )
     else:
-        access_token(found.row, origin, reason="access token revoked by the client")
+        access_token(found.row, context, reason="access token revoked by the client")

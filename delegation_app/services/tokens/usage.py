@@ -1,6 +1,6 @@
-"""Noting that a delegation was used, which nothing depends on.
+"""Recording the last use of a delegation, on a best-effort basis.
 
-A question about a token must not need a database that takes writes, nor wait for a lock.
+Judging a token must not require a writable database, nor wait for a lock.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _failing: Final = RateLimitedLogger(logger_for("delegation_app"))
 
 
 class _Pause:
-    """Until when nothing is noted, after that failed."""
+    """The pause after a failed write."""
 
     def __init__(self) -> None:
         self.until = float("-inf")
@@ -33,28 +33,27 @@ _pause: Final = _Pause()
 
 
 def forget() -> None:
-    """Try again, as a process that has just begun."""
+    """End the pause, as in a new process."""
     _pause.until = float("-inf")
     _failing.forget()
 
 
 def note(delegation: Delegation, now: datetime) -> None:
-    """Note that a delegation was used, at most once a minute, if that can be done without waiting.
+    """Record that a delegation was used, at most once a minute, if this needs no waiting.
 
     Args:
         delegation: as read from its table.
-        now: when it was used.
+        now: the time of the use (UTC).
 
-    Side effects: one statement, only where the last use is a minute ago. It does not wait for a row
-    that is locked. A failure is logged at most once a minute, and for five seconds nothing is
-    tried.
+    Side effects: one statement, only if the recorded use is a minute old. A locked row is skipped.
+    A failure is logged at most once a minute, and pauses writes for five seconds.
     """
     if not delegation.is_use_due(now) or time.monotonic() < _pause.until:
         return
     connection = connections[database()]
     if connection.needs_rollback:
         return
-    # Inside another transaction a failure must not be the failure of all of it
+    # A savepoint: a failure must not abort the transaction around it
     alone = transaction.atomic(database()) if connection.in_atomic_block else nullcontext()
     try:
         with alone, _not_waiting(connection):
@@ -69,7 +68,7 @@ def _write(connection: Any, delegation: Delegation, now: datetime) -> None:
     if connection.vendor != "postgresql":
         rows.used(now)
         return
-    # One statement. Django takes SKIP LOCKED inside a transaction only, which would be three
+    # One statement: Django allows SKIP LOCKED only inside a transaction, which would take three
     table = connection.ops.quote_name(Delegation._meta.db_table)
     found, values = rows.unused(now).order_by().values("pk").query.sql_with_params()
     sql = (
@@ -87,7 +86,7 @@ def _not_waiting(connection: Any) -> Iterator[None]:
         return
     connection.ensure_connection()
     driver = connection.connection
-    # SQLite has one writer, and the others wait for seconds. By the driver: it is no statement
+    # SQLite has one writer; others wait for seconds. Set on the driver, without a counted statement
     (patience,) = driver.execute("PRAGMA busy_timeout").fetchone()
     driver.execute("PRAGMA busy_timeout = 0")
     try:
