@@ -18,7 +18,7 @@ from delegation_app.models import (
 )
 from delegation_app.protocol import names
 from delegation_app.protocol.claims import client_subject, user_subject
-from delegation_app.protocol.errors import InvalidToken, OAuthError
+from delegation_app.protocol.errors import InvalidToken, OAuthError, UnauthorizedClient
 from delegation_app.protocol.requests.client_auth import PresentedCredentials
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit, signing_keys

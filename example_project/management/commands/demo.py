@@ -110,9 +110,8 @@ def _serve(transcript: Transcript, site: servers.Site, world: dict[str, Any]) ->
         transcript.say(f"           user {user['username']}, password {user['password']}")
     for number, server in enumerate(site.servers):
         transcript.say(f"{'' if number else 'Logs':<10} {server.log}")
-    transcript.say(
-        "manage.py seed_demo prints all credentials again and changes nothing. Ctrl-C stops the servers."
-    )
+    transcript.say("manage.py seed_demo prints all credentials again and changes nothing.")
+    transcript.say("Ctrl-C stops the servers.")
     try:
         site.wait()
     except KeyboardInterrupt:
