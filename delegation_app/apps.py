@@ -21,6 +21,19 @@ class DelegationConfig(AppConfig):
     verbose_name = _("Delegation")
     default_auto_field = "django.db.models.BigAutoField"
 
+    def import_models(self) -> None:
+        """Import the models, which need the client registry.
+
+        Raises:
+            ImproperlyConfigured: it is not installed. A check would come too late: the admin
+                imports its modules before checks run.
+        """
+        if not apps.is_installed("oauth2_provider"):
+            raise ImproperlyConfigured(
+                'Add "oauth2_provider" to INSTALLED_APPS: delegation_app needs django-oauth-toolkit.'
+            )
+        super().import_models()
+
     def ready(self) -> None:
         """Install the site's constraints and checks, and connect the signal receivers."""
         from delegation_app import checks  # noqa: F401, PLC0415 - registers itself

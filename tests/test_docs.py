@@ -45,12 +45,13 @@ GETTING_STARTED = (ROOT / "docs/getting-started.md").read_text()
 RUN_BY = {
     "CONTRIBUTING.md": "test_docs.py",
     "README.md": "sites/test_getting_started.py",
-    "docs/api.md": "flows/test_api_docs.py",
+    "docs/api.md": "views/api/test_docs.py",
     "docs/checks.md": "test_docs.py",
     "docs/client.md": "client/test_docs.py",
     "docs/constraints.md": "test_docs.py",
     "docs/getting-started.md": "sites/test_getting_started.py",
     "docs/operating.md": "management/test_operating.py",
+    "docs/reference/endpoints.md": "views/test_endpoint_classes.py",
     "docs/resource-server.md": "test_docs.py",
     "docs/testing.md": "testing/test_docs.py",
 }
@@ -107,7 +108,7 @@ def test_checks_when_the_page_lists_them_then_each_number_of_the_code_is_there_o
 
     assert sorted(listed) == sorted(numbers)
     # Of those that are gone, none is given away again
-    assert not numbers & {"E008", "E009", "E010", "E011"}
+    assert not numbers & {"E005", "E008", "E009", "E010", "E011"}
 
 
 def test_readme_when_it_tells_consequences_then_they_are_those_that_tests_show():

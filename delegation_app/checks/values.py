@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Tags, register
 
@@ -61,14 +60,6 @@ def check_consequences(**_kwargs: Any) -> list[CheckMessage]:
         for name in ("ON_PASSWORD_CHANGE", "ON_EMAIL_CHANGE")
         if configured().get(name, KEEP) not in (KEEP, REVOKE)
     ]
-
-
-@register()
-def check_toolkit(**_kwargs: Any) -> list[CheckMessage]:
-    """E005: django-oauth-toolkit, the client registry, is not installed."""
-    if apps.is_installed("oauth2_provider"):
-        return []
-    return [error("oauth2_provider is not installed.", "Add it to INSTALLED_APPS.", "E005")]
 
 
 @register()

@@ -5,7 +5,7 @@ import pytest
 from delegation_app import checks
 from delegation_app.checks.bounds import BOUNDS, LARGEST
 from delegation_app.conf import DEFAULTS
-from tests.checks import found, numbers
+from tests.checks import found
 
 pytestmark = [pytest.mark.any_database, pytest.mark.compat]
 
@@ -164,12 +164,6 @@ def test_check_when_setting_is_no_dict_then_e004(settings):
     settings.DELEGATION = ["ISSUER"]
 
     assert "E004" in found()
-
-
-def test_check_when_toolkit_is_not_installed_then_e005(monkeypatch):
-    monkeypatch.setattr(checks.values.apps, "is_installed", lambda name: name != "oauth2_provider")
-
-    assert numbers(checks.values.check_toolkit()) == ["E005"]
 
 
 def test_check_when_times_have_no_zone_then_e012(settings):

@@ -142,7 +142,7 @@ def test_revoke_when_it_asks_then_only_yes_is_yes(tree, monkeypatch, answer, liv
     [
         (["revoke", "--reason", "x", "--yes"], "by id, or filter"),
         (["revoke", "--client", "web", "--yes"], "--reason is missing"),
-        (["revoke", "--client", "web", "--reason", "x"], "pass --yes"),
+        (["revoke", "--client", "web", "--reason", "x"], "requires a terminal, or --yes"),
         (["revoke", "--user", "nobody", "--reason", "x", "--yes"], "There is no user nobody"),
         (["list", "--user", "\x1b[2Jx"], r"There is no user \\x1b\[2Jx"),
         (["list", "--older-than", "ninety"], "is not an age"),

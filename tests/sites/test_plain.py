@@ -16,6 +16,15 @@ def test_site_when_it_is_plain_then_everything_works_and_no_check_complains(buil
     assert site.story() == EXPECTED
 
 
+def test_site_without_the_toolkit_is_told_what_to_install(build):
+    site = build.site(INSTALLED_APPS=[app for app in APPS if app != "oauth2_provider"])
+
+    result = site._run(["-m", "django", "check"], {})
+
+    assert result.returncode == 1
+    assert 'Add "oauth2_provider" to INSTALLED_APPS' in result.stderr
+
+
 def test_site_when_it_runs_the_toolkit_already_then_both_work(build):
     registry = "oauth2_provider.apps.DOTConfig"
     toolkit = 'path("o/", include("oauth2_provider.urls")),\n    path("", include'

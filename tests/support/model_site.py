@@ -100,7 +100,7 @@ class Site:
             "scope": None if scope is None else " ".join(scope),
             "constraints": json.dumps(constraints) if constraints else None,
         }
-        if not self.known[client.name].is_confidential:
+        if not self.authenticated(client).is_confidential:
             # RFC 8693 section 5: found tokens must not be exchangeable by whoever finds them
             with pytest.raises(UnauthorizedClient):
                 self.send(names.TOKEN_EXCHANGE, client, **sent)

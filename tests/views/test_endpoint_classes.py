@@ -1,5 +1,9 @@
 """The endpoints as views of Django REST framework: what a site may set, and what it may not."""
 
+import sys
+from pathlib import Path
+from types import ModuleType
+
 import pytest
 from django.urls import include, path
 from rest_framework import exceptions, permissions
@@ -233,3 +237,18 @@ def test_metadata_when_a_site_subclasses_it_then_its_members_are_added(client, d
     assert response.json()["service_documentation"] == "https://docs.example.com"
     assert client.get(WELL_KNOWN, HTTP_IF_NONE_MATCH=response["ETag"]).status_code == 304
     assert mounting.check_well_known() == []
+
+
+def test_example_of_the_docs_does_what_it_says(story, client, settings, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs/reference/endpoints.md").read_text()
+    module = ModuleType("site_of_the_docs")
+    exec(page.split("```python\n")[1].split("```")[0], module.__dict__)  # noqa: S102 - our own docs
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    settings.ROOT_URLCONF = module.__name__
+
+    denied = story.client_credentials()
+    metadata = client.get("/.well-known/oauth-authorization-server").json()
+
+    refused(denied, "unauthorized_client")
+    assert denied.json()["error_description"] == "No tokens are issued during maintenance."
+    assert metadata["service_documentation"] == "https://docs.example.com/oauth"
