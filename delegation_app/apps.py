@@ -30,7 +30,7 @@ class DelegationConfig(AppConfig):
         """
         if not apps.is_installed("oauth2_provider"):
             raise ImproperlyConfigured(
-                'Add "oauth2_provider" to INSTALLED_APPS: delegation_app needs django-oauth-toolkit.'
+                'Add "oauth2_provider" to INSTALLED_APPS: it is the client registry.'
             )
         super().import_models()
 

@@ -322,6 +322,9 @@ class Site(model_site.Site):
     def client(self, name):
         return next(client for client in self.clients if client.name == name)
 
+    def is_public(self, client):
+        return not self.known[client.name].is_confidential
+
     def authenticated(self, client):
         return self.known[client.name]
 
