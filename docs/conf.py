@@ -91,8 +91,15 @@ def _commands() -> Iterator[str]:
     os.environ["COLUMNS"] = "100"
     for name in _COMMANDS:
         parser = load_command_class("delegation_app", name).create_parser("manage.py", name)
-        text = parser.format_help().replace("\n", "\n   ")
-        yield from (f".. rubric:: {name}", "", ".. code-block:: text", "", f"   {text}", "")
+        for title, shown in ((name, parser), *_subcommands(name, parser)):
+            text = shown.format_help().replace("\n", "\n   ")
+            yield from (f".. rubric:: {title}", "", ".. code-block:: text", "", f"   {text}", "")
+
+
+def _subcommands(name: str, parser: Any) -> Iterator[tuple[str, Any]]:
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to list them
+        if isinstance(action.choices, dict):
+            yield from ((f"{name} {choice}", shown) for choice, shown in action.choices.items())
 
 
 class FromCode(SphinxDirective):
