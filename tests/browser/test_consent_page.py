@@ -96,7 +96,7 @@ def test_person_when_something_needed_is_missing_then_told_and_what_was_chosen_i
     assert page.get_by_label("How long").input_value() == "86400"
     page.get_by_label(re.compile("Read metrics")).check()
     page.get_by_role("button", name="Allow").click()
-    page.get_by_role("heading", name="An operator has to confirm this").wait_for()
+    page.get_by_role("heading", name="Pending approval by an operator").wait_for()
     picture(page, "question-waits")
     page.get_by_role("link", name="Connections").click()
     page.get_by_role("heading", name="Pending approval").wait_for()
