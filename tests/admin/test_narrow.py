@@ -46,7 +46,7 @@ def test_narrow_when_asked_then_the_page_shows_what_there_is_and_what_follows(fo
     assert len(re.findall(r'name="scopes" value="[^"]+"[^>]* checked', html)) == 2
     assert f'value="{local(forest.middle.expires_at)}"' in html
     assert "Only from 192.0.2.0/24." in html
-    assert "It has no child delegations." in text_of(
+    assert "This delegation has no child delegations." in text_of(
         operator.get(page("delegation", "narrow", forest.leaf.pk))
     )
 

@@ -82,7 +82,7 @@ def test_page_when_it_is_the_root_then_children_that_go_on_are_marked(forest, au
 def test_page_when_it_has_no_tree_then_there_is_no_link_to_one(story, auditor):
     story.tokens()
     html = text_of(opened(auditor, Delegation.objects.get()))
-    assert "It has no child delegations." in html
+    assert "This delegation has no child delegations." in html
     assert "?root=" not in html
 
 

@@ -217,7 +217,7 @@ def _question(page: ReadOnlyAdmin, delegation: Delegation, form: NarrowingForm) 
 
 def _consequences(delegation: Delegation, found: Preview) -> list[str]:
     below = found.delegations - 1
-    lines = [_("It has no child delegations.")]
+    lines = [_("This delegation has no child delegations.")]
     if below > 0:
         text = ngettext(
             "%(count)d delegation below it is narrowed too, and ends if nothing is left of it.",
