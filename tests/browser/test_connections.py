@@ -140,7 +140,7 @@ def test_alice_when_an_app_may_do_too_much_then_she_takes_some_of_it_away(alice,
     page.get_by_label(re.compile("Create alerts")).uncheck()
     page.get_by_label("Ends in").select_option("one week")
     page.get_by_role("button", name="Reduce access").click()
-    says(page, "Metrics Web may do less now")
+    says(page, "Metrics Web has less access now")
     fresh = alice.story.refresh(alice.first["refresh_token"])
     assert (fresh.status_code, fresh.json()["scope"]) == (200, "read:metrics")
 
@@ -151,7 +151,7 @@ def test_alice_when_a_service_shall_not_have_it_then_she_ends_that_part(alice, p
     sync_api.expect(page.locator(".sentence")).to_contain_text("passed on by Metrics Web.")
     page.get_by_role("link", name="End it").click()
     page.get_by_role("button", name="End it").click()
-    says(page, "Ended: Service-A")
+    says(page, "You ended this connection. Service-A")
     assert alice.story.is_active(alice.first["access_token"])
     assert DelegationBlock.objects.get().delegation == alice.child
 

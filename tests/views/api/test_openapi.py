@@ -95,7 +95,7 @@ def test_schema_when_it_describes_a_client_endpoint_then_form_errors_and_methods
             assert operation["security"] == secrets + public
     schemes = whole["components"]["securitySchemes"]
     assert schemes["client_secret_basic"] == {"type": "http", "scheme": "basic"}
-    assert "in the form" in schemes["client_secret_post"]["description"]
+    assert "form fields" in schemes["client_secret_post"]["description"]
     query = {parameter["name"] for parameter in operations(whole)["authorize"]["parameters"]}
     assert query >= {"client_id", "response_type", "code_challenge", "state"}
 
