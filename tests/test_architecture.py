@@ -10,7 +10,8 @@ import pytest
 from importlinter.cli import lint_imports
 
 import delegation_app
-from delegation_app import grant_types, grants
+from delegation_app import grants
+from delegation_app.services.clients import grant_types
 
 pytestmark = pytest.mark.any_database
 

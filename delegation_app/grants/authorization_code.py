@@ -7,7 +7,7 @@ from delegation_app.grants.base import TokenRequest
 from delegation_app.models import AuthorizationCode
 from delegation_app.protocol import names, pkce
 from delegation_app.protocol.requests.parameters import Parameters
-from delegation_app.services.clients.lookup import RegisteredClient
+from delegation_app.services.clients.registered_client import RegisteredClient
 from delegation_app.services.delegations.revocation import CODE_REPLAYED
 from delegation_app.services.tokens import issuing, reissue
 from delegation_app.services.tokens.issuing import Issued

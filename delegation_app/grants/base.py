@@ -7,7 +7,7 @@ from typing import Protocol
 
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services.audit import RequestContext
-from delegation_app.services.clients.lookup import RegisteredClient
+from delegation_app.services.clients.registered_client import RegisteredClient
 from delegation_app.services.tokens.issuing import Issued, TokenParameters
 
 

@@ -14,7 +14,7 @@ from delegation_app.protocol import names, secrets
 from delegation_app.protocol.errors import OAuthError
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services import audit
-from delegation_app.services.clients.lookup import RegisteredClient
+from delegation_app.services.clients.registered_client import RegisteredClient
 from delegation_app.services.delegations.revocation import REFRESH_TOKEN_REUSED
 from delegation_app.services.tokens import issuing, reissue
 from delegation_app.services.tokens.issuing import (

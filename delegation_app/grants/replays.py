@@ -15,7 +15,7 @@ from delegation_app.grants.refresh_token import TOKEN
 from delegation_app.protocol.errors import OAuthError
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services import audit
-from delegation_app.services.clients.lookup import RegisteredClient
+from delegation_app.services.clients.registered_client import RegisteredClient
 
 # RFC 8693 section 2.1: an exchange also presents refresh tokens
 _EXCHANGED: Final = frozenset({"subject_token", "actor_token"})

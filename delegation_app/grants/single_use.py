@@ -15,7 +15,7 @@ from delegation_app.protocol import secrets
 from delegation_app.protocol.errors import InvalidGrant, OAuthError
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services import audit
-from delegation_app.services.clients.lookup import RegisteredClient
+from delegation_app.services.clients.registered_client import RegisteredClient
 from delegation_app.services.delegations import reuse, revocation
 from delegation_app.services.tokens import reissue
 from delegation_app.services.tokens.issuing import Issued, TokenParameters

@@ -23,7 +23,7 @@ from delegation_app.protocol.errors import (
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import new_secret
-from delegation_app.services.clients.lookup import RegisteredClient, known_spelling
+from delegation_app.services.clients.registered_client import RegisteredClient, known_spelling
 from delegation_app.services.delegations import creation, enforcement
 from delegation_app.services.delegations.terms import ChildTerms
 from delegation_app.services.tokens import issuing, lookup

@@ -12,6 +12,7 @@ from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.secrets import new_secret
 from delegation_app.services import audit, signing_keys, transactions
 from delegation_app.services.clients import lookup
+from delegation_app.services.clients.registered_client import RegisteredClient
 from delegation_app.services.tokens import issuing
 from delegation_app.services.transactions import nested
 from delegation_app.testing.claims import scope_of
@@ -132,7 +133,7 @@ def _is_renewable(view: issuing.TokenParameters) -> bool:
     return grant_type != names.TOKEN_EXCHANGE or client.policy.may_refresh_exchanged_tokens
 
 
-def client_of(client_id: str) -> lookup.RegisteredClient:
+def client_of(client_id: str) -> RegisteredClient:
     """Return the registered client with its stored policy.
 
     Raises:

@@ -14,7 +14,7 @@ from delegation_app import http
 from delegation_app.protocol.requests.client_auth import read_credentials
 from delegation_app.services.audit import RequestContext
 from delegation_app.services.clients.authentication import authenticate
-from delegation_app.services.clients.lookup import RegisteredClient
+from delegation_app.services.clients.registered_client import RegisteredClient
 
 CHALLENGE: Final = 'Basic realm="delegation", charset="UTF-8"'
 

@@ -19,7 +19,8 @@ from delegation_app.protocol.errors import (
 )
 from delegation_app.protocol.requests.parameters import Parameters
 from delegation_app.services import audit
-from delegation_app.services.clients.lookup import TARGETS, RegisteredClient
+from delegation_app.services.clients.lookup import TARGETS
+from delegation_app.services.clients.registered_client import RegisteredClient
 from delegation_app.views.client_authentication import (
     ClientAuthentication,
     ClientRequest,

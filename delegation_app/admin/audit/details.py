@@ -16,13 +16,13 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from delegation_app import grant_types
 from delegation_app.admin import constraint_display, labels
 from delegation_app.admin.proposals import changed_values
 from delegation_app.models import AuditEvent, Delegation
 from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import event_counts, name_search
+from delegation_app.services.clients import grant_types
 
 
 def short(event: AuditEvent) -> str:

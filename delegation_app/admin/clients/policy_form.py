@@ -11,12 +11,13 @@ from django.forms import BaseInlineFormSet
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app import grant_types, toolkit
+from delegation_app import toolkit
 from delegation_app.admin.constraint_field import ConstraintsFormField
 from delegation_app.forms import KnowsScopes, scope_field
 from delegation_app.models import ClientLogo, ClientPolicy
 from delegation_app.protocol.constraints import Constraints
-from delegation_app.services.clients import logos, lookup
+from delegation_app.services.clients import grant_types, logos, lookup
+from delegation_app.services.clients.registered_client import RegisteredClient
 
 
 def web_address(name: str) -> forms.CharField:
@@ -136,7 +137,7 @@ class PolicyFormSet(BaseInlineFormSet):  # type: ignore[type-arg]  # not generic
         super().__init__(*args, **kwargs)
 
 
-def _derived(client: lookup.RegisteredClient) -> dict[str, Any]:
+def _derived(client: RegisteredClient) -> dict[str, Any]:
     return {
         "grants": client.policy.grants,
         "scopes": str(client.policy.scopes),

@@ -13,13 +13,14 @@ from django.forms import Media
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app import grant_types, toolkit
+from delegation_app import toolkit
 from delegation_app.admin.base import ReadOnlyAdmin
 from delegation_app.admin.delegations import changelist, summary
 from delegation_app.admin.delegations.changelist import DelegationChangeList
 from delegation_app.admin.delegations.filters import OF_DELEGATIONS
 from delegation_app.models import Delegation
 from delegation_app.protocol.requests import reading
+from delegation_app.services.clients import grant_types
 from delegation_app.services.delegations.state import state, with_state
 
 

@@ -11,11 +11,12 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from delegation_app import grant_types, toolkit
+from delegation_app import toolkit
 from delegation_app.admin.delegations import summary
 from delegation_app.models import Delegation
 from delegation_app.protocol.requests.public_id import as_uuid
 from delegation_app.services import name_search
+from delegation_app.services.clients import grant_types
 from delegation_app.services.delegations.filters import DelegationFilter
 
 _Choices = list[tuple[str, Any]]

@@ -13,9 +13,10 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from delegation_app import grant_types, toolkit
+from delegation_app import toolkit
 from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol.constraints import Constraints
+from delegation_app.services.clients import grant_types
 from delegation_app.services.clients.snapshots import INTROSPECTS, LOGO, POLICY
 
 _LONGEST: Final = 200

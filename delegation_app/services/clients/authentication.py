@@ -22,7 +22,8 @@ from delegation_app.protocol.printable import logger_for
 from delegation_app.protocol.requests.client_auth import PresentedCredentials
 from delegation_app.services.clients import secrets as client_secrets
 from delegation_app.services.clients import throttle
-from delegation_app.services.clients.lookup import TARGETS, RegisteredClient, find
+from delegation_app.services.clients.lookup import TARGETS, find
+from delegation_app.services.clients.registered_client import RegisteredClient
 
 logger = logger_for("delegation_app")
 

@@ -14,7 +14,7 @@ from delegation_app.models import ClientPolicy, ResourceServer
 from delegation_app.protocol import names
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.requests.redirect_uri import Problem
-from delegation_app.services.clients.lookup import RegisteredClient, SetupProblem
+from delegation_app.services.clients.registered_client import RegisteredClient, SetupProblem
 from delegation_app.toolkit import Application
 
 _BLAMES: Final[dict[Problem, Promise]] = {

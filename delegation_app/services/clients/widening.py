@@ -14,7 +14,7 @@ from delegation_app import toolkit
 from delegation_app.conf import conf
 from delegation_app.protocol import names
 from delegation_app.protocol.constraints import Constraints
-from delegation_app.services.clients.lookup import default_retry_window
+from delegation_app.services.clients.registered_client import default_retry_window
 from delegation_app.services.clients.snapshots import INTROSPECTS, LOGO, POLICY, Diff
 
 Wider = Callable[[Any, Any], bool]

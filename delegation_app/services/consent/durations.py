@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delegation_app.protocol import names
 from delegation_app.protocol.errors import InvalidRequest
-from delegation_app.services.clients.lookup import RegisteredClient
+from delegation_app.services.clients.registered_client import RegisteredClient
 
 _HOUR: Final = 3600
 _WEEK: Final = 7 * 24 * 3600

@@ -12,7 +12,7 @@ from delegation_app import clock, toolkit
 from delegation_app.models import ConsentRecord, DelegationBlock
 from delegation_app.models.consent import ConsentQuerySet
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.clients.lookup import RegisteredClient
+from delegation_app.services.clients.registered_client import RegisteredClient
 from delegation_app.services.consent import risk
 from delegation_app.services.consent.request import ON_A_DEVICE, ConsentRequest
 from delegation_app.services.delegations import blocks

@@ -14,7 +14,7 @@ from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import RedirectTarget
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import digest
-from delegation_app.services.clients.lookup import RegisteredClient
+from delegation_app.services.clients.registered_client import RegisteredClient
 from delegation_app.services.delegations.terms import SignIn
 
 # Stands for the redirect host where there is none; no host has brackets

@@ -24,7 +24,8 @@ from delegation_app.protocol.errors import (
 from delegation_app.protocol.requests.parameters import MEANINGFUL, Parameters
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import new_secret
-from delegation_app.services.clients.lookup import RegisteredClient, find
+from delegation_app.services.clients.lookup import find
+from delegation_app.services.clients.registered_client import RegisteredClient
 from delegation_app.services.consent import history
 from delegation_app.services.consent.request import ConsentRequest
 from delegation_app.services.delegations import enforcement
@@ -146,17 +147,7 @@ def _redirect_uri(client: RegisteredClient, requested: str | None) -> str:
 def _request(
     parameters: Parameters, validated: ValidatedClient, sign_in: SignIn | None
 ) -> ConsentRequest:
-    parameters.refuse_repeats()
-    # RFC 9101 section 7: these would replace the other parameters, so they cannot be ignored
-    for name, refusal in _REQUEST_OBJECTS.items():
-        if name in parameters:
-            raise refusal("Request objects are not supported.")
-    parameters.refuse_unsupported(_SUPPORTED)
-    if parameters.get("response_mode") not in {None, "query"}:
-        raise InvalidRequest("The only response_mode is query.")
-    # RFC 9700 section 2.1.2: no token ever comes from this endpoint
-    if parameters.require("response_type") != "code":
-        raise UnsupportedResponseType("The only response_type is code.")
+    _refuse_unsupported(parameters)
     client = validated.client
     if not client.may_use(names.AUTHORIZATION_CODE):
         raise UnauthorizedClient("This client may not use the authorization code grant.")
@@ -184,6 +175,20 @@ def _request(
         prompts=prompts,
         max_age=max_age,
     )
+
+
+def _refuse_unsupported(parameters: Parameters) -> None:
+    parameters.refuse_repeats()
+    # RFC 9101 section 7: these would replace the other parameters, so they cannot be ignored
+    for name, refusal in _REQUEST_OBJECTS.items():
+        if name in parameters:
+            raise refusal("Request objects are not supported.")
+    parameters.refuse_unsupported(_SUPPORTED)
+    if parameters.get("response_mode") not in {None, "query"}:
+        raise InvalidRequest("The only response_mode is query.")
+    # RFC 9700 section 2.1.2: no token ever comes from this endpoint
+    if parameters.require("response_type") != "code":
+        raise UnsupportedResponseType("The only response_type is code.")
 
 
 def _prompts(parameters: Parameters) -> frozenset[str]:

@@ -16,7 +16,7 @@ from delegation_app.protocol.constraints import (
 from delegation_app.protocol.constraints.unreadable import UnreadableConstraint
 from delegation_app.protocol.errors import InvalidRequest, InvalidTarget, OAuthError
 from delegation_app.services.audit import RequestContext
-from delegation_app.services.clients.lookup import RegisteredClient
+from delegation_app.services.clients.registered_client import RegisteredClient
 from delegation_app.services.delegations.terms import Terms, most_uses
 from delegation_app.services.transactions import advisory_lock
 

@@ -20,7 +20,7 @@ from delegation_app.protocol.requests.parameters import MEANINGFUL, Parameters
 from delegation_app.protocol.secrets import derive_key, digest, new_secret
 from delegation_app.protocol.user_code import keyed_digest, new_user_code
 from delegation_app.services import audit
-from delegation_app.services.clients.lookup import RegisteredClient
+from delegation_app.services.clients.registered_client import RegisteredClient
 from delegation_app.services.delegations import enforcement
 from delegation_app.services.transactions import advisory_lock, durable, nested
 

@@ -12,7 +12,7 @@ from delegation_app.protocol.errors import InvalidRequest
 from delegation_app.protocol.user_code import normalised
 from delegation_app.services import audit
 from delegation_app.services.clients import lookup, throttle
-from delegation_app.services.clients.lookup import RegisteredClient
+from delegation_app.services.clients.registered_client import RegisteredClient
 from delegation_app.services.consent.decision import too_late, unanswered_devices
 from delegation_app.services.consent.request import ConsentRequest
 from delegation_app.services.delegations.terms import SignIn

@@ -33,7 +33,7 @@ from delegation_app.models.validity import users_can_be_inactive
 from delegation_app.protocol.audience import Audience
 from delegation_app.protocol.scope import Scope
 from delegation_app.services.clients import lookup
-from delegation_app.services.clients.lookup import RegisteredClient
+from delegation_app.services.clients.registered_client import RegisteredClient
 from delegation_app.services.transactions import database
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from delegation_app.protocol.claims import authority
 from delegation_app.protocol.constraints import AccessContext, EnforcementPoint
 from delegation_app.protocol.errors import UnauthorizedClient
 from delegation_app.protocol.scope import Scope
-from delegation_app.services.clients.lookup import RegisteredClient, Server
+from delegation_app.services.clients.registered_client import RegisteredClient, Server
 from delegation_app.services.tokens import lookup, usage
 
 INACTIVE: Final[dict[str, Any]] = {"active": False}

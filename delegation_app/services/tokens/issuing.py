@@ -18,7 +18,7 @@ from delegation_app.protocol.constraints import EnforcementPoint
 from delegation_app.protocol.errors import InvalidGrant, InvalidScope, InvalidTarget, OAuthError
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import audit
-from delegation_app.services.clients.lookup import RegisteredClient
+from delegation_app.services.clients.registered_client import RegisteredClient
 from delegation_app.services.delegations import enforcement
 from delegation_app.services.status_lists import publication
 
@@ -158,6 +158,24 @@ def issue(
     """
     token = within(token)
     delegation, client = token.delegation, token.client
+    _enforce_and_count(token, origin, options)
+    opaque = secrets.new_opaque_token() if client.wants_opaque(token.audience) else None
+    access = _store(token, opaque, options.not_after)
+    details = {
+        "grant_type": delegation.grant_type,
+        "scope": str(token.scope),
+        "audience": list(token.audience),
+        **options.details,
+    }
+    audit.record(options.event, origin, delegation=delegation, jti=access.jti, details=details)
+    claims = _claims(access, client, options.refusal)
+    return Issued(access, claims, opaque, refresh_token, options.token_type)
+
+
+def _enforce_and_count(
+    token: TokenParameters, origin: audit.RequestContext, options: IssueOptions
+) -> None:
+    delegation = token.delegation
     enforcement.enforce(
         delegation,
         token.audience,
@@ -172,17 +190,6 @@ def issue(
         delegation.note_first_tokens()
     else:
         delegation.note_use(clock.now())
-    opaque = secrets.new_opaque_token() if client.wants_opaque(token.audience) else None
-    access = _store(token, opaque, options.not_after)
-    details = {
-        "grant_type": delegation.grant_type,
-        "scope": str(token.scope),
-        "audience": list(token.audience),
-        **options.details,
-    }
-    audit.record(options.event, origin, delegation=delegation, jti=access.jti, details=details)
-    claims = _claims(access, client, options.refusal)
-    return Issued(access, claims, opaque, refresh_token, options.token_type)
 
 
 def issue_first(

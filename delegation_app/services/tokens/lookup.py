@@ -20,6 +20,7 @@ from delegation_app.protocol.errors import InvalidToken
 from delegation_app.protocol.scope import Scope
 from delegation_app.services import signing_keys
 from delegation_app.services.clients import lookup
+from delegation_app.services.clients.registered_client import RegisteredClient, Server
 
 _TOKEN_ID: Final = re.compile(r"[A-Za-z0-9_-]{27}")
 
@@ -35,7 +36,7 @@ class PresentedAccessToken:
     """
 
     row: AccessToken
-    client: lookup.RegisteredClient | None
+    client: RegisteredClient | None
     active: bool
 
     @property
@@ -49,7 +50,7 @@ class PresentedAccessToken:
         """The client id that `may_act` names; empty without one."""
         return "" if self.client is None else self.client.policy.may_act
 
-    def scope_at(self, server: lookup.Server | None) -> Scope:
+    def scope_at(self, server: Server | None) -> Scope:
         """Return the scope it has now, by token, delegation, policy and resource servers together.
 
         Args:
@@ -106,7 +107,7 @@ def by_id(jti: str) -> PresentedAccessToken | None:
     return _access_token(jti=jti)
 
 
-def given_back(text: str, client: lookup.RegisteredClient) -> Presented | None:
+def given_back(text: str, client: RegisteredClient) -> Presented | None:
     """Return the token that a client revokes, expired or not, or None.
 
     A token of this client is found by its id as well, if its signing key was deleted: another node

@@ -8,7 +8,7 @@ from delegation_app.models import AccessToken, AuthorizationCode
 from delegation_app.protocol.errors import InvalidToken, UnsupportedTokenType
 from delegation_app.protocol.secrets import digest
 from delegation_app.services import audit, transactions
-from delegation_app.services.clients.lookup import RegisteredClient
+from delegation_app.services.clients.registered_client import RegisteredClient
 from delegation_app.services.delegations import revocation
 from delegation_app.services.status_lists import cache
 from delegation_app.services.tokens import lookup

@@ -19,7 +19,7 @@ from delegation_app.protocol.constraints import Constraints
 from delegation_app.protocol.errors import RedirectTarget
 from delegation_app.protocol.scope import Scope
 from delegation_app.protocol.secrets import new_secret
-from delegation_app.services.clients.lookup import RegisteredClient
+from delegation_app.services.clients.registered_client import RegisteredClient
 from delegation_app.services.consent import decision, screen
 from delegation_app.services.consent.request import ConsentRequest
 from delegation_app.services.delegations import creation

@@ -6,8 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from delegation_app import grant_types
 from delegation_app.services import limits
+from delegation_app.services.clients import grant_types
 from delegation_app.services.delegations import state
 from delegation_app.views.api.fields import (
     DelegationId,
