@@ -27,11 +27,14 @@ def check_well_known(**_kwargs: Any) -> list[CheckMessage]:
         return []
     if not getattr(settings, "ROOT_URLCONF", None) or _is_metadata(_WELL_KNOWN + path):
         return []
-    hint = (
-        'Add path("", include("delegation_app.urls_well_known")) to the root URLconf, outside '
-        "i18n_patterns; below a script name, configure the web server to answer there with "
-        f"{_reversed('metadata') or 'the metadata'}."
-    )
+    if mounted := _reversed("metadata"):
+        hint = (
+            'Add path("", include("delegation_app.urls_well_known")) to the root URLconf, outside '
+            "i18n_patterns; below a script name, configure the web server to answer there with "
+            f"{mounted}."
+        )
+    else:
+        hint = 'The endpoints have no URLs: add path("", include("delegation_app.urls")).'
     message = f"The metadata of the issuer is not at {_WELL_KNOWN}{path}, where clients fetch it."
     return [caution(message, hint, "W015")]
 

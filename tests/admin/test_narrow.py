@@ -105,7 +105,7 @@ def test_narrow_when_nothing_is_left_below_then_it_ends_and_the_message_says_so(
         ({"scopes": ["admin"]}, "scopes", "It does not have admin any more. Reload the page."),
         ({"reason": " "}, "reason", "This field is required."),
         ({"expires_at": "2020-01-01T00:00:00"}, "expires_at", "It must be in the future."),
-        ({"expires_at": "9998-01-01T00:00:00"}, "expires_at", "not be later than the present end"),
+        ({"expires_at": "9998-01-01T00:00:00"}, "expires_at", "not be later than the current end"),
         ({"expires_at": "soon"}, "expires_at", "Enter a valid date/time."),
         ({"expires_at": "0001-01-01T00:00:00"}, "expires_at", ""),
         ({"constraints": "{"}, "constraints", "The constraints are not valid JSON."),

@@ -114,7 +114,7 @@ def test_form_when_another_person_signed_in_meanwhile(chain, world, story):
     with nothing_stored(), recorded():
         answer = post(story, ALL, person=mark)
         assert answer.status_code == 403
-        assert b"shown to another user" in answer.content
+        assert b"does not belong to the signed-in user" in answer.content
         assert post(story, at(chain.rows[0], "end"), **one).status_code == 404
         assert post(story, at(delegation_of(bobs), "end"), **one).status_code == 403
     assert story.is_active(bobs["access_token"])

@@ -57,8 +57,12 @@ def test_check_when_another_view_answers_at_the_address_then_w015(mounted):
     assert mounted(OURS, ANOTHER) == []
 
 
-def test_check_when_endpoints_are_not_mounted_then_w015(mounted):
+def test_check_when_endpoints_are_not_mounted_then_w015(mounted, settings):
     assert mounted() == ["W015"]
+    settings.ROOT_URLCONF = ModuleType("empty_urls")
+    settings.ROOT_URLCONF.urlpatterns = []
+    [warning] = checks.mounting.check_well_known()
+    assert 'include("delegation_app.urls")' in warning.hint
 
 
 def test_check_when_endpoints_depend_on_the_language_then_w016(mounted, settings):

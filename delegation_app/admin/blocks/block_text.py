@@ -41,12 +41,12 @@ def until(block: DelegationBlock) -> str:
 
 def overcome(when: datetime) -> str:
     """Return since when a block no longer binds because the user has allowed the access again."""
-    return _("Allowed again on %(day)s.") % {"day": _day(when)}
+    return _("Allowed again on %(day)s") % {"day": _day(when)}
 
 
 def lifted(when: datetime) -> str:
     """Return when an operator lifted a block."""
-    return _("Lifted on %(day)s.") % {"day": _day(when)}
+    return _("Lifted on %(day)s") % {"day": _day(when)}
 
 
 def _day(when: datetime) -> str:
@@ -55,17 +55,22 @@ def _day(when: datetime) -> str:
 
 def _template(block: DelegationBlock, *, is_itself: bool, has_client: bool) -> str:
     if block.everything and not has_client:
-        return _("No client can obtain a delegation of %(who)s without asking.")
+        return _("No client can obtain a delegation of %(who)s until the user allows it again.")
     if is_itself:
         return _for_itself(block)
     if block.everything:
-        return _("%(client)s cannot obtain any delegation of %(who)s without asking.")
+        return _(
+            "%(client)s cannot obtain any delegation of %(who)s until the user allows it again."
+        )
     if block.is_limit:
         return _(
             "%(client)s can obtain %(scopes)s of %(who)s at %(where)s only within limits: "
             "%(limits)s"
         )
-    return _("%(client)s cannot obtain %(scopes)s of %(who)s at %(where)s without asking.")
+    return _(
+        "%(client)s cannot obtain %(scopes)s of %(who)s at %(where)s until the user allows it "
+        "again."
+    )
 
 
 def _for_itself(block: DelegationBlock) -> str:
@@ -79,5 +84,5 @@ def _for_itself(block: DelegationBlock) -> str:
 def _limits(block: DelegationBlock) -> list[str]:
     limits = block.constraints.describe()
     if block.ends_at is not None:
-        limits.append(_("Ends on %(day)s.") % {"day": _day(block.ends_at)})
+        limits.append(_("Ends on %(day)s") % {"day": _day(block.ends_at)})
     return limits

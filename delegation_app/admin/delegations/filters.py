@@ -93,7 +93,7 @@ class ChildrenFilter(_Filter):
 class OriginFilter(_Filter):
     """By whether there is a parent."""
 
-    title = _("made from")
+    title = _("origin")
     parameter_name = "from"
     among = (
         ("roots", _("nothing: granted directly")),

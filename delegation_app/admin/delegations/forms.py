@@ -86,7 +86,7 @@ class NarrowingForm(RevocationForm):
         # The page shows whole seconds
         ends.initial = _whole(delegation.expires_at)
         ends.help_text = _(
-            "Not later than the present end. Empty: no change. Time zone: %(zone)s."
+            "Not later than the current end. Empty: no change. Time zone: %(zone)s."
         ) % {"zone": timezone.get_current_timezone_name()}
 
     def clean_expires_at(self) -> datetime | None:
@@ -98,7 +98,7 @@ class NarrowingForm(RevocationForm):
         if ends <= clock.now():
             raise ValidationError(_("It must be in the future. To end it now, revoke it."))
         if now is not None and ends > now:
-            raise ValidationError(_("It must not be later than the present end."))
+            raise ValidationError(_("It must not be later than the current end."))
         return ends
 
     def clean_constraints(self) -> Constraints:

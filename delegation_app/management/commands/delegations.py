@@ -147,7 +147,7 @@ class Command(BaseCommand):
         matched = task.chosen.rows(task.started_at).count()
         if not matched:
             raise CommandError(
-                "Nothing to revoke: no delegation matches that has not ended.", returncode=_NOTHING
+                "Nothing to revoke: no live or suspended delegation matches.", returncode=_NOTHING
             )
         self._end(task, matched, options)
 

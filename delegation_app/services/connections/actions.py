@@ -158,7 +158,7 @@ def _end_of(row: Delegation, day: str) -> datetime | None:
         raise InvalidRequest("Write the day as year-month-day.") from error
     last = timezone.localtime(last_day(row))
     if chosen.date() > last.date():
-        raise InvalidRequest("The day must not be later than the present end.")
+        raise InvalidRequest("The day must not be later than the current end.")
     ends = timezone.make_aware(chosen)
     if ends <= clock.now():
         raise InvalidRequest("The day must not be in the past. To end it now, end the connection.")

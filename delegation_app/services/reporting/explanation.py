@@ -122,7 +122,8 @@ def _delegation(text: str) -> Explanation | None:
 def _unknown() -> Explanation:
     conclusion = _(
         "This server has no record with that id, and did not issue such a token. Repeated refusals "
-        "are counted without their ids; search the log for them."
+        "are counted without their ids; search the log for them. The request ids of a resource "
+        "server are in its own log: enter the token or its id instead."
     )
     return Explanation(_("Unknown"), None, (), conclusion)
 

@@ -28,7 +28,7 @@ _DONE: Final = "delegation_done"
 
 
 class ShownToAnother(OAuthError):
-    """The form was shown to another user."""
+    """The form belongs to another user, or names no owner."""
 
     code = "access_denied"
     status = 403
@@ -79,7 +79,7 @@ def form_of(request: HttpRequest, person: SignIn) -> Parameters:
     """
     parameters = http.read_form(request)
     if not constant_time_compare(parameters.get("person") or "", form_owner(person)):
-        raise ShownToAnother("This page was shown to another user. Nothing was changed.")
+        raise ShownToAnother("The form does not belong to the signed-in user. Load the page again.")
     return parameters
 
 

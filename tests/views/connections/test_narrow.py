@@ -96,7 +96,7 @@ def test_choices_when_it_ends_soon(story, row, clock):
         ({"scopes": READ, "lifetime": "-3600"}, "Choose one of the offered durations"),
         ({"scopes": READ, "lifetime": "3600", "day": "2030-01-01"}, "not both"),
         ({"scopes": READ, "day": "2001-01-01"}, "must not be in the past"),
-        ({"scopes": READ, "day": "9999-12-31"}, "must not be later than the present end"),
+        ({"scopes": READ, "day": "9999-12-31"}, "must not be later than the current end"),
         ({"scopes": READ, "day": "tomorrow"}, "year-month-day"),
         ({"scopes": READ, "day": "2026-02-31"}, "year-month-day"),
         ({"scopes": READ, "day": ["2030-01-01", "2030-01-02"]}, "more than once"),
