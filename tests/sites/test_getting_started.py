@@ -6,6 +6,7 @@ Only the addresses differ: a port that is free takes the place of 8000 and 8001.
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -141,7 +142,7 @@ class Followed:
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
-    """One project for the module; the last test of it may change it."""
+    """One project for the module; its tests leave it as it is."""
     folder, [port] = tmp_path_factory.mktemp("site"), servers.free_ports(1)
     address = f"http://127.0.0.1:{port}"
     steps = section("Add it to your project", GETTING_STARTED).replace(
@@ -194,13 +195,15 @@ def test_site_when_the_steps_are_followed_then_a_service_accepts_its_first_token
 
 
 def test_site_when_it_is_deployed_and_silences_what_the_readme_says_then_no_warning_is_of_the_apps(
-    followed,
+    followed, tmp_path
 ):
+    # Tests run in any order, and the others need the project as it is
+    folder = shutil.copytree(followed.folder, tmp_path / "deployed")
     ours = "DEBUG = False\nDELEGATION['ISSUER'] = 'https://auth.example.com'\n"
-    with (followed.folder / "mysite/settings.py").open("a") as settings:
+    with (folder / "mysite/settings.py").open("a") as settings:
         settings.write(f"{ours}{followed.silenced}SILENCED_SYSTEM_CHECKS += ['{CACHE}']\n")
 
-    left = warnings(run("python manage.py check --deploy", followed.folder))
+    left = warnings(run("python manage.py check --deploy", folder))
 
     assert {number.split(".")[0] for number in left} == {"security"}
 
